@@ -1,0 +1,78 @@
+#pragma once
+
+// Wall-clock timing, and the accounting of where a run's time and arithmetic go.
+
+#include <array>
+#include <chrono>
+#include <string_view>
+
+namespace pushforward {
+
+/// Seconds of wall time since construction or the last restart().
+class Timer {
+ public:
+  Timer() : start_(Clock::now()) {}
+  void restart() { start_ = Clock::now(); }
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_;
+};
+
+/// What a run spends its time on. `forward`, `tangents` and `reverse` count the matrix products of the
+/// passes; the elementwise part of the same passes is `activations`.
+enum class Phase : int {
+  forward,
+  tangents,
+  lu,
+  reverse,
+  activations,
+  spectral_norm,
+  optimizer,
+  all_reduce,
+  input_output,
+  count
+};
+
+/// The phase as it is printed.
+std::string_view phase_name(Phase phase);
+
+/// Seconds and floating-point operations by phase, of this rank. One per process; not thread-safe.
+class Profile {
+ public:
+  struct Entry {
+    double seconds = 0;
+    double flops = 0;
+  };
+
+  void add(Phase phase, double seconds, double flops) {
+    auto& e = entries_[static_cast<std::size_t>(phase)];
+    e.seconds += seconds;
+    e.flops += flops;
+  }
+  const Entry& operator[](Phase phase) const { return entries_[static_cast<std::size_t>(phase)]; }
+  void clear() { entries_ = {}; }
+
+ private:
+  std::array<Entry, static_cast<std::size_t>(Phase::count)> entries_{};
+};
+
+/// The profile of this process.
+Profile& profile();
+
+/// Adds the time of its scope, and the operations it is told of, to a phase of the process's profile.
+class PhaseScope {
+ public:
+  explicit PhaseScope(Phase phase, double flops = 0) : phase_(phase), flops_(flops) {}
+  ~PhaseScope() { profile().add(phase_, timer_.seconds(), flops_); }
+  PhaseScope(const PhaseScope&) = delete;
+  PhaseScope& operator=(const PhaseScope&) = delete;
+
+ private:
+  Phase phase_;
+  double flops_;
+  Timer timer_;
+};
+
+}  // namespace pushforward

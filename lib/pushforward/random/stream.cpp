@@ -1,0 +1,92 @@
+#include <pushforward/base/error.hpp>
+#include <pushforward/random/stream.hpp>
+
+#include <Random123/philox.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace pushforward::random {
+
+Stream::Stream(std::uint64_t seed, Purpose purpose, std::uint64_t step, std::uint64_t sample, std::uint64_t probe)
+    : key_{seed, static_cast<std::uint64_t>(purpose)}, counter_{0, probe, sample, step} {}
+
+std::uint64_t Stream::bits() {
+  if (used_ == 4) {
+    const r123::Philox4x64 philox;
+    const auto out = philox({{counter_[0], counter_[1], counter_[2], counter_[3]}}, {{key_[0], key_[1]}});
+    for (unsigned i = 0; i < 4; ++i) block_[i] = out[i];
+    ++counter_[0];
+    used_ = 0;
+  }
+  return block_[used_++];
+}
+
+double Stream::uniform() {
+  return (static_cast<double>(bits() >> 12) + 0.5) * 0x1p-52;
+}
+
+double Stream::normal() {
+  if (has_spare_) {
+    has_spare_ = false;
+    return spare_normal_;
+  }
+  const double radius = std::sqrt(-2 * std::log(uniform()));
+  const double angle = 2 * std::numbers::pi * uniform();
+  spare_normal_ = radius * std::sin(angle);
+  has_spare_ = true;
+  return radius * std::cos(angle);
+}
+
+double Stream::rademacher() {
+  return (bits() >> 63) != 0 ? 1.0 : -1.0;
+}
+
+std::uint64_t Stream::below(std::uint64_t n) {
+  require<ShapeError>(n >= 1, "Stream::below: n = {} must be at least 1", n);
+  const std::uint64_t excess = (0 - n) % n;  // 2^64 mod n values at the low end would be drawn too often
+  std::uint64_t b = bits();
+  while (b < excess) b = bits();
+  return b % n;
+}
+
+Permutation::Permutation(std::uint64_t seed, Purpose purpose, std::uint64_t step, Index n) : n_(n), half_bits_(1) {
+  require<ShapeError>(n >= 1, "Permutation: n = {} must be at least 1", n);
+  while ((Index{1} << (2 * half_bits_)) < n) ++half_bits_;
+  Stream stream(seed, purpose, step);
+  for (auto& k : keys_) k = stream.bits();
+}
+
+Index Permutation::operator()(Index i) const {
+  const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
+  auto x = static_cast<std::uint64_t>(i);
+  do {
+    std::uint64_t left = x >> half_bits_, right = x & mask;
+    for (const auto key : keys_) {
+      std::uint64_t f = right + key;  // the finaliser of SplitMix64 as round function
+      f = (f ^ (f >> 30)) * 0xbf58476d1ce4e5b9U;
+      f = (f ^ (f >> 27)) * 0x94d049bb133111ebU;
+      f ^= f >> 31;
+      const std::uint64_t next = left ^ (f & mask);
+      left = right;
+      right = next;
+    }
+    x = (left << half_bits_) | right;
+  } while (x >= static_cast<std::uint64_t>(n_));
+  return static_cast<Index>(x);
+}
+
+BatchOrder::BatchOrder(std::uint64_t seed, Index rows, Index batch) : seed_(seed), rows_(rows), batch_(batch) {
+  require<ShapeError>(rows >= 1 && batch >= 1, "BatchOrder: rows = {} and batch = {} must be at least 1", rows, batch);
+}
+
+void BatchOrder::rows(Index step, Index first, std::span<Index> rows) const {
+  Index at = step * batch_ + first;
+  for (std::size_t i = 0; i < rows.size();) {
+    const Index epoch = at / rows_;
+    const Permutation order(seed_, Purpose::batches, static_cast<std::uint64_t>(epoch), rows_);
+    for (; i < rows.size() && at / rows_ == epoch; ++i, ++at) rows[i] = order(at % rows_);
+  }
+}
+
+}  // namespace pushforward::random

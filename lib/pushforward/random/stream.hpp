@@ -1,0 +1,90 @@
+#pragma once
+
+// Counter-based random numbers: Philox4x64-10 [Salmon et al., SC 2011] from Random123.
+//
+// A draw is a function of (seed, purpose, step, sample, probe) and of its place in that stream, never of a rank, a
+// batch or what was drawn before. So the draws for a sample are the same on any number of ranks, for any batch split,
+// and after a restart.
+
+#include <pushforward/base/index.hpp>
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace pushforward::random {
+
+/// What the numbers are for. Part of the key, so that no two uses share a stream. The numbers are part of the file
+/// formats' reproducibility: append, never renumber.
+enum class Purpose : std::uint64_t {
+  parameters = 1,   ///< initial weights
+  batches = 2,      ///< order of the training rows
+  toy_data = 3,     ///< built-in densities
+  split = 4,        ///< division of a dataset by fractions
+  dequantize = 5,   ///< uniform noise added to integer columns
+  base_sample = 6,  ///< draws from the base density
+  power_start = 7,  ///< start vectors of power iterations
+  check = 8,        ///< points at which a model is examined
+};
+
+/// The stream of (seed, purpose, step, sample, probe): uniforms, normals, signs, one after the other.
+class Stream {
+ public:
+  Stream(std::uint64_t seed, Purpose purpose, std::uint64_t step = 0, std::uint64_t sample = 0,
+         std::uint64_t probe = 0);
+
+  /// 64 random bits.
+  std::uint64_t bits();
+  /// Uniform on the open interval (0, 1), 52 bits and a half: never 0, never 1.
+  double uniform();
+  /// Standard normal (Box–Muller).
+  double normal();
+  /// −1 or +1 with probability ½ each.
+  double rademacher();
+  /// Uniform integer in [0, n), n ≥ 1, without bias.
+  std::uint64_t below(std::uint64_t n);
+
+ private:
+  std::array<std::uint64_t, 2> key_;
+  std::array<std::uint64_t, 4> counter_;
+  std::array<std::uint64_t, 4> block_{};
+  unsigned used_ = 4;
+  double spare_normal_ = 0;
+  bool has_spare_ = false;
+};
+
+/// A permutation of [0, n) that is evaluated, not stored: π(i) by a balanced Feistel network on the next power of four
+/// with cycle walking, its round keys drawn from (seed, purpose, step). O(1) memory; expected below four network
+/// evaluations a call.
+class Permutation {
+ public:
+  Permutation(std::uint64_t seed, Purpose purpose, std::uint64_t step, Index n);
+
+  /// π(i) for 0 ≤ i < n.
+  Index operator()(Index i) const;
+  Index size() const { return n_; }
+
+ private:
+  static constexpr int rounds = 6;
+  std::array<std::uint64_t, rounds> keys_{};
+  Index n_;
+  int half_bits_;
+};
+
+/// Row numbers of the global batch of `step`: a walk through [0, n) in an order that is permuted anew every epoch,
+/// batches running on across the ends of epochs. rows[i] is the i-th row of the batch from `first` on.
+class BatchOrder {
+ public:
+  BatchOrder(std::uint64_t seed, Index rows, Index batch);
+
+  /// rows: out, those at positions [first, first + rows.size()) of the batch of `step`. Not collective.
+  void rows(Index step, Index first, std::span<Index> rows) const;
+  Index batch() const { return batch_; }
+
+ private:
+  std::uint64_t seed_;
+  Index rows_;
+  Index batch_;
+};
+
+}  // namespace pushforward::random
