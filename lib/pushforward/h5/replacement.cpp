@@ -1,0 +1,111 @@
+#include <pushforward/h5/replacement.hpp>
+
+#include <pushforward/base/error.hpp>
+#include <pushforward/base/text.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace pushforward::h5 {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path folder_of(const std::string& path) {
+  const auto folder = fs::path(path).parent_path();
+  return folder.empty() ? fs::path(".") : folder;
+}
+
+// Where the name is a symbolic link, the file that it leads to is replaced, not the link.
+std::string resolve(const std::string& path) {
+  std::error_code error;
+  const auto target = fs::is_symlink(path, error) ? fs::weakly_canonical(path, error) : fs::path(path);
+  return error || target.empty() ? path : target.string();
+}
+
+std::string temporary_name(const std::string& path) {
+  std::array<char, 256> host{};
+  gethostname(host.data(), host.size() - 1);
+  return folder_of(path) / fmt::format(".{}.{}-{}.part", fs::path(path).filename().string(), host.data(), getpid());
+}
+
+}  // namespace
+
+void require_writable(const std::string& path) {
+  require<IoError>(!fs::path(path).filename().empty(), "cannot write '{}': it names no file", path);
+  const auto folder = folder_of(path);
+  std::error_code error;
+  require<IoError>(fs::is_directory(folder, error), "cannot write {}: there is no folder {}", path, folder.string());
+  require<IoError>(access(folder.c_str(), W_OK | X_OK) == 0, "cannot write {}: folder {}: {}", path, folder.string(),
+                   std::strerror(errno));
+  if (!fs::exists(path, error)) return;
+  require<IoError>(fs::is_regular_file(path, error), "cannot write {}: there is something of that name, not a file",
+                   path);
+  require<IoError>(access(path.c_str(), W_OK) == 0, "cannot write {}: {}", path, std::strerror(errno));
+}
+
+Replacement::Replacement(const std::string& path) : path_(resolve(path)), temporary_(temporary_name(path_)) {
+  require_writable(path_);
+  descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail("creating", errno);
+}
+
+Replacement::Replacement(Replacement&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+Replacement::~Replacement() {
+  if (descriptor_ < 0) return;
+  close(descriptor_);
+  unlink(temporary_.c_str());
+}
+
+void Replacement::fail(const char* operation, int error) const {
+  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  std::error_code unknown;
+  const auto space = fs::space(folder_of(path_), unknown);
+  const std::string hint = full && !unknown
+                               ? fmt::format(" ({} free in {})", human_bytes(static_cast<double>(space.available)),
+                                             folder_of(path_).string())
+                               : "";
+  throw IoError(
+      fmt::format("{} {}: {}{}; nothing was changed under that name", operation, path_, std::strerror(error), hint));
+}
+
+void Replacement::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("writing", errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void Replacement::reserve(Index bytes) {
+  if (bytes == 0) return;
+  int error = EINTR;
+  while (error == EINTR) error = posix_fallocate(descriptor_, 0, bytes);
+  if (error != 0) fail(fmt::format("reserving {} for", human_bytes(static_cast<double>(bytes))).c_str(), error);
+}
+
+void Replacement::commit() {
+  if (fsync(descriptor_) != 0) fail("flushing", errno);
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) fail("renaming to", errno);
+  close(std::exchange(descriptor_, -1));
+  // The new name is durable once its folder is; a file system that cannot sync folders is left as it is.
+  const int folder = open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  fsync(folder);
+  close(folder);
+}
+
+}  // namespace pushforward::h5

@@ -1,0 +1,252 @@
+#include <pushforward/h5/results.hpp>
+
+#include <pushforward/h5/detail.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <numeric>
+
+namespace pushforward::h5 {
+
+namespace {
+
+using detail::check;
+using detail::own;
+
+// Elements that one rank hands over at once, in MPI-IO and through rank 0: well below MPI's count of int.
+constexpr Index slab_elements = Index{1} << 24;
+
+// Space that is kept free for what amend() adds.
+constexpr Index amendment_bytes = Index{1} << 20;
+
+std::vector<Index> shape_of(const RowArray& array) {
+  return array.width == 0 ? std::vector{array.rows} : std::vector{array.rows, array.width};
+}
+
+Index columns_of(const RowArray& array) {
+  return std::max(array.width, Index{1});
+}
+
+Index bytes_of(const RowArray& array) {
+  return array.rows * columns_of(array) * (array.element == Element::real32 ? 4 : 8);
+}
+
+void declare(const GroupWriter& root, const RowArray& array) {
+  const auto shape = shape_of(array);
+  switch (array.element) {
+    case Element::real64: return root.declare<double>(array.name, shape, array.meaning);
+    case Element::real32: return root.declare<float>(array.name, shape, array.meaning);
+    case Element::integer64: return root.declare<Index>(array.name, shape, array.meaning);
+  }
+}
+
+#ifdef H5_HAVE_PARALLEL
+constexpr bool hdf5_is_parallel = true;
+
+Handle open_together(const std::string& path, const comm::Communicator& comm) {
+  const Handle access = own(H5Pcreate(H5P_FILE_ACCESS), "file access list");
+  check(H5Pset_fapl_mpio(access.id(), comm.handle(), MPI_INFO_NULL), "MPI-IO driver");
+  return own(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id()), "opening {} with MPI-IO", path);
+}
+
+Handle collective_transfer() {
+  Handle transfer = own(H5Pcreate(H5P_DATASET_XFER), "transfer list");
+  check(H5Pset_dxpl_mpio(transfer.id(), H5FD_MPIO_COLLECTIVE), "collective transfer");
+  return transfer;
+}
+#else
+constexpr bool hdf5_is_parallel = false;
+
+Handle open_together(const std::string&, const comm::Communicator&) {
+  throw BugError("MPI-IO with a serial HDF5");
+}
+
+Handle collective_transfer() {
+  return Handle(H5P_DEFAULT);
+}
+#endif
+
+Handle open_alone(const std::string& path) {
+  return own(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), "opening {} for writing", path);
+}
+
+template <class T>
+void put(const Handle& dataset, const Handle& transfer, Index first, MatrixView<const T> values) {
+  const Handle file_space = own(H5Dget_space(dataset.id()), "shape of a dataset");
+  detail::select_rows(file_space.id(), first, values.cols());
+  const Handle memory_space = detail::column_space(values.rows(), values.cols(), values.ld());
+  check(H5Dwrite(dataset.id(), detail::native_type<T>(), memory_space.id(), file_space.id(), transfer.id(),
+                 values.data()),
+        "writing rows [{}, {})", first, first + values.cols());
+}
+
+// Contiguous storage comes into being, whole, with the first element that is written to it.
+void allocate(const Handle& file, const RowArray& array) {
+  if (array.rows == 0) return;
+  const Handle dataset = own(H5Dopen2(file.id(), array.name.c_str(), H5P_DEFAULT), "opening dataset '{}'", array.name);
+  const Matrix<double> zeros(columns_of(array), 1);
+  put(dataset, Handle(H5P_DEFAULT), 0, zeros.view());
+}
+
+void sync(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const bool done = descriptor >= 0 && fsync(descriptor) == 0;
+  const int error = errno;
+  if (descriptor >= 0) close(descriptor);
+  require<IoError>(done, "flushing {}: {}", path, std::strerror(error));
+}
+
+}  // namespace
+
+ResultFile::ResultFile(const comm::Communicator& comm, const std::string& path, std::string_view format,
+                       Index format_version, std::vector<RowArray> arrays,
+                       const std::function<void(const GroupWriter&)>& describe, Access access)
+    : comm_(comm),
+      path_(path),
+      arrays_(std::move(arrays)),
+      parallel_(hdf5_is_parallel && access == Access::automatic && comm.size() > 1) {
+  detail::silence_hdf5();
+  comm::agree(comm_, [&] {
+    if (!comm_.is_root()) return;
+    replacement_.emplace(path_);
+    lay_out(format, format_version, describe);
+    temporary_ = replacement_->temporary();
+  });
+  comm_.broadcast(temporary_);
+  comm::agree(comm_, [&] {
+    require<IoError>(!parallel_ || ::access(temporary_.c_str(), W_OK) == 0,
+                     "cannot write {}: what rank 0 has made in that folder is not seen here; the folder must be on a "
+                     "file system that all ranks share",
+                     path_);
+  });
+}
+
+void ResultFile::lay_out(std::string_view format, Index format_version,
+                         const std::function<void(const GroupWriter&)>& describe) {
+  FileImage image(format, format_version);
+  for (const auto& array : arrays_) declare(image.root(), array);
+  if (describe) describe(image.root());
+  const auto bytes = image.finish();
+  replacement_->write(bytes);
+  Index total = static_cast<Index>(bytes.size()) + amendment_bytes;
+  for (const auto& array : arrays_) total += bytes_of(array);
+  replacement_->reserve(total);
+  Handle file = open_alone(replacement_->temporary());
+  for (const auto& array : arrays_) allocate(file, array);
+  file.close();
+}
+
+const RowArray& ResultFile::find(std::string_view name) const {
+  const auto found = std::ranges::find(arrays_, name, &RowArray::name);
+  if (found == arrays_.end()) throw BugError(fmt::format("{}: no array '{}' was laid out", path_, name));
+  return *found;
+}
+
+template <class T>
+void ResultFile::write_rows(std::string_view name, Index first, MatrixView<const T> values) {
+  comm::agree(comm_, [&] {
+    const auto& array = find(name);
+    require<ShapeError>(values.rows() == columns_of(array), "{}: '{}' has rows of {} numbers, not {}", path_, name,
+                        columns_of(array), values.rows());
+    require<ShapeError>(first >= 0 && first + values.cols() <= array.rows, "{}: rows [{}, {}) of the {} of '{}'", path_,
+                        first, first + values.cols(), array.rows, name);
+  });
+  const auto& array = find(name);
+  if (array.rows == 0) return;
+  if (parallel_) {
+    write_together(array.name, first, values);
+  } else {
+    write_through_root(array.name, first, values);
+  }
+}
+
+template <class T>
+void ResultFile::write_together(const std::string& name, Index first, MatrixView<const T> values) const {
+  const Index slab = std::max(slab_elements / values.rows(), Index{1});
+  const Index rounds = comm_.max((values.cols() + slab - 1) / slab);
+  comm::agree(comm_, [&] {  // HDF5 communicates on a duplicate of the communicator
+    Handle file = open_together(temporary_, comm_);
+    Handle dataset = own(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), "{}: opening dataset '{}'", path_, name);
+    const Handle transfer = collective_transfer();
+    for (Index r = 0; r < rounds; ++r) {
+      const Index begin = std::min(r * slab, values.cols());
+      put(dataset, transfer, first + begin, values.columns(begin, std::min(slab, values.cols() - begin)));
+    }
+    dataset.close();
+    file.close();
+  });
+}
+
+template <class T>
+void ResultFile::write_through_root(const std::string& name, Index first, MatrixView<const T> values) const {
+  const Index width = values.rows();
+  const Index slab = std::max(slab_elements / width / comm_.size(), Index{1});
+  const Index rounds = comm_.max((values.cols() + slab - 1) / slab);
+  const auto ranks = static_cast<std::size_t>(comm_.size());
+  for (Index r = 0; r < rounds; ++r) {
+    const Index begin = std::min(r * slab, values.cols());
+    const auto part = values.columns(begin, std::min(slab, values.cols() - begin));
+
+    std::vector<double> places(2 * ranks);  // first row and number of rows of each rank
+    comm_.all_gather(std::array{static_cast<double>(first + begin), static_cast<double>(part.cols())}, places);
+    std::vector<int> send_counts(ranks, 0), receive_counts(ranks, 0);
+    std::vector<double> sent, received;
+    if (comm_.is_root()) {
+      for (std::size_t rank = 1; rank < ranks; ++rank)
+        receive_counts[rank] = static_cast<int>(places[2 * rank + 1]) * static_cast<int>(width);
+      received.resize(
+          static_cast<std::size_t>(std::accumulate(receive_counts.begin(), receive_counts.end(), Index{0})));
+    } else {
+      for (Index j = 0; j < part.cols(); ++j) sent.insert(sent.end(), part.column(j), part.column(j) + width);
+      send_counts[0] = static_cast<int>(sent.size());
+    }
+    comm_.all_to_all(sent, send_counts, received, receive_counts);
+
+    comm::agree(comm_, [&] {
+      if (!comm_.is_root()) return;
+      Handle file = open_alone(temporary_);
+      Handle dataset = own(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), "{}: opening dataset '{}'", path_, name);
+      const Handle transfer(H5P_DEFAULT);
+      put(dataset, transfer, first + begin, part);
+      const double* at = received.data();
+      for (std::size_t rank = 1; rank < ranks; ++rank) {
+        const auto count = static_cast<Index>(places[2 * rank + 1]);
+        put(dataset, transfer, static_cast<Index>(places[2 * rank]), MatrixView<const double>(at, width, count));
+        at += width * count;
+      }
+      dataset.close();
+      file.close();
+    });
+  }
+}
+
+void ResultFile::amend(const std::function<void(const GroupWriter&)>& add) {
+  comm::agree(comm_, [&] {
+    if (!comm_.is_root()) return;
+    replacement_->reserve(static_cast<Index>(std::filesystem::file_size(temporary_)) + amendment_bytes);
+    Handle file = open_alone(temporary_);
+    add(GroupWriter(own(H5Gopen2(file.id(), "/", H5P_DEFAULT), "opening {} for writing", path_), path_ + ":"));
+    file.close();
+  });
+}
+
+void ResultFile::commit() {
+  comm::agree(comm_, [&] {
+    if (parallel_) sync(temporary_);
+  });
+  comm::agree(comm_, [&] {
+    if (comm_.is_root()) replacement_->commit();
+  });
+}
+
+template void ResultFile::write_rows(std::string_view, Index, MatrixView<const double>);
+template void ResultFile::write_rows(std::string_view, Index, MatrixView<const float>);
+template void ResultFile::write_rows(std::string_view, Index, MatrixView<const Index>);
+
+}  // namespace pushforward::h5

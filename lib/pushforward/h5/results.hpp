@@ -1,0 +1,76 @@
+#pragma once
+
+// Results with a row per sample, written by all ranks into one file: each rank its own rows, with MPI-IO where HDF5 is
+// a parallel build, else through rank 0 in slabs.
+//
+// The layout is fixed first: rank 0 builds the file's metadata in memory, writes it under a temporary name and reserves
+// the space of all rows on disk, so that a full disk is an ordinary error before anything is computed. The final name
+// is taken on commit(). The file is open only inside calls: an exception between them, on one rank or all, leaves
+// nothing that ranks would have to close together, and the temporary file goes with the object.
+
+#include <pushforward/base/index.hpp>
+#include <pushforward/comm/communicator.hpp>
+#include <pushforward/h5/replacement.hpp>
+#include <pushforward/h5/writer.hpp>
+#include <pushforward/linalg/matrix.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pushforward::h5 {
+
+/// Type of the elements of an array in a file.
+enum class Element { real64, real32, integer64 };
+
+/// An array with a row per sample: a dataset (rows, width), or (rows) for width 0.
+struct RowArray {
+  std::string name;
+  Element element = Element::real64;
+  Index rows = 0;
+  Index width = 0;
+  Meaning meaning;
+};
+
+class ResultFile {
+ public:
+  enum class Access { automatic, through_root };
+
+  /// Lays out the file for these arrays. `describe` is called on rank 0 for what else goes in: attributes, groups,
+  /// small arrays, dimension scales. Collective: throws the same error on all ranks, IoError for a folder that is
+  /// missing, not writable or not shared by all ranks, or a full disk. `through_root` sends all rows by rank 0 even
+  /// where HDF5 is parallel.
+  ResultFile(const comm::Communicator& comm, const std::string& path, std::string_view format, Index format_version,
+             std::vector<RowArray> arrays, const std::function<void(const GroupWriter&)>& describe = {},
+             Access access = Access::automatic);
+
+  /// Writes values (d × n) as rows [first, first + n) of the array `name`, converted to its element type; n may differ
+  /// between ranks and be 0. T: double, float, Index. Collective.
+  template <class T>
+  void write_rows(std::string_view name, Index first, MatrixView<const T> values);
+
+  /// Adds, on rank 0, what was only known after the computation: attributes and small arrays. Collective.
+  void amend(const std::function<void(const GroupWriter&)>& add);
+
+  /// Flushes and takes the final name, replacing what was there. Collective; the object is of no use afterwards.
+  void commit();
+
+ private:
+  const RowArray& find(std::string_view name) const;
+  void lay_out(std::string_view format, Index format_version, const std::function<void(const GroupWriter&)>& describe);
+  template <class T>
+  void write_together(const std::string& name, Index first, MatrixView<const T> values) const;
+  template <class T>
+  void write_through_root(const std::string& name, Index first, MatrixView<const T> values) const;
+
+  comm::Communicator comm_;
+  std::string path_;
+  std::string temporary_;  // on all ranks
+  std::vector<RowArray> arrays_;
+  std::optional<Replacement> replacement_;  // on rank 0
+  bool parallel_;
+};
+
+}  // namespace pushforward::h5
