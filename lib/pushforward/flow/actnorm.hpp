@@ -1,0 +1,39 @@
+#pragma once
+
+// ActNorm [Kingma & Dhariwal 2018]: z = exp(log_scale) ∘ (x − shift), initialised so that its first batch comes out
+// with mean 0 and standard deviation 1 per column.
+
+#include <pushforward/flow/transform.hpp>
+
+namespace pushforward::flow {
+
+template <class T>
+class ActNorm final : public Transform<T> {
+ public:
+  /// Adds `<name>/log_scale` (d) and `<name>/shift` (d) to the layout.
+  ActNorm(nn::ParameterLayout& layout, const std::string& name, Index d);
+
+  std::string_view kind() const override { return "actnorm"; }
+  void initialise(std::span<T> parameters) const override;
+  /// A column that is constant in x keeps scale 1.
+  void initialise_from_data(std::span<T> parameters, ConstMatrixView<T> x) const override;
+  void prepare(std::span<const T> parameters, Normalization normalization) override;
+  std::unique_ptr<TransformState> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                       Purpose purpose) const override;
+  void forward(TransformState& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+               std::span<Status> status) const override;
+  void reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+               std::span<T> gradient) const override;
+  void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+               std::span<Status> status, const InverseOptions& options) const override;
+
+ private:
+  Index d_, log_scale_offset_, shift_offset_;
+  std::vector<T> scale_, shift_;
+  double log_det_ = 0;
+};
+
+extern template class ActNorm<float>;
+extern template class ActNorm<double>;
+
+}  // namespace pushforward::flow

@@ -1,0 +1,44 @@
+#pragma once
+
+// The residual block z = x + g(x), Lip(g) ≤ c < 1 [Behrmann et al. 2019, Theorem 1], with its exact log-det
+// log|det(I + J)|, J = ∂g/∂x, which has no structure to exploit.
+
+#include <pushforward/flow/transform.hpp>
+
+namespace pushforward::flow {
+
+template <class T>
+class ResidualBlock final : public Transform<T> {
+ public:
+  /// Adds the network's parameters below `<name>/`. options.lipschitz < 1. seed, key: see nn::Network.
+  ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const nn::NetworkOptions& options,
+                std::uint64_t seed, std::uint64_t key);
+
+  std::string_view kind() const override { return "residual"; }
+  void initialise(std::span<T> parameters) const override { network_.initialise(parameters); }
+  void prepare(std::span<const T> parameters, Normalization normalization) override {
+    network_.prepare(parameters, normalization);
+  }
+  void finish_gradient(std::span<T> gradient) const override { network_.finish_gradient(gradient); }
+  void fold(std::span<T> parameters) const override { network_.fold(parameters); }
+  std::unique_ptr<TransformState> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                       Purpose purpose) const override;
+  void forward(TransformState& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+               std::span<Status> status) const override;
+  void reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+               std::span<T> gradient) const override;
+  /// Stops a sample when ‖x − x*‖ ≤ ‖x + g(x) − z‖/(1 − L) is within tolerance, L the block's Lipschitz constant as of
+  /// the last prepare(): a guarantee after an SVD. A Newton step that does not shrink the residual by L is replaced by
+  /// the Banach step, which does. Samples that are done leave the batch.
+  void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+               std::span<Status> status, const InverseOptions& options) const override;
+  const nn::Network<T>* contraction() const override { return &network_; }
+
+ private:
+  nn::Network<T> network_;
+};
+
+extern template class ResidualBlock<float>;
+extern template class ResidualBlock<double>;
+
+}  // namespace pushforward::flow

@@ -1,0 +1,47 @@
+#pragma once
+
+// Solves x + g(x) = z for a batch, Lip(g) ≤ L < 1.
+//
+// With r(x) = x + g(x) − z, the map is strongly monotone: ‖x − x*‖ ≤ ‖r(x)‖/(1 − L). That bound is the stopping rule. A
+// Banach step x ← x − r(x) gives ‖r‖ ← at most L‖r‖; a Newton step x ← x − (I + J)⁻¹r usually much less, but nothing
+// guarantees it far from the solution: one that does not reach L‖r‖ is undone and replaced by the Banach step.
+
+#include <pushforward/flow/transform.hpp>
+#include <pushforward/logdet/exact.hpp>
+
+namespace pushforward::flow {
+
+template <class T>
+class ResidualInverse {
+ public:
+  /// Memory for up to n samples of width d, needed during solve() only.
+  ResidualInverse(linalg::Workspace& scratch, Index d, Index n);
+
+  /// z: (d × n) in. x: (d × n) out. status: (n), set to not_converged or not_finite where that is so. Samples that are
+  /// done leave the batch. lipschitz: L < 1.
+  void solve(const nn::Network<T>& network, nn::NetworkState<T>& passes, logdet::ExactLogDet<T>& exact,
+             double lipschitz, ConstMatrixView<T> z, MatrixView<T> x, std::span<Status> status,
+             const InverseOptions& options);
+
+ private:
+  enum class Verdict : std::int8_t { go_on, undo, done };
+
+  /// residual_ ← x + g(x) − z and its norms, for the first `active` samples.
+  void evaluate(const nn::Network<T>& network, nn::NetworkState<T>& passes, Index active);
+  /// Moves sample `from` to the place `to` ≤ from after its step.
+  void advance(Index from, Index to, bool newton);
+
+  Index d_;
+  // The samples that are still iterated, packed to the front. (d × n) each.
+  MatrixView<T> x_, target_, residual_, step_, previous_x_, previous_residual_;
+  std::span<double> norm_, previous_norm_, unused_log_det_;
+  std::span<Index> column_;       // where in the batch a packed sample belongs
+  std::span<bool> newton_;        // whether the step that led to x was Newton's
+  std::span<linalg::Sign> sign_;  // of det(I + J)
+  std::span<Verdict> verdict_;
+};
+
+extern template class ResidualInverse<float>;
+extern template class ResidualInverse<double>;
+
+}  // namespace pushforward::flow

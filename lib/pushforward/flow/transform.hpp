@@ -1,0 +1,88 @@
+#pragma once
+
+// One invertible map of a flow: forward is data → latent, inverse latent → data; both give the log-det of what they do.
+//
+// A transform's parameters are a part of the flow's flat buffer; prepare() makes from them what the passes
+// read. Memory for the passes is carved once into a TransformState, for up to n samples.
+
+#include <pushforward/nn/network.hpp>
+
+#include <memory>
+#include <optional>
+
+namespace pushforward::flow {
+
+using nn::Normalization;
+using nn::Purpose;
+
+/// What became of a sample. The numbers are those of `/status` in result files.
+enum class Status : std::int8_t {
+  ok = 0,
+  not_finite = 1,            ///< the input, or something computed from it, is NaN or infinite
+  not_converged = 2,         ///< an inverse did not reach its tolerance
+  negative_determinant = 3,  ///< det(I + J) ≤ 0 where the map should be a contraction: not invertible
+};
+
+/// How a transform without a closed inverse is inverted.
+enum class InverseMethod {
+  newton,  ///< Newton's method with LU of I + J, falling back on a Banach step where it does not contract
+  banach   ///< x ← z − g(x)
+};
+
+struct InverseOptions {
+  InverseMethod method = InverseMethod::newton;
+  /// Bound on ‖x − x*‖ relative to 1 + ‖x‖, > 0. What rounding allows, 64ε/(1 − L), is the least that is asked for.
+  double tolerance = 1e-10;
+  int max_iterations = 1000;  ///< ≥ 1
+};
+
+/// A transform's memory; each kind has its own.
+class TransformState {
+ public:
+  virtual ~TransformState() = default;
+};
+
+template <class T>
+class Transform {
+ public:
+  virtual ~Transform() = default;
+
+  /// The name of the kind in model files: "actnorm", "residual".
+  virtual std::string_view kind() const = 0;
+
+  /// Initial parameters that depend on no data.
+  virtual void initialise(std::span<T> parameters) const = 0;
+  /// Initial parameters that do, from x (d × n), the data as it arrives at this transform. Does nothing for most kinds.
+  virtual void initialise_from_data(std::span<T> /*parameters*/, ConstMatrixView<T> /*x*/) const {}
+  /// To be called whenever the parameters have changed.
+  virtual void prepare(std::span<const T> parameters, Normalization normalization) = 0;
+  /// Gradient with respect to effective parameters → with respect to parameters, in place.
+  virtual void finish_gradient(std::span<T> /*gradient*/) const {}
+  /// Overwrites parameters by effective ones: what a model file holds.
+  virtual void fold(std::span<T> /*parameters*/) const {}
+
+  /// Memory for passes with up to n samples; `kept` lives from forward to reverse, `scratch` during one pass.
+  virtual std::unique_ptr<TransformState> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                               Purpose purpose) const = 0;
+
+  /// x: (d × n) in, to stay valid until reverse(). z: (d × n) out, must not alias x. log_det: (n), log|det ∂z/∂x| is
+  /// added, nats. status: (n), set where something went wrong.
+  virtual void forward(TransformState& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+                       std::span<Status> status) const = 0;
+
+  /// Gradient of Σᵢ z̄ᵢ·zᵢ + Σᵢ wᵢ·log_detᵢ at the last forward(), whose state was planned for a gradient.
+  /// z_bar: (d × n) in. weight: (n) in, or empty when all are 1. x_bar: (d × n) out, must not alias z_bar.
+  /// gradient: the flow's flat buffer, added to, with respect to effective parameters.
+  virtual void reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+                       std::span<T> gradient) const = 0;
+
+  /// z: (d × n) in. x: (d × n) out, must not alias z. log_det: (n), log|det ∂x/∂z| is added, nats. status: (n), set
+  /// where something went wrong. The state may be planned for either purpose.
+  virtual void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+                       std::span<Status> status, const InverseOptions& options) const = 0;
+
+  /// The network inside, when there is one whose Lipschitz constant makes the transform invertible.
+  virtual const nn::Network<T>* contraction() const { return nullptr; }
+};
+
+}  // namespace pushforward::flow

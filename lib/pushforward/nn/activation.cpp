@@ -1,0 +1,206 @@
+#include <pushforward/base/text.hpp>
+#include <pushforward/nn/activation.hpp>
+
+#include <array>
+#include <xsimd/xsimd.hpp>
+
+namespace pushforward::nn {
+
+namespace {
+
+// φ, φ′ and φ″ of one vector of pre-activations.
+template <class B>
+struct Values {
+  B value, first, second;
+};
+
+template <class B>
+B logistic(B a) {
+  return B(1) / (B(1) + xsimd::exp(-a));
+}
+
+template <class B, class T>
+Values<B> lipswish(B a, T beta) {
+  constexpr T scale = T(1) / T(1.1);
+  const B s = logistic(B(beta) * a);
+  const B slope = s * (B(1) - s);
+  const B t = B(beta) * a;
+  return {a * s * B(scale), (s + t * slope) * B(scale), B(beta * scale) * slope * (B(2) + t * (B(1) - s - s))};
+}
+
+template <class B>
+Values<B> tanh_values(B a) {
+  const B t = xsimd::tanh(a);
+  const B first = B(1) - t * t;
+  return {t, first, B(-2) * t * first};
+}
+
+template <class B>
+Values<B> elu(B a) {
+  const auto positive = a > B(0);
+  const B e = xsimd::exp(xsimd::min(a, B(0)));
+  return {xsimd::select(positive, a, xsimd::expm1(xsimd::min(a, B(0)))), xsimd::select(positive, B(1), e),
+          xsimd::select(positive, B(0), e)};
+}
+
+template <class B>
+Values<B> softplus(B a) {
+  const B s = logistic(a);
+  return {xsimd::max(a, B(0)) + xsimd::log1p(xsimd::exp(-xsimd::abs(a))), s, s * (B(1) - s)};
+}
+
+template <class B>
+Values<B> relu(B a) {
+  return {xsimd::max(a, B(0)), xsimd::select(a > B(0), B(1), B(0)), B(0)};
+}
+
+template <class B>
+Values<B> sine(B a) {
+  const B s = xsimd::sin(a);
+  return {s, xsimd::cos(a), -s};
+}
+
+// Applies f to every element of a + bias, a register at a time; the rest of a column goes through one padded register.
+template <class T, class F>
+void for_each_element(std::span<const T> bias, MatrixView<T> a, const ActivationOutput<T>& out, F&& f) {
+  using B = xsimd::batch<T>;
+  constexpr auto lanes = static_cast<Index>(B::size);
+  const Index w = a.rows(), whole = w / lanes * lanes;
+  const bool first = !out.first.empty(), second = !out.second.empty();
+  for (Index j = 0; j < a.cols(); ++j) {
+    T* const pa = a.column(j);
+    T* const pv = out.value.column(j);
+    T* const p1 = first ? out.first.column(j) : nullptr;
+    T* const p2 = second ? out.second.column(j) : nullptr;
+    for (Index i = 0; i < whole; i += lanes) {
+      const B x = B::load_unaligned(pa + i) + B::load_unaligned(bias.data() + i);
+      const Values<B> y = f(x);
+      x.store_unaligned(pa + i);
+      y.value.store_unaligned(pv + i);
+      if (first) y.first.store_unaligned(p1 + i);
+      if (second) y.second.store_unaligned(p2 + i);
+    }
+    if (whole == w) continue;
+    std::array<T, B::size> x{}, v{}, d1{}, d2{};
+    for (Index i = whole; i < w; ++i) x[static_cast<std::size_t>(i - whole)] = pa[i] + bias[i];
+    const Values<B> y = f(B::load_unaligned(x.data()));
+    y.value.store_unaligned(v.data());
+    y.first.store_unaligned(d1.data());
+    y.second.store_unaligned(d2.data());
+    for (Index i = whole; i < w; ++i) {
+      const auto at = static_cast<std::size_t>(i - whole);
+      pa[i] = x[at];
+      pv[i] = v[at];
+      if (first) p1[i] = d1[at];
+      if (second) p2[i] = d2[at];
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& activation_names() {
+  static const std::vector<std::string> names{"lipswish", "tanh", "elu", "softplus", "relu", "sine"};
+  return names;
+}
+
+std::string_view activation_name(Activation activation) {
+  return activation_names()[static_cast<std::size_t>(activation)];
+}
+
+Activation activation_of(std::string_view name) {
+  const auto& names = activation_names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  require<OptionError>(found != names.end(), "activation '{}' is unknown{}; there are {}", name,
+                       suggestion(name, names), join(names));
+  return static_cast<Activation>(found - names.begin());
+}
+
+template <class T>
+void activate(Activation activation, T beta, std::span<const T> bias, MatrixView<T> a, const ActivationOutput<T>& out) {
+  require<ShapeError>(std::ssize(bias) == a.rows() && out.value.rows() == a.rows() && out.value.cols() == a.cols(),
+                      "activate: bias ({}) and value ({} × {}) do not fit a ({} × {})", bias.size(), out.value.rows(),
+                      out.value.cols(), a.rows(), a.cols());
+  const auto apply = [&](auto f) { for_each_element(bias, a, out, f); };
+  switch (activation) {
+    case Activation::lipswish: return apply([beta](auto x) { return lipswish(x, beta); });
+    case Activation::tanh: return apply([](auto x) { return tanh_values(x); });
+    case Activation::elu: return apply([](auto x) { return elu(x); });
+    case Activation::softplus: return apply([](auto x) { return softplus(x); });
+    case Activation::relu: return apply([](auto x) { return relu(x); });
+    case Activation::sine: return apply([](auto x) { return sine(x); });
+  }
+}
+
+template <class T>
+void scale_tangents(ConstMatrixView<T> first, Index k, ConstMatrixView<T> t, MatrixView<T> out) {
+  const Index w = first.rows();
+  for (Index i = 0; i < first.cols(); ++i) {
+    const T* const p = first.column(i);
+    for (Index j = 0; j < k; ++j) {
+      const T* const in = t.column(i * k + j);
+      T* const to = out.column(i * k + j);
+#pragma GCC ivdep
+      for (Index r = 0; r < w; ++r) to[r] = p[r] * in[r];
+    }
+  }
+}
+
+template <class T>
+double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixView<T> t, bool broadcast, bool slope,
+                          MatrixView<T> h_bar, MatrixView<T> tau_bar) {
+  // A register's worth of rows at a time, so that the sum over tangents stays in registers.
+  using B = xsimd::batch<T>;
+  constexpr auto lanes = static_cast<Index>(B::size);
+  const Index w = h_bar.rows(), n = h_bar.cols(), whole = w / lanes * lanes;
+  double slope_gradient = 0;
+  for (Index i = 0; i < n; ++i) {
+    const Index tangent = broadcast ? 0 : i * k;
+    const T* const a = tape.a.column(i);
+    const T* const h = tape.value.column(i);
+    const T* const d1 = tape.first.column(i);
+    const T* const d2 = tape.second.column(i);
+    T* const bar = h_bar.column(i);
+    B along_slope(T(0));
+    for (Index r = 0; r < whole; r += lanes) {
+      const B first = B::load_unaligned(d1 + r);
+      B sum(T(0));
+      for (Index j = 0; j < k; ++j) {
+        T* const p = tau_bar.column(i * k + j) + r;
+        const B tau = B::load_unaligned(p);
+        sum = xsimd::fma(tau, B::load_unaligned(t.column(tangent + j) + r), sum);
+        (first * tau).store_unaligned(p);
+      }
+      const B before = B::load_unaligned(bar + r);
+      const B after = xsimd::fma(first, before, B::load_unaligned(d2 + r) * sum);
+      after.store_unaligned(bar + r);
+      along_slope += B::load_unaligned(a + r) * after - before * B::load_unaligned(h + r);
+    }
+    T rest = 0;
+    for (Index r = whole; r < w; ++r) {
+      T sum = 0;
+      for (Index j = 0; j < k; ++j) {
+        T& tau = tau_bar(r, i * k + j);
+        sum += tau * t(r, tangent + j);
+        tau *= d1[r];
+      }
+      const T before = bar[r];
+      bar[r] = d1[r] * before + d2[r] * sum;
+      rest += a[r] * bar[r] - before * h[r];
+    }
+    if (slope) slope_gradient += static_cast<double>(xsimd::hadd(along_slope) + rest);
+  }
+  return slope_gradient;
+}
+
+template void activate(Activation, float, std::span<const float>, MatrixView<float>, const ActivationOutput<float>&);
+template void activate(Activation, double, std::span<const double>, MatrixView<double>,
+                       const ActivationOutput<double>&);
+template void scale_tangents(ConstMatrixView<float>, Index, ConstMatrixView<float>, MatrixView<float>);
+template void scale_tangents(ConstMatrixView<double>, Index, ConstMatrixView<double>, MatrixView<double>);
+template double reverse_activation(const ActivationTape<float>&, Index, ConstMatrixView<float>, bool, bool,
+                                   MatrixView<float>, MatrixView<float>);
+template double reverse_activation(const ActivationTape<double>&, Index, ConstMatrixView<double>, bool, bool,
+                                   MatrixView<double>, MatrixView<double>);
+
+}  // namespace pushforward::nn

@@ -1,0 +1,140 @@
+#pragma once
+
+// A multilayer perceptron g: ℝᵈ → ℝᵉ in its four passes, on a batch of n samples, one per column:
+//
+//   forward     y = g(x), keeping what the other passes need
+//   tangent     T ↦ J T for k tangents per sample, J = ∂g/∂x                          (JVP)
+//   cotangent   U ↦ Jᵀ U likewise                                                     (VJP)
+//   reverse     of value and tangents together: the gradient with respect to parameters and x of
+//               Σᵢ ȳᵢ·g(xᵢ) + Σᵢⱼ uᵢⱼᵀ J(xᵢ) vᵢⱼ                       (reverse mode over the forward-mode pass)
+//
+// Layers: a₁ = W₁x + b₁, hₗ = φ(aₗ), aₗ₊₁ = Wₗ₊₁hₗ + bₗ₊₁, y = a_L. The k tangents of a sample stand in adjacent
+// columns, and all tangents of all samples go through a layer as one matrix product. The tangents of the first layer
+// with V = I are its weight: no product at all.
+//
+// With T̂ₗ = W τₗ₋₁ and τₗ = φ′(aₗ) ∘ T̂ₗ, the reverse of layer l takes [h̄ₗ | τ̄ₗ] to [āₗ | T̄ₗ] elementwise
+// (activation.hpp), then W̄ₗ += [āₗ | T̄ₗ][hₗ₋₁ | τₗ₋₁]ᵀ, b̄ₗ += Σ āₗ, [h̄ₗ₋₁ | τ̄ₗ₋₁] = Wₗᵀ[āₗ | T̄ₗ]: values and tangents
+// lie side by side in memory, so that each is one product.
+
+#include <pushforward/linalg/workspace.hpp>
+#include <pushforward/nn/activation.hpp>
+#include <pushforward/nn/dense.hpp>
+
+namespace pushforward::nn {
+
+/// What a pass is for: values only, or also the reverse pass that follows.
+enum class Purpose { evaluate, gradient };
+
+struct NetworkOptions {
+  Index in = 0;                         ///< width of x
+  Index out = 0;                        ///< width of y
+  std::vector<Index> hidden{128, 128};  ///< widths of the hidden layers; may be empty (a linear map)
+  Activation activation = Activation::lipswish;
+  double lipschitz = 0.9;  ///< bound on Lip(g), > 0; each of L layers gets its L-th root. Infinity: free
+};
+
+/// Directions of a tangent pass: k per sample, or the columns of the identity (k = width of x) for every sample.
+template <class T>
+class Directions {
+ public:
+  /// v: (d × n·k).
+  static Directions given(ConstMatrixView<T> v, Index k) { return {v, k, false}; }
+  static Directions identity(Index d) { return {{}, d, true}; }
+
+  ConstMatrixView<T> v;
+  Index k = 0;
+  bool is_identity = false;
+
+ private:
+  Directions(ConstMatrixView<T> view, Index count, bool identity) : v(view), k(count), is_identity(identity) {}
+};
+
+template <class T>
+class Network;
+
+/// The memory of a network's passes for up to n samples with up to k tangents each, carved from a workspace.
+/// `kept` must live from forward to reverse; `scratch` only during one pass.
+template <class T>
+class NetworkState {
+ public:
+  NetworkState(const Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Index k,
+               Purpose purpose);
+
+  Index capacity() const { return n_max_; }
+  Purpose purpose() const { return purpose_; }
+  /// [ȳ | U]: (e × n(1 + k)), what reverse() starts from; the caller fills it. `samples` as in the last forward().
+  MatrixView<T> value_seed() const { return seed_.columns(0, n_); }
+  MatrixView<T> tangent_seed(Index k) const { return seed_.columns(n_, n_ * k); }
+
+ private:
+  friend class Network<T>;
+
+  struct Hidden {
+    MatrixView<T> a;              // (w × n)
+    MatrixView<T> values;         // [h | τ]: (w × n(1 + k))
+    MatrixView<T> first, second;  // φ′, φ″: (w × n)
+    MatrixView<T> tangents;       // T̂: (w × n·k); empty in the first layer of identity directions
+  };
+
+  std::vector<Hidden> hidden_;
+  MatrixView<T> seed_;
+  std::span<T> ping_, pong_;  // (w × n(1 + k)) each, for the widest w
+  ConstMatrixView<T> x_, v_;
+  Index n_max_, k_max_;
+  Purpose purpose_;
+  Index n_ = 0, k_ = 0;
+  bool identity_ = false;
+};
+
+template <class T>
+class Network {
+ public:
+  /// Adds the parameters `<name>/layer_<l>/weight`, `…/bias` and, where the activation has a slope, `…/log_beta` to the
+  /// layout. seed, key: name the random streams of initial weights and power iterations.
+  Network(ParameterLayout& layout, const std::string& name, const NetworkOptions& options, std::uint64_t seed,
+          std::uint64_t key);
+
+  const NetworkOptions& options() const { return options_; }
+  const std::vector<DenseLayer<T>>& layers() const { return layers_; }
+  Index in() const { return options_.in; }
+  Index out() const { return options_.out; }
+  Index widest() const;
+
+  /// Random hidden layers; the last layer zero, so that g = 0.
+  void initialise(std::span<T> parameters) const;
+  /// Makes effective weights and slopes from the parameters. To be called whenever they have changed.
+  void prepare(std::span<const T> parameters, Normalization normalization);
+  /// Gradient with respect to effective weights → with respect to parameters, in place.
+  void finish_gradient(std::span<T> gradient) const;
+  /// Overwrites weights by effective weights in the parameter buffer.
+  void fold(std::span<T> parameters) const;
+  /// Π of the layers' norms: a certificate for Lip(g) after prepare(…, svd), else an estimate from below.
+  double lipschitz() const;
+
+  /// x: (in × n) in, to stay valid until reverse(). y: (out × n) out.
+  void forward(NetworkState<T>& state, ConstMatrixView<T> x, MatrixView<T> y) const;
+  /// jv: (out × n·k) out. At the x of the last forward(). Keeps the tangents for reverse().
+  void tangent(NetworkState<T>& state, const Directions<T>& v, MatrixView<T> jv) const;
+  /// u: (out × n·k) in; jtu: (in × n·k) out, must not alias u. At the x of the last forward(); k up to the state's.
+  void cotangent(NetworkState<T>& state, ConstMatrixView<T> u, Index k, MatrixView<T> jtu) const;
+  /// Starts from the state's seeds; U belongs to the directions of the last tangent(), k = 0 when there was none since
+  /// the last forward(). gradient: the flat buffer, added to, with respect to *effective* weights. x_bar: (in × n),
+  /// out.
+  void reverse(NetworkState<T>& state, MatrixView<T> x_bar, std::span<T> gradient) const;
+
+ private:
+  friend class NetworkState<T>;
+
+  NetworkOptions options_;
+  std::uint64_t seed_, key_;
+  std::vector<DenseLayer<T>> layers_;
+  std::vector<Index> slope_offsets_;  // of log β in the flat buffers, per hidden layer
+  std::vector<T> slopes_;             // β
+};
+
+extern template class NetworkState<float>;
+extern template class NetworkState<double>;
+extern template class Network<float>;
+extern template class Network<double>;
+
+}  // namespace pushforward::nn

@@ -1,0 +1,44 @@
+#pragma once
+
+// All parameters of a flow lie in one contiguous buffer, all gradients in another of the same layout. A layout says
+// which part of them belongs to whom; the same names are the paths of the arrays in a model file.
+
+#include <pushforward/base/error.hpp>
+#include <pushforward/linalg/matrix.hpp>
+
+#include <string>
+#include <vector>
+
+namespace pushforward::nn {
+
+/// A named (rows × cols) column-major array within the flat buffers.
+struct ParameterBlock {
+  std::string name;
+  Index rows;
+  Index cols;
+  Index offset;
+  Index size() const { return rows * cols; }
+};
+
+class ParameterLayout {
+ public:
+  /// Appends a block; its index is what view() takes. Throws BugError when the name is taken.
+  Index add(const std::string& name, Index rows, Index cols = 1);
+
+  const std::vector<ParameterBlock>& blocks() const { return blocks_; }
+  /// Elements of a whole buffer.
+  Index size() const { return size_; }
+
+ private:
+  std::vector<ParameterBlock> blocks_;
+  Index size_ = 0;
+};
+
+/// The part of a flat buffer that a block describes. T may be const.
+template <class T>
+MatrixView<T> block_view(const ParameterLayout& layout, Index block, std::span<T> buffer) {
+  const auto& b = layout.blocks()[static_cast<std::size_t>(block)];
+  return {buffer.data() + b.offset, b.rows, b.cols};
+}
+
+}  // namespace pushforward::nn
