@@ -72,8 +72,10 @@ Handle GroupWriter::create(std::string_view name, Id type, std::span<const Index
   const Handle list = own(H5Pcreate(H5P_DATASET_CREATE), "dataset creation list");
   check(H5Pset_alloc_time(list.id(), H5D_ALLOC_TIME_LATE), "allocation time");
   check(H5Pset_fill_time(list.id(), H5D_FILL_TIME_NEVER), "fill time");
+  const Handle links = own(H5Pcreate(H5P_LINK_CREATE), "link creation list");
+  check(H5Pset_create_intermediate_group(links.id(), 1), "intermediate groups");
   Handle dataset = own(
-      H5Dcreate2(group_.id(), text.c_str(), type, detail::data_space(shape).id(), H5P_DEFAULT, list.id(), H5P_DEFAULT),
+      H5Dcreate2(group_.id(), text.c_str(), type, detail::data_space(shape).id(), links.id(), list.id(), H5P_DEFAULT),
       "{}: creating dataset '{}' ({})", where_, name, fmt::join(shape, ", "));
   const std::string where = fmt::format("{}/{}", where_, name);
   if (!meaning.units.empty()) write_text(dataset.id(), where, "units", meaning.units);

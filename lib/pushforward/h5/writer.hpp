@@ -27,8 +27,8 @@ struct Meaning {
   std::string long_name;
 };
 
-/// A group of a file that is being written. All functions throw IoError where HDF5 refuses, as for a name that is
-/// taken.
+/// A group of a file that is being written. Datasets may be named by a path, whose groups come into being as needed.
+/// All functions throw IoError where HDF5 refuses, as for a name that is taken.
 class GroupWriter {
  public:
   GroupWriter(Handle group, std::string where) : group_(std::move(group)), where_(std::move(where)) {}

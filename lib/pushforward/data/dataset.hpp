@@ -1,0 +1,105 @@
+#pragma once
+
+// Dataset files: /train, /validation, /test, each (N, d) or (N); optional /weight/<split> (N), non-negative; optional
+// /feature_names (d); the attribute `entropy` of the root, in nats, where the density's is known. And anybody's numeric
+// array, as FILE:/PATH.
+//
+// Not collective: any number of ranks may read the same file. Reading goes by slabs, so a file may be larger than
+// memory. What cannot be used is a DataError that names file, dataset and place and says what to do.
+
+#include <pushforward/base/index.hpp>
+#include <pushforward/data/split.hpp>
+#include <pushforward/h5/reader.hpp>
+#include <pushforward/linalg/matrix.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pushforward::data {
+
+/// The rows of one array, with their weights if there are any.
+class Rows {
+ public:
+  /// Throws DataError for an array that is not numeric, not (N, d) or (N), or has no rows or no columns, and for
+  /// weights that are not (N).
+  explicit Rows(h5::Dataset values, std::optional<h5::Dataset> weights = {});
+
+  /// "FILE:/path".
+  const std::string& where() const { return values_.where(); }
+  Index count() const { return values_.shape()[0]; }
+  Index dimension() const { return values_.shape().size() == 2 ? values_.shape()[1] : 1; }
+  bool weighted() const { return weights_.has_value(); }
+
+  /// Rows [first, first + n) into the columns of x (d × n); T: float or double. Throws DataError where a value is NaN
+  /// or infinite, with the place of the first and their number in the whole array.
+  template <class T>
+  void read(Index first, MatrixView<T> x) const;
+
+  /// Weights of rows [first, first + n); 1 where there are none. Throws DataError for a negative or non-finite one.
+  void read_weights(Index first, std::span<double> weights) const;
+
+ private:
+  [[noreturn]] void refuse_non_finite(Index row, Index column) const;
+
+  h5::Dataset values_;
+  std::optional<h5::Dataset> weights_;
+};
+
+/// The rows that `location` names: FILE:/PATH, or the split `split` of the dataset file FILE.
+Rows open_rows(const std::string& location, Split split = Split::test);
+
+/// How the rows of an array without splits are divided.
+struct Division {
+  Fractions fractions{0.8, 0.1, 0.1};
+  std::uint64_t seed = 0;
+};
+
+/// Training data: the splits of a dataset file, or an array FILE:/PATH divided by seeded fractions.
+class Dataset {
+ public:
+  /// Throws IoError and DataError. `division` is for FILE:/PATH only.
+  explicit Dataset(const std::string& location, const Division& division = {});
+
+  Index dimension() const { return dimension_; }
+  /// Rows of a split; 0 when there is no such split. There are always rows to train on.
+  Index rows(Split split) const { return parts_[index_of(split)].count; }
+  bool weighted() const;
+
+  /// Rows [first, first + n) of a split, in the file's order, as Rows::read has it.
+  template <class T>
+  void read(Split split, Index first, MatrixView<T> x) const;
+  void read_weights(Split split, Index first, std::span<double> weights) const;
+
+  /// Names of the columns; "x1", "x2", … where the file gives none.
+  const std::vector<std::string>& feature_names() const { return feature_names_; }
+  /// Entropy of the density that the data was drawn from, nats, where the file gives it.
+  std::optional<double> entropy() const { return entropy_; }
+
+ private:
+  /// A split's rows: all of a source, or those with the numbers `members`, ascending.
+  struct Part {
+    std::size_t source = 0;
+    Index count = 0;
+    std::vector<Index> members;
+  };
+
+  void open_splits(const h5::Group& file);
+  void open_divided(const h5::Group& file, const std::string& path, const Division& division);
+  const Part& part(Split split, Index first, Index count) const;
+
+  /// Calls f(first row, count, picked) for runs of source rows that hold samples [first, first + count): all of a run's
+  /// rows where `picked` is empty, else those with its row numbers.
+  template <class F>
+  void for_runs(const Part& part, Index first, Index count, F&& f) const;
+
+  Index dimension_ = 0;
+  std::vector<Rows> sources_;
+  BySplit<Part> parts_;
+  std::vector<std::string> feature_names_;
+  std::optional<double> entropy_;
+};
+
+}  // namespace pushforward::data
