@@ -69,8 +69,7 @@ BOOST_AUTO_TEST_CASE(the_message_names_the_worst_element) {
   a(0, 0) = 1;
   a(1, 1) = 3;
   const Verdict verdict = close_absolute(a, b, 0.5);
-  BOOST_TEST(verdict.message() ==
-             "element (1, 1): actual 3, expected 0, difference 3 is not at most 0.5");
+  BOOST_TEST(verdict.message() == "element (1, 1): actual 3, expected 0, difference 3 is not at most 0.5");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
