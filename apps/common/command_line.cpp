@@ -98,20 +98,19 @@ bool OptionFlags::is_switch(const std::string& flag) const {
 void check_arguments(const CLI::App& app, const std::vector<std::string>& arguments) {
   std::vector<const CLI::App*> apps{&app};
   if (const auto* command = called_command(app, arguments)) apps.push_back(command);
-  const CLI::Option* waiting = nullptr;  // the flag whose value comes next
+  std::string waiting;  // the flag whose value comes next
   for (const auto& argument : arguments) {
     if (argument == "--") break;
     if (!is_long_flag(argument)) {
-      waiting = nullptr;
+      waiting.clear();
       continue;
     }
     const auto equals = argument.find('=');
     const std::string flag = argument.substr(0, equals);
     const auto* option = find_option(apps, flag);
     require<OptionError>(option != nullptr, "unknown flag {}{}", flag, suggestion(flag, long_flags(apps)));
-    require<OptionError>(waiting == nullptr, "flag {} needs a value, but {} follows",
-                         waiting == nullptr ? "" : waiting->get_name(), argument);
-    waiting = equals == std::string::npos && option->get_items_expected_min() > 0 ? option : nullptr;
+    require<OptionError>(waiting.empty(), "flag {} needs a value, but {} follows", waiting, argument);
+    if (equals == std::string::npos && option->get_items_expected_min() > 0) waiting = flag;
   }
 }
 

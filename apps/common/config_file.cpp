@@ -6,10 +6,11 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+#include <memory>
 #include <optional>
 
 namespace pushforward::apps {
@@ -89,10 +90,12 @@ class Reader {
 }  // namespace
 
 std::string read_text_file(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  require<IoError>(file.is_open() && !file.bad(), "cannot read {}: {}", path, std::strerror(errno));
+  const std::unique_ptr<std::FILE, decltype(&std::fclose)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  require<IoError>(file != nullptr, "cannot read {}: {}", path, std::strerror(errno));
+  std::string text;
+  std::array<char, 4096> part{};
+  while (const auto count = std::fread(part.data(), 1, part.size(), file.get())) text.append(part.data(), count);
+  require<IoError>(std::ferror(file.get()) == 0, "cannot read {}: {}", path, std::strerror(errno));
   return text;
 }
 

@@ -11,20 +11,6 @@
 
 namespace pushforward::apps {
 
-namespace {
-
-bool runs_under_mpirun() {
-  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"}) {
-    if (std::getenv(variable) != nullptr) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
-Console::Console(bool is_root)
-    : is_root_(is_root), replaces_lines_(is_root && isatty(STDERR_FILENO) == 1 && !runs_under_mpirun()) {}
-
 void Console::status(std::string_view line) {
   if (!is_root_) return;
   fmt::print(stderr, "\r{}\x1b[K", line);
@@ -51,6 +37,13 @@ void Console::clear_status() {
   if (!status_shown_) return;
   std::fputs("\r\x1b[K", stderr);
   status_shown_ = false;
+}
+
+bool owns_terminal() {
+  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"}) {
+    if (std::getenv(variable) != nullptr) return false;
+  }
+  return isatty(STDERR_FILENO) == 1;
 }
 
 }  // namespace pushforward::apps

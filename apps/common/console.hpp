@@ -11,9 +11,10 @@
 namespace pushforward::apps {
 
 /// The standard streams of this process. On every rank but the first all functions do nothing. Not collective.
+/// `replaces_lines`: whether status() may be used, as owns_terminal() tells.
 class Console {
  public:
-  explicit Console(bool is_root);
+  Console(bool is_root, bool replaces_lines) : is_root_(is_root), replaces_lines_(is_root && replaces_lines) {}
 
   /// A line of results on standard output.
   template <class... Args>
@@ -33,8 +34,6 @@ class Console {
   void status(std::string_view line);
 
   bool is_root() const { return is_root_; }
-  /// True when standard error is a terminal that this process has to itself: not under mpirun, which hands each
-  /// process something that looks like one.
   bool replaces_lines() const { return replaces_lines_; }
 
   /// Writes out what is buffered. Throws IoError when anything printed on standard output so far was lost (full disk,
@@ -51,5 +50,9 @@ class Console {
   bool status_shown_ = false;
   int write_error_ = 0;  // errno of the first write to standard output that failed
 };
+
+/// True when standard error is a terminal that this process has to itself: not under mpirun, which hands each process
+/// something that looks like one. To be called before MPI is initialised, which leaves traces as of mpirun.
+bool owns_terminal();
 
 }  // namespace pushforward::apps

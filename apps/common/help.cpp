@@ -33,6 +33,10 @@ std::string two_columns(const std::string& left, const std::string& right) {
 
 }  // namespace
 
+std::string HelpFormatter::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
+  return CLI::detail::find_and_replace(Formatter::make_help(app, std::move(name), mode), "\n\n\n", "\n\n");
+}
+
 std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positional) const {
   std::string left = make_option_name(option, is_positional);
   if (!is_positional && option->get_type_size() != 0) left += ' ' + option->get_type_name();

@@ -60,7 +60,7 @@ Program::Program(const comm::Communicator& comm, Console& console, const std::st
 
 CLI::App& Program::add_command(const std::string& name, const std::string& summary) {
   cli_.require_subcommand(1);
-  return *cli_.add_subcommand(name, summary);
+  return *cli_.add_subcommand(name, summary)->group("Commands");
 }
 
 void Program::add_options(OptionSet& options, CLI::App& app, const std::string& config_names) {
@@ -135,9 +135,10 @@ int run_program(int argc, char** argv, const std::string& name, const std::strin
                 const std::function<void(Program&)>& body) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
+  const bool replaces_lines = owns_terminal();
   const comm::Environment environment(argc, argv);
   const auto world = comm::Communicator::world();
-  Console console(world.is_root());
+  Console console(world.is_root(), replaces_lines);
   try {
     limit_blas_threads(world);
     Program program(world, console, name, summary, {argv + 1, argv + argc});

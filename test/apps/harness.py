@@ -1,0 +1,81 @@
+"""What tests of programs share: runs a program, with or without mpirun, in a directory of its own.
+
+A file of tests:
+
+    from harness import ProgramTest, main
+
+    class Train(ProgramTest):
+        def test_zero_steps_are_refused(self):
+            run = self.run_program("flow_train", "--train.steps", "0")
+            self.assertFailure(run, 2, "train.steps = 0: must be at least 1")
+
+    main()
+
+and a line in meson.build: app_tests += {'train': files('test_train.py')}. The output ends in the line from which run.sh
+adds up the total.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+# Folders that hold executables, by the environment that meson sets.
+FOLDERS = [pathlib.Path(folder) for folder in os.environ["PUSHFORWARD_PROGRAMS"].split(os.pathsep)]
+TIME_LIMIT = 120  # seconds for one run of a program
+
+
+def program_path(name):
+    """The executable of a program."""
+    for folder in FOLDERS:
+        if (folder / name).is_file():
+            return str(folder / name)
+    raise FileNotFoundError(f"{name} is in none of {FOLDERS}")
+
+
+def command(name, *arguments, ranks=0):
+    """The command that runs a program on `ranks` ranks by mpirun, or for 0 as it is."""
+    words = [program_path(name), *map(str, arguments)]
+    if ranks:
+        words = ["mpirun", "--oversubscribe", "--timeout", str(TIME_LIMIT), "-n", str(ranks)] + words
+    return words
+
+
+class ProgramTest(unittest.TestCase):
+    """A test case with an empty working directory `self.folder` for each test."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="pushforward-test-")
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+
+    def run_program(self, name, *arguments, ranks=0, **options):
+        """Runs a program in self.folder; gives its returncode, stdout and stderr."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.run(command(name, *arguments, ranks=ranks), cwd=self.folder, text=True,
+                              timeout=TIME_LIMIT + 10, **options)
+
+    def write(self, name, text):
+        """Writes a file into self.folder and gives its name."""
+        (self.folder / name).write_text(text)
+        return name
+
+    def assertSuccess(self, run):
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def assertFailure(self, run, code, *messages):
+        """The run ended with this exit code, all messages are on standard error and nothing is on standard output."""
+        self.assertEqual(run.returncode, code, run.stderr)
+        for message in messages:
+            self.assertIn(message, run.stderr)
+        self.assertEqual(run.stdout, "")
+
+
+def main():
+    """Runs all tests of the file."""
+    result = unittest.main(exit=False, verbosity=2).result
+    failed = len({test.id() for test, _ in result.failures + result.errors})
+    print(f"cases: {result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
+    sys.exit(0 if result.wasSuccessful() else 1)
