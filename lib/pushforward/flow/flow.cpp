@@ -118,8 +118,8 @@ void Flow<T>::initialise_from_data(ConstMatrixView<T> x) {
 }
 
 template <class T>
-ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
-                                    FlowWorkspace<T>& workspace) const {
+ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, Index first, std::span<double> log_prob,
+                                    std::span<Status> status, FlowWorkspace<T>& workspace) const {
   start_status(x, status);
   std::fill(log_prob.begin(), log_prob.end(), 0.0);
   ConstMatrixView<T> at = x;
@@ -127,6 +127,9 @@ ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, std::span<double> log_
     const auto z = workspace.parts_.levels[k].columns(0, x.cols());
     transforms_[k]->forward(*workspace.parts_.states[k], at, z, log_prob, status);
     at = z;
+    if (workspace.failure_) continue;
+    const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
+    if (bad != status.end()) workspace.failure_ = {static_cast<Index>(k), first + (bad - status.begin()), *bad};
   }
   for (Index i = 0; i < x.cols(); ++i) {
     log_prob[static_cast<std::size_t>(i)] += standard_normal_log_density<T>(at.column_span(i));
@@ -139,9 +142,10 @@ template <class T>
 void Flow<T>::log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
                        FlowWorkspace<T>& workspace) const {
   require_batch("log_prob", dimension_, x, log_prob.size(), status.size());
+  workspace.failure_.reset();
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
     const auto latent =
-        forward(x.columns(first, count), part(log_prob, first, count), part(status, first, count), workspace);
+        forward(x.columns(first, count), first, part(log_prob, first, count), part(status, first, count), workspace);
     for (Index i = 0; !z.empty() && i < count; ++i) std::copy_n(latent.column(i), dimension_, z.column(first + i));
   });
 }
@@ -187,10 +191,11 @@ double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, st
       "keeps no gradient",
       gradient.size(), layout_.size(), weight.size(), x.cols());
   double sum = 0;
+  workspace.failure_.reset();
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
     const auto log_p = part(log_prob, first, count);
     const auto w = weight.empty() ? weight : part(weight, first, count);
-    const auto z = forward(x.columns(first, count), log_p, part(status, first, count), workspace);
+    const auto z = forward(x.columns(first, count), first, log_p, part(status, first, count), workspace);
     auto bar = workspace.parts_.bar.columns(0, count), next = workspace.parts_.next_bar.columns(0, count);
     for (Index i = 0; i < count; ++i) {
       const auto at = static_cast<std::size_t>(i);

@@ -64,8 +64,8 @@ class Flow {
   void finish_gradient(std::span<T> gradient) const;
 
  private:
-  /// One workspace's worth of log_prob; returns where z is.
-  ConstMatrixView<T> forward(ConstMatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
+  /// log_prob of one chunk, which begins with sample `first`; returns where z is.
+  ConstMatrixView<T> forward(ConstMatrixView<T> x, Index first, std::span<double> log_prob, std::span<Status> status,
                              FlowWorkspace<T>& workspace) const;
 
   Index dimension_;
@@ -86,6 +86,14 @@ class FlowWorkspace {
   /// What room for n samples takes.
   static Index bytes_for(const Flow<T>& flow, Index n, Purpose purpose);
 
+  /// Where the last log_prob or add_gradient first went wrong.
+  struct Failure {
+    Index transform;
+    Index sample;
+    Status status;
+  };
+  const std::optional<Failure>& failure() const { return failure_; }
+
   Index capacity() const { return capacity_; }
   Index bytes() const { return kept_.peak() + scratch_.peak(); }
   Purpose purpose() const { return purpose_; }
@@ -104,6 +112,7 @@ class FlowWorkspace {
   Purpose purpose_;
   linalg::Workspace kept_, scratch_;
   Parts parts_;
+  std::optional<Failure> failure_;
 };
 
 extern template class Flow<float>;

@@ -33,6 +33,7 @@ class ResidualBlock final : public Transform<T> {
   void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
   const nn::Network<T>* contraction() const override { return &network_; }
+  void describe(const h5::GroupWriter& group) const override;
 
  private:
   nn::Network<T> network_;

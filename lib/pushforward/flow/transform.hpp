@@ -5,6 +5,7 @@
 // A transform's parameters are a part of the flow's flat buffer; prepare() makes from them what the passes
 // read. Memory for the passes is carved once into a TransformState, for up to n samples.
 
+#include <pushforward/h5/writer.hpp>
 #include <pushforward/nn/network.hpp>
 
 #include <memory>
@@ -83,6 +84,9 @@ class Transform {
 
   /// The network inside, when there is one whose Lipschitz constant makes the transform invertible.
   virtual const nn::Network<T>* contraction() const { return nullptr; }
+
+  /// Writes what a reader needs beside the parameters, as attributes of the transform's group in a model file.
+  virtual void describe(const h5::GroupWriter& group) const { group.attribute("kind", kind()); }
 };
 
 }  // namespace pushforward::flow

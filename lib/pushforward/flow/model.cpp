@@ -1,0 +1,184 @@
+#include <pushforward/flow/model.hpp>
+
+#include <array>
+#include <cmath>
+#include <type_traits>
+
+namespace pushforward::flow {
+
+namespace {
+
+constexpr std::string_view format_name = "pushforward-model";
+constexpr Index format_version = 1;
+
+// Samples that are converted between the data's units in double and the flow's in T at a time.
+constexpr Index slab = 4096;
+
+template <class T>
+void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
+  const auto group = root.make_group("flow");
+  const FlowOptions& o = flow.options();
+  group.attribute("kind", o.kind);
+  group.attribute("dimension", flow.dimension());
+  group.attribute("blocks", o.blocks);
+  group.attribute("hidden", std::vector<double>(o.hidden.begin(), o.hidden.end()));
+  group.attribute("activation", nn::activation_name(o.activation));
+  group.attribute("lipschitz", o.lipschitz);
+  group.attribute("actnorm", o.actnorm);
+  group.attribute("precision", std::is_same_v<T, float> ? "float" : "double");
+  group.attribute("parameters", flow.layout().size());
+  const auto transforms = group.make_group("transforms");
+  for (std::size_t k = 0; k < flow.transforms().size(); ++k) {
+    flow.transforms()[k]->describe(transforms.make_group(fmt::format("{:03d}", k)));
+  }
+  for (std::size_t b = 0; b < flow.layout().blocks().size(); ++b) {
+    const auto& block = flow.layout().blocks()[b];
+    const auto values = nn::block_view(flow.layout(), static_cast<Index>(b), flow.parameters());
+    if (block.cols == 1) {
+      group.write(block.name, std::span<const T>(values.data(), static_cast<std::size_t>(block.rows)));
+    } else {
+      group.write(block.name, values, {.units = "", .long_name = "weight, (in, out)"});
+    }
+  }
+}
+
+template <class T>
+Flow<T> read_flow(const h5::Group& root) {
+  const auto group = root.group("flow");
+  FlowOptions o;
+  o.kind = group.attribute<std::string>("kind");
+  o.blocks = group.attribute<Index>("blocks");
+  o.hidden.clear();
+  for (const double width : group.attribute<std::vector<double>>("hidden")) o.hidden.push_back(std::llround(width));
+  o.activation = nn::activation_of(group.attribute<std::string>("activation"));
+  o.lipschitz = group.attribute<double>("lipschitz");
+  o.actnorm = group.attribute<bool>("actnorm");
+  Flow<T> flow(group.attribute<Index>("dimension"), o, 0);
+  for (const auto& block : flow.layout().blocks()) {
+    const auto dataset = group.dataset(block.name);
+    const std::vector<Index> shape =
+        block.cols == 1 ? std::vector<Index>{block.rows} : std::vector<Index>{block.cols, block.rows};
+    require<DataError>(dataset.shape() == shape, "{} has shape ({}) where the model's architecture wants ({})",
+                       dataset.where(), fmt::join(dataset.shape(), ", "), fmt::join(shape, ", "));
+    const auto values = dataset.template read<T>();
+    std::copy(values.begin(), values.end(), flow.parameters().begin() + block.offset);
+  }
+  flow.prepare(Normalization::stored);
+  return flow;
+}
+
+void write_standardization(const h5::GroupWriter& root, const data::Standardization& s) {
+  const auto group = root.make_group("standardization");
+  group.attribute("kind", data::kind_name(s.kind()));
+  group.attribute("log_det", s.log_det());
+  group.write("mean", s.mean());
+  // Rows of the file are columns in memory: the transpose makes the file's array the lower triangle.
+  Matrix<double> transposed(s.dimension(), s.dimension());
+  for (Index j = 0; j < s.dimension(); ++j) {
+    for (Index i = 0; i < s.dimension(); ++i) transposed(j, i) = s.factor()(i, j);
+  }
+  group.write<double>("factor", transposed.view(), {.units = "", .long_name = "L, lower triangular: x = mean + L z"});
+}
+
+data::Standardization read_standardization(const h5::Group& root) {
+  const auto group = root.group("standardization");
+  auto mean = group.dataset("mean").read<double>();
+  const auto d = static_cast<Index>(mean.size());
+  const auto stored = group.dataset("factor").read<double>();
+  require<DataError>(std::ssize(stored) == d * d, "{}/factor has {} values for {} columns", group.where(),
+                     stored.size(), d);
+  Matrix<double> factor(d, d);
+  for (Index j = 0; j < d; ++j) {
+    for (Index i = 0; i < d; ++i) factor(i, j) = stored[static_cast<std::size_t>(i * d + j)];
+  }
+  return {data::parse_kind(group.attribute<std::string>("kind")), std::move(mean), std::move(factor)};
+}
+
+}  // namespace
+
+template <class T>
+Model<T>::Model(data::Standardization standardization, Flow<T> flow, ModelNotes notes)
+    : standardization_(std::move(standardization)), flow_(std::move(flow)), notes_(std::move(notes)) {
+  require<ShapeError>(standardization_.dimension() == flow_.dimension(),
+                      "model: a standardization of {} columns before a flow of dimension {}",
+                      standardization_.dimension(), flow_.dimension());
+}
+
+template <class T>
+void Model<T>::log_prob(ConstMatrixView<double> x, std::span<double> log_prob, MatrixView<double> z,
+                        std::span<Status> status, FlowWorkspace<T>& workspace) const {
+  const Index d = dimension(), n = x.cols();
+  require<ShapeError>(x.rows() == d, "log_prob: samples of {} columns for a model of dimension {}", x.rows(), d);
+  Matrix<T> standardized(d, std::min(slab, n)), latent(d, std::min(slab, n));
+  for (Index first = 0; first < n; first += slab) {
+    const Index count = std::min(slab, n - first);
+    const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
+    const auto y = standardized.view().columns(0, count), to = latent.view().columns(0, count);
+    standardization_.forward(x.columns(first, count), y);
+    flow_.log_prob(y, log_prob.subspan(at, size), z.empty() ? MatrixView<T>() : to, status.subspan(at, size),
+                   workspace);
+    for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
+    for (Index j = 0; !z.empty() && j < count; ++j) std::copy_n(to.column(j), d, z.column(first + j));
+  }
+}
+
+template <class T>
+void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::span<double> log_prob,
+                       std::span<Status> status, const InverseOptions& options, FlowWorkspace<T>& workspace) const {
+  const Index d = dimension(), n = z.cols();
+  require<ShapeError>(z.rows() == d && x.rows() == d && x.cols() == n,
+                      "inverse: latents ({} × {}) into samples ({} × {}) of a model of dimension {}", z.rows(), n,
+                      x.rows(), x.cols(), d);
+  Matrix<T> latent(d, std::min(slab, n)), standardized(d, std::min(slab, n));
+  for (Index first = 0; first < n; first += slab) {
+    const Index count = std::min(slab, n - first);
+    const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
+    const auto from = latent.view().columns(0, count), y = standardized.view().columns(0, count);
+    for (Index j = 0; j < count; ++j) {
+      for (Index i = 0; i < d; ++i) from(i, j) = static_cast<T>(z(i, first + j));
+    }
+    flow_.inverse(from, y, log_prob.subspan(at, size), status.subspan(at, size), options, workspace);
+    standardization_.inverse<T>(y, x.columns(first, count));
+    for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
+  }
+}
+
+template <class T>
+void save_model(const std::string& path, const Model<T>& model,
+                const std::function<void(const h5::GroupWriter&)>& add) {
+  h5::FileImage file(format_name, format_version);
+  const auto& root = file.root();
+  write_standardization(root, model.standardization());
+  write_flow(root, model.flow());
+  root.make_group("base").attribute("kind", "standard_normal");
+  if (!model.notes().feature_names.empty()) root.write_strings("feature_names", model.notes().feature_names);
+  if (model.notes().entropy) root.attribute("entropy", *model.notes().entropy);
+  const auto provenance = root.make_group("provenance");
+  for (const auto& [name, text] : model.notes().provenance) provenance.attribute(name, text);
+  if (add) add(root);
+  file.save(path);
+}
+
+template <class T>
+Model<T> load_model(const std::string& path) {
+  const auto root = h5::open_file(path);
+  const bool is_model = root.has_attribute("format") && root.attribute<std::string>("format") == format_name;
+  require<DataError>(is_model, "{} is not a model file (its attribute 'format' is not '{}'); train one with flow_train",
+                     path, format_name);
+  const Index version = root.attribute<Index>("format_version");
+  require<DataError>(version <= format_version, "{} has format version {}; this program reads up to {}", path, version,
+                     format_version);
+  ModelNotes notes;
+  if (root.has("feature_names")) notes.feature_names = root.dataset("feature_names").read_strings();
+  if (root.has_attribute("entropy")) notes.entropy = root.attribute<double>("entropy");
+  return {read_standardization(root), read_flow<T>(root), std::move(notes)};
+}
+
+template class Model<float>;
+template class Model<double>;
+template void save_model(const std::string&, const Model<float>&, const std::function<void(const h5::GroupWriter&)>&);
+template void save_model(const std::string&, const Model<double>&, const std::function<void(const h5::GroupWriter&)>&);
+template Model<float> load_model(const std::string&);
+template Model<double> load_model(const std::string&);
+
+}  // namespace pushforward::flow

@@ -1,0 +1,70 @@
+#pragma once
+
+// A trained model: the data's standardization, the flow behind it, and where both come from. Its density is that of the
+// data in its own units. The file format is described in data/README.md.
+
+#include <pushforward/data/standardization.hpp>
+#include <pushforward/flow/flow.hpp>
+#include <pushforward/h5/reader.hpp>
+
+#include <functional>
+
+namespace pushforward::flow {
+
+/// What is known of a model beside its parameters.
+struct ModelNotes {
+  std::vector<std::string> feature_names;  ///< (d), or empty
+  std::optional<double> entropy;           ///< of the density that the training data was drawn from, nats
+  /// Configuration, seed, versions, ranks, input: attributes of `/provenance`.
+  std::vector<std::pair<std::string, std::string>> provenance;
+};
+
+template <class T>
+class Model {
+ public:
+  /// The two must have the same dimension.
+  Model(data::Standardization standardization, Flow<T> flow, ModelNotes notes = {});
+
+  Index dimension() const { return flow_.dimension(); }
+  const data::Standardization& standardization() const { return standardization_; }
+  Flow<T>& flow() { return flow_; }
+  const Flow<T>& flow() const { return flow_; }
+  ModelNotes& notes() { return notes_; }
+  const ModelNotes& notes() const { return notes_; }
+
+  /// x: (d × n) in, data. log_prob: (n) out, nats, of x in its own units. z: (d × n) out, or empty. status: (n) out.
+  /// Where a status is not ok, log_prob is NaN. Allocates. Not collective.
+  void log_prob(ConstMatrixView<double> x, std::span<double> log_prob, MatrixView<double> z, std::span<Status> status,
+                FlowWorkspace<T>& workspace) const;
+
+  /// x = f⁻¹(z), data units. z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out.
+  void inverse(ConstMatrixView<double> z, MatrixView<double> x, std::span<double> log_prob, std::span<Status> status,
+               const InverseOptions& options, FlowWorkspace<T>& workspace) const;
+
+ private:
+  data::Standardization standardization_;
+  Flow<T> flow_;
+  ModelNotes notes_;
+};
+
+/// Writes the model file, atomically. The flow must hold its effective weights (Flow::fold). `add` may write further
+/// groups. Not collective: one rank calls it. Throws IoError.
+template <class T>
+void save_model(const std::string& path, const Model<T>& model,
+                const std::function<void(const h5::GroupWriter&)>& add = {});
+
+/// Reads a model file of any precision; the weights are taken as they are. Not collective: any number of ranks may
+/// read. Throws IoError, and DataError for a file that is not a model or whose arrays do not fit its architecture.
+template <class T>
+Model<T> load_model(const std::string& path);
+
+extern template class Model<float>;
+extern template class Model<double>;
+extern template void save_model(const std::string&, const Model<float>&,
+                                const std::function<void(const h5::GroupWriter&)>&);
+extern template void save_model(const std::string&, const Model<double>&,
+                                const std::function<void(const h5::GroupWriter&)>&);
+extern template Model<float> load_model(const std::string&);
+extern template Model<double> load_model(const std::string&);
+
+}  // namespace pushforward::flow

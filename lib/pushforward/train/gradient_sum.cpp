@@ -1,0 +1,69 @@
+#include <pushforward/base/timer.hpp>
+#include <pushforward/train/gradient_sum.hpp>
+
+#include <algorithm>
+
+namespace pushforward::train {
+
+template <class T>
+GradientSum<T>::GradientSum(const comm::Communicator& comm, Index parameters, bool reproducible)
+    : comm_(comm),
+      length_(parameters + StepSum<T>::totals),
+      parts_(reproducible ? reproducible_parts : comm.size()),
+      local_(comm::share(parts_, comm.rank(), comm.size())),
+      reproducible_(reproducible),
+      buffers_(static_cast<std::size_t>(length_ * local_.count())) {
+  if (!reproducible) return;
+  // Rank r adds up the slice share(length, r, size), of which every part sends it its own.
+  const auto size = static_cast<std::size_t>(comm.size());
+  send_counts_.resize(size);
+  receive_counts_.resize(size);
+  slice_counts_.resize(size);
+  const Index mine = comm::share(length_, comm.rank(), comm.size()).count();
+  for (int r = 0; r < comm.size(); ++r) {
+    const auto at = static_cast<std::size_t>(r);
+    const Index slice = comm::share(length_, r, comm.size()).count();
+    slice_counts_[at] = static_cast<int>(slice);
+    send_counts_[at] = static_cast<int>(slice * local_.count());
+    receive_counts_[at] = static_cast<int>(mine * comm::share(parts_, r, comm.size()).count());
+  }
+  send_.resize(buffers_.size());
+  slices_.resize(static_cast<std::size_t>(mine * parts_));
+  result_.resize(static_cast<std::size_t>(length_));
+}
+
+template <class T>
+StepSum<T> GradientSum<T>::part(Index i) {
+  return StepSum<T>(
+      std::span(buffers_).subspan(static_cast<std::size_t>(i * length_), static_cast<std::size_t>(length_)));
+}
+
+template <class T>
+StepSum<T> GradientSum<T>::reduce() {
+  const PhaseScope scope(Phase::all_reduce);
+  if (!reproducible_) {
+    comm_.sum(std::span(buffers_));
+    return part(0);
+  }
+  std::size_t at = 0;
+  for (int r = 0; r < comm_.size(); ++r) {
+    const auto slice = comm::share(length_, r, comm_.size());
+    for (Index p = 0; p < local_.count(); ++p) {
+      std::copy_n(buffers_.data() + p * length_ + slice.first, slice.count(), send_.data() + at);
+      at += static_cast<std::size_t>(slice.count());
+    }
+  }
+  comm_.all_to_all(std::span<const T>(send_), send_counts_, std::span<T>(slices_), receive_counts_);
+  // Ranks hold contiguous parts in rank order, so what came in is in the order of the parts.
+  const auto mine = slices_.size() / static_cast<std::size_t>(parts_);
+  for (std::size_t p = 1; p < static_cast<std::size_t>(parts_); ++p) {
+    for (std::size_t i = 0; i < mine; ++i) slices_[i] += slices_[p * mine + i];
+  }
+  comm_.all_gather(std::span<const T>(slices_).first(mine), std::span<T>(result_), slice_counts_);
+  return StepSum<T>(result_);
+}
+
+template class GradientSum<float>;
+template class GradientSum<double>;
+
+}  // namespace pushforward::train

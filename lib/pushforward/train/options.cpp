@@ -1,0 +1,91 @@
+#include <pushforward/data/standardization.hpp>
+#include <pushforward/data/toy.hpp>
+#include <pushforward/train/options.hpp>
+
+#include <filesystem>
+
+namespace pushforward::train {
+
+flow::FlowOptions ModelOptions::flow_options() const {
+  return {.kind = kind,
+          .blocks = blocks,
+          .hidden = hidden,
+          .activation = nn::activation_of(activation),
+          .lipschitz = lipschitz,
+          .actnorm = actnorm};
+}
+
+OptionSet Options::declare() {
+  const auto toys = data::ToyDensity::names();
+  OptionSet set;
+  set.add("data.file", data.file, "dataset FILE.h5, or any numeric array FILE.h5:/PATH; empty: the built-in density")
+      .add("data.toy", data.toy, "built-in density", one_of({toys.begin(), toys.end()}))
+      .add("data.rows", data.rows, "training rows of the built-in density; a tenth as many more validate and test each",
+           at_least(10, "rows"))
+      .add("data.fractions", data.fractions, "shares of FILE.h5:/PATH for training, validation and test")
+      .add("data.seed", data.seed, "seed of the built-in density's rows and of the division by fractions", at_least(0))
+      .add("data.standardize", data.standardize,
+           "none; scale: columns to mean 0 and deviation 1; whiten: by the covariance's Cholesky factor",
+           one_of({"none", "scale", "whiten"}))
+      .add("model.kind", model.kind, "family of flows", one_of({"residual"}))
+      .add("model.blocks", model.blocks, "residual blocks", at_least(1))
+      .add("model.hidden", model.hidden, "widths of a block's hidden layers", at_least(1))
+      .add("model.activation", model.activation, "activation of the hidden layers", one_of(nn::activation_names()))
+      .add("model.lipschitz", model.lipschitz, "bound on the Lipschitz constant of each block", strictly_between(0, 1))
+      .add("model.actnorm", model.actnorm, "an ActNorm before each block and at the end")
+      .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
+      .add("train.steps", train.steps, "optimizer steps", at_least(1))
+      .add("train.batch", train.batch, "rows of the global batch, shared by all ranks", at_least(1, "rows"))
+      .add("train.optimizer", train.optimizer, "optimizer", one_of(optim::method_names()))
+      .add("train.learning_rate", train.learning_rate, "highest learning rate", more_than(0))
+      .add("train.schedule", train.schedule, "learning rate after the warm-up", one_of(optim::schedule_names()))
+      .add("train.warmup", train.warmup, "steps over which the learning rate rises", at_least(0, "steps"))
+      .add("train.step_every", train.step_every, "steps between reductions of schedule 'step'; 0: a third of the run",
+           at_least(0, "steps"))
+      .add("train.step_factor", train.step_factor, "factor of each reduction of schedule 'step'", between(0, 1))
+      .add("train.beta1", train.beta1, "decay of the mean of gradients", from_to_below(0, 1))
+      .add("train.beta2", train.beta2, "decay of the mean of squared gradients", from_to_below(0, 1))
+      .add("train.weight_decay", train.weight_decay, "weight decay per unit learning rate", at_least(0))
+      .add("train.average", train.average, "decay of the moving average of weights that is evaluated; 0: none",
+           from_to_below(0, 1))
+      .add("train.clip", train.clip, "largest gradient norm; 0: no clipping", at_least(0))
+      .add("train.validate_every", train.validate_every, "steps between validations; 0: a twentieth of the run",
+           at_least(0, "steps"))
+      .add("train.patience", train.patience, "validations without improvement that end the run; 0: never", at_least(0))
+      .add("train.seed", train.seed, "seed of initial weights and batches", at_least(0))
+      .add("train.reproducible", train.reproducible, "the same bits on 1, 2, 4 or 8 ranks and any number between")
+      .add("train.workspace", train.workspace, "memory of a rank for the passes of a step", more_than(0, "MB"))
+      .add("output.model", output.model, "model file")
+      .add("output.history", output.history, "training history (CSV); empty: the model file's name with .csv")
+      .add("output.every", output.every, "steps between rows of the history", at_least(1, "steps"));
+  set.alias("data.file", "--data").alias("output.model", "--output").alias("output.model", "-o");
+  set.alias("train.seed", "--seed").alias("train.reproducible", "--reproducible");
+  return set;
+}
+
+std::string Options::history_path() const {
+  return output.history.empty() ? std::filesystem::path(output.model).replace_extension(".csv").string()
+                                : output.history;
+}
+
+Index Options::validation_interval() const {
+  return train.validate_every > 0 ? train.validate_every : std::max<Index>(1, train.steps / 20);
+}
+
+optim::OptimizerOptions Options::optimizer_options() const {
+  return {.method = optim::method_of(train.optimizer),
+          .beta1 = train.beta1,
+          .beta2 = train.beta2,
+          .weight_decay = train.weight_decay};
+}
+
+optim::ScheduleOptions Options::schedule_options() const {
+  return {.schedule = optim::schedule_of(train.schedule),
+          .rate = train.learning_rate,
+          .steps = train.steps,
+          .warmup = std::min(train.warmup, train.steps),
+          .step_every = train.step_every,
+          .step_factor = train.step_factor};
+}
+
+}  // namespace pushforward::train

@@ -1,0 +1,76 @@
+#pragma once
+
+// Everything that can be chosen about a training run, with its default. The keys of flow_train are these fields.
+
+#include <pushforward/base/option_set.hpp>
+#include <pushforward/flow/flow.hpp>
+#include <pushforward/optim/optimizer.hpp>
+
+#include <cstdint>
+
+namespace pushforward::train {
+
+struct DataOptions {
+  std::string file;                       ///< FILE or FILE:/PATH; empty for the built-in density
+  std::string toy = "checkerboard";       ///< built-in density
+  Index rows = 1'000'000;                 ///< training rows of the built-in density
+  std::string fractions = "0.8,0.1,0.1";  ///< of FILE:/PATH: training, validation and test
+  Index seed = 1;                         ///< of the built-in density's rows, and of the division by fractions
+  std::string standardize = "scale";      ///< none, scale, whiten
+};
+
+struct ModelOptions {
+  std::string kind = "residual";
+  Index blocks = 20;
+  std::vector<Index> hidden{48, 48};
+  std::string activation = "lipswish";
+  double lipschitz = 0.99;
+  bool actnorm = true;
+  std::string precision = "float";
+
+  flow::FlowOptions flow_options() const;
+};
+
+struct TrainOptions {
+  Index steps = 8000;
+  Index batch = 250;  ///< rows of the global batch, however many ranks share it
+  std::string optimizer = "adam";
+  double learning_rate = 1e-2;
+  std::string schedule = "cosine";
+  Index warmup = 400;    ///< steps
+  Index step_every = 0;  ///< steps between reductions of the step schedule
+  double step_factor = 0.1;
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  double weight_decay = 0;
+  double average = 0.998;     ///< decay of the average of weights; 0: none
+  double clip = 0;            ///< gradient norm; 0: none
+  Index validate_every = 0;   ///< steps; 0: a twentieth of the run
+  Index patience = 0;         ///< validations without improvement before the run ends; 0: never
+  Index seed = 1;             ///< of initial weights and batches
+  bool reproducible = false;  ///< the same bits on any number of ranks
+  double workspace = 256;     ///< MB a rank for the passes of a step
+};
+
+struct OutputOptions {
+  std::string model = "flow.h5";
+  std::string history;  ///< empty: the model's name with .csv
+  Index every = 100;    ///< steps between rows of the history
+};
+
+struct Options {
+  DataOptions data;
+  ModelOptions model;
+  TrainOptions train;
+  OutputOptions output;
+
+  /// All keys with help and rules. The set refers to this object.
+  OptionSet declare();
+
+  std::string history_path() const;
+  Index validation_interval() const;
+  optim::OptimizerOptions optimizer_options() const;
+  optim::ScheduleOptions schedule_options() const;
+};
+
+}  // namespace pushforward::train

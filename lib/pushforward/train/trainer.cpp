@@ -1,0 +1,233 @@
+#include <pushforward/base/timer.hpp>
+#include <pushforward/train/trainer.hpp>
+
+#include <cmath>
+#include <limits>
+
+namespace pushforward::train {
+
+namespace {
+
+using data::Split;
+using flow::Status;
+using nn::Normalization;
+
+// Rows from which data-dependent parameters are initialised, at least; every rank works all of them.
+constexpr Index initial_rows = 1024;
+constexpr Index evaluation_chunk = 256;
+constexpr double megabyte = 1e6;
+
+// Most rows that any part of a batch has.
+Index part_rows(Index batch, int parts) {
+  return comm::share(batch, 0, parts).count();
+}
+
+template <class T>
+void gather(ConstMatrixView<T> samples, std::span<const Index> rows, MatrixView<T> x) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::copy_n(samples.column(rows[i]), samples.rows(), x.column(static_cast<Index>(i)));
+  }
+}
+
+Index bytes_of(const TrainOptions& options) {
+  return static_cast<Index>(options.workspace * megabyte);
+}
+
+}  // namespace
+
+template <class T>
+Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data)
+    : comm_(comm),
+      options_(options),
+      data_(data),
+      flow_(data.dimension(), options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed)),
+      average_(data.dimension(), options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed)),
+      sum_(comm, flow_.layout().size(), options.train.reproducible),
+      workspace_(flow::FlowWorkspace<T>::within(flow_, bytes_of(options.train),
+                                                part_rows(options.train.batch, sum_.parts()), nn::Purpose::gradient)),
+      evaluation_workspace_(
+          flow::FlowWorkspace<T>::within(flow_, bytes_of(options.train), evaluation_chunk, nn::Purpose::evaluate)),
+      optimizer_(flow_.layout().size(), options.optimizer_options()),
+      order_(static_cast<std::uint64_t>(options.train.seed), data.rows(Split::train), options.train.batch) {
+  const auto part = static_cast<std::size_t>(part_rows(options.train.batch, sum_.parts()));
+  x_ = Matrix<T>(data.dimension(), static_cast<Index>(part));
+  weight_.resize(data.weighted() ? part : 0);
+  rows_.resize(part);
+  log_prob_.resize(part);
+  status_.resize(part);
+
+  std::vector<Index> first(
+      static_cast<std::size_t>(std::min(data.rows(Split::train), std::max(initial_rows, options.train.batch))));
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    const auto at = static_cast<Index>(i);
+    order_.rows(at / order_.batch(), at % order_.batch(), std::span(first).subspan(i, 1));
+  }
+  Matrix<T> x(data.dimension(), std::ssize(first));
+  gather<T>(data.samples(Split::train), first, x);
+  flow_.initialise_from_data(x);
+  std::copy(flow_.parameters().begin(), flow_.parameters().end(), average_.parameters().begin());
+}
+
+template <class T>
+void Trainer<T>::add_part(Index part, StepSum<T> sum) {
+  const auto share = comm::share(options_.train.batch, static_cast<int>(part), sum_.parts());
+  const auto n = static_cast<std::size_t>(share.count());
+  const auto rows = std::span(rows_).first(n);
+  const auto x = x_.view().columns(0, share.count());
+  order_.rows(step_, share.first, rows);
+  gather<T>(data_.samples(Split::train), rows, x);
+  std::span<const T> weight;
+  double total = static_cast<double>(n);
+  if (data_.weighted()) {
+    total = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      weight_[i] = data_.weights(Split::train)[static_cast<std::size_t>(rows[i])];
+      total += static_cast<double>(weight_[i]);
+    }
+    weight = std::span<const T>(weight_).first(n);
+  }
+  std::fill(sum.gradient().begin(), sum.gradient().end(), T(0));
+  const double log_likelihood = flow_.add_gradient(x, weight, sum.gradient(), std::span(log_prob_).first(n),
+                                                   std::span(status_).first(n), workspace_);
+  sum[StepSum<T>::log_likelihood] = static_cast<T>(log_likelihood);
+  sum[StepSum<T>::weight] = static_cast<T>(total);
+  if (const auto& f = workspace_.failure()) {
+    const bool negative = f->status == Status::negative_determinant;
+    failure_ = fmt::format(
+        "transform {} ({}), training row {}: {}", f->transform,
+        flow_.transforms()[static_cast<std::size_t>(f->transform)]->kind(), rows[static_cast<std::size_t>(f->sample)],
+        negative ? "det(I + J) ≤ 0, although the block should be a contraction" : "values are not finite");
+  }
+}
+
+template <class T>
+typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& failure, bool stop) {
+  failure_.clear();
+  const auto parts = sum_.local_parts();
+  for (Index p = parts.first; p < parts.last; ++p) {
+    auto sum = sum_.part(p - parts.first);
+    add_part(p, sum);
+    sum[StepSum<T>::non_finite] = failure_.empty() ? T(0) : T(1);
+    sum[StepSum<T>::stop] = stop ? T(1) : T(0);
+    sum[StepSum<T>::error] = failure ? T(1) : T(0);
+  }
+  auto sum = sum_.reduce();
+  if (sum[StepSum<T>::error] > 0) {
+    comm::agree(comm_, [&] {
+      if (failure) std::rethrow_exception(failure);
+    });
+  }
+  if (sum[StepSum<T>::non_finite] > 0) {
+    comm::agree(comm_, [&] { require<NumericalError>(failure_.empty(), "step {}: {}", step_ + 1, failure_); });
+  }
+
+  const PhaseScope scope(Phase::optimizer);
+  const auto gradient = sum.gradient();
+  flow_.finish_gradient(gradient);
+  // A batch whose weights are all 0 says nothing.
+  const double weight = static_cast<double>(sum[StepSum<T>::weight]);
+  const T scale = weight > 0 ? static_cast<T>(-1 / weight) : T(0);
+  for (T& g : gradient) g *= scale;
+  Step step;
+  step.train_nll = static_cast<double>(sum[StepSum<T>::log_likelihood]) * static_cast<double>(scale);
+  step.gradient_norm = optim::clip_norm(gradient, options_.train.clip);
+  step.stop = sum[StepSum<T>::stop] > 0;
+  // The sum is the same on all ranks, so all of them throw.
+  if (!std::isfinite(step.gradient_norm)) {
+    throw_error(ErrorKind::numerical, fmt::format("step {}: the gradient is not finite", step_ + 1), true);
+  }
+  optimizer_.step(optim::learning_rate(options_.schedule_options(), step_), gradient, flow_.parameters());
+  const double decay =
+      std::min(options_.train.average, (1.0 + static_cast<double>(step_)) / (10.0 + static_cast<double>(step_)));
+  optim::update_average<T>(decay, flow_.parameters(), average_.parameters());
+  ++step_;
+  return step;
+}
+
+template <class T>
+Evaluation Trainer<T>::evaluate(Split split, const flow::Flow<T>& flow) {
+  auto result = train::evaluate<T>(comm_, flow, data_.samples(split), data_.weights(split), evaluation_workspace_);
+  result.nll -= data_.standardization().log_det();
+  return result;
+}
+
+template <class T>
+Outcome Trainer<T>::run(History& history, const Observer& observer, const std::function<bool()>& stop_requested) {
+  const Timer timer;
+  const Index every = options_.output.every, validate_every = options_.validation_interval();
+  const bool validates = data_.rows(Split::validation) > 0;
+  std::vector<T> best(average_.parameters().begin(), average_.parameters().end());
+  std::exception_ptr failure;  // of writing the history, which all ranks hear of with the next step
+  Outcome outcome;
+  double nll_sum = 0;
+  Index nll_count = 0, without_improvement = 0;
+
+  while (step_ < options_.train.steps) {
+    flow_.prepare(Normalization::power_iteration);
+    Step step;
+    try {
+      step = take_step(failure, stop_requested());
+    } catch (const NumericalError& e) {
+      outcome.end = End::diverged;
+      outcome.reason = e.what();
+      break;
+    }
+    nll_sum += step.train_nll;
+    ++nll_count;
+    const bool last = step_ == options_.train.steps;
+    const bool validate = validates && (step_ % validate_every == 0 || last);
+    HistoryRow row;
+    if (validate) {
+      average_.prepare(Normalization::svd);
+      const auto validation = evaluate(Split::validation, average_);
+      row.validation_nll = validation.nll;
+      if (validation.nll < outcome.best_validation.value_or(std::numeric_limits<double>::infinity())) {
+        outcome.best_validation = validation.nll;
+        outcome.best_step = step_;
+        std::copy(average_.parameters().begin(), average_.parameters().end(), best.begin());
+        without_improvement = 0;
+      } else {
+        ++without_improvement;
+      }
+    }
+    if (validate || last || step_ % every == 0) {
+      row.step = step_;
+      row.seconds = timer.seconds();
+      row.train_nll = nll_sum / static_cast<double>(nll_count) - data_.standardization().log_det();
+      row.learning_rate = optim::learning_rate(options_.schedule_options(), step_ - 1);
+      row.gradient_norm = step.gradient_norm;
+      nll_sum = 0;
+      nll_count = 0;
+      try {
+        if (comm_.is_root()) history.add(row);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      observer(row);
+    }
+    if (step.stop) {
+      outcome.end = End::stop;
+      break;
+    }
+    if (options_.train.patience > 0 && without_improvement >= options_.train.patience) {
+      outcome.end = End::patience;
+      break;
+    }
+  }
+  comm::agree(comm_, [&] {
+    if (failure) std::rethrow_exception(failure);
+  });
+  outcome.steps = step_;
+  if (!outcome.best_validation && outcome.end != End::diverged) {
+    std::copy(average_.parameters().begin(), average_.parameters().end(), best.begin());
+    outcome.best_step = step_;
+  }
+  std::copy(best.begin(), best.end(), flow_.parameters().begin());
+  flow_.fold();
+  return outcome;
+}
+
+template class Trainer<float>;
+template class Trainer<double>;
+
+}  // namespace pushforward::train

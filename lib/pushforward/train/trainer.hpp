@@ -1,0 +1,91 @@
+#pragma once
+
+// Maximum-likelihood training, data-parallel: each rank works its share of the global batch, the sums of all ranks are
+// divided by the batch's total weight, and every rank takes the same optimizer step. The rows of a step depend on seed
+// and step only, so that runs on any number of ranks follow the same trajectory up to rounding, or bit for bit with
+// train.reproducible.
+
+#include <pushforward/random/stream.hpp>
+#include <pushforward/train/evaluation.hpp>
+#include <pushforward/train/gradient_sum.hpp>
+#include <pushforward/train/history.hpp>
+#include <pushforward/train/training_data.hpp>
+
+#include <exception>
+
+namespace pushforward::train {
+
+/// How a run ended.
+enum class End {
+  steps,     ///< all steps were taken
+  patience,  ///< validation has not improved for long enough
+  stop,      ///< a stop was requested
+  diverged   ///< a batch's likelihood was not finite
+};
+
+struct Outcome {
+  End end = End::steps;
+  std::string reason;                     ///< of `diverged`, for people
+  Index steps = 0;                        ///< steps taken
+  Index best_step = 0;                    ///< after which the weights that were kept were reached
+  std::optional<double> best_validation;  ///< their validation NLL, nats, data units
+};
+
+/// What a caller hears after each step that makes a row of the history. Called on all ranks.
+using Observer = std::function<void(const HistoryRow&)>;
+
+template <class T>
+class Trainer {
+ public:
+  /// A fresh flow, initialised from the first rows. The arguments must outlive the trainer. Collective.
+  Trainer(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data);
+
+  /// Runs. Rows of the history go to `history` on rank 0 only, then to `observer`. `stop_requested` is asked on each
+  /// rank before each step; one rank is enough. Afterwards flow() is the best one: of the lowest validation NLL when
+  /// there is validation data, else the last; averaged when train.average is not 0; its weights folded. Collective.
+  /// Throws NumericalError for a flow that is not invertible where it should be, naming transform and row, and what
+  /// `history` throws, on all ranks alike.
+  Outcome run(History& history, const Observer& observer, const std::function<bool()>& stop_requested);
+
+  flow::Flow<T>& flow() { return flow_; }
+  /// Bytes of this rank's workspace for a step.
+  Index workspace_bytes() const { return workspace_.bytes(); }
+  /// NLL of a split in the data's units. Collective.
+  Evaluation evaluate(data::Split split, const flow::Flow<T>& flow);
+
+ private:
+  /// What all ranks know of a step.
+  struct Step {
+    double train_nll = 0;  // standardized units
+    double gradient_norm = 0;
+    bool stop = false;
+  };
+
+  /// Takes step number step_. Throws NumericalError, the same on all ranks, when a likelihood is not finite.
+  Step take_step(const std::exception_ptr& failure, bool stop);
+  /// Fills `sum` with part number `part` of the step's batch; what went wrong is in failure_.
+  void add_part(Index part, StepSum<T> sum);
+
+  const comm::Communicator& comm_;
+  const Options& options_;
+  const TrainingData<T>& data_;
+  flow::Flow<T> flow_, average_;
+  GradientSum<T> sum_;
+  flow::FlowWorkspace<T> workspace_, evaluation_workspace_;
+  optim::Optimizer<T> optimizer_;
+  random::BatchOrder order_;
+  Index step_ = 0;
+  std::string failure_;  // of this rank's rows in the present step
+
+  // Of one part of a batch.
+  Matrix<T> x_;
+  std::vector<T> weight_;
+  std::vector<Index> rows_;
+  std::vector<double> log_prob_;
+  std::vector<flow::Status> status_;
+};
+
+extern template class Trainer<float>;
+extern template class Trainer<double>;
+
+}  // namespace pushforward::train
