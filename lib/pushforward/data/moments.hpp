@@ -22,6 +22,8 @@ class Moments {
   const std::vector<double>& mean() const { return mean_; }
   /// (d × d), normalised by the total weight; only the lower triangle is meant.
   Matrix<double> covariance() const;
+  const std::vector<double>& least() const { return least_; }
+  const std::vector<double>& greatest() const { return greatest_; }
   /// Whether column i has had one value only, exactly.
   bool is_constant(Index i) const;
 

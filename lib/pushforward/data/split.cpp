@@ -42,22 +42,30 @@ Fractions parse_fractions(std::string_view text) {
   return fractions;
 }
 
+BySplit<Index> split_counts(Index rows, const Fractions& fractions) {
+  const auto is_positive = [](double f) { return f > 0; };
+  Index wanted = std::ranges::count_if(fractions, is_positive);
+  require<DataError>(rows >= wanted && wanted > 0, "{} rows cannot be divided into {} parts", rows, wanted);
+  const auto first = static_cast<std::size_t>(std::ranges::find_if(fractions, is_positive) - fractions.begin());
+  BySplit<Index> counts{};
+  Index left = rows;
+  for (std::size_t i = first + 1; i < counts.size(); ++i) {
+    if (fractions[i] <= 0) continue;
+    --wanted;  // of what is left, one row is kept for each of the others
+    counts[i] = std::clamp<Index>(std::llround(fractions[i] * static_cast<double>(rows)), 1, left - wanted);
+    left -= counts[i];
+  }
+  counts[first] = left;
+  return counts;
+}
+
 std::vector<Split> divide(Index rows, const Fractions& fractions, std::uint64_t seed) {
-  const auto wanted = std::ranges::count_if(fractions, [](double f) { return f > 0; });
-  require<DataError>(rows >= wanted, "{} rows cannot be divided into {} parts", rows, wanted);
-  const auto share = [&](Split split) {
-    const double f = fractions[index_of(split)];
-    return f > 0 ? std::max<Index>(std::llround(f * static_cast<double>(rows)), 1) : 0;
-  };
-  const Split rest = *std::ranges::find_if(splits, [&](Split s) { return fractions[index_of(s)] > 0; });
-  std::vector<Split> assigned(static_cast<std::size_t>(rows), rest);
-  if (rows == 0) return assigned;
+  const auto counts = split_counts(rows, fractions);
+  std::vector<Split> assigned(static_cast<std::size_t>(rows), Split::train);
   const random::Permutation order(seed, random::Purpose::split, 0, rows);
-  Index at = 0;
-  for (const Split split : splits) {
-    if (split == rest) continue;
-    const Index most = rows - 1 - at;  // one is left for the first
-    for (Index i = std::min(share(split), most); i > 0; --i) assigned[static_cast<std::size_t>(order(at++))] = split;
+  Index at = counts[index_of(Split::train)];
+  for (const Split split : {Split::validation, Split::test}) {
+    for (Index i = 0; i < counts[index_of(split)]; ++i) assigned[static_cast<std::size_t>(order(at++))] = split;
   }
   return assigned;
 }

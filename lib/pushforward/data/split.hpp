@@ -31,8 +31,11 @@ using Fractions = BySplit<double>;
 /// From "0.8,0.1,0.1", or "0.9,0.1" without a test split. Throws OptionError naming the text and the rule it breaks.
 Fractions parse_fractions(std::string_view text);
 
-/// The split of each of `rows` rows, drawn without replacement by (seed): a split with a positive fraction gets the
-/// nearest whole number of rows, at least one. Throws DataError where there are fewer rows than such splits.
+/// How many of `rows` rows each split gets: the nearest whole number, at least one where the fraction is positive, the
+/// rest to the first of those. Throws DataError where there are fewer rows than such splits.
+BySplit<Index> split_counts(Index rows, const Fractions& fractions);
+
+/// The split of each of `rows` rows: split_counts of them, drawn without replacement by `seed`.
 std::vector<Split> divide(Index rows, const Fractions& fractions, std::uint64_t seed);
 
 }  // namespace pushforward::data

@@ -145,7 +145,7 @@ void Standardization::inverse(ConstMatrixView<T> z, MatrixView<double> x) const 
   }
 }
 
-Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset) {
+Moments training_moments(const Dataset& dataset) {
   constexpr Index slab_rows = 8192;
   const Index rows = dataset.rows(Split::train);
   Moments moments(dataset.dimension());
@@ -159,7 +159,11 @@ Standardization fit_standardization(Standardization::Kind kind, const Dataset& d
     dataset.read_weights(Split::train, first, w);
     moments.add(x, w);
   }
-  return {kind, moments, dataset.feature_names()};
+  return moments;
+}
+
+Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset) {
+  return {kind, training_moments(dataset), dataset.feature_names()};
 }
 
 template void Standardization::forward(ConstMatrixView<double>, MatrixView<double>) const;

@@ -59,8 +59,10 @@ std::string_view kind_name(Standardization::Kind kind);
 /// The kind of that name. Throws OptionError with a suggestion.
 Standardization::Kind parse_kind(std::string_view name);
 
-/// Fitted to the training rows of a dataset, read in slabs of fixed size: the result does not depend on who asks. Not
-/// collective.
+/// Moments of the training rows of a dataset, read in slabs of fixed size: the same for whoever asks. Not collective.
+Moments training_moments(const Dataset& dataset);
+
+/// Fitted to the training rows of a dataset. Not collective.
 Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset);
 
 }  // namespace pushforward::data

@@ -1,0 +1,248 @@
+// flow_data: makes, imports and describes dataset files.
+
+#include <common/program.hpp>
+#include <pushforward/base/error.hpp>
+#include <pushforward/base/text.hpp>
+#include <pushforward/data/dataset.hpp>
+#include <pushforward/data/dataset_writer.hpp>
+#include <pushforward/data/import.hpp>
+#include <pushforward/data/location.hpp>
+#include <pushforward/data/standardization.hpp>
+#include <pushforward/data/toy.hpp>
+#include <pushforward/h5/reader.hpp>
+#include <pushforward/h5/replacement.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace pushforward;
+using data::Split;
+
+// Rows that are drawn, copied or read at once.
+constexpr Index slab_rows = 1 << 16;
+
+struct Output {
+  std::string file;
+  std::string precision = "double";
+  std::string split = "0.8,0.1,0.1";
+  Index seed = 0;
+
+  void add_to(OptionSet& options) {
+    options.add("output", file, "dataset file to be written").alias("output", "-o");
+    options.add("precision", precision, "of the samples in the file", one_of({"double", "float"}));
+    options.add("split", split, "fractions of the rows for train, validation and test");
+    options.add("seed", seed, "seed of all random numbers", at_least(0));
+  }
+
+  h5::Element element() const { return precision == "float" ? h5::Element::real32 : h5::Element::real64; }
+
+  /// Refuses what cannot be written, before anything is computed. Collective.
+  void check(const comm::Communicator& comm) const {
+    comm::agree(comm, [&] {
+      require<OptionError>(!file.empty(), "no output: give -o FILE.h5");
+      if (comm.is_root()) h5::require_writable(file);
+    });
+  }
+};
+
+struct Make {
+  std::string name;
+  Index rows = 100'000;
+  Output output;
+  OptionSet options;
+
+  explicit Make(apps::Program& program) {
+    auto& command = program.add_command("make", "Draws rows of a built-in density into a dataset file.");
+    command.add_option("NAME", name, join(data::ToyDensity::names()))->required();
+    options.add("rows", rows, "rows to draw", at_least(1));
+    output.add_to(options);
+    program.add_options(options, command);
+  }
+
+  /// Every rank draws its share of each split; split follows split in the sequence of samples.
+  void run(apps::Program& program) const {
+    const auto& comm = program.comm();
+    data::DatasetLayout layout;
+    comm::agree(comm, [&] {
+      const data::ToyDensity density(name);
+      layout.rows = data::split_counts(rows, data::parse_fractions(output.split));
+      layout.entropy = density.entropy();
+    });
+    layout.dimension = 2;
+    layout.element = output.element();
+    layout.feature_names = data::default_names(2);
+    layout.source =
+        fmt::format("flow_data make {} --rows {} --seed {} --split {}", name, rows, output.seed, output.split);
+    output.check(comm);
+    if (!program.dry_run()) write(comm, layout);
+    auto& console = program.console();
+    console.result("{} {}: {} rows for training, {} for validation, {} for test",
+                   program.dry_run() ? "would write" : "wrote", output.file, layout.rows[0], layout.rows[1],
+                   layout.rows[2]);
+    console.result("entropy {:.6f} nats", *layout.entropy);
+  }
+
+  void write(const comm::Communicator& comm, const data::DatasetLayout& layout) const {
+    const data::ToyDensity density(name);
+    data::DatasetWriter writer(comm, output.file, layout);
+    Matrix<double> slab(2, slab_rows);
+    Index drawn = 0;
+    for (const Split split : data::splits) {
+      const Index count = layout.rows[data::index_of(split)];
+      const auto share = comm::share(count, comm.rank(), comm.size());
+      const Index most = comm.max(share.count());
+      for (Index done = 0; done < most; done += slab_rows) {
+        const Index first = std::min(share.first + done, share.last);
+        const auto x = slab.view().columns(0, std::min(slab_rows, share.last - first));
+        density.draw(static_cast<std::uint64_t>(output.seed), drawn + first, x);
+        writer.write(split, first, x);
+      }
+      drawn += count;
+    }
+    writer.commit();
+  }
+};
+
+struct ImportFiles {
+  std::vector<std::string> inputs;
+  std::string header = "auto", separator = "auto";
+  data::ImportOptions import;
+  Output output;
+  OptionSet options;
+
+  explicit ImportFiles(apps::Program& program) {
+    auto& command = program.add_command("import", "Makes a dataset file from CSV, NPY, NPZ and HDF5 files.");
+    command.add_option("INPUT", inputs, "FILE.csv|npy|npz|h5[:PATH], whose rows are divided by --split");
+    auto& assigned = import.assigned;
+    options.add("train", assigned[data::index_of(Split::train)], "inputs whose rows are all for training")
+        .add("validation", assigned[data::index_of(Split::validation)], "likewise for validation")
+        .add("test", assigned[data::index_of(Split::test)], "likewise for test")
+        .add("validation-fraction", import.validation_fraction,
+             "of the rows of --train, kept for validation when nothing else is", from_to_below(0, 1))
+        .add("header", header, "whether text files begin with a line of names", one_of({"auto", "yes", "no"}))
+        .add("separator", separator, "between the fields of text files",
+             one_of({"auto", "comma", "semicolon", "tab", "blank"}))
+        .add("columns", import.columns, "columns to keep, by name, number from 1, range 2-5 or *")
+        .add("exclude", import.exclude, "columns to leave out")
+        .add("weight", import.weight, "column that holds the rows' weights")
+        .add("drop-nonfinite", import.drop_nonfinite, "drop rows with missing, NaN or infinite values")
+        .add("drop-duplicates", import.drop_duplicates, "drop rows that are equal to an earlier one")
+        .add("drop-constant", import.drop_constant, "drop columns with one value only")
+        .add("dequantize", import.dequantize,
+             "columns to which uniform noise on (0, WIDTH) is added: COLUMNS[=WIDTH], or auto for integer columns")
+        .add("shift", import.shift, "added to columns: [COLUMNS=]NUMBER")
+        .add("divide", import.divide, "columns are divided by, after the shift: [COLUMNS=]NUMBER");
+    output.add_to(options);
+    program.add_options(options, command);
+  }
+
+  void run(apps::Program& program) {
+    const auto& comm = program.comm();
+    output.check(comm);
+    data::Import result;
+    comm::agree(comm, [&] {
+      if (!comm.is_root()) return;
+      result = data::import_tables(settings());
+      result.layout.element = output.element();
+      if (!program.dry_run()) write(result);
+    });
+    for (const auto& line : result.report) program.console().result("{}", line);
+    program.console().result("{} {}", program.dry_run() ? "would write" : "wrote", output.file);
+  }
+
+  data::ImportOptions settings() const {
+    using Header = data::CsvFormat::Header;
+    data::ImportOptions all = import;
+    all.inputs = inputs;
+    all.fractions = data::parse_fractions(output.split);
+    all.seed = static_cast<std::uint64_t>(output.seed);
+    all.format.header = header == "yes" ? Header::yes : header == "no" ? Header::no : Header::automatic;
+    all.format.separator = separator == "comma"       ? ','
+                           : separator == "semicolon" ? ';'
+                           : separator == "tab"       ? '\t'
+                           : separator == "blank"     ? ' '
+                                                      : '\0';
+    return all;
+  }
+
+  /// On rank 0 alone.
+  void write(const data::Import& result) const {
+    data::DatasetWriter writer(comm::Communicator::self(), output.file, result.layout);
+    for (const Split split : data::splits) {
+      const auto& part = result.parts[data::index_of(split)];
+      if (part.rows() == 0) continue;
+      writer.write(split, 0, part.view());
+      if (result.layout.weighted) writer.write_weights(split, 0, part.weights);
+    }
+    writer.commit();
+  }
+};
+
+struct Info {
+  std::string file;
+
+  explicit Info(apps::Program& program) {
+    auto& command = program.add_command("info", "Describes a dataset: rows, columns, ranges.");
+    command.add_option("FILE", file, "FILE.h5, or FILE.h5:/PATH for one array")->required();
+  }
+
+  void run(apps::Program& program) const {
+    std::vector<std::string> lines;
+    comm::agree(program.comm(), [&] {
+      if (program.comm().is_root()) lines = describe();
+    });
+    for (const auto& line : lines) program.console().result("{}", line);
+  }
+
+  std::vector<std::string> describe() const {
+    std::vector<std::string> lines;
+    const bool is_array = !data::parse_location(file).path.empty();
+    const data::Dataset dataset(file, {{1, 0, 0}, 0});
+    lines.push_back(file);
+    if (!is_array) {
+      const auto root = h5::open_file(file);
+      for (const std::string name : {"format", "creator", "created", "source"}) {
+        if (root.has_attribute(name))
+          lines.push_back(fmt::format("{:<10} {}", name, root.attribute<std::string>(name)));
+      }
+    }
+    if (dataset.entropy()) lines.push_back(fmt::format("{:<10} {:.6f} nats", "entropy", *dataset.entropy()));
+    for (const Split split : data::splits) {
+      const std::string_view name = is_array ? "rows" : data::split_name(split);
+      if (dataset.rows(split) == 0) continue;
+      lines.push_back(fmt::format("{:<10} {} × {}{}", name, dataset.rows(split), dataset.dimension(),
+                                  dataset.weighted() ? ", weighted" : ""));
+    }
+    const auto moments = data::training_moments(dataset);
+    const auto covariance = moments.covariance();
+    lines.push_back(fmt::format("{:<24} {:>12} {:>12} {:>12} {:>12}", is_array ? "column" : "column of train", "mean",
+                                "deviation", "least", "greatest"));
+    for (Index i = 0; i < dataset.dimension(); ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      lines.push_back(fmt::format("{:<24} {:>12.6g} {:>12.6g} {:>12.6g} {:>12.6g}{}", dataset.feature_names()[k],
+                                  moments.mean()[k], std::sqrt(covariance(i, i)), moments.least()[k],
+                                  moments.greatest()[k], moments.is_constant(i) ? "  constant" : ""));
+    }
+    return lines;
+  }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return apps::run_program(
+      argc, argv, "flow_data", "Makes, imports and describes dataset files.", [](apps::Program& program) {
+        Make make(program);
+        ImportFiles import(program);
+        Info info(program);
+        if (!program.parse()) return;
+        const auto called = [&](const char* name) { return program.cli().get_subcommand(name)->parsed(); };
+        if (called("make")) make.run(program);
+        if (called("import")) import.run(program);
+        if (called("info")) info.run(program);
+      });
+}

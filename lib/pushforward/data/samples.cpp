@@ -1,0 +1,121 @@
+#include <pushforward/data/samples.hpp>
+
+#include <pushforward/random/stream.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <unordered_set>
+
+namespace pushforward::data {
+
+namespace {
+
+template <class V>
+void keep_elements(std::vector<V>& elements, const std::vector<bool>& keep) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    if (keep[i]) elements[kept++] = elements[i];
+  }
+  elements.resize(kept);
+}
+
+// Columns of which every value satisfies the predicate, given column and value.
+template <class F>
+std::vector<Index> columns_where(const Samples& samples, F&& holds) {
+  std::vector<Index> columns;
+  const auto x = samples.view();
+  for (Index i = 0; i < x.rows(); ++i) {
+    bool all = true;
+    for (Index j = 0; all && j < x.cols(); ++j) all = holds(i, x(i, j));
+    if (all) columns.push_back(i);
+  }
+  return columns;
+}
+
+}  // namespace
+
+Index keep_rows(Samples& samples, const std::vector<bool>& keep) {
+  const Index before = samples.rows();
+  const auto x = samples.view();
+  Index kept = 0;
+  for (Index j = 0; j < before; ++j) {
+    if (keep[static_cast<std::size_t>(j)]) std::copy_n(x.column(j), x.rows(), x.column(kept++));
+  }
+  samples.values.resize(static_cast<std::size_t>(kept * x.rows()));
+  if (!samples.weights.empty()) keep_elements(samples.weights, keep);
+  keep_elements(samples.origin, keep);
+  keep_elements(samples.assigned, keep);
+  return before - kept;
+}
+
+void keep_columns(Samples& samples, std::span<const Index> columns) {
+  const auto x = samples.view();
+  std::vector<double> values;
+  values.reserve(columns.size() * samples.origin.size());
+  for (Index j = 0; j < x.cols(); ++j) {
+    for (const Index i : columns) values.push_back(x(i, j));
+  }
+  std::vector<std::string> names;
+  for (const Index i : columns) names.push_back(samples.names[static_cast<std::size_t>(i)]);
+  samples.values = std::move(values);
+  samples.names = std::move(names);
+}
+
+std::vector<bool> finite_rows(const Samples& samples) {
+  const auto x = samples.view();
+  std::vector<bool> finite(samples.origin.size());
+  for (std::size_t j = 0; j < finite.size(); ++j) {
+    const bool weight_is = samples.weights.empty() || std::isfinite(samples.weights[j]);
+    finite[j] = weight_is && std::ranges::all_of(x.column_span(static_cast<Index>(j)),
+                                                 [](double value) { return std::isfinite(value); });
+  }
+  return finite;
+}
+
+std::vector<bool> first_occurrences(const Samples& samples) {
+  const auto x = samples.view();
+  const auto weight = [&](Index j) {
+    return samples.weights.empty() ? 1 : samples.weights[static_cast<std::size_t>(j)];
+  };
+  const auto hash = [&](Index j) {
+    std::uint64_t h = 0;
+    for (const double value : x.column_span(j)) {
+      h = (h ^ std::bit_cast<std::uint64_t>(value + 0.0)) * 0x9e3779b97f4a7c15U;  // + 0.0: −0 is 0
+      h ^= h >> 32;
+    }
+    return static_cast<std::size_t>(h);
+  };
+  const auto equal = [&](Index a, Index b) {
+    return weight(a) == weight(b) && std::ranges::equal(x.column_span(a), x.column_span(b));
+  };
+  std::unordered_set<Index, decltype(hash), decltype(equal)> seen(samples.origin.size(), hash, equal);
+  std::vector<bool> first(samples.origin.size());
+  for (Index j = 0; j < x.cols(); ++j) first[static_cast<std::size_t>(j)] = seen.insert(j).second;
+  return first;
+}
+
+std::vector<Index> constant_columns(const Samples& samples) {
+  const auto x = samples.view();
+  return columns_where(samples, [&](Index i, double value) { return value == x(i, 0); });
+}
+
+std::vector<Index> integer_columns(const Samples& samples) {
+  return columns_where(samples, [](Index, double value) { return value == std::floor(value); });
+}
+
+void dequantize(Samples& samples, Index column, double width, std::uint64_t seed) {
+  const auto x = samples.view();
+  for (Index j = 0; j < x.cols(); ++j) {
+    random::Stream stream(seed, random::Purpose::dequantize, static_cast<std::uint64_t>(column),
+                          static_cast<std::uint64_t>(samples.origin[static_cast<std::size_t>(j)]));
+    x(column, j) += width * stream.uniform();
+  }
+}
+
+void rescale(Samples& samples, Index column, double shift, double divisor) {
+  const auto x = samples.view();
+  for (Index j = 0; j < x.cols(); ++j) x(column, j) = (x(column, j) + shift) / divisor;
+}
+
+}  // namespace pushforward::data
