@@ -81,9 +81,9 @@ int run(int argc, char** argv) {
 
   Observer observer(world);
   boost::unit_test::framework::register_observer(observer);
-  char quiet[] = "--report_level=no";
+  char no_report[] = "--report_level=no", no_color[] = "--color_output=no";
   std::vector<char*> arguments(argv, argv + argc);
-  arguments.insert(arguments.begin() + 1, quiet);
+  arguments.insert(arguments.begin() + 1, {no_report, no_color});
   const int local =
       boost::unit_test::unit_test_main([] { return true; }, static_cast<int>(arguments.size()), arguments.data());
 

@@ -4,12 +4,12 @@
 
 namespace pushforward::test {
 
-Verdict on_all_ranks(const comm::Communicator& comm, const Verdict& verdict) {
+Verdict on_all_ranks(const comm::Communicator& comm, Verdict verdict) {
   const bool failed = !static_cast<bool>(verdict);
   const auto lowest = static_cast<int>(comm.min(Index{failed ? comm.rank() : comm.size()}));
   if (lowest == comm.size()) return Verdict(true);
   std::string message;
-  if (comm.rank() == lowest) message.assign(verdict.message().begin(), verdict.message().end());
+  if (comm.rank() == lowest) message = verdict.message().str();
   comm.broadcast(message, lowest);
   Verdict all(false);
   all.message() << fmt::format("rank {} of {}: {}", lowest, comm.size(), message);

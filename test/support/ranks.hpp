@@ -22,7 +22,7 @@ struct Ranks {
 
 /// True where the verdict holds on all ranks; else false on all of them, with rank and message of the lowest on which
 /// it fails. Collective.
-Verdict on_all_ranks(const comm::Communicator& comm, const Verdict& verdict);
+Verdict on_all_ranks(const comm::Communicator& comm, Verdict verdict);
 
 /// A directory of the running test case, the same on all ranks (of one node), empty at the first call in the case and
 /// removed when the executable ends. Not collective.

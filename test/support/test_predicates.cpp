@@ -68,8 +68,8 @@ BOOST_AUTO_TEST_CASE(the_message_names_the_worst_element) {
   Matrix<float> a(2, 2), b(2, 2);
   a(0, 0) = 1;
   a(1, 1) = 3;
-  const Verdict verdict = close_absolute(a, b, 0.5);
-  BOOST_TEST(verdict.message() == "element (1, 1): actual 3, expected 0, difference 3 is not at most 0.5");
+  Verdict verdict = close_absolute(a, b, 0.5);
+  BOOST_TEST(verdict.message().str() == "element (1, 1): actual 3, expected 0, difference 3 is not at most 0.5");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
