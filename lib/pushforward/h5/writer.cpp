@@ -7,6 +7,7 @@
 #include <pushforward/h5/replacement.hpp>
 
 #include <algorithm>
+#include <atomic>
 
 namespace pushforward::h5 {
 
@@ -17,19 +18,16 @@ using detail::own;
 
 constexpr std::string_view creator = "pushforward " PUSHFORWARD_VERSION;
 
-// Semi: a file closes only when nothing in it is open any more, and says so otherwise.
-Handle access_list() {
-  Handle list = own(H5Pcreate(H5P_FILE_ACCESS), "file access list");
-  check(H5Pset_fclose_degree(list.id(), H5F_CLOSE_SEMI), "close degree");
-  return list;
-}
-
+// HDF5 knows files in memory by their names, which must differ. Closing one closes all that is open in it.
 Handle create_in_memory() {
   detail::silence_hdf5();
+  static std::atomic<int> count = 0;
   constexpr std::size_t growth = 1 << 16;
-  const Handle list = access_list();
+  const Handle list = own(H5Pcreate(H5P_FILE_ACCESS), "file access list");
+  check(H5Pset_fclose_degree(list.id(), H5F_CLOSE_STRONG), "close degree");
   check(H5Pset_fapl_core(list.id(), growth, false), "core driver");
-  return own(H5Fcreate("image", H5F_ACC_TRUNC, H5P_DEFAULT, list.id()), "building a file in memory");
+  return own(H5Fcreate(fmt::format("image {}", count++).c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, list.id()),
+             "building a file in memory");
 }
 
 void write_attribute(Id object, const std::string& where, const std::string& name, Id type,
@@ -141,7 +139,6 @@ FileImage::FileImage(std::string_view format, Index format_version)
 }
 
 std::vector<std::byte> FileImage::finish() {
-  root_ = GroupWriter(Handle(), "");
   check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "completing a file in memory");
   const auto size = H5Fget_file_image(file_.id(), nullptr, 0);
   check(size, "size of a file in memory");

@@ -97,7 +97,7 @@ class FileImage {
 
   const GroupWriter& root() const { return root_; }
 
-  /// Ends the building; the file's bytes.
+  /// The file's bytes. Ends the building: its group writers are of no use afterwards.
   std::vector<std::byte> finish();
 
   /// finish(), written to `path`: atomically, keeping what was there until the end. Throws IoError.

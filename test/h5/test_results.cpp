@@ -1,0 +1,163 @@
+#include <pushforward/base/error.hpp>
+#include <pushforward/h5/reader.hpp>
+#include <pushforward/h5/results.hpp>
+
+#include <predicates.hpp>
+#include <ranks.hpp>
+#include <says.hpp>
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+namespace pushforward::test {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Access = h5::ResultFile::Access;
+
+constexpr auto everywhere = {Access::automatic, Access::through_root};
+
+double element(Index row, Index column) {
+  return static_cast<double>(10 * row + column) + 0.25;
+}
+
+// Rows [first, first + n) of an array of width 3, with a padded leading dimension.
+Matrix<double> some_rows(Index first, Index n) {
+  Matrix<double> x(5, n);
+  x.fill(std::numeric_limits<double>::quiet_NaN());
+  for (Index j = 0; j < n; ++j) {
+    for (Index i = 0; i < 3; ++i) x(i, j) = element(first + j, i);
+  }
+  return x;
+}
+
+std::vector<h5::RowArray> layout(Index rows) {
+  return {{"z", h5::Element::real64, rows, 3, {"1", "latent"}},
+          {"deep/log_prob", h5::Element::real32, rows, 0, {"nat", "log-density"}},
+          {"status", h5::Element::integer64, rows, 0, {}}};
+}
+
+void write_all(const comm::Communicator& comm, const std::string& path, Index rows, const comm::Share& mine,
+               Access access) {
+  h5::ResultFile file(
+      comm, path, "test", 1, layout(rows), [](const h5::GroupWriter& root) { root.attribute("model", "m.h5"); },
+      access);
+  const auto z = some_rows(mine.first, mine.count());
+  file.write_rows("z", mine.first, z.view().block(0, 0, 3, mine.count()));
+  file.write_rows("deep/log_prob", mine.first, z.view().block(1, 0, 1, mine.count()));
+  std::vector<Index> status;
+  for (Index row = mine.first; row < mine.last; ++row) status.push_back(-row);
+  file.write_rows("status", mine.first, MatrixView<const Index>(status.data(), 1, mine.count()));
+  file.amend([](const h5::GroupWriter& root) { root.attribute("mean", 1.5); });
+  file.commit();
+}
+
+Verdict holds_all(const std::string& path, Index rows) {
+  const auto root = h5::open_file(path);
+  std::vector<double> z, log_prob, status;
+  for (Index row = 0; row < rows; ++row) {
+    for (Index i = 0; i < 3; ++i) z.push_back(element(row, i));
+    log_prob.push_back(element(row, 1));
+    status.push_back(static_cast<double>(-row));
+  }
+  if (root.attribute<double>("mean") != 1.5 || root.attribute<std::string>("model") != "m.h5") return Verdict(false);
+  if (const auto verdict = close_absolute(root.dataset("z").read<double>(), z, 0); !verdict) return verdict;
+  if (const auto verdict = close_absolute(root.dataset("deep/log_prob").read<double>(), log_prob, 0); !verdict) {
+    return verdict;
+  }
+  return close_absolute(root.dataset("status").read<double>(), status, 0);
+}
+
+Index files_in(const fs::path& folder) {
+  return std::distance(fs::directory_iterator(folder), {});
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(results)
+
+BOOST_FIXTURE_TEST_CASE(each_rank_writes_its_rows, Ranks) {
+  const std::string path = scratch_directory() / "out.h5";
+  for (const Access access : everywhere) {
+    for (const Index rows : {0, 1, 2, 7, 1001}) {
+      write_all(comm, path, rows, comm::share(rows, comm.rank(), comm.size()), access);
+      BOOST_TEST(on_all_ranks(comm, holds_all(path, rows)));
+    }
+  }
+  BOOST_TEST(files_in(scratch_directory()) == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(shares_may_be_of_any_size, Ranks) {
+  const std::string path = scratch_directory() / "out.h5";
+  constexpr Index rows = 11;
+  const bool is_last = comm.rank() == comm.size() - 1;
+  const comm::Share mine = is_last ? comm::Share{0, rows} : comm::Share{};  // all on the last rank
+  for (const Access access : everywhere) {
+    write_all(comm, path, rows, mine, access);
+    BOOST_TEST(on_all_ranks(comm, holds_all(path, rows)));
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wrong_row_is_noticed, Ranks) {
+  const std::string path = scratch_directory() / "out.h5";
+  auto mine = comm::share(7, comm.rank(), comm.size());
+  if (comm.is_root()) --mine.last;  // a row that nobody writes
+  write_all(comm, path, 7, mine, Access::automatic);
+  BOOST_TEST(!holds_all(path, 7));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_full_disk_is_the_same_error_on_all_ranks, Ranks) {
+  const auto folder = scratch_directory();
+  const std::string path = folder / "out.h5";
+  for (const Access access : everywhere) {
+    write_all(comm, path, 5, comm::share(5, comm.rank(), comm.size()), access);
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit limit{1 << 21, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    BOOST_CHECK_EXCEPTION(write_all(comm, path, 1'000'000, comm::share(1'000'000, comm.rank(), comm.size()), access),
+                          IoError, says({"out.h5", "File too large", "nothing was changed"}));
+    setrlimit(RLIMIT_FSIZE, &before);
+    comm.barrier();
+    BOOST_TEST(on_all_ranks(comm, holds_all(path, 5)));
+    BOOST_TEST(files_in(folder) == 1);
+    comm.barrier();
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(an_error_between_calls_leaves_nothing, Ranks) {
+  const auto folder = scratch_directory();
+  const std::string path = folder / "out.h5";
+  {
+    h5::ResultFile file(comm, path, "test", 1, layout(4));
+    const auto mine = comm::share(4, comm.rank(), comm.size());
+    const auto z = some_rows(mine.first, mine.count());
+    file.write_rows("z", mine.first, z.view().block(0, 0, 3, mine.count()));
+    comm.barrier();
+  }
+  comm.barrier();
+  BOOST_TEST(files_in(folder) == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(misuse_on_one_rank_is_thrown_on_all, Ranks) {
+  const auto folder = scratch_directory();
+  const std::string path = folder / "out.h5";
+  const bool is_last = comm.rank() == comm.size() - 1;
+  h5::ResultFile file(comm, path, "test", 1, layout(4));
+  const Matrix<double> row(3, 1), wide(4, 1);
+  BOOST_CHECK_EXCEPTION(file.write_rows("z", is_last ? 4 : 0, row.view()), ShapeError, says({"rows [4, 5) of the 4"}));
+  BOOST_CHECK_EXCEPTION(file.write_rows("z", 0, is_last ? wide.view() : row.view()), ShapeError,
+                        says({"rows of 3 numbers, not 4"}));
+  BOOST_CHECK_EXCEPTION(file.write_rows(is_last ? "zz" : "z", 0, row.view()), BugError, says({"no array 'zz'"}));
+  BOOST_CHECK_EXCEPTION(h5::ResultFile(comm, folder / "none/out.h5", "test", 1, layout(4)), IoError,
+                        says({"there is no folder"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test
