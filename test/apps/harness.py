@@ -2,23 +2,22 @@
 
 A file of tests:
 
-    from harness import ProgramTest, main
+    import cases
+    from harness import ProgramTest
 
     class Train(ProgramTest):
         def test_zero_steps_are_refused(self):
             run = self.run_program("flow_train", "--train.steps", "0")
             self.assertFailure(run, 2, "train.steps = 0: must be at least 1")
 
-    main()
+    cases.main()
 
-and a line in meson.build: app_tests += {'train': files('test_train.py')}. The output ends in the line from which run.sh
-adds up the total.
+and a line in meson.build: 'train': files('test_train.py').
 """
 
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -72,10 +71,3 @@ class ProgramTest(unittest.TestCase):
             self.assertIn(message, run.stderr)
         self.assertEqual(run.stdout, "")
 
-
-def main():
-    """Runs all tests of the file."""
-    result = unittest.main(exit=False, verbosity=2).result
-    failed = len({test.id() for test, _ in result.failures + result.errors})
-    print(f"cases: {result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
-    sys.exit(0 if result.wasSuccessful() else 1)

@@ -6,7 +6,8 @@ import resource
 import signal
 import subprocess
 
-from harness import ProgramTest, command, main
+import cases
+from harness import ProgramTest, command
 
 
 def fields(text):
@@ -296,4 +297,4 @@ class Output(ProgramTest):
             self.assertNotIn("\r", text)
 
 
-main()
+cases.main()

@@ -1,0 +1,127 @@
+"""Rules on the source tree. Each function gives the violations below `root` as lines of text."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+# A module includes only modules of lower layers.
+LAYERS = {"base": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "optim": 2, "logdet": 3, "data": 3, "flow": 4,
+          "train": 5, "capi": 6}
+
+# Headers and symbols of libraries that one module alone may use.
+FOREIGN = {
+    "comm": re.compile(r'#include [<"]mpi\.h'),
+    "h5": re.compile(r'#include [<"](hdf5|H5)'),
+    "linalg": re.compile(r'#include [<"](cblas|lapack|f77blas|openblas)|\b(cblas|LAPACKE|openblas)_\w+'
+                         r"|\b[sd](gemm|gemv|ger|trsm|trmm|syrk|axpy|dot|nrm2|scal|getrf|getri|getrs|gesvd|gesdd|potrf"
+                         r"|trtri|syev)_\b"),
+}
+
+LONGEST = 600  # lines of a file
+
+INCLUDE = re.compile(r'\s*#include [<"]pushforward/(\w+)/')
+
+
+def sources(root, *folders):
+    """C++ sources and headers below folders of root, in order."""
+    found = [path for folder in folders for path in (root / folder).rglob("*.?pp")]
+    return sorted(path for path in found if path.suffix in (".cpp", ".hpp"))
+
+
+def lines_of(root, *folders):
+    """(path relative to root, line number, line) of all sources below folders of root."""
+    for path in sources(root, *folders):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            yield path.relative_to(root), number, line
+
+
+def module_of(path):
+    """The module of a path in the tree; "apps" for what is outside the library."""
+    return path.parts[2] if path.parts[:2] == ("lib", "pushforward") else "apps"
+
+
+def layer_violations(root):
+    """Includes of modules that are not of a lower layer, or not known."""
+    highest = max(LAYERS.values()) + 1
+    for path, number, line in lines_of(root, "lib", "apps"):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        own, other = module_of(path), match[1]
+        if own not in LAYERS and own != "apps" or other not in LAYERS:
+            yield f"{path}:{number}: {own} or {other} is no module of the design"
+        elif other != own and LAYERS[other] >= LAYERS.get(own, highest):
+            yield f"{path}:{number}: {own} includes {other}, which is not of a lower layer"
+
+
+def foreign_violations(root):
+    """Uses of MPI's and HDF5's headers and of BLAS outside the one module that wraps them."""
+    for path, number, line in lines_of(root, "lib", "apps"):
+        for module, pattern in FOREIGN.items():
+            match = pattern.search(line.split("//")[0])
+            if match and module_of(path) != module:
+                yield f"{path}:{number}: {match[0]} belongs to {module}"
+
+
+def length_violations(root):
+    """Files that are too long."""
+    for path in sources(root, "lib", "apps"):
+        count = len(path.read_text().splitlines())
+        if count > LONGEST:
+            yield f"{path.relative_to(root)}: {count} lines, more than {LONGEST}"
+
+
+def format_violations(root):
+    """Files that clang-format would change."""
+    for path in sources(root, "lib", "apps", "test"):
+        run = subprocess.run(["clang-format", "--dry-run", "-Werror", path], cwd=root, capture_output=True, text=True)
+        if run.returncode:
+            yield f"{path.relative_to(root)}: not as clang-format has it"
+
+
+def compile_commands(build):
+    """The compiler with its flags by the file that it compiles, of a build folder."""
+    commands = {}
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        words = shlex.split(entry["command"])
+        flags = [word for word in words[1:] if word.startswith(("-I", "-isystem", "-D", "-std="))]
+        commands[(build / entry["file"]).resolve()] = [words[0], *flags]
+    return commands
+
+
+def is_current(depfile):
+    """True when nothing that a header includes has changed since its dependency file was written."""
+    if not depfile.exists():
+        return False
+    needed = depfile.read_text().replace("\\\n", " ").split(":", 1)[1].split()
+    written = depfile.stat().st_mtime
+    return all(os.path.exists(name) and os.path.getmtime(name) <= written for name in needed)
+
+
+def header_violations(root, build, cache):
+    """Headers that do not compile alone, with the flags that a source of their folder has in the build folder. Those
+    that compiled are not compiled again before something they include changes: `cache` holds their dependencies."""
+    commands = compile_commands(build)
+    default = next(iter(commands.values()))
+
+    def check(header):
+        source = next((path for path in commands if path.parent == header.parent), None)
+        name = str(header.relative_to(root))
+        depfile = cache / (name.replace("/", "_") + ".d")
+        if is_current(depfile):
+            return None
+        run = subprocess.run([*commands.get(source, default), "-fsyntax-only",
+                              "-x", "c++", "-MD", "-MF", str(depfile), str(header)],
+                             cwd=build, capture_output=True, text=True)
+        if run.returncode == 0:
+            return None
+        depfile.unlink(missing_ok=True)
+        return f"{name}: does not compile alone:\n{run.stderr}"
+
+    cache.mkdir(parents=True, exist_ok=True)
+    headers = [path for path in sources(root, "lib", "apps") if path.suffix == ".hpp"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [violation for violation in pool.map(check, headers) if violation]

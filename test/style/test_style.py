@@ -1,0 +1,120 @@
+"""The source tree follows its rules, and each check finds what breaks its rule."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import cases
+import style
+
+ROOT = pathlib.Path(os.environ["PUSHFORWARD_SOURCE"])
+BUILD = pathlib.Path(os.environ["PUSHFORWARD_BUILD"])
+CACHE = BUILD / "test" / "style" / "headers"
+
+
+def has_formatter():
+    """True where the clang-format is installed whose version decides: others format slightly differently."""
+    if not shutil.which("clang-format"):
+        return False
+    version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout
+    return " version 14." in version
+
+
+class Tree(unittest.TestCase):
+    """The tree as it is."""
+
+    def assertNone(self, violations):
+        violations = list(violations)
+        self.assertFalse(violations, "\n" + "\n".join(violations))
+
+    def test_modules_include_only_lower_layers(self):
+        self.assertNone(style.layer_violations(ROOT))
+
+    def test_foreign_libraries_stay_in_their_modules(self):
+        self.assertNone(style.foreign_violations(ROOT))
+
+    def test_files_are_short(self):
+        self.assertNone(style.length_violations(ROOT))
+
+    def test_every_header_compiles_alone(self):
+        self.assertNone(style.header_violations(ROOT, BUILD, CACHE))
+
+    @unittest.skipUnless(has_formatter(), "needs clang-format 14")
+    def test_files_are_formatted(self):
+        self.assertNone(style.format_violations(ROOT))
+
+
+class Twins(unittest.TestCase):
+    """Small trees that break one rule each."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="pushforward-test-")
+        self.addCleanup(temporary.cleanup)
+        self.root = pathlib.Path(temporary.name)
+
+    def write(self, path, text):
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def assertFound(self, violations, *beginnings):
+        violations = list(violations)
+        self.assertEqual(len(violations), len(beginnings), violations)
+        for violation, beginning in zip(violations, beginnings):
+            self.assertTrue(violation.startswith(beginning), violation)
+
+    def test_includes_of_higher_and_equal_layers_are_found(self):
+        self.write("lib/pushforward/base/up.hpp", "#pragma once\n#include <pushforward/nn/dense.hpp>\n")
+        self.write("lib/pushforward/comm/same.hpp", "#include <pushforward/linalg/blas.hpp>\n")
+        self.write("lib/pushforward/nn/fine.cpp", "#include <pushforward/nn/a.hpp>\n#include <pushforward/base/b.hpp>\n")
+        self.write("lib/pushforward/odd/x.hpp", "#include <pushforward/base/b.hpp>\n")
+        self.write("apps/fine.cpp", "#include <pushforward/train/trainer.hpp>\n")
+        self.assertFound(style.layer_violations(self.root), "lib/pushforward/base/up.hpp:2: base includes nn",
+                         "lib/pushforward/comm/same.hpp:1: comm includes linalg",
+                         "lib/pushforward/odd/x.hpp:1: odd or base is no module")
+
+    def test_foreign_libraries_elsewhere_are_found(self):
+        self.write("apps/a.cpp", "#include <mpi.h>\n")
+        self.write("lib/pushforward/comm/fine.hpp", "#include <mpi.h>\n")
+        self.write("lib/pushforward/data/a.cpp", "#include <hdf5.h>\n#include <hdf5_hl.h>\n")
+        self.write("lib/pushforward/nn/a.cpp", "// dgemm_ is not called here\nvoid f() { dgemm_(nullptr); }\n")
+        self.write("lib/pushforward/nn/b.cpp", "cblas_dgemm(n);\nint sum_ = dot_product_;\n")
+        self.assertFound(style.foreign_violations(self.root), "apps/a.cpp:1: #include <mpi.h",
+                         "lib/pushforward/data/a.cpp:1: #include <hdf5", "lib/pushforward/data/a.cpp:2: #include <hdf5",
+                         "lib/pushforward/nn/a.cpp:2: dgemm_ belongs to linalg",
+                         "lib/pushforward/nn/b.cpp:1: cblas_dgemm belongs to linalg")
+
+    def test_long_files_are_found(self):
+        self.write("lib/pushforward/base/long.cpp", "\n" * (style.LONGEST + 1))
+        self.write("lib/pushforward/base/fine.cpp", "\n" * style.LONGEST)
+        self.assertFound(style.length_violations(self.root), "lib/pushforward/base/long.cpp: 601 lines")
+
+    def test_headers_that_need_others_are_found_every_time(self):
+        self.write("apps/needy.hpp", "#pragma once\nstd::string name();\n")
+        self.write("apps/fine.hpp", "#pragma once\n#include <string>\nstd::string name();\n")
+        for _ in range(2):
+            found = style.header_violations(self.root, BUILD, self.root / "cache")
+            self.assertFound(found, "apps/needy.hpp: does not compile alone")
+
+    def test_a_header_is_compiled_again_when_what_it_includes_has_changed(self):
+        self.write("apps/inner.hpp", "#pragma once\nusing Size = long;\n")
+        self.write("apps/outer.hpp", '#pragma once\n#include "inner.hpp"\nSize size();\n')
+        self.assertFound(style.header_violations(self.root, BUILD, self.root / "cache"))
+        self.write("apps/inner.hpp", "#pragma once\n")
+        later = os.path.getmtime(self.root / "apps/inner.hpp") + 60
+        os.utime(self.root / "apps/inner.hpp", (later, later))
+        found = style.header_violations(self.root, BUILD, self.root / "cache")
+        self.assertFound(found, "apps/outer.hpp: does not compile alone")
+
+    @unittest.skipUnless(has_formatter(), "needs clang-format 14")
+    def test_files_of_another_format_are_found(self):
+        shutil.copy(ROOT / ".clang-format", self.root)
+        self.write("apps/a.cpp", "int  f( ){return 1;}\n")
+        self.write("apps/fine.cpp", "int f();\n")
+        self.assertFound(style.format_violations(self.root), "apps/a.cpp: not as clang-format has it")
+
+
+cases.main()
