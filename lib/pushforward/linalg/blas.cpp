@@ -32,6 +32,10 @@ void checked_gemv(F&& call, Op op_a, T alpha, ConstMatrixView<T> a, std::span<co
   require<ShapeError>(in == std::ssize(x) && out == std::ssize(y),
                       "gemv: op(a) ({} × {}) does not fit x ({}) and y ({})", out, in, x.size(), y.size());
   if (out == 0) return;
+  if (in == 0) {  // BLAS returns without touching y
+    for (T& value : y) value = beta == 0 ? T(0) : beta * value;
+    return;
+  }
   const char letter = static_cast<char>(op_a);
   const Integer m = narrow(a.rows()), n = narrow(a.cols()), lda = leading(a.ld());
   call(&letter, &m, &n, &alpha, a.data(), &lda, x.data(), &one, &beta, y.data(), &one);

@@ -16,7 +16,7 @@ void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView<double> a, ConstMatrix
 void gemm(Op op_a, Op op_b, float alpha, ConstMatrixView<float> a, ConstMatrixView<float> b, float beta,
           MatrixView<float> c);
 
-/// y ← alpha · op(a) · x + beta · y.
+/// y ← alpha · op(a) · x + beta · y. With beta = 0, y is only written.
 void gemv(Op op_a, double alpha, ConstMatrixView<double> a, std::span<const double> x, double beta,
           std::span<double> y);
 void gemv(Op op_a, float alpha, ConstMatrixView<float> a, std::span<const float> x, float beta, std::span<float> y);

@@ -23,8 +23,12 @@ bool factor_cholesky(F&& potrf, MatrixView<T> a) {
   Integer info = 0;
   potrf("L", &d, a.data(), &lda, &info);
   require_legal(info, "potrf");
-  for (Index j = 1; j < a.cols(); ++j) std::fill_n(a.column(j), j, T(0));
-  return info == 0;
+  bool definite = info == 0;
+  for (Index j = 0; j < a.cols(); ++j) {
+    std::fill_n(a.column(j), j, T(0));
+    definite = definite && a(j, j) > 0 && std::isfinite(a(j, j));  // OpenBLAS takes NaN for a pivot
+  }
+  return definite;
 }
 
 template <class T, class F>
@@ -44,8 +48,9 @@ std::vector<T> svd_values(F&& gesdd, ConstMatrixView<T> a) {
   std::vector<T> work(static_cast<std::size_t>(length));
   gesdd("N", &m, &n, copy.data(), &lda, values.data(), &unused, &ldone, &unused, &ldone, work.data(), &length,
         integers.data(), &info);
-  // LAPACK 3.7 and later answer a NaN operand with info = -4.
-  require<NumericalError>(info == 0,
+  // LAPACK 3.7 and later answer a NaN operand with info = -4, an infinite one with NaN values.
+  const bool finite = std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); });
+  require<NumericalError>(info == 0 && finite,
                           "singular_values: the SVD of a ({} × {}) matrix did not converge (info {}); "
                           "does it hold NaN or infinity?",
                           a.rows(), a.cols(), info);

@@ -11,7 +11,8 @@
 namespace pushforward::linalg {
 
 /// Lower Cholesky factor in place: a = l · lᵀ, a (d × d) symmetric, of which only the lower triangle is read; the
-/// strict upper triangle is set to zero. Returns false, a then undefined, when a is not positive definite.
+/// strict upper triangle is set to zero. Returns false, a then undefined, when a is not positive definite or not
+/// finite.
 [[nodiscard]] bool cholesky(MatrixView<double> a);
 [[nodiscard]] bool cholesky(MatrixView<float> a);
 

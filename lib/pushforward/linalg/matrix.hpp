@@ -12,6 +12,7 @@
 #include <new>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 namespace pushforward {
 
@@ -80,8 +81,15 @@ class Matrix {
   }
   Matrix(const Matrix& from) : Matrix(from.view()) {}
   Matrix& operator=(const Matrix& from) { return *this = Matrix(from); }
-  Matrix(Matrix&&) noexcept = default;
-  Matrix& operator=(Matrix&&) noexcept = default;
+  /// Leaves `from` empty.
+  Matrix(Matrix&& from) noexcept
+      : data_(std::move(from.data_)), rows_(std::exchange(from.rows_, 0)), cols_(std::exchange(from.cols_, 0)) {}
+  Matrix& operator=(Matrix&& from) noexcept {
+    data_ = std::move(from.data_);
+    rows_ = std::exchange(from.rows_, 0);
+    cols_ = std::exchange(from.cols_, 0);
+    return *this;
+  }
   ~Matrix() = default;
 
   T* data() { return data_.get(); }
