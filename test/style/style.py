@@ -8,8 +8,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 # A module includes only modules of lower layers.
-LAYERS = {"base": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "optim": 2, "logdet": 3, "data": 3, "flow": 4,
-          "train": 5, "capi": 6}
+LAYERS = {"base": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "optim": 2, "logdet": 3, "data": 3,
+          "flow": 4, "train": 5, "capi": 6}
 
 # Headers and symbols of libraries that one module alone may use.
 FOREIGN = {
@@ -76,10 +76,10 @@ def length_violations(root):
 
 def format_violations(root):
     """Files that clang-format would change."""
-    for path in sources(root, "lib", "apps", "test"):
-        run = subprocess.run(["clang-format", "--dry-run", "-Werror", path], cwd=root, capture_output=True, text=True)
-        if run.returncode:
-            yield f"{path.relative_to(root)}: not as clang-format has it"
+    files = [path.relative_to(root) for path in sources(root, "lib", "apps", "test")]
+    run = subprocess.run(["clang-format", "--dry-run", *files], cwd=root, capture_output=True, text=True)
+    for name in dict.fromkeys(re.findall(r"^(.+?):\d+:\d+: warning: code should be clang-formatted", run.stderr, re.M)):
+        yield f"{name}: not as clang-format has it"
 
 
 def compile_commands(build):

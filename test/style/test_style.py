@@ -69,7 +69,8 @@ class Twins(unittest.TestCase):
     def test_includes_of_higher_and_equal_layers_are_found(self):
         self.write("lib/pushforward/base/up.hpp", "#pragma once\n#include <pushforward/nn/dense.hpp>\n")
         self.write("lib/pushforward/comm/same.hpp", "#include <pushforward/linalg/blas.hpp>\n")
-        self.write("lib/pushforward/nn/fine.cpp", "#include <pushforward/nn/a.hpp>\n#include <pushforward/base/b.hpp>\n")
+        self.write("lib/pushforward/nn/fine.cpp", "#include <pushforward/nn/a.hpp>\n"
+                   "#include <pushforward/base/b.hpp>\n")
         self.write("lib/pushforward/odd/x.hpp", "#include <pushforward/base/b.hpp>\n")
         self.write("apps/fine.cpp", "#include <pushforward/train/trainer.hpp>\n")
         self.assertFound(style.layer_violations(self.root), "lib/pushforward/base/up.hpp:2: base includes nn",
