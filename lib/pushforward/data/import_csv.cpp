@@ -132,19 +132,18 @@ class Records {
   std::deque<std::string> unquoted_;
 };
 
-// The first of these that stands in each of the first lines.
+// The first of these that stands in the first line and in at least half of those after it.
 char find_separator(std::string_view text) {
   constexpr std::size_t sample = 16;
   std::vector<std::string> lines;
-  Records whole_lines(text, '\n');
-  for (std::vector<std::string_view> fields; lines.size() < sample && whole_lines.next(fields);) {
-    std::string line;
-    for (const auto& field : fields) line += field;
-    lines.push_back(std::move(line));
+  Records records(text, '\n');
+  for (std::vector<std::string_view> line; lines.size() < sample && records.next(line);) {
+    lines.emplace_back(line.front());
   }
   for (const char candidate : {'\t', ';', ','}) {
     const auto has = [&](const std::string& line) { return line.find(candidate) != std::string::npos; };
-    if (!lines.empty() && std::ranges::all_of(lines, has)) return candidate;
+    const auto count = static_cast<std::size_t>(std::ranges::count_if(lines, has));
+    if (count > 0 && has(lines.front()) && 2 * count >= lines.size()) return candidate;
   }
   return ' ';
 }
