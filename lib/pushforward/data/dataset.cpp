@@ -3,6 +3,7 @@
 #include <pushforward/base/error.hpp>
 #include <pushforward/base/text.hpp>
 #include <pushforward/data/location.hpp>
+#include <pushforward/data/table.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -105,12 +106,11 @@ Dataset::Dataset(const std::string& location, const Division& division) {
     open_divided(file, path, division);
   }
   if (file.has_attribute("entropy")) entropy_ = file.attribute<double>("entropy");
-  if (path.empty() && file.has_dataset("feature_names")) feature_names_ = file.dataset("feature_names").read_strings();
-  for (auto i = static_cast<Index>(feature_names_.size()); i < dimension_; ++i) {
-    feature_names_.push_back(fmt::format("x{}", i + 1));
-  }
-  require<DataError>(static_cast<Index>(feature_names_.size()) == dimension_,
-                     "{}: {} feature names for rows of {} numbers", name, feature_names_.size(), dimension_);
+  if (file.has_dataset("feature_names")) feature_names_ = file.dataset("feature_names").read_strings();
+  const bool named = static_cast<Index>(feature_names_.size()) == dimension_;
+  require<DataError>(named || feature_names_.empty() || !path.empty(), "{}: {} feature names for rows of {} numbers",
+                     name, feature_names_.size(), dimension_);
+  if (!named) feature_names_ = default_names(dimension_);
 }
 
 void Dataset::open_splits(const h5::Group& file) {

@@ -38,6 +38,9 @@ class Rows {
   template <class T>
   void read(Index first, MatrixView<T> x) const;
 
+  /// The same, whatever the values are.
+  void read_unchecked(Index first, MatrixView<double> x) const { values_.read_rows(first, x); }
+
   /// Weights of rows [first, first + n); 1 where there are none. Throws DataError for a negative or non-finite one.
   void read_weights(Index first, std::span<double> weights) const;
 

@@ -42,6 +42,11 @@ void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
   }
 }
 
+void write_provenance(const h5::GroupWriter& root, const ModelNotes& notes) {
+  const auto group = root.make_group("provenance");
+  for (const auto& [name, text] : notes.provenance) group.attribute(name, text);
+}
+
 template <class T>
 Flow<T> read_flow(const h5::Group& root) {
   const auto group = root.group("flow");
@@ -144,17 +149,16 @@ void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::spa
 }
 
 template <class T>
-void save_model(const std::string& path, const Model<T>& model,
-                const std::function<void(const h5::GroupWriter&)>& add) {
+void save_model(const std::string& path, const data::Standardization& standardization, const Flow<T>& flow,
+                const ModelNotes& notes, const std::function<void(const h5::GroupWriter&)>& add) {
   h5::FileImage file(format_name, format_version);
   const auto& root = file.root();
-  write_standardization(root, model.standardization());
-  write_flow(root, model.flow());
+  write_standardization(root, standardization);
+  write_flow(root, flow);
   root.make_group("base").attribute("kind", "standard_normal");
-  if (!model.notes().feature_names.empty()) root.write_strings("feature_names", model.notes().feature_names);
-  if (model.notes().entropy) root.attribute("entropy", *model.notes().entropy);
-  const auto provenance = root.make_group("provenance");
-  for (const auto& [name, text] : model.notes().provenance) provenance.attribute(name, text);
+  if (!notes.feature_names.empty()) root.write_strings("feature_names", notes.feature_names);
+  if (notes.entropy) root.attribute("entropy", *notes.entropy);
+  write_provenance(root, notes);
   if (add) add(root);
   file.save(path);
 }
@@ -171,13 +175,19 @@ Model<T> load_model(const std::string& path) {
   ModelNotes notes;
   if (root.has("feature_names")) notes.feature_names = root.dataset("feature_names").read_strings();
   if (root.has_attribute("entropy")) notes.entropy = root.attribute<double>("entropy");
+  const auto provenance = root.group("provenance");
+  for (const auto& name : provenance.attribute_names()) {
+    notes.provenance.emplace_back(name, provenance.attribute<std::string>(name));
+  }
   return {read_standardization(root), read_flow<T>(root), std::move(notes)};
 }
 
 template class Model<float>;
 template class Model<double>;
-template void save_model(const std::string&, const Model<float>&, const std::function<void(const h5::GroupWriter&)>&);
-template void save_model(const std::string&, const Model<double>&, const std::function<void(const h5::GroupWriter&)>&);
+template void save_model(const std::string&, const data::Standardization&, const Flow<float>&, const ModelNotes&,
+                         const std::function<void(const h5::GroupWriter&)>&);
+template void save_model(const std::string&, const data::Standardization&, const Flow<double>&, const ModelNotes&,
+                         const std::function<void(const h5::GroupWriter&)>&);
 template Model<float> load_model(const std::string&);
 template Model<double> load_model(const std::string&);
 

@@ -27,9 +27,7 @@ class Model {
 
   Index dimension() const { return flow_.dimension(); }
   const data::Standardization& standardization() const { return standardization_; }
-  Flow<T>& flow() { return flow_; }
   const Flow<T>& flow() const { return flow_; }
-  ModelNotes& notes() { return notes_; }
   const ModelNotes& notes() const { return notes_; }
 
   /// x: (d × n) in, data. log_prob: (n) out, nats, of x in its own units. z: (d × n) out, or empty. status: (n) out.
@@ -47,11 +45,11 @@ class Model {
   ModelNotes notes_;
 };
 
-/// Writes the model file, atomically. The flow must hold its effective weights (Flow::fold). `add` may write further
+/// Writes a model file, atomically. The flow must hold its effective weights (Flow::fold). `add` may write further
 /// groups. Not collective: one rank calls it. Throws IoError.
 template <class T>
-void save_model(const std::string& path, const Model<T>& model,
-                const std::function<void(const h5::GroupWriter&)>& add = {});
+void save_model(const std::string& path, const data::Standardization& standardization, const Flow<T>& flow,
+                const ModelNotes& notes, const std::function<void(const h5::GroupWriter&)>& add = {});
 
 /// Reads a model file of any precision; the weights are taken as they are. Not collective: any number of ranks may
 /// read. Throws IoError, and DataError for a file that is not a model or whose arrays do not fit its architecture.
@@ -60,10 +58,10 @@ Model<T> load_model(const std::string& path);
 
 extern template class Model<float>;
 extern template class Model<double>;
-extern template void save_model(const std::string&, const Model<float>&,
+extern template void save_model(const std::string&, const data::Standardization&, const Flow<float>&, const ModelNotes&,
                                 const std::function<void(const h5::GroupWriter&)>&);
-extern template void save_model(const std::string&, const Model<double>&,
-                                const std::function<void(const h5::GroupWriter&)>&);
+extern template void save_model(const std::string&, const data::Standardization&, const Flow<double>&,
+                                const ModelNotes&, const std::function<void(const h5::GroupWriter&)>&);
 extern template Model<float> load_model(const std::string&);
 extern template Model<double> load_model(const std::string&);
 

@@ -67,6 +67,17 @@ bool Object::has_attribute(std::string_view name) const {
   return H5Aexists(handle_.id(), std::string(name).c_str()) > 0;
 }
 
+std::vector<std::string> Object::attribute_names() const {
+  std::vector<std::string> names;
+  const H5A_operator2_t collect = [](hid_t, const char* name, const H5A_info_t*, void* into) -> herr_t {
+    static_cast<std::vector<std::string>*>(into)->emplace_back(name);
+    return 0;
+  };
+  check(H5Aiterate2(handle_.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names), "listing the attributes of {}",
+        where_);
+  return names;
+}
+
 namespace {
 
 struct OpenAttribute {

@@ -25,6 +25,8 @@ class Object {
   const std::string& where() const { return where_; }
 
   bool has_attribute(std::string_view name) const;
+  /// Names of all attributes, in alphabetical order.
+  std::vector<std::string> attribute_names() const;
 
   /// The attribute's value. T: std::string, double, Index, bool (stored as an integer or an enumeration),
   /// std::vector<double>, std::vector<std::string>. Numbers are converted; one value is wanted for the scalar types.

@@ -47,9 +47,10 @@ void DenseLayer<T>::prepare(std::span<const T> parameters, Normalization normali
   } else {
     sigma_ = linalg::singular_values(w).front();
   }
-  const bool shrink = normalization != Normalization::stored && sigma_ > bound_;
-  const T factor = shrink ? bound_ / sigma_ : T(1);
-  norm_ = shrink ? bound_ : sigma_;
+  normalization_ = normalization;
+  shrunk_ = normalization != Normalization::stored && sigma_ > bound_;
+  const T factor = shrunk_ ? bound_ / sigma_ : T(1);
+  norm_ = shrunk_ ? bound_ : sigma_;
   for (Index i = 0; i < w.size(); ++i) effective_.data()[i] = factor * w.data()[i];
 }
 
@@ -65,7 +66,10 @@ std::span<T> DenseLayer<T>::bias_gradient(std::span<T> gradient) const {
 
 template <class T>
 void DenseLayer<T>::finish_gradient(std::span<T> gradient) const {
-  if (!(sigma_ > bound_)) return;
+  if (!shrunk_) return;
+  require<OptionError>(normalization_ == Normalization::power_iteration,
+                       "dense layer: the gradient through the spectral norm needs the singular vectors of a power "
+                       "iteration; prepare the parameters with Normalization::power_iteration, not svd");
   const auto w_bar = weight_in(gradient);
   const std::span<T> flat(w_bar.data(), static_cast<std::size_t>(w_bar.size()));
   const T along = linalg::dot(std::span<const T>(flat), effective_.span()) / bound_;

@@ -38,6 +38,7 @@ class DenseLayer {
 
   /// Turns the gradient with respect to Ŵ into that with respect to W, in place. Where Ŵ = cW/σ with σ = uᵀWv,
   ///     W̄ = (c/σ)·(Ŵ̄ − ⟨Ŵ̄, Ŵ⟩/c · u vᵀ).
+  /// u and v are the power iteration's: throws OptionError where the SVD has shrunk W.
   void finish_gradient(std::span<T> gradient) const;
 
   /// Overwrites W with the effective weight in the parameter buffer: what a model file holds.
@@ -53,6 +54,8 @@ class DenseLayer {
   std::vector<T> bias_;
   T sigma_ = 0;  // of W
   T norm_ = 0;   // of the effective weight
+  Normalization normalization_ = Normalization::stored;
+  bool shrunk_ = false;
 };
 
 extern template class DenseLayer<float>;

@@ -3,14 +3,26 @@
 #include <pushforward/comm/communicator.hpp>
 #include <pushforward/flow/flow.hpp>
 
+#include <array>
+
 namespace pushforward::train {
 
 /// Mean negative log-likelihood of some rows.
 struct Evaluation {
-  double nll = 0;             ///< nats, in the units of what was evaluated; NaN when a row failed
+  double nll = 0;             ///< nats, in the units of what was evaluated, over the rows that did not fail
   double standard_error = 0;  ///< of nll
   Index rows = 0;
   Index failed = 0;  ///< rows whose status is not ok
+};
+
+/// Sums over rows from which an Evaluation follows. Plain numbers, to be added up over ranks.
+struct NllSums {
+  /// weight · {1, ℓ}, weight² · {1, ℓ, ℓ²}, rows, failed rows, with ℓ = log p.
+  std::array<double, 7> values{};
+
+  /// A row whose status is not ok counts as failed and no more.
+  void add(double log_prob, flow::Status status, double weight);
+  Evaluation result() const;
 };
 
 /// Of samples (d × N), which every rank has whole, with weights (N) or empty: each rank works its share of blocks of

@@ -20,7 +20,8 @@ OptionSet Options::declare() {
   OptionSet set;
   set.add("data.file", data.file, "dataset FILE.h5, or any numeric array FILE.h5:/PATH; empty: the built-in density")
       .add("data.toy", data.toy, "built-in density", one_of({toys.begin(), toys.end()}))
-      .add("data.rows", data.rows, "training rows of the built-in density; a tenth as many more validate and test each",
+      .add("data.rows", data.rows,
+           "training rows of the built-in density; a fiftieth as many more validate, a tenth test",
            at_least(10, "rows"))
       .add("data.fractions", data.fractions, "shares of FILE.h5:/PATH for training, validation and test")
       .add("data.seed", data.seed, "seed of the built-in density's rows and of the division by fractions", at_least(0))

@@ -181,7 +181,8 @@ Outcome Trainer<T>::run(History& history, const Observer& observer, const std::f
       average_.prepare(Normalization::svd);
       const auto validation = evaluate(Split::validation, average_);
       row.validation_nll = validation.nll;
-      if (validation.nll < outcome.best_validation.value_or(std::numeric_limits<double>::infinity())) {
+      if (validation.failed == 0 &&
+          validation.nll < outcome.best_validation.value_or(std::numeric_limits<double>::infinity())) {
         outcome.best_validation = validation.nll;
         outcome.best_step = step_;
         std::copy(average_.parameters().begin(), average_.parameters().end(), best.begin());

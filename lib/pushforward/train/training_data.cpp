@@ -14,16 +14,16 @@ constexpr Index slab = 16384;
 
 RowSource open_toy(const DataOptions& options) {
   const auto density = std::make_shared<const data::ToyDensity>(options.toy);
-  const Index rows = options.rows, held_out = std::max<Index>(1, rows / 10);
+  const Index rows = options.rows, validation = std::max<Index>(1, rows / 50), test = std::max<Index>(1, rows / 10);
   const auto seed = static_cast<std::uint64_t>(options.seed);
   RowSource source;
   source.name = fmt::format("built-in {}", options.toy);
   source.dimension = 2;
-  source.rows = {rows, held_out, held_out};
+  source.rows = {rows, validation, test};
   source.feature_names = {"x1", "x2"};
   source.entropy = density->entropy();
   // The three splits are consecutive rows of one sequence.
-  const data::BySplit<Index> start{0, rows, rows + held_out};
+  const data::BySplit<Index> start{0, rows, rows + validation};
   source.read = [=](Split split, Index first, MatrixView<double> x) {
     density->draw(seed, start[data::index_of(split)] + first, x);
   };

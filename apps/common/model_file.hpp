@@ -1,0 +1,47 @@
+#pragma once
+
+// What the programs that use a trained model share.
+
+#include <common/program.hpp>
+#include <pushforward/flow/model.hpp>
+
+namespace pushforward::apps {
+
+/// Reads a model on every rank. Throws the same error on all of them. Collective.
+template <class T>
+flow::Model<T> open_model(const comm::Communicator& comm, const std::string& path) {
+  std::optional<flow::Model<T>> model;
+  comm::agree(comm, [&] { model.emplace(flow::load_model<T>(path)); });
+  return std::move(*model);
+}
+
+/// Rows that are worked and written at a time on each rank.
+inline constexpr Index slab_rows = 16384;
+/// Memory of a rank for the passes of a flow, bytes, and the most samples at a time: more do not run faster.
+inline constexpr Index workspace_bytes = 256'000'000;
+inline constexpr Index workspace_samples = 256;
+
+/// Calls f(first, count) on each rank for slabs of its share of `rows`, the same number of times on all ranks; count
+/// may be 0. Collective where f is.
+template <class F>
+void in_shared_slabs(const comm::Communicator& comm, Index rows, F&& f) {
+  const auto mine = comm::share(rows, comm.rank(), comm.size());
+  const Index most = comm::share(rows, 0, comm.size()).count();
+  for (Index done = 0; done < most; done += slab_rows) {
+    const Index first = std::min(mine.first + done, mine.last);
+    f(first, std::min(slab_rows, mine.last - first));
+  }
+}
+
+/// Statuses as numbers for a file, and how many rows of all ranks had which. Collective: totals().
+class StatusCount {
+ public:
+  void add(flow::Status status) { counts_[static_cast<std::size_t>(status)] += 1; }
+  /// "3 not finite, 1 not converged" over all ranks, or "" when all are ok. Collective.
+  std::string failures(const comm::Communicator& comm) const;
+
+ private:
+  std::array<double, 4> counts_{};
+};
+
+}  // namespace pushforward::apps

@@ -1,0 +1,165 @@
+// flow_check: what a model file holds, and whether it keeps what it promises.
+
+#include <common/model_file.hpp>
+#include <pushforward/base/text.hpp>
+#include <pushforward/data/dataset.hpp>
+#include <pushforward/flow/verification.hpp>
+#include <pushforward/random/stream.hpp>
+
+#include <cmath>
+#include <numbers>
+
+namespace {
+
+using namespace pushforward;
+
+struct Options {
+  std::string split = "test";
+  Index rows = 1000;
+  Index jacobians = 8;
+  Index seed = 0;
+  double tolerance = 1e-6;
+};
+
+class Check {
+ public:
+  Check(apps::Console& console, const Options& options, const std::string& path)
+      : console_(console), options_(options), path_(path), model_(flow::load_model<double>(path)) {}
+
+  void run(const std::string& data) {
+    summarize();
+    certify();
+    const auto x = points(data);
+    check_round_trip(x);
+    check_log_det(x);
+    comm::agree(comm_,
+                [&] { require<NumericalError>(failures_.empty(), "{} fails: {}", path_, join(failures_, "; ")); });
+    console_.result("all checks hold");
+  }
+
+ private:
+  void verdict(bool good, const std::string& what) {
+    if (!good) failures_.push_back(what);
+  }
+
+  void summarize() {
+    const auto& flow = model_.flow();
+    const auto& o = flow.options();
+    console_.result("{}: {} flow of dimension {}, {} blocks of {}, {}, Lipschitz bound {}, {} parameters", path_,
+                    o.kind, flow.dimension(), o.blocks, fmt::join(o.hidden, "×"), nn::activation_name(o.activation),
+                    o.lipschitz, flow.layout().size());
+    console_.result("standardization {}, log-det {:.6f} nats", data::kind_name(model_.standardization().kind()),
+                    model_.standardization().log_det());
+    if (model_.notes().entropy)
+      console_.result("entropy of the training data's density {:.6f} nats", *model_.notes().entropy);
+    for (const auto& [name, text] : model_.notes().provenance) {
+      if (name != "configuration") console_.result("{:<15} {}", name, text);
+    }
+  }
+
+  // Norms of the stored weights by SVD.
+  void certify() {
+    console_.result("Lipschitz certificate (SVD), block by block: norms of the layers, their product");
+    double largest = 0;
+    for (std::size_t k = 0; k < model_.flow().transforms().size(); ++k) {
+      const auto* const network = model_.flow().transforms()[k]->contraction();
+      if (network == nullptr) continue;
+      std::vector<std::string> norms;
+      for (const auto& layer : network->layers()) norms.push_back(fmt::format("{:.6f}", layer.norm()));
+      console_.result("  {:03d}  {}  {:.6f}", k, join(norms, " "), network->lipschitz());
+      largest = std::max(largest, network->lipschitz());
+    }
+    console_.result("largest block constant {:.9f}: {}", largest,
+                    largest < 1 ? "every block is a contraction" : "NOT a contraction");
+    verdict(largest < 1, fmt::format("a block's Lipschitz constant is {:.9g}", largest));
+  }
+
+  /// Rows of the data, or else samples of the model: (d × n), data units.
+  Matrix<double> points(const std::string& data) {
+    const Index d = model_.dimension();
+    if (!data.empty()) {
+      const auto split = *std::find_if(data::splits.begin(), data::splits.end(),
+                                       [&](auto s) { return data::split_name(s) == options_.split; });
+      const auto rows = data::open_rows(data, split);
+      require<DataError>(rows.dimension() == d, "{} has {} columns; the model has {}", rows.where(), rows.dimension(),
+                         d);
+      Matrix<double> x(d, std::min(options_.rows, rows.count()));
+      rows.read(0, x.view());
+      return x;
+    }
+    Matrix<double> x(d, options_.rows), z(d, options_.rows);
+    for (Index j = 0; j < z.cols(); ++j) {
+      random::Stream stream(static_cast<std::uint64_t>(options_.seed), random::Purpose::check, 0,
+                            static_cast<std::uint64_t>(j));
+      for (Index i = 0; i < d; ++i) z(i, j) = stream.normal();
+    }
+    flow::FlowWorkspace<double> workspace(model_.flow(), std::min(apps::workspace_samples, z.cols()),
+                                          nn::Purpose::evaluate);
+    std::vector<double> log_prob(static_cast<std::size_t>(z.cols()));
+    std::vector<flow::Status> status(log_prob.size());
+    model_.inverse(z, x, log_prob, status, {}, workspace);
+    return x;
+  }
+
+  void check_round_trip(ConstMatrixView<double> x) {
+    for (const auto method : {flow::InverseMethod::newton, flow::InverseMethod::banach}) {
+      const char* const name = method == flow::InverseMethod::newton ? "newton" : "banach";
+      const auto trip = flow::round_trip(model_, x, {.method = method, .max_iterations = 100'000});
+      console_.result(
+          "round trip of {} rows by {}: data {:.2e} (standardized units), latent {:.2e}, log-det {:.2e} nats", x.cols(),
+          name, trip.data, trip.latent, trip.log_det);
+      verdict(
+          std::max({trip.data, trip.latent, trip.log_det}) <= options_.tolerance,
+          fmt::format("the round trip by {} is off by {:.2e}", name, std::max({trip.data, trip.latent, trip.log_det})));
+    }
+  }
+
+  void check_log_det(ConstMatrixView<double> x) {
+    const Index n = std::min(options_.jacobians, x.cols()), d = x.rows();
+    std::vector<double> log_prob(static_cast<std::size_t>(n));
+    std::vector<flow::Status> status(log_prob.size());
+    Matrix<double> z(d, n);
+    double worst = 0;
+    flow::FlowWorkspace<double> workspace(model_.flow(), n, nn::Purpose::evaluate);
+    model_.log_prob(x.columns(0, n), log_prob, z, status, workspace);
+    for (Index i = 0; i < n; ++i) {
+      double base = 0;
+      for (Index r = 0; r < d; ++r) base -= 0.5 * (z(r, i) * z(r, i) + std::log(2 * std::numbers::pi));
+      const double log_det = log_prob[static_cast<std::size_t>(i)] - base;
+      worst = std::max(worst, std::abs(log_det - flow::dense_log_det(model_, x.column_span(i))));
+    }
+    console_.result("log-det against LU of the whole flow's Jacobian by differences, {} rows: {:.2e} nats", n, worst);
+    verdict(worst <= 1e-5 * static_cast<double>(d), fmt::format("the log-det is off by {:.2e} nats", worst));
+  }
+
+  apps::Console& console_;
+  const Options& options_;
+  const std::string& path_;
+  flow::Model<double> model_;
+  std::vector<std::string> failures_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* const summary =
+      "Examines a model: the Lipschitz certificate of each layer and block, the round trip both ways, the log-det "
+      "against a dense LU of the whole flow's Jacobian. Ends with code 4 when one of them fails.";
+  return apps::run_program(argc, argv, "flow_check", summary, [](apps::Program& program) {
+    Options options;
+    std::string model, data;
+    OptionSet keys;
+    keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("rows", options.rows, "rows, or samples of the model, for the round trip", at_least(1));
+    keys.add("jacobians", options.jacobians, "rows at which the whole Jacobian is differenced", at_least(1));
+    keys.add("seed", options.seed, "seed of the samples when there is no DATA", at_least(0));
+    keys.add("tolerance", options.tolerance, "largest error of the round trip", more_than(0));
+    program.cli().add_option("MODEL", model, "model file of flow_train")->required();
+    program.cli().add_option("DATA", data,
+                             "dataset FILE.h5, or any numeric array FILE.h5:/PATH; else samples of the model");
+    program.add_options(keys, program.cli());
+    if (!program.parse()) return;
+    // Every rank does the same; one of them prints.
+    comm::agree(program.comm(), [&] { Check(program.console(), options, model).run(data); });
+  });
+}

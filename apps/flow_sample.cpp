@@ -1,0 +1,109 @@
+// flow_sample: draws from a trained model.
+
+#include <common/model_file.hpp>
+#include <pushforward/h5/results.hpp>
+#include <pushforward/random/stream.hpp>
+
+namespace {
+
+using namespace pushforward;
+
+struct Options {
+  std::string output = "samples.h5";
+  Index rows = 1000;
+  Index seed = 0;
+  std::string precision = "double";
+  std::string method = "newton";
+  double tolerance = flow::InverseOptions().tolerance;
+  Index max_iterations = flow::InverseOptions().max_iterations;
+};
+
+template <class T>
+void run(apps::Program& program, const Options& options, const std::string& path) {
+  const auto& comm = program.comm();
+  const auto model = apps::open_model<T>(comm, path);
+  auto workspace = flow::FlowWorkspace<T>::within(model.flow(), apps::workspace_bytes, apps::workspace_samples,
+                                                  nn::Purpose::evaluate);
+  const Index d = model.dimension(), n = options.rows;
+  if (program.dry_run()) {
+    program.console().result("would draw {} samples of dimension {} into {}", n, d, options.output);
+    return;
+  }
+  const flow::InverseOptions inverse{
+      .method = options.method == "newton" ? flow::InverseMethod::newton : flow::InverseMethod::banach,
+      .tolerance = options.tolerance,
+      .max_iterations = static_cast<int>(options.max_iterations)};
+  h5::ResultFile file(comm, options.output, "pushforward-samples", 1,
+                      {{"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
+                       {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
+                       {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each sample"}},
+                       {"status",
+                        h5::Element::integer64,
+                        n,
+                        0,
+                        {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible"}}},
+                      [&](const h5::GroupWriter& root) {
+                        root.attribute("seed", options.seed);
+                        if (!model.notes().feature_names.empty())
+                          root.write_strings("feature_names", model.notes().feature_names);
+                      });
+  const Index most = std::min(apps::slab_rows, n);
+  Matrix<double> x(d, most), z(d, most), log_prob(1, most);
+  Matrix<Index> status_numbers(1, most);
+  std::vector<flow::Status> status(static_cast<std::size_t>(most));
+  apps::StatusCount statuses;
+  apps::in_shared_slabs(comm, n, [&](Index first, Index count) {
+    const auto size = static_cast<std::size_t>(count);
+    for (Index j = 0; j < count; ++j) {
+      random::Stream stream(static_cast<std::uint64_t>(options.seed), random::Purpose::base_sample, 0,
+                            static_cast<std::uint64_t>(first + j));
+      for (Index i = 0; i < d; ++i) z(i, j) = stream.normal();
+    }
+    comm::agree(comm, [&] {
+      model.inverse(z.view().columns(0, count), x.view().columns(0, count), log_prob.span().first(size),
+                    std::span(status).first(size), inverse, workspace);
+    });
+    for (std::size_t i = 0; i < size; ++i) {
+      statuses.add(status[i]);
+      status_numbers.span()[i] = static_cast<Index>(status[i]);
+    }
+    file.write_rows<double>("x", first, x.view().columns(0, count));
+    file.write_rows<double>("z", first, z.view().columns(0, count));
+    file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
+    file.write_rows<Index>("status", first, status_numbers.view().columns(0, count));
+  });
+  file.commit();
+  program.console().result("wrote {}: {} samples of dimension {}", options.output, n, d);
+  const auto failures = statuses.failures(comm);
+  if (!failures.empty()) {
+    program.console().message("warning: of {} samples: {}; see /status", n, failures);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* const summary =
+      "Draws samples from a trained model. Sample i depends on the seed and i only. Writes /x, /z, /log_prob, /status.";
+  return apps::run_program(argc, argv, "flow_sample", summary, [](apps::Program& program) {
+    Options options;
+    std::string model;
+    OptionSet keys;
+    keys.add("rows", options.rows, "samples to draw", at_least(1)).alias("rows", "-n");
+    keys.add("output", options.output, "result file").alias("output", "-o");
+    keys.add("seed", options.seed, "seed of the draws", at_least(0));
+    keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
+    keys.add("method", options.method, "how residual blocks are inverted", one_of({"newton", "banach"}));
+    keys.add("tolerance", options.tolerance,
+             "bound on the error of a block's inverse, relative to 1 + its norm; no less than rounding allows",
+             more_than(0));
+    keys.add("max_iterations", options.max_iterations, "iterations a block's inverse may take", between(1, 1e9));
+    program.cli().add_option("MODEL", model, "model file of flow_train")->required();
+    program.add_options(keys, program.cli());
+    if (!program.parse()) return;
+    comm::agree(program.comm(), [&] {
+      if (program.comm().is_root()) h5::require_writable(options.output);
+    });
+    (options.precision == "float" ? run<float> : run<double>)(program, options, model);
+  });
+}

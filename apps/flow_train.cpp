@@ -1,0 +1,181 @@
+// flow_train: trains a flow on a dataset or a built-in density.
+
+#include <common/program.hpp>
+#include <common/progress.hpp>
+#include <common/report.hpp>
+#include <pushforward/base/text.hpp>
+#include <pushforward/base/timer.hpp>
+#include <pushforward/base/version.hpp>
+#include <pushforward/data/digest.hpp>
+#include <pushforward/data/location.hpp>
+#include <pushforward/flow/model.hpp>
+#include <pushforward/h5/replacement.hpp>
+#include <pushforward/linalg/threads.hpp>
+#include <pushforward/train/trainer.hpp>
+
+#include <cmath>
+#include <csignal>
+#include <optional>
+
+namespace {
+
+using namespace pushforward;
+using data::Split;
+
+volatile std::sig_atomic_t stop_signal = 0;
+
+void on_stop_signal(int signal) {
+  stop_signal = signal;
+}
+
+/// One run: from the options to the model file.
+template <class T>
+class Run {
+ public:
+  Run(apps::Program& program, const train::Options& options, const OptionSet& keys)
+      : program_(program), console_(program.console()), comm_(program.comm()), options_(options), keys_(keys) {}
+
+  void go() {
+    const double gemm_rate = linalg::measure_gemm_rate<T>();
+    profile().clear();
+    train::TrainingData<T> data(comm_, options_.data);
+    std::optional<train::Trainer<T>> made;
+    comm::agree(comm_, [&] { made.emplace(comm_, options_, data); });
+    auto& trainer = *made;
+    announce(data, trainer);
+    if (program_.dry_run()) return data.release();
+
+    train::History history;
+    comm::agree(comm_, [&] {
+      if (comm_.is_root()) history = train::History(options_.history_path());
+    });
+    apps::Progress progress(console_, "steps", options_.train.steps);
+    const Timer timer;
+    const auto outcome = trainer.run(
+        history, [&](const train::HistoryRow& row) { report(progress, row); }, [] { return stop_signal != 0; });
+    const double seconds = timer.seconds();
+    tell(outcome, seconds);
+    if (outcome.end != train::End::diverged || outcome.best_step > 0) {
+      save(data, trainer, history, outcome);
+      if (outcome.end != train::End::stop && data.rows(Split::test) > 0) test(data, trainer);
+    }
+    apps::print_profile(console_, profile(), seconds, gemm_rate);
+    data.release();
+    if (outcome.end == train::End::diverged) {
+      throw_error(
+          ErrorKind::numerical,
+          fmt::format("training diverged: {}; try a smaller train.learning_rate, or train.clip = 1", outcome.reason),
+          true);
+    }
+  }
+
+ private:
+  void announce(const train::TrainingData<T>& data, train::Trainer<T>& trainer) {
+    const auto& source = data.source();
+    console_.message("data       {}: {} columns; {} rows for training, {} for validation, {} for test{}", source.name,
+                     data.dimension(), data.rows(Split::train), data.rows(Split::validation), data.rows(Split::test),
+                     data.weighted() ? "; weighted" : "");
+    console_.message("model      {} blocks of {}, {}, Lipschitz {}, {} parameters, {}", options_.model.blocks,
+                     fmt::join(options_.model.hidden, "×"), options_.model.activation, options_.model.lipschitz,
+                     trainer.flow().layout().size(), options_.model.precision);
+    console_.message("run        {} {}, BLAS {} with {} {} each, workspace {} each", comm_.size(),
+                     comm_.size() == 1 ? "rank" : "ranks", linalg::blas_core(), linalg::blas_threads(),
+                     linalg::blas_threads() == 1 ? "thread" : "threads",
+                     human_bytes(static_cast<double>(trainer.workspace_bytes())));
+    if (options_.model.activation == "relu") {
+      console_.message(
+          "warning: relu has no second derivative, so the log-det hardly trains its weights; "
+          "lipswish, tanh, elu, softplus and sine do not have this fault");
+    }
+    if (data.rows(Split::validation) == 0) {
+      console_.message("warning: no validation rows: the last weights are kept, and train.patience has no effect");
+    }
+  }
+
+  void report(apps::Progress& progress, const train::HistoryRow& row) {
+    if (row.validation_nll) validation_ = fmt::format(", validation {:.4f}", *row.validation_nll);
+    if (progress.due()) progress.report(row.step, fmt::format("train NLL {:.4f}{}", row.train_nll, validation_));
+  }
+
+  void tell(const train::Outcome& outcome, double seconds) {
+    const char* const end = outcome.end == train::End::patience ? ", ended since validation no longer improves"
+                            : outcome.end == train::End::stop   ? ", ended by a signal"
+                                                                : "";
+    console_.message("trained    {} steps in {}{}", outcome.steps, human_seconds(seconds), end);
+    if (outcome.best_validation) {
+      console_.result("validation NLL {:.4f} nats, after step {}", *outcome.best_validation, outcome.best_step);
+    }
+  }
+
+  void save(const train::TrainingData<T>& data, train::Trainer<T>& trainer, const train::History& history,
+            const train::Outcome& outcome) {
+    const PhaseScope scope(Phase::input_output);
+    flow::ModelNotes notes{.feature_names = data.source().feature_names,
+                           .entropy = data.source().entropy,
+                           .provenance = {{"configuration", keys_.to_toml()},
+                                          {"version", std::string(version())},
+                                          {"seed", fmt::format("{}", options_.train.seed)},
+                                          {"ranks", fmt::format("{}", comm_.size())},
+                                          {"blas", linalg::blas_core()},
+                                          {"input", data.source().name},
+                                          {"steps", fmt::format("{}", outcome.steps)},
+                                          {"best_step", fmt::format("{}", outcome.best_step)}}};
+    comm::agree(comm_, [&] {
+      if (!comm_.is_root()) return;
+      if (!options_.data.file.empty()) {
+        notes.provenance.emplace_back("input_sha256", data::file_digest(data::parse_location(options_.data.file).file));
+      }
+      flow::save_model(options_.output.model, data.standardization(), trainer.flow(), notes,
+                       [&](const h5::GroupWriter& root) { history.write(root); });
+    });
+    console_.result("model          {}, history {}", options_.output.model, options_.history_path());
+  }
+
+  void test(const train::TrainingData<T>& data, train::Trainer<T>& trainer) {
+    const auto result = trainer.evaluate(Split::test, trainer.flow());
+    apps::print_nll(console_, "test NLL", result, data.dimension(), data.source().entropy);
+    if (data.standardization().kind() == data::Standardization::Kind::none) return;
+    // ln of the columns' standard deviations, √ of the diagonal of L Lᵀ.
+    double log_deviations = 0;
+    const auto& factor = data.standardization().factor();
+    for (Index i = 0; i < factor.rows(); ++i) {
+      double variance = 0;
+      for (Index k = 0; k < factor.cols(); ++k) variance += factor(i, k) * factor(i, k);
+      log_deviations += 0.5 * std::log(variance);
+    }
+    console_.result("               {:.4f} nats on standardized columns", result.nll - log_deviations);
+  }
+
+  apps::Program& program_;
+  apps::Console& console_;
+  const comm::Communicator& comm_;
+  const train::Options& options_;
+  const OptionSet& keys_;
+  std::string validation_;
+};
+
+template <class T>
+void run(apps::Program& program, const train::Options& options, const OptionSet& keys) {
+  Run<T>(program, options, keys).go();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* const summary =
+      "Trains a normalizing flow by maximum likelihood, on all ranks of mpirun, with exact log-determinants. "
+      "Without arguments: a residual flow on the built-in checkerboard.";
+  return apps::run_program(argc, argv, "flow_train", summary, [](apps::Program& program) {
+    train::Options options;
+    OptionSet keys = options.declare();
+    program.add_options(keys, program.cli(), "CONFIG.toml,--config");
+    if (!program.parse()) return;
+    comm::agree(program.comm(), [&] {
+      if (!program.comm().is_root()) return;
+      h5::require_writable(options.output.model);
+      h5::require_writable(options.history_path());
+    });
+    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, on_stop_signal);
+    (options.model.precision == "float" ? run<float> : run<double>)(program, options, keys);
+  });
+}

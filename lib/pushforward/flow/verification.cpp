@@ -1,0 +1,72 @@
+#include <pushforward/flow/verification.hpp>
+
+#include <pushforward/linalg/lapack.hpp>
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+namespace pushforward::flow {
+
+namespace {
+
+constexpr Index chunk = 256;
+
+double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, std::span<const Status> status) {
+  double largest = 0;
+  for (Index j = 0; j < a.cols(); ++j) {
+    if (status[static_cast<std::size_t>(j)] != Status::ok) return std::numeric_limits<double>::infinity();
+    for (Index i = 0; i < a.rows(); ++i) largest = std::max(largest, std::abs(a(i, j) - b(i, j)));
+  }
+  return largest;
+}
+
+}  // namespace
+
+double dense_log_det(const Model<double>& model, std::span<const double> x, double step) {
+  // f′(x) ≈ (8[f(x+h) − f(x−h)] − [f(x+2h) − f(x−2h)])/12h
+  static constexpr std::array offsets{-2.0, -1.0, 1.0, 2.0};
+  static constexpr std::array weights{1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
+  const Index d = model.dimension(), n = 4 * d;
+  Matrix<double> points(d, n), z(d, n), jacobian(d, d);
+  const auto scale = [&](Index i) { return step * model.standardization().factor()(i, i); };
+  for (Index j = 0; j < n; ++j) {
+    std::copy(x.begin(), x.end(), points.view().column(j));
+    points(j / 4, j) += offsets[static_cast<std::size_t>(j % 4)] * scale(j / 4);
+  }
+  FlowWorkspace<double> workspace(model.flow(), std::min(chunk, n), Purpose::evaluate);
+  std::vector<double> log_prob(static_cast<std::size_t>(n));
+  std::vector<Status> status(log_prob.size());
+  model.log_prob(points, log_prob, z, status, workspace);
+  for (Index j = 0; j < n; ++j) {
+    for (Index i = 0; i < d; ++i)
+      jacobian(i, j / 4) += weights[static_cast<std::size_t>(j % 4)] * z(i, j) / scale(j / 4);
+  }
+  std::vector<int> pivots(static_cast<std::size_t>(d));
+  std::array<double, 1> log_det{};
+  std::array<linalg::Sign, 1> sign{};
+  linalg::lu_log_det(jacobian, pivots, log_det, sign);
+  require<NumericalError>(sign[0] != 0, "the Jacobian of the model is singular or not finite");
+  return log_det[0];
+}
+
+RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, const InverseOptions& options) {
+  const Index d = model.dimension(), n = x.cols();
+  Matrix<double> scaled(d, n), z(d, n), back(d, n), again(d, n);
+  model.standardization().forward<double>(x, scaled);
+  FlowWorkspace<double> workspace(model.flow(), std::min(chunk, n), Purpose::evaluate);
+  std::vector<double> forward(static_cast<std::size_t>(n)), inverse(forward.size());
+  std::vector<Status> status(forward.size());
+  RoundTrip result;
+  model.flow().log_prob(scaled, forward, z, status, workspace);
+  model.flow().inverse(z, back, inverse, status, options, workspace);
+  result.data = largest_difference(scaled, back, status);
+  for (std::size_t i = 0; i < forward.size(); ++i) {
+    result.log_det = std::max(result.log_det, std::abs(forward[i] - inverse[i]));
+  }
+  model.flow().log_prob(back, forward, again, status, workspace);
+  result.latent = largest_difference(z, again, status);
+  return result;
+}
+
+}  // namespace pushforward::flow

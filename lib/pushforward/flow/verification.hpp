@@ -1,0 +1,24 @@
+#pragma once
+
+// Checks of a model against first principles: independent of the passes that they check, and far too slow for anything
+// else.
+
+#include <pushforward/flow/model.hpp>
+
+namespace pushforward::flow {
+
+/// log|det ∂z/∂x| of the whole model (standardization included) at one x (d), nats: LU of its dense Jacobian by central
+/// differences of fourth order. `step`: relative to each column's scale. Error about 1e-9 for smooth flows of moderate
+/// log-det. Throws NumericalError when the Jacobian is singular.
+double dense_log_det(const Model<double>& model, std::span<const double> x, double step = 1e-3);
+
+/// Largest error of going there and back, over samples (d × n): max ‖f⁻¹(f(x)) − x‖∞ in standardized units, and the
+/// other way round from the latents. Samples that fail count as infinite.
+struct RoundTrip {
+  double data = 0;
+  double latent = 0;
+  double log_det = 0;  ///< largest |log-det forward + log-det inverse|, nats
+};
+RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, const InverseOptions& options);
+
+}  // namespace pushforward::flow
