@@ -135,6 +135,7 @@ BOOST_AUTO_TEST_CASE(rows_are_those_of_the_test_split_or_as_named) {
   BOOST_TEST(data::open_rows(path).where() == path + ":/test");
   BOOST_TEST(data::open_rows(path, Split::train).weighted());
   BOOST_TEST(data::open_rows(path + ":/train").weighted());
+  BOOST_TEST(Dataset(path + ":/train").feature_names().front() == "a");
   BOOST_CHECK_EXCEPTION(data::open_rows(path, Split::validation), DataError, says({path, "no 'validation'"}));
 }
 
@@ -194,6 +195,12 @@ BOOST_AUTO_TEST_CASE(files_that_are_no_datasets_are_refused) {
     root.write("test", constant(numbered(2, 4)));
   });
   BOOST_CHECK_EXCEPTION(Dataset{mixed}, DataError, says({"/test: rows of 2 numbers", "/train has rows of 3"}));
+  const auto misnamed = file_with([](const h5::GroupWriter& root) {
+    root.write("train", constant(numbered(3, 4)));
+    root.write_strings("feature_names", std::vector<std::string>{"a", "b"});
+  });
+  BOOST_CHECK_EXCEPTION(Dataset{misnamed}, DataError, says({misnamed, "2 feature names for rows of 3"}));
+  BOOST_TEST(Dataset(misnamed + ":/train").feature_names().back() == "x3");
   BOOST_CHECK_EXCEPTION(Dataset("absent.h5"), IoError, says({"absent.h5: no such file"}));
 }
 

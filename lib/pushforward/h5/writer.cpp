@@ -3,6 +3,7 @@
 #include <hdf5_hl.h>
 
 #include <pushforward/base/text.hpp>
+#include <pushforward/base/version.hpp>
 #include <pushforward/h5/detail.hpp>
 #include <pushforward/h5/replacement.hpp>
 
@@ -15,8 +16,6 @@ namespace {
 
 using detail::check;
 using detail::own;
-
-constexpr std::string_view creator = "pushforward " PUSHFORWARD_VERSION;
 
 // HDF5 knows files in memory by their names, which must differ. Closing one closes all that is open in it.
 Handle create_in_memory() {
@@ -134,7 +133,7 @@ FileImage::FileImage(std::string_view format, Index format_version)
     : file_(create_in_memory()), root_(own(H5Gopen2(file_.id(), "/", H5P_DEFAULT), "root of a file in memory"), "") {
   root_.attribute("format", format);
   root_.attribute("format_version", format_version);
-  root_.attribute("creator", creator);
+  root_.attribute("creator", fmt::format("pushforward {}", version()));
   root_.attribute("created", utc_now());
 }
 
