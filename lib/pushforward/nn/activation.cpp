@@ -38,8 +38,9 @@ Values<B> tanh_values(B a) {
 template <class B>
 Values<B> elu(B a) {
   const auto positive = a > B(0);
-  const B e = xsimd::exp(xsimd::min(a, B(0)));
-  return {xsimd::select(positive, a, xsimd::expm1(xsimd::min(a, B(0)))), xsimd::select(positive, B(1), e),
+  const B negative = xsimd::select(positive, B(0), a);  // not min(a, 0), which turns NaN into 0
+  const B e = xsimd::exp(negative);
+  return {xsimd::select(positive, a, xsimd::expm1(negative)), xsimd::select(positive, B(1), e),
           xsimd::select(positive, B(0), e)};
 }
 
@@ -51,7 +52,7 @@ Values<B> softplus(B a) {
 
 template <class B>
 Values<B> relu(B a) {
-  return {xsimd::max(a, B(0)), xsimd::select(a > B(0), B(1), B(0)), B(0)};
+  return {xsimd::select(a < B(0), B(0), a), xsimd::select(a > B(0), B(1), B(0)), B(0)};
 }
 
 template <class B>

@@ -1,0 +1,335 @@
+#include "closed_forms.hpp"
+#include "networks.hpp"
+
+#include <numeric>
+
+namespace pushforward::test {
+
+namespace {
+
+using nn::Activation;
+using nn::Directions;
+using nn::Network;
+using nn::NetworkOptions;
+using nn::Normalization;
+using nn::Purpose;
+
+const std::vector<std::vector<Index>> depths{{}, {5}, {9, 4}, {6, 3, 7}};
+
+// f(options, n) for networks of several depths and widths and batches of several sizes.
+template <class F>
+void for_each_network(F&& f) {
+  for (const auto& hidden : depths) {
+    for (const Index d : {1, 2, 5}) {
+      for (const Index n : {0, 1, 7}) {
+        for (const Index out : {d, d + 1}) {
+          BOOST_TEST_CONTEXT(hidden.size() << " hidden layers, " << d << " to " << out << ", n = " << n) {
+            f(NetworkOptions{.in = d, .out = out, .hidden = hidden, .lipschitz = 0.9}, n);
+          }
+        }
+      }
+    }
+  }
+}
+
+// g(x) of one sample by plain loops in long double, with the network's effective weights.
+template <class T>
+std::vector<Real> naive_forward(const TestNetwork<T>& net, std::vector<Real> h) {
+  const auto& layers = net.network.layers();
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    std::vector<Real> a(static_cast<std::size_t>(layers[l].out()));
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      a[i] = layers[l].bias()[i];
+      for (std::size_t j = 0; j < h.size(); ++j) a[i] += Real(layers[l].weight()(Index(i), Index(j))) * h[j];
+    }
+    if (l + 1 < layers.size()) {
+      Real beta = 1;
+      for (const auto& block : net.layout.blocks()) {
+        if (block.name != fmt::format("net/layer_{}/log_beta", l)) continue;
+        beta = std::exp(net.parameters[static_cast<std::size_t>(block.offset)]);
+      }
+      for (Real& value : a) value = closed_form(net.network.options().activation, value, beta).value;
+    }
+    h = a;
+  }
+  return h;
+}
+
+template <class T>
+std::vector<Real> as_reals(std::span<const T> column) {
+  return {column.begin(), column.end()};
+}
+
+// J v of one sample by central differences of the naive forward.
+template <class T>
+std::vector<Real> naive_tangent(const TestNetwork<T>& net, std::span<const T> x, const std::vector<Real>& v) {
+  constexpr Real h = 1e-5L;
+  auto left = as_reals(x), right = left;
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    left[i] -= h * v[i];
+    right[i] += h * v[i];
+  }
+  auto jv = naive_forward(net, right);
+  const auto at_left = naive_forward(net, left);
+  for (std::size_t i = 0; i < jv.size(); ++i) jv[i] = (jv[i] - at_left[i]) / (2 * h);
+  return jv;
+}
+
+template <class T>
+Matrix<T> forward(const TestNetwork<T>& net, nn::NetworkState<T>& state, const Matrix<T>& x) {
+  Matrix<T> y(net.network.out(), x.cols());
+  net.network.forward(state, x, y);
+  return y;
+}
+
+// k random directions for each sample, or those of the identity.
+template <class T>
+struct Tangents {
+  Tangents(Index d, Index n, Index count, bool is_identity)
+      : identity(is_identity), k(is_identity ? d : count), v(random_matrix<T>(d, n * k, 32)) {
+    for (Index j = 0; identity && j < n * k; ++j) {
+      for (Index i = 0; i < d; ++i) v(i, j) = i == j % d ? T(1) : T(0);
+    }
+  }
+  Directions<T> directions() const { return identity ? Directions<T>::identity(k) : Directions<T>::given(v, k); }
+
+  bool identity;
+  Index k;
+  Matrix<T> v;
+};
+
+constexpr std::pair<Index, bool> tangent_kinds[] = {{0, false}, {1, false}, {3, false}, {0, true}};
+
+template <class T>
+double inner(const Matrix<T>& a, const Matrix<T>& b) {
+  return std::inner_product(a.span().begin(), a.span().end(), b.span().begin(), 0.0, std::plus<>(),
+                            [](T x, T y) { return static_cast<double>(x) * static_cast<double>(y); });
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(network)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(forward_agrees_with_plain_loops, T, Precisions) {
+  for (const Activation activation : all_activations) {
+    for_each_network([&](NetworkOptions options, Index n) {
+      options.activation = activation;
+      const TestNetwork<T> net(options);
+      Passes<T> state(net.network, 7, 0, Purpose::evaluate);
+      const auto x = random_matrix<T>(options.in, n, 33);
+      const auto y = forward(net, *state, x);
+      for (Index j = 0; j < n; ++j) {
+        const auto expected = naive_forward(net, as_reals<T>(x.view().column_span(j)));
+        for (Index i = 0; i < options.out; ++i) {
+          BOOST_TEST(close_absolute(static_cast<double>(y(i, j)), double(expected[std::size_t(i)]), gamma<T>(150)));
+        }
+      }
+    });
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(tangents_agree_with_central_differences, T, Precisions) {
+  for_each_network([](const NetworkOptions& options, Index n) {
+    const TestNetwork<T> net(options);
+    const auto x = random_matrix<T>(options.in, n, 33);
+    for (const auto& [count, identity] : tangent_kinds) {
+      const Tangents<T> t(options.in, n, count, identity);
+      Passes<T> state(net.network, n, t.k, Purpose::evaluate);
+      forward(net, *state, x);
+      Matrix<T> jv(options.out, n * t.k);
+      net.network.tangent(*state, t.directions(), jv);
+      for (Index j = 0; j < n * t.k; ++j) {
+        const auto expected = naive_tangent(net, x.view().column_span(j / t.k), as_reals<T>(t.v.view().column_span(j)));
+        for (Index i = 0; i < options.out; ++i) {
+          BOOST_TEST(
+              close_absolute(static_cast<double>(jv(i, j)), double(expected[std::size_t(i)]), gamma<T>(150) + 1e-9));
+        }
+      }
+    }
+  });
+}
+
+// ⟨U, J V⟩ = ⟨Jᵀ U, V⟩.
+BOOST_AUTO_TEST_CASE_TEMPLATE(cotangents_are_the_transpose_of_tangents, T, Precisions) {
+  for_each_network([](const NetworkOptions& options, Index n) {
+    const TestNetwork<T> net(options);
+    const auto x = random_matrix<T>(options.in, n, 33);
+    for (const auto& [count, identity] : tangent_kinds) {
+      for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
+        const Tangents<T> t(options.in, n, count, identity);
+        Passes<T> state(net.network, n, t.k, purpose);
+        forward(net, *state, x);
+        Matrix<T> jv(options.out, n * t.k), jtu(options.in, n * t.k);
+        const auto u = random_matrix<T>(options.out, n * t.k, 34);
+        net.network.tangent(*state, t.directions(), jv);
+        net.network.cotangent(*state, u, t.k, jtu);
+        BOOST_TEST(
+            close_absolute(inner(u, jv), inner(jtu, t.v), gamma<T>(200) * (1 + frobenius<T>(u) * frobenius<T>(jv))));
+      }
+    }
+  });
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(both_purposes_give_the_same_values, T, Precisions) {
+  for_each_network([](const NetworkOptions& options, Index n) {
+    const TestNetwork<T> net(options);
+    const Tangents<T> t(options.in, n, 2, false);
+    const auto x = random_matrix<T>(options.in, n, 33);
+    Passes<T> light(net.network, n, t.k, Purpose::evaluate), full(net.network, n, t.k, Purpose::gradient);
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      const auto y = forward(net, *light, x);
+      BOOST_TEST(close_absolute(forward(net, *full, x).view(), y.view(), 0));
+      Matrix<T> a(options.out, n * t.k), b(options.out, n * t.k);
+      net.network.tangent(*light, t.directions(), a);
+      net.network.tangent(*full, t.directions(), b);
+      BOOST_TEST(close_absolute(a.view(), b.view(), 0));
+    }
+  });
+}
+
+// The gradient of Σ ȳ·g(x) + Σ uᵀ J(x) v with respect to every kind of parameter and to x, the values in double.
+BOOST_AUTO_TEST_CASE_TEMPLATE(reverse_is_the_gradient_of_value_and_tangents, T, Precisions) {
+  std::uint64_t line = 40;
+  for (const Activation activation : {Activation::lipswish, Activation::tanh, Activation::softplus, Activation::sine}) {
+    for_each_network([&](NetworkOptions options, Index n) {
+      if (n == 0 || (activation != Activation::lipswish && (n == 1 || options.in == 2))) return;
+      options.activation = activation;
+      TestNetwork<T> net(options);
+      TestNetwork<double> exact(options);
+      net.settle();
+      const auto x = random_matrix<T>(options.in, n, 33);
+      const auto y_bar = random_matrix<T>(options.out, n, 35);
+      for (const auto& [count, identity] : tangent_kinds) {
+        const Tangents<T> t(options.in, n, count, identity);
+        const Tangents<double> exact_t(options.in, n, count, identity);
+        const auto u = random_matrix<T>(options.out, n * t.k, 36);
+        Passes<T> state(net.network, n, t.k, Purpose::gradient);
+        Passes<double> exact_state(exact.network, n, t.k, Purpose::evaluate);
+
+        const auto objective = [&](std::span<const double> parameters, const Matrix<double>& at) {
+          exact.network.prepare(parameters, Normalization::svd);
+          Matrix<double> jv(options.out, n * t.k);
+          exact.parameters.assign(parameters.begin(), parameters.end());
+          const double value = inner(converted<double>(y_bar), forward(exact, *exact_state, at));
+          exact.network.tangent(*exact_state, exact_t.directions(), jv);
+          return value + inner(converted<double>(u), jv);
+        };
+
+        forward(net, *state, x);
+        Matrix<T> jv(options.out, n * t.k), x_bar(options.in, n);
+        if (t.k > 0) net.network.tangent(*state, t.directions(), jv);
+        std::copy_n(y_bar.data(), y_bar.size(), state->value_seed().data());
+        if (t.k > 0) std::copy_n(u.data(), u.size(), state->tangent_seed(t.k).data());
+        std::vector<T> gradient(net.parameters.size());
+        net.network.reverse(*state, x_bar, gradient);
+        net.network.finish_gradient(gradient);
+
+        const std::vector<double> parameters(net.parameters.begin(), net.parameters.end());
+        const auto exact_x = converted<double>(x);
+        for (const auto& block : net.layout.blocks()) {
+          const auto at = static_cast<std::size_t>(block.offset), size = static_cast<std::size_t>(block.size());
+          const auto f = [&](std::span<const double> values) {
+            auto moved = parameters;
+            std::copy(values.begin(), values.end(), moved.begin() + block.offset);
+            return objective(moved, exact_x);
+          };
+          const auto claimed = std::span<const T>(gradient).subspan(at, size);
+          BOOST_TEST_CONTEXT(nn::activation_name(activation) << ", " << block.name << ", k = " << t.k) {
+            BOOST_TEST(is_gradient(f, std::span(parameters).subspan(at, size), claimed, taylor_scale<T>(), ++line));
+            BOOST_TEST(!is_gradient<T>(f, std::span(parameters).subspan(at, size), one_percent_off(claimed),
+                                       taylor_scale<T>(), line));
+          }
+        }
+        const auto f = [&](std::span<const double> values) {
+          return objective(parameters, Matrix<double>(ConstMatrixView<double>(values.data(), options.in, n)));
+        };
+        BOOST_TEST(is_gradient<T>(f, exact_x.span(), x_bar.span(), taylor_scale<T>(), ++line));
+        BOOST_TEST(!is_gradient<T>(f, exact_x.span(), one_percent_off<T>(x_bar.span()), taylor_scale<T>(), line));
+      }
+    });
+  }
+}
+
+BOOST_AUTO_TEST_CASE(reverse_adds_to_the_gradient) {
+  TestNetwork<double> net({.in = 3, .out = 3, .hidden = {4}});
+  Passes<double> state(net.network, 2, 1, Purpose::gradient);
+  forward(net, *state, random_matrix<double>(3, 2, 33));
+  std::copy_n(random_matrix<double>(3, 2, 35).data(), 6, state->value_seed().data());
+  Matrix<double> x_bar(3, 2);
+  std::vector<double> once(net.parameters.size()), twice(net.parameters.size());
+  net.network.reverse(*state, x_bar, once);
+  net.network.reverse(*state, x_bar, twice);
+  net.network.reverse(*state, x_bar, twice);
+  for (double& value : once) value *= 2;
+  BOOST_TEST(close_relative(std::span<const double>(twice), std::span<const double>(once), 1e-15));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_fresh_network_is_zero_and_its_hidden_layers_are_not, T, Precisions) {
+  TestNetwork<T> net({.in = 3, .out = 3, .hidden = {8, 8}});
+  net.network.initialise(net.parameters);
+  net.prepare(Normalization::power_iteration);
+  Passes<T> state(net.network, 4, 0, Purpose::evaluate);
+  const auto y = forward(net, *state, random_matrix<T>(3, 4, 33));
+  BOOST_TEST(close_absolute(y.view(), Matrix<T>(3, 4).view(), 0));
+  BOOST_TEST(net.network.layers()[0].norm() > 0);
+  BOOST_TEST(net.network.layers()[2].norm() == 0);
+  BOOST_TEST(net.network.lipschitz() == 0);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_certificate_holds_between_all_points, T, Precisions) {
+  for (const Activation activation : all_activations) {
+    for (const auto& hidden : depths) {
+      TestNetwork<T> net({.in = 4, .out = 4, .hidden = hidden, .activation = activation, .lipschitz = 0.8}, 2);
+      BOOST_TEST(net.network.lipschitz() <= 0.8 * (1 + gamma<T>(100)));
+      net.network.fold(net.parameters);
+      net.prepare(Normalization::stored);
+      const double certificate = net.network.lipschitz();
+      BOOST_TEST(certificate <= 0.8 * (1 + gamma<T>(100)));
+      const Index n = 60;
+      Passes<T> state(net.network, n, 0, Purpose::evaluate);
+      // Far and near pairs.
+      auto x = random_matrix<T>(4, n, 33, 3);
+      for (Index j = n / 2; j < n; ++j) {
+        for (Index i = 0; i < 4; ++i) x(i, j) = x(i, j - n / 2) + T(0.05) * x(i, j);
+      }
+      const auto y = forward(net, *state, x);
+      const auto distance = [](const Matrix<T>& m, Index a, Index b) {
+        double square = 0;
+        for (Index i = 0; i < m.rows(); ++i) square += std::pow(static_cast<double>(m(i, a) - m(i, b)), 2);
+        return std::sqrt(square);
+      };
+      double steepest = 0;
+      for (Index a = 0; a < n; ++a) {
+        for (Index b = 0; b < a; ++b) steepest = std::max(steepest, distance(y, a, b) / distance(x, a, b));
+      }
+      BOOST_TEST(steepest <= certificate * (1 + gamma<T>(1000)));
+      BOOST_TEST(steepest > 0.01 * certificate);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
+  TestNetwork<double> net({.in = 2, .out = 3, .hidden = {4}});
+  Passes<double> state(net.network, 5, 1, Purpose::evaluate);
+  Matrix<double> x(2, 5), y(3, 5), six(2, 6), y6(3, 6), j(3, 10), v(2, 10);
+  const auto& g = net.network;
+  BOOST_CHECK_EXCEPTION(g.forward(*state, six, y6), ShapeError,
+                        says({"network forward: x (2 × 6) and y (3 × 6) do not fit a network 2 → 3 with room for 5"}));
+  BOOST_CHECK_EXCEPTION(g.forward(*state, x, x), ShapeError, says({"x (2 × 5) and y (2 × 5) do not fit"}));
+  g.forward(*state, x, y);
+  BOOST_CHECK_EXCEPTION(g.tangent(*state, Directions<double>::given(v, 2), j), ShapeError,
+                        says({"network tangent: 2 directions (2 × 10) for 5 samples", "room for 1"}));
+  BOOST_CHECK_EXCEPTION(g.cotangent(*state, x, 1, x), ShapeError, says({"network cotangent: (2 × 5) to (2 × 5)"}));
+  BOOST_CHECK_EXCEPTION(g.reverse(*state, x, net.parameters), ShapeError,
+                        says({"network reverse: x_bar (2 × 5)", "a state that keeps no gradient"}));
+  nn::ParameterLayout layout;
+  const auto make = [&](double lipschitz) {
+    Network<double>(layout, "here", {.in = 2, .out = 2, .lipschitz = lipschitz}, 1, 1);
+  };
+  BOOST_CHECK_EXCEPTION(make(0), OptionError, says({"network here: Lipschitz bound 0 must be positive"}));
+  BOOST_CHECK_EXCEPTION(make(nan_of<double>), OptionError, says({"Lipschitz bound nan must be positive"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test
