@@ -37,6 +37,7 @@ class Run {
 
   void go() {
     const double gemm_rate = linalg::measure_gemm_rate<T>();
+    const Timer total;
     profile().clear();
     train::TrainingData<T> data(comm_, options_.data);
     std::optional<train::Trainer<T>> made;
@@ -53,13 +54,12 @@ class Run {
     const Timer timer;
     const auto outcome = trainer.run(
         history, [&](const train::HistoryRow& row) { report(progress, row); }, [] { return stop_signal != 0; });
-    const double seconds = timer.seconds();
-    tell(outcome, seconds);
+    tell(outcome, timer.seconds());
     if (outcome.end != train::End::diverged || outcome.best_step > 0) {
       save(data, trainer, history, outcome);
       if (outcome.end != train::End::stop && data.rows(Split::test) > 0) test(data, trainer);
     }
-    apps::print_profile(console_, profile(), seconds, gemm_rate);
+    apps::print_profile(console_, profile(), total.seconds(), gemm_rate);
     data.release();
     if (outcome.end == train::End::diverged) {
       throw_error(

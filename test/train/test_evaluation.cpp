@@ -1,0 +1,77 @@
+#include <pushforward/random/stream.hpp>
+#include <pushforward/train/evaluation.hpp>
+
+#include <ranks.hpp>
+
+#include <cmath>
+#include <limits>
+
+namespace pushforward::test {
+
+namespace {
+
+using flow::Status;
+
+flow::Flow<double> small_flow() {
+  flow::Flow<double> f(2, {.blocks = 2, .hidden = {8}, .lipschitz = 0.8}, 3);
+  random::Stream stream(1, random::Purpose::check);
+  for (double& p : f.parameters()) p += 0.3 * stream.normal();
+  f.prepare(nn::Normalization::svd);
+  return f;
+}
+
+Matrix<double> normal_rows(Index n) {
+  Matrix<double> x(2, n);
+  random::Stream stream(2, random::Purpose::check);
+  for (double& value : x.span()) value = stream.normal();
+  return x;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(evaluation)
+
+BOOST_AUTO_TEST_CASE(mean_and_standard_error_by_hand) {
+  train::NllSums sums;
+  sums.add(-1, Status::ok, 1);
+  sums.add(-3, Status::ok, 1);
+  sums.add(99, Status::not_finite, 1);
+  const auto result = sums.result();
+  BOOST_TEST(result.nll == 2);
+  BOOST_TEST(close_relative(result.standard_error, std::sqrt(2.0) / 2, 1e-15));
+  BOOST_TEST(result.rows == 3);
+  BOOST_TEST(result.failed == 1);
+  // A row of weight 2 counts like two rows in the mean.
+  train::NllSums weighted;
+  weighted.add(-1, Status::ok, 2);
+  weighted.add(-4, Status::ok, 1);
+  BOOST_TEST(close_relative(weighted.result().nll, 2, 1e-15));
+}
+
+BOOST_FIXTURE_TEST_CASE(every_number_of_ranks_gives_the_same_bits, Ranks) {
+  const auto flow = small_flow();
+  flow::FlowWorkspace<double> workspace(flow, 64, nn::Purpose::evaluate);
+  for (const Index n : {1, 3, 256, 257, 2000}) {
+    const auto x = normal_rows(n);
+    std::vector<double> w(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] = 0.5 + static_cast<double>(i % 4);
+    const auto here = train::evaluate<double>(comm, flow, x, w, workspace);
+    const auto alone = train::evaluate<double>(comm::Communicator::self(), flow, x, w, workspace);
+    BOOST_TEST(on_all_ranks(comm, Verdict(here.nll == alone.nll && here.standard_error == alone.standard_error)));
+    BOOST_TEST(here.rows == n);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(rows_that_fail_are_counted_and_left_out, Ranks) {
+  const auto flow = small_flow();
+  flow::FlowWorkspace<double> workspace(flow, 64, nn::Purpose::evaluate);
+  auto x = normal_rows(300);
+  x(1, 270) = std::numeric_limits<double>::infinity();
+  const auto with = train::evaluate<double>(comm, flow, x, {}, workspace);
+  BOOST_TEST(with.failed == 1);
+  BOOST_TEST(on_all_ranks(comm, Verdict(std::isfinite(with.nll))));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test

@@ -1,0 +1,74 @@
+#include <pushforward/train/gradient_sum.hpp>
+
+#include <ranks.hpp>
+
+namespace pushforward::test {
+
+namespace {
+
+using train::GradientSum;
+using train::StepSum;
+
+// What part p of a batch contributes to element i: numbers whose sum depends on the order of adding them.
+double contribution(Index p, std::size_t i) {
+  return 1.0 / (1.0 + static_cast<double>(p) * 3.7 + static_cast<double>(i) * 0.31);
+}
+
+// The sum on `comm`: each rank fills its own parts.
+std::vector<double> sum_on(const comm::Communicator& comm, Index parameters, bool reproducible) {
+  GradientSum<double> sum(comm, parameters, reproducible);
+  const auto mine = sum.local_parts();
+  for (Index p = mine.first; p < mine.last; ++p) {
+    auto part = sum.part(p - mine.first);
+    for (std::size_t i = 0; i < part.gradient().size(); ++i) part.gradient()[i] = contribution(p, i);
+    part[StepSum<double>::weight] = static_cast<double>(p);
+    part[StepSum<double>::stop] = p == sum.parts() - 1 ? 1 : 0;
+    part[StepSum<double>::log_likelihood] = part[StepSum<double>::non_finite] = part[StepSum<double>::error] = 0;
+  }
+  auto total = sum.reduce();
+  std::vector<double> all(total.gradient().begin(), total.gradient().end());
+  all.push_back(total[StepSum<double>::weight]);
+  all.push_back(total[StepSum<double>::stop]);
+  return all;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(gradient_sum)
+
+BOOST_FIXTURE_TEST_CASE(all_parts_are_added, Ranks) {
+  for (const Index parameters : {0, 1, 5, 1000}) {
+    const auto all = sum_on(comm, parameters, false);
+    std::vector<double> expected(static_cast<std::size_t>(parameters));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      for (Index p = 0; p < comm.size(); ++p) expected[i] += contribution(p, i);
+    }
+    expected.push_back(comm.size() * (comm.size() - 1) / 2.0);
+    expected.push_back(1);
+    BOOST_TEST(on_all_ranks(comm, close_relative(all, expected, 1e-14)));
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(the_ordered_sum_has_the_same_bits_on_any_number_of_ranks, Ranks) {
+  for (const Index parameters : {0, 1, 3, 8, 1001}) {
+    const auto here = sum_on(comm, parameters, true);
+    const auto alone = sum_on(comm::Communicator::self(), parameters, true);
+    BOOST_TEST(on_all_ranks(comm, Verdict(here == alone)));
+  }
+}
+
+// The twin: another order of the same numbers has other bits, so that equality above says something.
+BOOST_AUTO_TEST_CASE(another_order_has_other_bits) {
+  Index different = 0;
+  for (std::size_t i = 0; i < 1000; ++i) {
+    double up = 0, down = 0;
+    for (Index p = 0; p < 8; ++p) up += contribution(p, i);
+    for (Index p = 7; p >= 0; --p) down += contribution(p, i);
+    different += up == down ? 0 : 1;
+  }
+  BOOST_TEST(different > 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test
