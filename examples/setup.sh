@@ -35,14 +35,11 @@ install_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
-# build FOLDER [MESON OPTIONS...]: configures the folder unless it is configured, and builds.
-build() {
+# configure FOLDER [MESON OPTIONS...]: makes a build folder, unless it is one already.
+configure() {
   local folder=$1
   shift
-  if [[ ! -f $folder/build.ninja ]]; then
-    meson setup "$@" "$folder" "$root" || return
-  fi
-  ninja -C "$folder"
+  [[ -f $folder/build.ninja ]] || meson setup "$@" "$folder" "$root"
 }
 
 # Open MPI refuses to run as root, as containers do, unless told twice.

@@ -3,6 +3,7 @@
 #include <common/config_file.hpp>
 #include <common/help.hpp>
 #include <pushforward/base/error.hpp>
+#include <pushforward/base/version.hpp>
 #include <pushforward/linalg/threads.hpp>
 
 #include <algorithm>
@@ -52,7 +53,7 @@ Program::Program(const comm::Communicator& comm, Console& console, const std::st
     : comm_(comm), console_(console), cli_(summary, name), arguments_(std::move(arguments)) {
   cli_.formatter(std::make_shared<HelpFormatter>());
   cli_.set_help_flag("-h,--help", "print this help and stop");
-  cli_.set_version_flag("--version", fmt::format("{} {}", name, PUSHFORWARD_VERSION), "print the version and stop");
+  cli_.set_version_flag("--version", fmt::format("{} {}", name, version()), "print the version and stop");
   cli_.footer(
       "Exit codes: 0 done, 2 usage or configuration, 3 data, 4 numerical failure, 5 input or output,\n"
       "6 internal error.");
@@ -87,11 +88,11 @@ bool Program::dry_run() const {
 }
 
 bool Program::parse_command_line() {
-  check_arguments(cli_, arguments_);
+  auto arguments = explicit_switches();
+  check_arguments(cli_, arguments);
   try {
-    auto reversed = explicit_switches();
-    std::reverse(reversed.begin(), reversed.end());
-    cli_.parse(std::move(reversed));
+    std::reverse(arguments.begin(), arguments.end());
+    cli_.parse(std::move(arguments));
   } catch (const CLI::CallForHelp&) {
     console_.print(cli_.help());
     return false;
