@@ -9,8 +9,8 @@
 namespace pushforward::train {
 
 History::History(const std::string& path) : path_(path) {
-  std::error_code error;
-  if (std::filesystem::exists(path, error)) std::filesystem::rename(path, path + ".old", error);
+  std::error_code ignored, error;
+  if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::rename(path, path + ".old", error);
   require<IoError>(!error, "cannot keep the old {} as {}.old: {}", path, path, error.message());
   file_.reset(std::fopen(path.c_str(), "w"));
   require<IoError>(file_ != nullptr, "cannot write the history {}: {}; choose another with --output.history", path,
@@ -24,9 +24,9 @@ void History::add(const HistoryRow& row) {
   const auto line = fmt::format("{},{:.3f},{},{},{},{}\n", row.step, row.seconds, row.train_nll,
                                 row.validation_nll ? fmt::format("{}", *row.validation_nll) : "", row.learning_rate,
                                 row.gradient_norm);
-  const bool written = std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size();
-  require<IoError>(written && std::fflush(file_.get()) == 0, "cannot write to the history {}: {}", path_,
-                   std::strerror(errno));
+  const bool written =
+      std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size() && std::fflush(file_.get()) == 0;
+  require<IoError>(written, "cannot write to the history {}: {}", path_, std::strerror(errno));
 }
 
 void History::write(const h5::GroupWriter& root) const {

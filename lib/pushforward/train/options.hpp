@@ -11,7 +11,7 @@
 namespace pushforward::train {
 
 struct DataOptions {
-  std::string file;                       ///< FILE or FILE:/PATH; empty for the built-in density
+  std::string file{};                     ///< FILE or FILE:/PATH; empty for the built-in density
   std::string toy = "checkerboard";       ///< built-in density
   Index rows = 1'000'000;                 ///< training rows of the built-in density
   std::string fractions = "0.8,0.1,0.1";  ///< of FILE:/PATH: training, validation and test
@@ -54,8 +54,8 @@ struct TrainOptions {
 
 struct OutputOptions {
   std::string model = "flow.h5";
-  std::string history;  ///< empty: the model's name with .csv
-  Index every = 100;    ///< steps between rows of the history
+  std::string history{};  ///< empty: the model's name with .csv
+  Index every = 100;      ///< steps between rows of the history
 };
 
 struct Options {
