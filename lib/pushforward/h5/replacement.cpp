@@ -44,12 +44,13 @@ void require_writable(const std::string& path) {
   const auto folder = folder_of(path);
   std::error_code error;
   require<IoError>(fs::is_directory(folder, error), "cannot write {}: there is no folder {}", path, folder.string());
-  require<IoError>(access(folder.c_str(), W_OK | X_OK) == 0, "cannot write {}: folder {}: {}", path, folder.string(),
-                   std::strerror(errno));
+  const bool folder_is_writable = access(folder.c_str(), W_OK | X_OK) == 0;
+  require<IoError>(folder_is_writable, "cannot write {}: folder {}: {}", path, folder.string(), std::strerror(errno));
   if (!fs::exists(path, error)) return;
   require<IoError>(fs::is_regular_file(path, error), "cannot write {}: there is something of that name, not a file",
                    path);
-  require<IoError>(access(path.c_str(), W_OK) == 0, "cannot write {}: {}", path, std::strerror(errno));
+  const bool is_writable = access(path.c_str(), W_OK) == 0;
+  require<IoError>(is_writable, "cannot write {}: {}", path, std::strerror(errno));
 }
 
 Replacement::Replacement(const std::string& path) : path_(resolve(path)), temporary_(temporary_name(path_)) {
