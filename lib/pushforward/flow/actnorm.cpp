@@ -34,9 +34,12 @@ void ActNorm<T>::initialise_from_data(std::span<T> parameters, ConstMatrixView<T
     double mean = 0, square = 0;
     for (Index j = 0; j < x.cols(); ++j) mean += static_cast<double>(x(i, j)) / n;
     for (Index j = 0; j < x.cols(); ++j) square += std::pow(static_cast<double>(x(i, j)) - mean, 2) / n;
+    // Of a constant column, the rounding of the mean alone would be left.
+    bool constant = true;
+    for (Index j = 1; j < x.cols(); ++j) constant = constant && x(i, j) == x(i, 0);
     parameters[static_cast<std::size_t>(shift_offset_ + i)] = static_cast<T>(mean);
     parameters[static_cast<std::size_t>(log_scale_offset_ + i)] =
-        square > 0 ? static_cast<T>(-0.5 * std::log(square)) : T(0);
+        constant ? T(0) : static_cast<T>(-0.5 * std::log(square));
   }
 }
 

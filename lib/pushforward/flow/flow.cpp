@@ -142,6 +142,9 @@ template <class T>
 void Flow<T>::log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
                        FlowWorkspace<T>& workspace) const {
   require_batch("log_prob", dimension_, x, log_prob.size(), status.size());
+  require<ShapeError>(z.empty() || (z.rows() == dimension_ && z.cols() == x.cols()),
+                      "log_prob: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), x.rows(),
+                      x.cols());
   workspace.failure_.reset();
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
     const auto latent =
@@ -154,6 +157,9 @@ template <class T>
 void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
                       const InverseOptions& options, FlowWorkspace<T>& workspace) const {
   require_batch("inverse", dimension_, z, log_prob.size(), status.size());
+  require<ShapeError>(x.rows() == dimension_ && x.cols() == z.cols(),
+                      "inverse: samples ({} × {}) do not fit latents ({} × {})", x.rows(), x.cols(), z.rows(),
+                      z.cols());
   require<OptionError>(options.tolerance > 0 && options.max_iterations >= 1,
                        "inverse: tolerance {} must be positive, and at least one iteration allowed ({})",
                        options.tolerance, options.max_iterations);

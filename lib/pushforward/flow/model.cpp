@@ -34,7 +34,7 @@ void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
   for (std::size_t b = 0; b < flow.layout().blocks().size(); ++b) {
     const auto& block = flow.layout().blocks()[b];
     const auto values = nn::block_view(flow.layout(), static_cast<Index>(b), flow.parameters());
-    if (block.cols == 1) {
+    if (block.is_vector) {
       group.write(block.name, std::span<const T>(values.data(), static_cast<std::size_t>(block.rows)));
     } else {
       group.write(block.name, values, {.units = "", .long_name = "weight, (in, out)"});
@@ -62,7 +62,7 @@ Flow<T> read_flow(const h5::Group& root) {
   for (const auto& block : flow.layout().blocks()) {
     const auto dataset = group.dataset(block.name);
     const std::vector<Index> shape =
-        block.cols == 1 ? std::vector<Index>{block.rows} : std::vector<Index>{block.cols, block.rows};
+        block.is_vector ? std::vector<Index>{block.rows} : std::vector<Index>{block.cols, block.rows};
     require<DataError>(dataset.shape() == shape, "{} has shape ({}) where the model's architecture wants ({})",
                        dataset.where(), fmt::join(dataset.shape(), ", "), fmt::join(shape, ", "));
     const auto values = dataset.template read<T>();
@@ -97,6 +97,18 @@ data::Standardization read_standardization(const h5::Group& root) {
     for (Index i = 0; i < d; ++i) factor(i, j) = stored[static_cast<std::size_t>(i * d + j)];
   }
   return {data::parse_kind(group.attribute<std::string>("kind")), std::move(mean), std::move(factor)};
+}
+
+template <class T>
+Model<T> read_model(const h5::Group& root) {
+  ModelNotes notes;
+  if (root.has("feature_names")) notes.feature_names = root.dataset("feature_names").read_strings();
+  if (root.has_attribute("entropy")) notes.entropy = root.attribute<double>("entropy");
+  const auto provenance = root.group("provenance");
+  for (const auto& name : provenance.attribute_names()) {
+    notes.provenance.emplace_back(name, provenance.attribute<std::string>(name));
+  }
+  return {read_standardization(root), read_flow<T>(root), std::move(notes)};
 }
 
 }  // namespace
@@ -172,14 +184,14 @@ Model<T> load_model(const std::string& path) {
   const Index version = root.attribute<Index>("format_version");
   require<DataError>(version <= format_version, "{} has format version {}; this program reads up to {}", path, version,
                      format_version);
-  ModelNotes notes;
-  if (root.has("feature_names")) notes.feature_names = root.dataset("feature_names").read_strings();
-  if (root.has_attribute("entropy")) notes.entropy = root.attribute<double>("entropy");
-  const auto provenance = root.group("provenance");
-  for (const auto& name : provenance.attribute_names()) {
-    notes.provenance.emplace_back(name, provenance.attribute<std::string>(name));
+  try {
+    return read_model<T>(root);
+  } catch (const Error& error) {
+    // What the parts object to is the file's fault here, and they do not know its name.
+    const bool named = std::string_view(error.what()).find(path) != std::string_view::npos;
+    if (named || error.kind() == ErrorKind::io) throw;
+    throw DataError(fmt::format("{} holds no usable model: {}", path, error.what()));
   }
-  return {read_standardization(root), read_flow<T>(root), std::move(notes)};
 }
 
 template class Model<float>;

@@ -1,0 +1,127 @@
+// A training step allocates nothing after the first, and a workspace takes the memory that it states. Counted by
+// standing in for the C library's allocation functions, which operator new calls as well.
+
+#include <pushforward/flow/flow.hpp>
+#include <pushforward/linalg/threads.hpp>
+#include <pushforward/optim/optimizer.hpp>
+
+#include "../linalg/fixtures.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+
+// The sanitizers stand there themselves.
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+namespace {
+
+// Of this thread alone: MPI's may allocate when they like.
+thread_local long allocations = 0;
+thread_local std::size_t allocated_bytes = 0;
+
+void count(std::size_t bytes) {
+  ++allocations;
+  allocated_bytes += bytes;
+}
+
+}  // namespace
+
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t bytes) noexcept {
+  count(bytes);
+  return __libc_malloc(bytes);
+}
+void* calloc(std::size_t n, std::size_t bytes) noexcept {
+  count(n * bytes);
+  return __libc_calloc(n, bytes);
+}
+void* realloc(void* p, std::size_t bytes) noexcept {
+  count(bytes);
+  return __libc_realloc(p, bytes);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
+  count(bytes);
+  return __libc_memalign(alignment, bytes);
+}
+int posix_memalign(void** p, std::size_t alignment, std::size_t bytes) noexcept {
+  count(bytes);
+  *p = __libc_memalign(alignment, bytes);
+  return *p == nullptr ? ENOMEM : 0;
+}
+}
+
+namespace pushforward::test {
+
+namespace {
+
+struct Count {
+  long calls;
+  std::size_t bytes;
+};
+template <class F>
+Count allocations_of(F&& f) {
+  const Count before{allocations, allocated_bytes};
+  f();
+  return {allocations - before.calls, allocated_bytes - before.bytes};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(allocation)
+
+BOOST_AUTO_TEST_CASE(the_counter_counts) {
+  BOOST_TEST(allocations_of([] { const Matrix<double> a(8, 8); }).bytes == 512U);
+  BOOST_TEST(allocations_of([] { const std::vector<int> a(3); }).calls == 1);
+  BOOST_TEST(allocations_of([] {}).calls == 0);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first, T, Precisions) {
+  linalg::set_blas_threads(1);  // with more, OpenBLAS allocates a queue of jobs in every product
+  constexpr Index d = 64, batch = 256;
+  flow::Flow<T> flow(d, {.blocks = 2, .hidden = {128, 128}}, 1);
+  const auto x = random_matrix<T>(d, batch, 81);
+  flow.initialise_from_data(x);
+  const auto size = flow.parameters().size();
+  std::vector<T> gradient(size), average(size), weight(static_cast<std::size_t>(batch), T(1));
+  std::vector<double> log_prob(static_cast<std::size_t>(batch));
+  std::vector<flow::Status> status(log_prob.size());
+  optim::Optimizer<T> optimizer(flow.layout().size(), {});
+  constexpr Index budget = 64 << 20;
+  auto workspace = flow::FlowWorkspace<T>::within(flow, budget, batch, flow::Purpose::gradient);
+  BOOST_TEST(workspace.bytes() <= budget);
+  BOOST_TEST(workspace.capacity() < batch);  // so that it works in chunks
+
+  const auto step = [&] {
+    flow.prepare(flow::Normalization::power_iteration);
+    std::fill(gradient.begin(), gradient.end(), T(0));
+    flow.add_gradient(x, weight, gradient, log_prob, status, workspace);
+    flow.finish_gradient(gradient);
+    optim::clip_norm(std::span(gradient), 1);
+    optimizer.step(1e-3, gradient, flow.parameters());
+    optim::update_average<T>(0.9, flow.parameters(), average);
+  };
+  step();
+  BOOST_TEST(allocations_of(step).calls == 0);
+  for (const auto s : status) BOOST_TEST((s == flow::Status::ok));
+}
+
+BOOST_AUTO_TEST_CASE(a_workspace_takes_what_it_states) {
+  const flow::Flow<double> flow(5, {.blocks = 3, .hidden = {8, 8}}, 1);
+  for (const auto purpose : {flow::Purpose::evaluate, flow::Purpose::gradient}) {
+    Index stated = 0;
+    const Count taken = allocations_of([&] { stated = flow::FlowWorkspace<double>(flow, 500, purpose).bytes(); });
+    BOOST_TEST(static_cast<Index>(taken.bytes) >= stated);
+    BOOST_TEST(static_cast<Index>(taken.bytes) <= stated + 20000);  // the objects that hold the views
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test
+
+#endif

@@ -1,0 +1,409 @@
+#include <pushforward/flow/actnorm.hpp>
+
+#include "subjects.hpp"
+
+namespace pushforward::test {
+
+namespace {
+
+using flow::Flow;
+using flow::FlowOptions;
+using flow::FlowWorkspace;
+using flow::InverseMethod;
+using flow::InverseOptions;
+using flow::Purpose;
+using flow::Status;
+using nn::Normalization;
+
+// What log_prob or inverse gives for a batch.
+template <class T>
+struct Outcome {
+  explicit Outcome(Index d, Index n) : value(d, n), log_prob(static_cast<std::size_t>(n)), status(log_prob.size()) {}
+  Matrix<T> value;
+  std::vector<double> log_prob;
+  std::vector<Status> status;
+  std::optional<typename FlowWorkspace<T>::Failure> failure;
+};
+
+template <class T>
+Outcome<T> log_prob(const Flow<T>& flow, const Matrix<T>& x, Index capacity = 100) {
+  Outcome<T> out(flow.dimension(), x.cols());
+  FlowWorkspace<T> workspace(flow, capacity, Purpose::evaluate);
+  flow.log_prob(x, out.log_prob, out.value, out.status, workspace);
+  out.failure = workspace.failure();
+  return out;
+}
+
+template <class T>
+Outcome<T> inverse(const Flow<T>& flow, const Matrix<T>& z, const InverseOptions& options) {
+  Outcome<T> out(flow.dimension(), z.cols());
+  FlowWorkspace<T> workspace(flow, 100, Purpose::evaluate);
+  flow.inverse(z, out.value, out.log_prob, out.status, options, workspace);
+  return out;
+}
+
+template <class T>
+Flow<T> random_flow(Index d, const FlowOptions& options, double scale = 0.5) {
+  Flow<T> flow(d, options, 1);
+  const auto values = random_vector<T>(flow.layout().size(), 71, scale);
+  std::copy(values.begin(), values.end(), flow.parameters().begin());
+  flow.prepare(Normalization::svd);
+  return flow;
+}
+
+// Sets a block of a flow's parameters.
+template <class T>
+void set(Flow<T>& flow, const std::string& name, const std::vector<double>& values) {
+  for (const auto& block : flow.layout().blocks()) {
+    if (block.name != name) continue;
+    std::transform(values.begin(), values.end(), flow.parameters().begin() + block.offset,
+                   [](double value) { return static_cast<T>(value); });
+    return;
+  }
+  BOOST_FAIL("no parameters " << name);
+}
+
+// Two blocks in the plane, the second x₀ ↦ x₀ + a tanh x₀ with weights as stored: no contraction where |a| > 1.
+Flow<double> steep_flow(double a) {
+  Flow<double> flow(2, {.blocks = 2, .hidden = {1}, .activation = nn::Activation::tanh, .actnorm = false}, 1);
+  set(flow, "transforms/001/layer_0/weight", {1, 0});
+  set(flow, "transforms/001/layer_0/bias", {0});
+  set(flow, "transforms/001/layer_1/weight", {a, 0});
+  flow.prepare(Normalization::stored);
+  return flow;
+}
+
+template <class T>
+void require_standard(const Matrix<T>& z, double tolerance) {
+  const auto n = static_cast<double>(z.cols());
+  for (Index i = 0; i < z.rows(); ++i) {
+    double mean = 0, square = 0;
+    for (Index j = 0; j < z.cols(); ++j) {
+      mean += static_cast<double>(z(i, j)) / n;
+      square += std::pow(static_cast<double>(z(i, j)), 2) / n;
+    }
+    BOOST_TEST(close_absolute(mean, 0, tolerance));
+    BOOST_TEST(close_absolute(square, 1, tolerance));
+  }
+}
+
+double norm(ConstMatrixView<double> a) {
+  return frobenius(a);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(initialisation)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_fresh_flow_is_the_identity, T, Precisions) {
+  const Flow<T> flow(3, {.blocks = 2, .hidden = {5}}, 1);
+  const auto x = random_matrix<T>(3, 7, 72);
+  const auto out = log_prob(flow, x);
+  BOOST_TEST(close_absolute(out.value.view(), x.view(), 0));
+  for (Index j = 0; j < 7; ++j) {
+    BOOST_TEST(close_absolute(out.log_prob[std::size_t(j)], normal_log_density<T>(x.view().column_span(j)), 1e-12));
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(data_leave_each_actnorm_with_mean_zero_and_deviation_one, T, Precisions) {
+  const double tolerance = std::is_same_v<T, float> ? 1e-5 : 1e-12;
+  auto flow = random_flow<T>(3, {.blocks = 2, .hidden = {5}});
+  auto x = random_matrix<T>(3, 400, 73);
+  for (Index j = 0; j < x.cols(); ++j) {
+    x(0, j) = T(5) * x(0, j) + T(3);
+    x(2, j) = T(0.01) * x(2, j) - x(1, j);
+  }
+  flow.initialise_from_data(x);
+  require_standard(log_prob(flow, x, 64).value, tolerance);
+
+  nn::ParameterLayout layout;
+  flow::ActNorm<T> norm(layout, "norm", 3);
+  std::vector<T> parameters(6);
+  norm.initialise_from_data(parameters, x);
+  norm.prepare(parameters, Normalization::svd);
+  linalg::Workspace nothing;
+  Matrix<T> z(3, 400);
+  std::vector<double> log_det(400);
+  std::vector<Status> status(400);
+  norm.forward(*norm.plan(nothing, nothing, 400, Purpose::evaluate), x, z, log_det, status);
+  require_standard(z, tolerance);
+  double sum = 0;
+  for (std::size_t i = 0; i < 3; ++i) sum += static_cast<double>(parameters[i]);
+  BOOST_TEST(close_absolute(log_det[399], sum, 1e-12));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_constant_column_keeps_scale_one, T, Precisions) {
+  nn::ParameterLayout layout;
+  const flow::ActNorm<T> norm(layout, "norm", 2);
+  for (const Index n : {Index{1}, Index{3}, Index{7}, Index{1000}}) {
+    // 0.1 is no binary fraction, so the mean of n of them is rounded.
+    const auto x = matrix_of<T>(2, n, [](Index i, Index j) { return i == 0 ? 0.1 : static_cast<double>(j % 2); });
+    std::vector<T> parameters(4);
+    norm.initialise_from_data(parameters, x);
+    BOOST_TEST(parameters[0] == 0);
+    BOOST_TEST(close_relative(static_cast<double>(parameters[2]), static_cast<double>(T(0.1)), gamma<T>(1) + 1e-13));
+    BOOST_TEST((n == 1 || parameters[1] > 0));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(outcomes)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(rows_that_are_not_finite_have_their_own_status, T, Precisions) {
+  const auto flow = random_flow<T>(3, {.blocks = 2, .hidden = {5}});
+  auto x = random_matrix<T>(3, 5, 74);
+  const auto clean = log_prob(flow, x), clean_back = inverse(flow, x, {});
+  BOOST_TEST(!clean.failure.has_value());
+  x(1, 2) = nan_of<T>;
+  x(0, 4) = std::numeric_limits<T>::infinity();
+  const auto out = log_prob(flow, x), back = inverse(flow, x, {});
+  for (const std::size_t i : {0, 1, 3}) {
+    BOOST_TEST((out.status[i] == Status::ok && back.status[i] == Status::ok));
+    BOOST_TEST(out.log_prob[i] == clean.log_prob[i]);
+    BOOST_TEST(close_absolute(back.log_prob[i], clean_back.log_prob[i], 1e-4));
+  }
+  for (const std::size_t i : {2, 4}) {
+    BOOST_TEST((out.status[i] == Status::not_finite && back.status[i] == Status::not_finite));
+    BOOST_TEST((std::isnan(out.log_prob[i]) && std::isnan(back.log_prob[i])));
+  }
+  BOOST_TEST(out.failure.value().transform == 0);
+  BOOST_TEST(out.failure.value().sample == 2);
+  BOOST_TEST((out.failure.value().status == Status::not_finite));
+}
+
+BOOST_AUTO_TEST_CASE(values_that_overflow_are_not_finite) {
+  const auto flow = random_flow<float>(2, {.blocks = 1, .hidden = {5}});
+  const auto x = matrix_of<float>(2, 2, [](Index, Index j) { return j == 0 ? 1.0F : 1e30F; });
+  const auto out = log_prob(flow, x);
+  BOOST_TEST((out.status[0] == Status::ok));
+  BOOST_TEST(std::isfinite(out.log_prob[0]));
+  BOOST_TEST((out.status[1] != Status::ok || std::isfinite(out.log_prob[1])));
+}
+
+BOOST_AUTO_TEST_CASE(a_negative_determinant_is_named_never_hidden) {
+  // det = 1 − 3/cosh² x₀: negative near 0 only.
+  const auto flow = steep_flow(-3);
+  const auto x = matrix_of<double>(2, 6, [](Index i, Index j) { return i == 0 && j != 2 && j != 4 ? 5.0 : 0.0; });
+  for (const Index capacity : {1, 2, 10}) {
+    const auto out = log_prob(flow, x, capacity);
+    for (std::size_t i = 0; i < 6; ++i) {
+      const bool bad = i == 2 || i == 4;
+      BOOST_TEST((out.status[i] == (bad ? Status::negative_determinant : Status::ok)));
+      BOOST_TEST(std::isnan(out.log_prob[i]) == bad);
+    }
+    BOOST_TEST(out.failure.value().transform == 1);
+    BOOST_TEST(out.failure.value().sample == 2);
+    BOOST_TEST((out.failure.value().status == Status::negative_determinant));
+  }
+  FlowWorkspace<double> workspace(flow, 6, Purpose::gradient);
+  std::vector<double> gradient(flow.parameters().size()), log_p(6);
+  std::vector<Status> status(6);
+  flow.add_gradient(x, {}, gradient, log_p, status, workspace);
+  BOOST_TEST((status[2] == Status::negative_determinant));
+  BOOST_TEST(workspace.failure().value().sample == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_singular_jacobian_is_no_density) {
+  const auto out = log_prob(steep_flow(-1), Matrix<double>(2, 1));
+  BOOST_TEST((out.status[0] == Status::negative_determinant));
+  BOOST_TEST(std::isnan(out.log_prob[0]));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_contraction_is_not_inverted) {
+  BOOST_CHECK_EXCEPTION(inverse(steep_flow(-3), Matrix<double>(2, 1), {}), NumericalError,
+                        says({"its Lipschitz constant 3 is not below 1", "smaller model.lipschitz"}));
+}
+
+BOOST_AUTO_TEST_CASE(the_failure_of_the_last_call_is_the_one_that_is_kept) {
+  const auto flow = steep_flow(-3);
+  FlowWorkspace<double> workspace(flow, 4, Purpose::evaluate);
+  std::vector<double> log_p(1);
+  std::vector<Status> status(1);
+  flow.log_prob(Matrix<double>(2, 1), log_p, {}, status, workspace);
+  BOOST_TEST(workspace.failure().has_value());
+  flow.log_prob(matrix_of<double>(2, 1, [](Index, Index) { return 5.0; }), log_p, {}, status, workspace);
+  BOOST_TEST(!workspace.failure().has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(inversion)
+
+// A step's size says nothing of the error when L is near 1: at L = 0.97 the solution is up to 33 steps away.
+BOOST_AUTO_TEST_CASE(the_error_is_within_the_tolerance_at_a_lipschitz_constant_near_one) {
+  for (const double slope : {-0.97, 0.97}) {
+    Flow<double> linear(2, {.blocks = 1, .hidden = {}, .lipschitz = 0.97, .actnorm = false}, 1);
+    set(linear, "transforms/000/layer_0/weight", {slope, 0, 0, slope});
+    linear.prepare(Normalization::svd);
+    const auto x = random_matrix<double>(2, 20, 75, 10);
+    const auto z = log_prob(linear, x).value;
+    for (const auto method : {InverseMethod::newton, InverseMethod::banach}) {
+      for (const double tolerance : {1e-1, 1e-3, 1e-6, 1e-10}) {
+        const auto out = inverse(linear, z, {.method = method, .tolerance = tolerance, .max_iterations = 5000});
+        for (Index j = 0; j < 20; ++j) {
+          BOOST_TEST((out.status[std::size_t(j)] == Status::ok));
+          Matrix<double> error(out.value.view().columns(j, 1));
+          for (Index i = 0; i < 2; ++i) error(i, 0) -= x(i, j);
+          BOOST_TEST(norm(error) <= tolerance * (1 + norm(out.value.view().columns(j, 1))));
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(newton_takes_a_handful_of_steps) {
+  const auto flow = random_flow<double>(5, {.blocks = 1, .hidden = {16, 16}, .lipschitz = 0.97}, 1);
+  const auto z = random_matrix<double>(5, 50, 76, 3);
+  const auto out = inverse(flow, z, {.tolerance = 1e-12, .max_iterations = 15});
+  for (const Status status : out.status) BOOST_TEST((status == Status::ok));
+  const auto again = log_prob(flow, out.value);
+  BOOST_TEST(close_absolute(again.value.view(), z.view(), 1e-10));
+  for (std::size_t i = 0; i < 50; ++i) BOOST_TEST(close_absolute(again.log_prob[i], out.log_prob[i], 1e-9));
+}
+
+BOOST_AUTO_TEST_CASE(running_out_of_iterations_is_an_outcome_of_the_sample) {
+  Flow<double> flow(2, {.blocks = 1, .hidden = {}, .lipschitz = 0.97, .actnorm = false}, 1);
+  set(flow, "transforms/000/layer_0/weight", {0.97, 0, 0, 0.97});
+  flow.prepare(Normalization::svd);
+  const auto z = matrix_of<double>(2, 3, [](Index, Index j) { return j == 1 ? 0.0 : 1.0; });
+  const auto out = inverse(flow, z, {.method = InverseMethod::banach, .max_iterations = 10});
+  for (const std::size_t i : {0, 2}) {
+    BOOST_TEST((out.status[i] == Status::not_converged));
+    BOOST_TEST(std::isnan(out.log_prob[i]));
+  }
+  BOOST_TEST((out.status[1] == Status::ok));  // 0 is where it starts
+  BOOST_TEST(close_absolute(out.log_prob[1], -std::log(2 * std::numbers::pi) + 2 * std::log(1.97), 1e-12));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(workspaces)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_workspace_stays_within_its_budget, T, Precisions) {
+  const auto flow = random_flow<T>(5, {.blocks = 3, .hidden = {8, 8}});
+  for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
+    for (const Index n : {1, 3, 17}) {
+      const FlowWorkspace<T> exact(flow, n, purpose);
+      const Index bytes = FlowWorkspace<T>::bytes_for(flow, n, purpose);
+      BOOST_TEST(exact.bytes() == bytes);
+      BOOST_TEST(exact.capacity() == n);
+      BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, 1000, purpose).capacity() >= n);
+      const auto less = FlowWorkspace<T>::within(flow, bytes - 1, 1000, purpose);
+      BOOST_TEST(less.capacity() == std::max<Index>(1, n - 1));
+      BOOST_TEST((less.bytes() < bytes || n == 1));
+      BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, n - 1, purpose).capacity() == std::max<Index>(1, n - 1));
+    }
+    BOOST_TEST(FlowWorkspace<T>::within(flow, 0, 10, purpose).capacity() == 1);
+    BOOST_TEST(FlowWorkspace<T>::within(flow, Index{1} << 40, 10, purpose).capacity() == 10);
+  }
+  BOOST_TEST(FlowWorkspace<T>::bytes_for(flow, 9, Purpose::evaluate) <
+             FlowWorkspace<T>::bytes_for(flow, 9, Purpose::gradient));
+  BOOST_CHECK_EXCEPTION(FlowWorkspace<T>(flow, 0, Purpose::evaluate), ShapeError,
+                        says({"workspace for 0 samples: must be at least 1"}));
+}
+
+BOOST_AUTO_TEST_CASE(no_samples_are_legal) {
+  const auto flow = random_flow<double>(2, {.blocks = 1, .hidden = {4}});
+  const Matrix<double> none(2, 0);
+  BOOST_TEST(log_prob(flow, none).log_prob.empty());
+  BOOST_TEST(inverse(flow, none, {}).log_prob.empty());
+  FlowWorkspace<double> workspace(flow, 3, Purpose::gradient);
+  std::vector<double> gradient(flow.parameters().size());
+  BOOST_TEST(flow.add_gradient(none, {}, gradient, {}, {}, workspace) == 0);
+  BOOST_TEST(gradient == std::vector<double>(gradient.size()));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(flows)
+
+BOOST_AUTO_TEST_CASE(the_density_integrates_to_one) {
+  const auto flow = random_flow<double>(2, {.blocks = 4, .hidden = {8, 8}, .lipschitz = 0.95}, 0.4);
+  constexpr Index n = 400;
+  constexpr double half = 16, step = 2 * half / n;
+  Matrix<double> row(2, n);
+  double sum = 0, furthest_in = 0;
+  for (Index i = 0; i < n; ++i) {
+    for (Index j = 0; j < n; ++j) {
+      row(0, j) = -half + (static_cast<double>(j) + 0.5) * step;
+      row(1, j) = -half + (static_cast<double>(i) + 0.5) * step;
+    }
+    const auto out = log_prob(flow, row, n);
+    for (const double value : out.log_prob) sum += std::exp(value) * step * step;
+    furthest_in = std::max({furthest_in, std::exp(out.log_prob.front()), std::exp(out.log_prob.back())});
+  }
+  BOOST_TEST(close_absolute(sum, 1, 1e-3));
+  BOOST_TEST(furthest_in < 1e-12);  // the square holds the mass
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(folding_keeps_the_density, T, Precisions) {
+  auto flow = random_flow<T>(3, {.blocks = 2, .hidden = {6, 6}}, 1);
+  const auto x = random_matrix<T>(3, 5, 77);
+  const auto before = log_prob(flow, x);
+  flow.fold();
+  flow.prepare(Normalization::stored);
+  const auto after = log_prob(flow, x);
+  for (std::size_t i = 0; i < 5; ++i) BOOST_TEST(before.log_prob[i] == after.log_prob[i]);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradients_value_is_the_weighted_sum_and_it_adds, T, Precisions) {
+  const auto flow = random_flow<T>(3, {.blocks = 2, .hidden = {6}}, 0.3);
+  const auto x = random_matrix<T>(3, 5, 78);
+  const std::vector<T> weight{1, 0, 2, 0.5, 3};
+  const auto out = log_prob(flow, x);
+  FlowWorkspace<T> workspace(flow, 2, Purpose::gradient);
+  std::vector<T> once(flow.parameters().size()), twice(once.size());
+  std::vector<double> log_p(5);
+  std::vector<Status> status(5);
+  double expected = 0;
+  for (std::size_t i = 0; i < 5; ++i) expected += static_cast<double>(weight[i]) * out.log_prob[i];
+  BOOST_TEST(close_relative(flow.add_gradient(x, weight, once, log_p, status, workspace), expected, gamma<T>(200)));
+  BOOST_TEST(close_relative(std::span<const double>(log_p), std::span<const double>(out.log_prob), gamma<T>(200)));
+  for (int i = 0; i < 2; ++i) flow.add_gradient(x, weight, twice, log_p, status, workspace);
+  for (T& value : once) value *= 2;
+  BOOST_TEST(close_relative(std::span<const T>(twice), std::span<const T>(once), gamma<T>(20)));
+}
+
+BOOST_AUTO_TEST_CASE(what_makes_no_flow_is_refused) {
+  const auto make = [](Index d, const FlowOptions& options) { Flow<double>(d, options, 1); };
+  BOOST_CHECK_EXCEPTION(make(0, {}), ShapeError, says({"flow: dimension 0 must be at least 1"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.kind = "residul"}), OptionError,
+                        says({"model.kind = 'residul' is unknown (did you mean 'residual'?)"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.blocks = 0}), OptionError, says({"model.blocks = 0: must be at least 1"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = 1}), OptionError, says({"Lipschitz bound 1 must be below 1"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = 0}), OptionError, says({"Lipschitz bound 0 must be positive"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = nan_of<double>}), OptionError, says({"Lipschitz bound nan"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.hidden = {3, 0}}), ShapeError, says({"sizes 3 → 0 must be at least 1"}));
+}
+
+BOOST_AUTO_TEST_CASE(batches_that_do_not_fit_are_refused) {
+  const auto flow = random_flow<double>(2, {.blocks = 1, .hidden = {4}});
+  FlowWorkspace<double> light(flow, 4, Purpose::evaluate), full(flow, 4, Purpose::gradient);
+  Matrix<double> x(2, 3), wide(3, 3), few(2, 2);
+  std::vector<double> log_p(3), gradient(flow.parameters().size()), two(2);
+  std::vector<Status> status(3), two_status(2);
+  BOOST_CHECK_EXCEPTION(flow.log_prob(wide, log_p, {}, status, light), ShapeError,
+                        says({"log_prob: (3 × 3) samples, 3 log-densities and 3 statuses", "dimension 2"}));
+  BOOST_CHECK_EXCEPTION(flow.log_prob(x, two, {}, status, light), ShapeError, says({"2 log-densities"}));
+  BOOST_CHECK_EXCEPTION(flow.log_prob(x, log_p, {}, two_status, light), ShapeError, says({"2 statuses"}));
+  BOOST_CHECK_EXCEPTION(flow.log_prob(x, log_p, few, status, light), ShapeError,
+                        says({"log_prob: latents (2 × 2) do not fit samples (2 × 3)"}));
+  BOOST_CHECK_EXCEPTION(flow.inverse(wide, x, log_p, status, {}, light), ShapeError,
+                        says({"inverse: (3 × 3) samples"}));
+  BOOST_CHECK_EXCEPTION(flow.inverse(x, few, log_p, status, {}, light), ShapeError,
+                        says({"inverse: samples (2 × 2) do not fit latents (2 × 3)"}));
+  BOOST_CHECK_EXCEPTION(flow.inverse(x, x, log_p, status, {.tolerance = 0}, light), OptionError,
+                        says({"inverse: tolerance 0 must be positive"}));
+  BOOST_CHECK_EXCEPTION(flow.inverse(x, x, log_p, status, {.max_iterations = 0}, light), OptionError,
+                        says({"at least one iteration allowed (0)"}));
+  BOOST_CHECK_EXCEPTION(flow.add_gradient(x, {}, gradient, log_p, status, light), ShapeError,
+                        says({"add_gradient:", "a workspace that keeps no gradient"}));
+  BOOST_CHECK_EXCEPTION(flow.add_gradient(x, two, gradient, log_p, status, full), ShapeError,
+                        says({"2 weights for 3 samples"}));
+  BOOST_CHECK_EXCEPTION(flow.add_gradient(x, {}, two, log_p, status, full), ShapeError, says({"a gradient of 2 for"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test

@@ -1,0 +1,289 @@
+#include <pushforward/flow/verification.hpp>
+#include <pushforward/h5/writer.hpp>
+
+#include <ranks.hpp>
+
+#include "subjects.hpp"
+
+#include <filesystem>
+
+namespace pushforward::test {
+
+namespace {
+
+using data::Standardization;
+using flow::Flow;
+using flow::FlowWorkspace;
+using flow::Model;
+using flow::ModelNotes;
+using flow::Purpose;
+using flow::Status;
+
+constexpr Standardization::Kind all_kinds[] = {Standardization::Kind::none, Standardization::Kind::scale,
+                                               Standardization::Kind::whiten};
+
+Standardization standardization_of(Standardization::Kind kind, Index d) {
+  if (kind == Standardization::Kind::none) return Standardization(d);
+  const auto factor = matrix_of<double>(d, d, [&](Index i, Index j) {
+    if (i == j) return 0.5 + static_cast<double>(i);
+    return i > j && kind == Standardization::Kind::whiten ? 0.3 : 0.0;
+  });
+  return {kind, random_vector<double>(d, 91), factor};
+}
+
+// A flow with random effective weights, as a model file holds them.
+template <class T>
+Flow<T> folded_flow(Index d, const flow::FlowOptions& options) {
+  Flow<T> flow(d, options, 1);
+  const auto values = random_vector<T>(flow.layout().size(), 92, 0.4);
+  std::copy(values.begin(), values.end(), flow.parameters().begin());
+  flow.fold();
+  return flow;
+}
+
+template <class T>
+Model<T> random_model(Standardization::Kind kind, Index d) {
+  return {standardization_of(kind, d), folded_flow<T>(d, {.blocks = 2, .hidden = {7, 5}, .lipschitz = 0.9})};
+}
+
+struct Evaluation {
+  explicit Evaluation(Index d, Index n) : value(d, n), log_prob(static_cast<std::size_t>(n)), status(log_prob.size()) {}
+  Matrix<double> value;
+  std::vector<double> log_prob;
+  std::vector<Status> status;
+};
+template <class T>
+Evaluation evaluate(const Model<T>& model, const Matrix<double>& x) {
+  Evaluation e(model.dimension(), x.cols());
+  FlowWorkspace<T> workspace(model.flow(), 64, Purpose::evaluate);
+  model.log_prob(x, e.log_prob, e.value, e.status, workspace);
+  return e;
+}
+
+template <class T>
+void save(const std::string& path, const Model<T>& model, const ModelNotes& notes = {}) {
+  flow::save_model(path, model.standardization(), model.flow(), notes);
+}
+
+std::string scratch_file(const std::string& name) {
+  return (scratch_directory() / name).string();
+}
+
+// A model of one block on the line, z = y + 0.5 max(y + 10, 0) − 4.75, written by hand as the format's description has
+// it. Each member may be spoiled before it is written.
+struct HandWritten {
+  std::string format = "pushforward-model";
+  Index version = 1;
+  bool standardization = true, flow = true, provenance = true;
+  Index dimension = 1, blocks = 1;
+  std::string kind = "residual", activation = "relu", standardization_kind = "scale";
+  double lipschitz = 0.9;
+  bool attribute_missing = false;
+  std::vector<double> mean{2}, factor{4};
+  std::vector<double> weight{0.5}, bias{-4.75};
+
+  std::string save() const {
+    h5::FileImage file(format, version);
+    if (standardization) {
+      const auto group = file.root().make_group("standardization");
+      group.attribute("kind", standardization_kind);
+      group.write("mean", mean);
+      group.write_array("factor", std::array{Index{1}, std::ssize(factor)}, factor.data());
+    }
+    if (flow) {
+      const auto group = file.root().make_group("flow");
+      group.attribute("kind", kind);
+      group.attribute("dimension", dimension);
+      group.attribute("blocks", blocks);
+      group.attribute("hidden", std::vector<double>{1});
+      group.attribute("activation", activation);
+      group.attribute("lipschitz", lipschitz);
+      if (!attribute_missing) group.attribute("actnorm", false);
+      const double one = 1, ten = 10;
+      group.write_array("transforms/000/layer_0/weight", std::array{Index{1}, Index{1}}, &one);
+      group.write_array("transforms/000/layer_0/bias", std::array{Index{1}}, &ten);
+      group.write_array("transforms/000/layer_1/weight", std::array{Index{1}, std::ssize(weight)}, weight.data());
+      group.write("transforms/000/layer_1/bias", bias);
+    }
+    if (provenance) file.root().make_group("provenance");
+    const auto path = scratch_file("hand.h5");
+    file.save(path);
+    return path;
+  }
+  void load() const { flow::load_model<double>(save()); }
+};
+
+HandWritten spoiled(const std::function<void(HandWritten&)>& spoil) {
+  HandWritten model;
+  spoil(model);
+  return model;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(model)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_loaded_model_gives_the_same_bits, T, Precisions) {
+  for (const auto kind : all_kinds) {
+    const auto model = random_model<T>(kind, 3);
+    const auto path = scratch_file("model.h5");
+    save(path, model);
+    const auto loaded = flow::load_model<T>(path);
+    const auto x = random_matrix<double>(3, 9, 93, 2);
+    const auto before = evaluate(model, x), after = evaluate(loaded, x);
+    BOOST_TEST(before.log_prob == after.log_prob);
+    BOOST_TEST(close_absolute(after.value.view(), before.value.view(), 0));
+    for (const Status status : after.status) BOOST_TEST((status == Status::ok));
+    BOOST_TEST((loaded.standardization().kind() == kind));
+    BOOST_TEST(loaded.standardization().mean() == model.standardization().mean());
+    BOOST_TEST(close_absolute(loaded.standardization().factor().view(), model.standardization().factor().view(), 0));
+    BOOST_TEST(close_absolute(loaded.flow().parameters(), model.flow().parameters(), 0));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_model_loads_in_the_other_precision) {
+  const auto x = random_matrix<double>(3, 9, 93);
+  const auto exact = random_model<double>(Standardization::Kind::whiten, 3);
+  const auto path = scratch_file("model.h5");
+  save(path, exact);
+  const auto rounded = flow::load_model<float>(path);
+  const auto expected = evaluate(exact, x);
+  BOOST_TEST(close_absolute(std::span<const double>(evaluate(rounded, x).log_prob), expected.log_prob, 1e-4));
+  save(path, rounded);
+  const auto widened = flow::load_model<double>(path);
+  BOOST_TEST(close_absolute(std::span<const double>(evaluate(widened, x).log_prob), expected.log_prob, 1e-4));
+}
+
+BOOST_AUTO_TEST_CASE(notes_go_along) {
+  const auto path = scratch_file("model.h5");
+  const auto model = random_model<double>(Standardization::Kind::none, 2);
+  save(path, model, {{"width", "höhe"}, 1.5, {{"seed", "7"}, {"input", "a.h5"}}});
+  const auto notes = flow::load_model<double>(path).notes();
+  BOOST_TEST(notes.feature_names == (std::vector<std::string>{"width", "höhe"}));
+  BOOST_TEST(notes.entropy.value() == 1.5);
+  BOOST_TEST((notes.provenance == std::vector<std::pair<std::string, std::string>>{{"input", "a.h5"}, {"seed", "7"}} ||
+              notes.provenance == std::vector<std::pair<std::string, std::string>>{{"seed", "7"}, {"input", "a.h5"}}));
+  save(path, model);
+  const auto none = flow::load_model<double>(path).notes();
+  BOOST_TEST(none.feature_names.empty());
+  BOOST_TEST(!none.entropy.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(the_density_is_that_of_the_data_in_its_own_units) {
+  const auto model = flow::load_model<double>(HandWritten{}.save());
+  // y = (x − 2)/4, and z = 1.5 y + 0.25 where y > −10.
+  const auto x = matrix_of<double>(1, 2, [](Index, Index j) { return j == 0 ? 2.0 : -6.0; });
+  const auto e = evaluate(model, x);
+  BOOST_TEST(close_absolute(e.value(0, 0), 0.25, 1e-15));
+  BOOST_TEST(close_absolute(e.value(0, 1), -2.75, 1e-15));
+  const double log_det = std::log(1.5) - std::log(4), base = -0.5 * std::log(2 * std::numbers::pi);
+  BOOST_TEST(close_absolute(e.log_prob[0], base - 0.5 * 0.25 * 0.25 + log_det, 1e-14));
+  BOOST_TEST(close_absolute(e.log_prob[1], base - 0.5 * 2.75 * 2.75 + log_det, 1e-14));
+
+  Matrix<double> back(1, 2);
+  std::vector<double> log_p(2);
+  std::vector<Status> status(2);
+  FlowWorkspace<double> workspace(model.flow(), 1, Purpose::evaluate);
+  model.inverse(e.value, back, log_p, status, {.tolerance = 1e-13}, workspace);
+  BOOST_TEST(close_absolute(back.view(), x.view(), 1e-11));
+  BOOST_TEST(close_absolute(std::span<const double>(log_p), e.log_prob, 1e-11));
+}
+
+BOOST_AUTO_TEST_CASE(rows_that_are_not_finite_stay_alone_in_a_model) {
+  const auto model = random_model<float>(Standardization::Kind::whiten, 3);
+  auto x = random_matrix<double>(3, 4, 94);
+  const auto clean = evaluate(model, x);
+  x(0, 1) = nan_of<double>;
+  x(2, 3) = 1e300;  // no float
+  const auto e = evaluate(model, x);
+  for (const std::size_t i : {0, 2}) BOOST_TEST(e.log_prob[i] == clean.log_prob[i]);
+  for (const std::size_t i : {1, 3}) {
+    BOOST_TEST((e.status[i] == Status::not_finite));
+    BOOST_TEST(std::isnan(e.log_prob[i]));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(files_that_are_no_model_are_refused_by_name) {
+  const auto load = [](auto spoil) { spoiled(spoil).load(); };
+  using H = HandWritten;
+  HandWritten{}.load();
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.format = "pushforward-dataset"; }), DataError,
+                        says({"hand.h5 is not a model file", "'pushforward-model'", "flow_train"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.version = 2; }), DataError,
+                        says({"hand.h5 has format version 2; this program reads up to 1"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.standardization = false; }), DataError,
+                        says({"hand.h5", "no 'standardization' in it"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.flow = false; }), DataError, says({"hand.h5", "no 'flow' in it"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.provenance = false; }), DataError,
+                        says({"hand.h5", "no 'provenance' in it"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.attribute_missing = true; }), DataError,
+                        says({"hand.h5:/flow: no attribute 'actnorm'"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.blocks = 2; }), DataError, says({"hand.h5", "no '001' in it"}));
+}
+
+BOOST_AUTO_TEST_CASE(models_whose_parts_do_not_fit_are_refused_by_name) {
+  const auto load = [](auto spoil) { spoiled(spoil).load(); };
+  using H = HandWritten;
+  BOOST_CHECK_EXCEPTION(load([](H& m) {
+                          m.bias = {1, 2};
+                        }),
+                        DataError,
+                        says({"hand.h5:/flow/transforms/000/layer_1/bias has shape (2) where", "wants (1)"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.factor = {4, 5}; }), DataError, says({"hand.h5", "2 values for 1 columns"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.factor = {0}; }), DataError, says({"hand.h5", "column 0", "scale 0"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.standardization_kind = "scaled"; }), DataError,
+                        says({"hand.h5", "no standardization 'scaled'"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.kind = "coupling"; }), DataError, says({"hand.h5", "'coupling' is unknown"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.activation = "swish"; }), DataError, says({"hand.h5", "'swish' is unknown"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.lipschitz = 1; }), DataError, says({"hand.h5", "must be below 1"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.blocks = 0; }), DataError, says({"hand.h5", "must be at least 1"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.dimension = 0; }), DataError, says({"hand.h5", "dimension 0"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.weight = {nan_of<double>}; }), DataError, says({"hand.h5", "NaN"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) {
+                          m.mean = {2, 2}, m.factor = {1, 0, 0, 1};
+                        }),
+                        DataError, says({"hand.h5", "2 columns before a flow of dimension 1"}));
+  BOOST_CHECK_EXCEPTION(flow::load_model<double>(scratch_file("absent.h5")), IoError,
+                        says({"absent.h5: no such file"}));
+}
+
+BOOST_AUTO_TEST_CASE(samples_that_do_not_fit_are_refused) {
+  const auto model = random_model<double>(Standardization::Kind::none, 2);
+  BOOST_CHECK_EXCEPTION(evaluate(model, Matrix<double>(3, 4)), ShapeError,
+                        says({"log_prob: samples of 3 columns for a model of dimension 2"}));
+  BOOST_CHECK_EXCEPTION(Model<double>(Standardization(3), Flow<double>(2, {.blocks = 1, .hidden = {}}, 1)), ShapeError,
+                        says({"model: a standardization of 3 columns before a flow of dimension 2"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(verification)
+
+BOOST_AUTO_TEST_CASE(first_principles_agree_with_the_density) {
+  for (const Index d : {1, 2, 5, 20, 64}) {
+    const auto model = random_model<double>(Standardization::Kind::whiten, d);
+    const auto x = random_matrix<double>(d, 2, 95);
+    const auto e = evaluate(model, x);
+    for (Index j = 0; j < 2; ++j) {
+      const double log_det = flow::dense_log_det(model, x.view().column_span(j));
+      const double base = normal_log_density<double>(e.value.view().column_span(j));
+      BOOST_TEST(close_absolute(e.log_prob[std::size_t(j)], base + log_det, 1e-8 * static_cast<double>(d)));
+      BOOST_TEST(std::abs(log_det) > 0.1);
+    }
+    const auto trip = flow::round_trip(model, x, {.tolerance = 1e-12});
+    BOOST_TEST(trip.data < 1e-9);
+    BOOST_TEST(trip.latent < 1e-9);
+    BOOST_TEST(trip.log_det < 1e-8);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_failed_round_trip_is_infinite) {
+  const auto model = random_model<double>(Standardization::Kind::none, 2);
+  auto x = random_matrix<double>(2, 3, 96);
+  const flow::InverseOptions impatient{.method = flow::InverseMethod::banach, .tolerance = 1e-12, .max_iterations = 1};
+  BOOST_TEST(flow::round_trip(model, x, impatient).data == std::numeric_limits<double>::infinity());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test
