@@ -39,7 +39,7 @@ def draw(data, samples, grid):
     x, y, density = grid
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.3), sharex=True, sharey=True, layout="constrained")
     top = density.max()
-    cells = [np.linspace(x[0], x[-1], 101), np.linspace(y[0], y[-1], 101)]
+    cells = [np.linspace(x[0], x[-1], 61), np.linspace(y[0], y[-1], 61)]
     for panel, rows, title in [(panels[0], data, "data"), (panels[1], samples, "samples")]:
         panel.hist2d(rows[:, 0], rows[:, 1], bins=cells, density=True, vmin=0, vmax=top, cmap="viridis")
         panel.set_title(f"{title}, {len(rows)} rows")

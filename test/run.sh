@@ -17,8 +17,10 @@ case ${1:-} in
     # Warnings are no errors here: instrumented code misleads the compiler about what is initialised.
     options=(-Doptimization=1 -Ddebug=true -Dwerror=false -Db_ndebug=false
       -Db_sanitize=address,undefined -Db_lundef=false)
-    # What the libraries below us never give back is none of our leaks.
+    # What the libraries below us never give back is none of our leaks. To know it, the stack of an allocation must be
+    # whole, also through libraries without frame pointers.
     export LSAN_OPTIONS=suppressions=$root/test/sanitizers.supp:print_suppressions=0
+    export ASAN_OPTIONS=fast_unwind_on_malloc=0
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     ;;
   *)
