@@ -154,6 +154,16 @@ BOOST_AUTO_TEST_CASE(a_model_loads_in_the_other_precision) {
   BOOST_TEST(close_absolute(std::span<const double>(evaluate(widened, x).log_prob), expected.log_prob, 1e-4));
 }
 
+BOOST_AUTO_TEST_CASE(a_flow_without_hidden_layers_is_stored_too) {
+  const auto path = (scratch_directory() / "linear.h5").string();
+  const auto flow = folded_flow<double>(3, {.blocks = 2, .hidden = {}, .lipschitz = 0.9});
+  const Standardization plain(3);
+  flow::save_model(path, plain, flow, {});
+  const auto loaded = flow::load_model<double>(path);
+  BOOST_TEST(loaded.flow().options().hidden.empty());
+  BOOST_TEST(close_absolute(loaded.flow().parameters(), flow.parameters(), 0));
+}
+
 BOOST_AUTO_TEST_CASE(notes_go_along) {
   const auto path = scratch_file("model.h5");
   const auto model = random_model<double>(Standardization::Kind::none, 2);

@@ -104,8 +104,10 @@ std::vector<T> read_numbers(const Object& object, hid_t id, const std::string& n
   require<DataError>(fits, "{}: attribute '{}' is {}, not {}", object.where(), name, class_name(a.kind),
                      std::is_same_v<T, double> ? "a number" : "an integer");
   std::vector<T> values(static_cast<std::size_t>(a.count));
-  check(H5Aread(a.attribute.id(), detail::native_type<T>(), values.data()), "{}: reading attribute '{}'",
-        object.where(), name);
+  if (!values.empty()) {
+    check(H5Aread(a.attribute.id(), detail::native_type<T>(), values.data()), "{}: reading attribute '{}'",
+          object.where(), name);
+  }
   return values;
 }
 

@@ -34,7 +34,8 @@ void write_attribute(Id object, const std::string& where, const std::string& nam
   const Handle space = detail::data_space(shape);
   const Handle attribute = own(H5Acreate2(object, name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT),
                                "{}: creating attribute '{}'", where, name);
-  check(H5Awrite(attribute.id(), type, value), "{}: writing attribute '{}'", where, name);
+  const bool is_empty = std::ranges::find(shape, Index{0}) != shape.end();
+  if (!is_empty) check(H5Awrite(attribute.id(), type, value), "{}: writing attribute '{}'", where, name);
 }
 
 void write_text(Id object, const std::string& where, const std::string& name, std::string_view value) {

@@ -1,11 +1,23 @@
 #include <pushforward/nn/parameters.hpp>
 
+#include <utility>
+
 namespace pushforward::nn {
 
+Index ParameterLayout::add(const std::string& name, Index size) {
+  return append({.name = name, .rows = size, .cols = 1, .offset = size_, .is_vector = true});
+}
+
 Index ParameterLayout::add(const std::string& name, Index rows, Index cols) {
-  for (const auto& b : blocks_) require<BugError>(b.name != name, "parameter '{}' is declared twice", name);
-  blocks_.push_back({name, rows, cols, size_});
-  size_ += rows * cols;
+  return append({.name = name, .rows = rows, .cols = cols, .offset = size_, .is_vector = false});
+}
+
+Index ParameterLayout::append(ParameterBlock block) {
+  for (const auto& b : blocks_) {
+    require<BugError>(b.name != block.name, "parameter '{}' is declared twice", block.name);
+  }
+  size_ += block.size();
+  blocks_.push_back(std::move(block));
   return std::ssize(blocks_) - 1;
 }
 

@@ -11,25 +11,29 @@
 
 namespace pushforward::nn {
 
-/// A named (rows × cols) column-major array within the flat buffers.
+/// A named (rows × cols) column-major array within the flat buffers; a vector has one column.
 struct ParameterBlock {
   std::string name;
   Index rows;
   Index cols;
   Index offset;
+  bool is_vector;  ///< a matrix may have one column, too
   Index size() const { return rows * cols; }
 };
 
 class ParameterLayout {
  public:
-  /// Appends a block; its index is what view() takes. Throws BugError when the name is taken.
-  Index add(const std::string& name, Index rows, Index cols = 1);
+  /// Appends a vector or a matrix; its index is what block_view() takes. Throws BugError when the name is taken.
+  Index add(const std::string& name, Index size);
+  Index add(const std::string& name, Index rows, Index cols);
 
   const std::vector<ParameterBlock>& blocks() const { return blocks_; }
   /// Elements of a whole buffer.
   Index size() const { return size_; }
 
  private:
+  Index append(ParameterBlock block);
+
   std::vector<ParameterBlock> blocks_;
   Index size_ = 0;
 };
