@@ -77,10 +77,11 @@ class Density {
 
   void run() {
     const Index d = model_.dimension();
-    if (!options_.grid.empty()) {
+    comm::agree(comm_, [&] {
+      if (options_.grid.empty()) return;
       axes_ = parse_grid(options_.grid);
       require<DataError>(d == 2, "--grid wants a model of dimension 2; this one has {}", d);
-    }
+    });
     std::optional<data::Rows> rows;
     std::optional<double> entropy;
     std::vector<h5::RowArray> arrays;

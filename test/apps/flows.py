@@ -1,0 +1,139 @@
+"""What the tests of flow_train, flow_density, flow_sample and flow_check share: data, small models, readings of files.
+
+Small models are trained once for each file of tests and kept in a folder of its own.
+"""
+
+import atexit
+import csv
+import functools
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+
+from harness import TIME_LIMIT, ProgramTest, command
+
+SOURCE = pathlib.Path(os.environ["PUSHFORWARD_SOURCE"])
+sys.path.insert(0, str(SOURCE / "examples"))
+
+COLUMNS = ["step", "seconds", "train_nll", "validation_nll", "learning_rate", "gradient_norm"]
+
+# Flags of a model that trains in a moment.
+SMALL = ["--model.blocks", 2, "--model.hidden", "8,8", "--train.steps", 30, "--train.batch", 64, "--train.warmup", 5,
+         "--train.learning_rate", 0.02]
+
+
+def rows(d, n=400, seed=0):
+    """(n, d) rows of a density without any symmetry: neither columns nor signs can be exchanged."""
+    generator = np.random.default_rng([seed, d])
+    z = generator.normal(size=(n, d))
+    x = z + 0.6 * np.sin(1.5 * np.roll(z, 1, axis=1) + 1) + 0.3 * np.log1p(np.exp(z))
+    return 3 + x * np.geomspace(0.5, 2, d)
+
+
+def write_h5(path, arrays, **attributes):
+    """A file with these arrays, by path, and attributes of the root."""
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            file[name] = values
+        file.attrs.update(attributes)
+
+
+def read_h5(path):
+    """All arrays of a file by path."""
+    arrays = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, o: arrays.update({name: o[()]}) if isinstance(o, h5py.Dataset) else None)
+    return arrays
+
+
+def read_history(path):
+    """The header and the columns (name: list of texts) of a history."""
+    with open(path, newline="") as file:
+        header, *lines = csv.reader(file)
+    return header, dict(zip(header, map(list, zip(*lines))))
+
+
+def split_rows(d, n=400):
+    """A dataset's arrays: most rows for training, the others for validation and test."""
+    x = rows(d, n)
+    return {"train": x[: n * 8 // 10], "validation": x[n * 8 // 10 : n * 9 // 10], "test": x[n * 9 // 10 :]}
+
+
+@functools.cache
+def kept_folder():
+    """A folder for what several tests use."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pushforward-test-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
+@functools.cache
+def data(d, n=400):
+    """A dataset of dimension d."""
+    path = kept_folder() / f"data_{d}_{n}.h5"
+    write_h5(path, split_rows(d, n))
+    return path
+
+
+@functools.cache
+def model(d, *arguments):
+    """A small model of data(d), trained with further flags."""
+    path = kept_folder() / f"model_{model.cache_info().misses}.h5"
+    subprocess.run(command("flow_train", "--data", data(d), "-o", path, *SMALL, *arguments), check=True,
+                   stdin=subprocess.DEVNULL, capture_output=True, timeout=TIME_LIMIT)
+    return path
+
+
+class FlowTest(ProgramTest):
+    """With shorthands for the programs, whose success they assert."""
+
+    def succeed(self, name, *arguments, **options):
+        run = self.run_program(name, *arguments, **options)
+        self.assertSuccess(run)
+        return run
+
+    def train(self, *arguments, **options):
+        """Trains a small model, flow.h5 unless -o is given."""
+        return self.succeed("flow_train", *SMALL, *arguments, **options)
+
+    def density(self, *arguments, output="density.h5", **options):
+        """What flow_density writes."""
+        self.succeed("flow_density", *arguments, "-o", output, **options)
+        return read_h5(self.folder / output)
+
+    def sample(self, *arguments, output="samples.h5", **options):
+        """What flow_sample writes."""
+        self.succeed("flow_sample", *arguments, "-o", output, **options)
+        return read_h5(self.folder / output)
+
+    def put(self, name, arrays, **attributes):
+        """Writes an HDF5 file into self.folder and gives its name."""
+        write_h5(self.folder / name, arrays, **attributes)
+        return name
+
+    def copy(self, path, name):
+        """Copies a file into self.folder and gives where it is."""
+        return shutil.copy(path, self.folder / name)
+
+    def files(self):
+        """Names of all files in self.folder."""
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def assertNear(self, a, b, tolerance):
+        """Arrays agree: |a − b| ≤ tolerance · (1 + |b|) everywhere; NaN fails."""
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        self.assertEqual(a.shape, b.shape)
+        error = np.abs(a - b) / (1 + np.abs(b))
+        self.assertTrue(np.all(error <= tolerance), f"off by {np.max(error)}")
+
+    def assertFar(self, a, b, tolerance):
+        """The opposite of assertNear, somewhere in the arrays."""
+        self.assertEqual(np.shape(a), np.shape(b))
+        with self.assertRaises(AssertionError):
+            self.assertNear(a, b, tolerance)

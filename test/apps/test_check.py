@@ -1,0 +1,160 @@
+"""flow_check: what a good model shows, and that a spoilt one is found out."""
+
+import re
+
+import h5py
+import numpy as np
+
+import cases
+import flows
+from flows import FlowTest
+
+
+class Good(FlowTest):
+    def assertGood(self, d, model, *data, **options):
+        run = self.succeed("flow_check", model, *data, **options)
+        self.assertTrue(run.stdout.endswith("\nall checks hold\n"), run.stdout)
+        for method in ["newton", "banach"]:
+            found = re.search(rf"round trip of (\d+) rows by {method}: data (\S+) \(standardized units\), "
+                              r"latent (\S+), log-det (\S+) nats\n", run.stdout)
+            self.assertEqual(found[1], "40" if data else "1000")
+            self.assertLess(max(float(found[i]) for i in [2, 3, 4]), 1e-9 * d)
+        found = re.search(r"log-det against LU of the whole flow's Jacobian by differences, 8 rows: (\S+) nats\n",
+                          run.stdout)
+        self.assertLess(float(found[1]), 1e-6)
+        return run.stdout
+
+    def test_trained_models(self):
+        self.assertGood(1, flows.model(1))
+        self.assertGood(2, flows.model(2, "--data.standardize", "whiten"), flows.data(2))
+        self.assertGood(5, flows.model(5, "--model.precision", "double"), f"{flows.data(5)}:/test")
+        self.assertGood(2, flows.model(2, "--model.activation", "relu", "--data.standardize", "none"))
+
+    def test_the_summary(self):
+        stdout = self.assertGood(2, flows.model(2), flows.data(2))
+        self.assertIn(f"{flows.model(2)}: residual flow of dimension 2, 2 blocks of 8×8, lipswish, Lipschitz bound "
+                      "0.99, 244 parameters\n", stdout)
+        for line in ["standardization scale, log-det -", "ranks           1\n", "steps           30\n",
+                     f"input           {flows.data(2)}\n"]:
+            self.assertIn(line, stdout)
+
+    def test_the_certificate_is_that_of_the_weights(self):
+        stdout = self.succeed("flow_check", flows.model(2)).stdout
+        blocks = re.findall(r"^  (\d{3})  ([\d. ]+)  ([\d.]+)$", stdout, re.MULTILINE)
+        self.assertEqual([block[0] for block in blocks], ["001", "003"])
+        largest = 0
+        with h5py.File(flows.model(2)) as file:
+            for name, norms, product in blocks:
+                svd = [np.linalg.norm(file[f"flow/transforms/{name}/layer_{l}/weight"][()].astype(float), 2)
+                       for l in range(3)]
+                self.assertNear([float(norm) for norm in norms.split()], svd, 1e-6)
+                self.assertNear(float(product), np.prod(svd), 1e-6)
+                largest = max(largest, np.prod(svd))
+        found = re.search(r"largest block constant ([\d.]+): every block is a contraction", stdout)
+        self.assertNear(float(found[1]), largest, 1e-9)
+
+    def test_ranks_print_once(self):
+        stdout = self.assertGood(2, flows.model(2), flows.data(2), ranks=2)
+        self.assertEqual(stdout.count("largest block constant"), 1)
+
+    def test_the_entropy_is_shown(self):
+        self.train("--data.toy", "moons", "--data.rows", 500)
+        run = self.succeed("flow_check", "flow.h5")
+        self.assertIn("entropy of the training data's density 2.393879 nats", run.stdout)
+
+
+class Spoilt(FlowTest):
+    """A change to the file that the checks must notice."""
+
+    def spoil(self, change, d=2):
+        """A copy of a good model in which `change` was made to the open file."""
+        path = self.copy(flows.model(d), "spoilt.h5")
+        with h5py.File(path, "r+") as file:
+            change(file)
+        return "spoilt.h5"
+
+    def assertFound(self, change, *messages):
+        model = self.spoil(change)
+        for data in [[], [flows.data(2)]]:
+            run = self.run_program("flow_check", model, *data)
+            self.assertEqual(run.returncode, 4, run.stdout + run.stderr)
+            for message in messages:
+                self.assertIn(message, run.stderr)
+            self.assertNotIn("all checks hold", run.stdout)
+        return run
+
+    def test_a_block_that_is_no_contraction(self):
+        def stretch(file):
+            weight = file["flow/transforms/003/layer_0/weight"]
+            weight[...] = 100 * weight[...]
+        run = self.assertFound(stretch, "flow_check: ", "Lipschitz constant")
+        self.assertRegex(run.stdout, r"largest block constant [\d.]+: NOT a contraction")
+        run = self.run_program("flow_check", "spoilt.h5", ranks=3)
+        self.assertEqual(run.returncode, 4)
+        self.assertEqual(run.stderr.count("flow_check: "), 1)
+
+    def test_biases_that_are_not_finite(self):
+        def break_bias(file):
+            file["flow/transforms/001/layer_1/bias"][0] = np.nan
+        self.assertFound(break_bias)
+
+    def test_a_tolerance_that_is_not_met(self):
+        run = self.run_program("flow_check", flows.model(2), "--tolerance", 1e-18)
+        self.assertEqual(run.returncode, 4)
+        self.assertRegex(run.stderr, r"flow_check: \S+.h5 fails: the round trip by newton is off by .*; the round")
+
+    def test_files_that_do_not_fit_their_architecture(self):
+        def lose(file):
+            del file["flow/transforms/001/layer_1/bias"]
+
+        def shorten(file):
+            del file["flow/transforms/001/layer_1/bias"]
+            file["flow/transforms/001/layer_1/bias"] = np.zeros(7, np.float32)
+
+        def transpose(file):
+            weight = file["flow/transforms/001/layer_0/weight"][()].T
+            del file["flow/transforms/001/layer_0/weight"]
+            file["flow/transforms/001/layer_0/weight"] = weight
+
+        def text(file):
+            del file["standardization/mean"]
+            file["standardization/mean"] = ["a", "b"]
+
+        def not_finite(file):
+            file["flow/transforms/001/layer_1/weight"][0, 0] = np.nan
+
+        def later(file):
+            file.attrs["format_version"] = 2
+
+        def unknown(file):
+            file["flow"].attrs["activation"] = "tanhh"
+
+        for change, message in [
+                (lose, "no 'bias' in it"),
+                (shorten, "layer_1/bias has shape (7) where the model's architecture wants (8)"),
+                (transpose, "layer_0/weight has shape (8, 2) where the model's architecture wants (2, 8)"),
+                (text, "standardization/mean: holds text elements, not numbers"),
+                (later, "has format version 2; this program reads up to 1"),
+                (unknown, "activation 'tanhh' is unknown (did you mean 'tanh'?)"),
+                (lambda file: file["flow"].attrs.__delitem__("hidden"), "no attribute 'hidden'"),
+                (lambda file: file["flow"].attrs.__setitem__("dimension", 0), "dimension 0"),
+                (lambda file: file["flow"].attrs.__setitem__("dimension", 3), "where the model's architecture wants"),
+                (not_finite, "NaN or infinity"),
+                (lambda file: file["standardization/factor"].__setitem__((0, 0), 0.0), "column 0 has mean"),
+                (lambda file: file["flow"].attrs.__setitem__("lipschitz", 1.5), "Lipschitz bound 1.5 must be below 1"),
+                (lambda file: file["flow"].attrs.__setitem__("kind", "coupling"), "coupling")]:
+            model = self.spoil(change)
+            run = self.run_program("flow_check", model)
+            self.assertFailure(run, 3, "flow_check: ", "spoilt.h5", message)
+
+    def test_data_that_does_not_fit(self):
+        for data, code, message in [(flows.data(5), 3, "has 5 columns; the model has 2"),
+                                    ("absent.h5", 5, "absent.h5: no such file"),
+                                    (f"{flows.data(2)}:/tset", 3, "no 'tset' in it (did you mean 'test'?)")]:
+            run = self.run_program("flow_check", flows.model(2), data, ranks=2)
+            self.assertEqual(run.returncode, code)
+            self.assertIn(message, run.stderr)
+            self.assertEqual(run.stderr.count("flow_check: "), 1)
+
+
+cases.main()

@@ -1,0 +1,108 @@
+"""flow_sample: the way back, which flow_density confirms; the draws depend on the seed and their number only."""
+
+import h5py
+import numpy as np
+
+import cases
+import flows
+from flows import FlowTest
+
+
+class RoundTrip(FlowTest):
+    """The samples, evaluated again, have the log p and the z that they were drawn with."""
+
+    def assertRoundTrip(self, model, d, tolerance, *arguments, **options):
+        drawn = self.sample(model, "-n", 200, *arguments, **options)
+        self.assertEqual(drawn["x"].shape, (200, d))
+        self.assertTrue(np.all(drawn["status"] == 0))
+        again = self.density(model, "samples.h5:x")
+        self.assertNear(again["z"], drawn["z"], tolerance)
+        self.assertNear(again["log_prob"], drawn["log_prob"], tolerance * d)
+
+    def test_in_double(self):
+        for d in [1, 2, 5, 20]:
+            for method in ["newton", "banach"]:
+                model = flows.model(d, "--train.learning_rate", 0.05)
+                self.assertRoundTrip(model, d, 1e-9, "--method", method)
+
+    def test_in_single_precision(self):
+        for method in ["newton", "banach"]:
+            self.assertRoundTrip(flows.model(2), 2, 2e-4, "--method", method, "--precision", "float")
+
+    def test_with_whitening_on_several_ranks(self):
+        model = flows.model(5, "--data.standardize", "whiten", "--train.learning_rate", 0.05)
+        self.assertRoundTrip(model, 5, 1e-9, ranks=3)
+
+    def test_a_model_near_its_bound(self):
+        # Banach's way is long when a block's constant is near 1.
+        model = flows.model(2, "--train.learning_rate", 0.2, "--train.steps", 100)
+        with h5py.File(model) as file:
+            self.assertGreater(file["flow/transforms/001"].attrs["lipschitz"], 0.9)
+        self.assertRoundTrip(model, 2, 1e-9)
+        self.assertRoundTrip(model, 2, 1e-9, "--method", "banach", "--max_iterations", 100_000)
+
+    def test_the_tolerance_is_kept(self):
+        model = flows.model(2)
+        loose = self.sample(model, "-n", 100, "--method", "banach", "--tolerance", 1e-3)
+        tight = self.sample(model, "-n", 100, "--method", "banach", output="tight.h5")
+        self.assertNear(loose["x"], tight["x"], 2e-2)
+        self.assertFar(loose["x"], tight["x"], 1e-7)
+
+    def test_samples_that_do_not_converge_say_so(self):
+        model = flows.model(2, "--train.learning_rate", 0.2, "--train.steps", 100)
+        run = self.succeed("flow_sample", model, "-n", 50, "--method", "banach", "--max_iterations", 1, "-o", "s.h5",
+                           ranks=2)
+        samples = flows.read_h5(self.folder / "s.h5")
+        failed = np.count_nonzero(samples["status"])
+        self.assertGreater(failed, 0)
+        self.assertIn(f"warning: of 50 samples: {failed} not converged; see /status", run.stderr)
+        self.assertTrue(np.all(np.isnan(samples["log_prob"][samples["status"] == 2])))
+        self.assertTrue(np.all(np.isin(samples["status"], [0, 2])))
+
+
+class Draws(FlowTest):
+    def test_a_sample_is_the_same_on_any_ranks_and_for_any_number(self):
+        model = flows.model(2)
+        first = self.sample(model, "-n", 40, "--seed", 5)
+        for n, ranks in [(40, 1), (40, 3), (7, 2), (3, 8), (1, 0), (1, 3), (100, 2)]:
+            other = self.sample(model, "-n", n, "--seed", 5, ranks=ranks, output="other.h5")
+            self.assertEqual(len(other["x"]), n)
+            least = min(n, 40)
+            np.testing.assert_array_equal(other["z"][:least], first["z"][:least])
+            for name in ["x", "log_prob", "status"]:
+                self.assertNear(other[name][:least], first[name][:least], 1e-12)
+
+    def test_another_seed_gives_other_samples(self):
+        model = flows.model(2)
+        first = self.sample(model, "-n", 40, "--seed", 5)
+        other = self.sample(model, "-n", 40, "--seed", 6, output="other.h5")
+        self.assertFalse(np.any(first["z"] == other["z"]))
+
+    def test_latents_are_standard_normal_and_samples_like_the_data(self):
+        drawn = self.sample(flows.model(2, "--train.steps", 150), "-n", 20000)
+        self.assertNear(drawn["z"].mean(axis=0), [0, 0], 5 / np.sqrt(20000))
+        self.assertNear(np.cov(drawn["z"].T), np.eye(2), 5 / np.sqrt(10000))
+        x = flows.rows(2)
+        for i in range(2):
+            self.assertNear((drawn["x"][:, i].mean() - x[:, i].mean()) / x[:, i].std(), 0, 0.25)
+            self.assertNear(drawn["x"][:, i].std() / x[:, i].std(), 1, 0.25)
+
+    def test_the_file(self):
+        run = self.succeed("flow_sample", flows.model(5), "-n", 9, "--seed", 3, "-o", "s.h5", ranks=2)
+        self.assertEqual(run.stdout, "wrote s.h5: 9 samples of dimension 5\n")
+        with h5py.File(self.folder / "s.h5") as file:
+            self.assertEqual((file.attrs["format"], file.attrs["format_version"], file.attrs["seed"]),
+                             ("pushforward-samples", 1, 3))
+            self.assertEqual({name: o.shape for name, o in file.items()},
+                             {"x": (9, 5), "z": (9, 5), "log_prob": (9,), "status": (9,), "feature_names": (5,)})
+
+    def test_dry_run_and_print_config_write_nothing(self):
+        run = self.succeed("flow_sample", flows.model(5), "-n", 9, "--dry-run", ranks=2)
+        self.assertEqual(run.stdout, "would draw 9 samples of dimension 5 into samples.h5\n")
+        first = self.succeed("flow_sample", "-n", 9, "--method", "banach", "--tolerance", 1e-7, "--print-config")
+        self.assertEqual(self.files(), [])
+        self.write("run.toml", first.stdout)
+        self.assertEqual(self.succeed("flow_sample", "--config", "run.toml", "--print-config").stdout, first.stdout)
+
+
+cases.main()
