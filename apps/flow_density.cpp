@@ -1,6 +1,7 @@
 // flow_density: log p of each row of a dataset, and on a grid.
 
 #include <common/model_file.hpp>
+#include <common/outputs.hpp>
 #include <common/report.hpp>
 #include <pushforward/data/dataset.hpp>
 #include <pushforward/data/location.hpp>
@@ -220,7 +221,9 @@ int main(int argc, char** argv) {
     if (!program.parse()) return;
     comm::agree(program.comm(), [&] {
       require<OptionError>(!data.empty() || !options.grid.empty(), "nothing to evaluate: give DATA, --grid or both");
-      if (program.comm().is_root()) h5::require_writable(options.output);
+      if (program.comm().is_root()) {
+        apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}, {"DATA", data}});
+      }
     });
     (options.precision == "float" ? run<float> : run<double>)(program, options, model, data);
   });

@@ -1,6 +1,7 @@
 // flow_sample: draws from a trained model.
 
 #include <common/model_file.hpp>
+#include <common/outputs.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/random/stream.hpp>
 
@@ -102,7 +103,7 @@ int main(int argc, char** argv) {
     program.add_options(keys, program.cli());
     if (!program.parse()) return;
     comm::agree(program.comm(), [&] {
-      if (program.comm().is_root()) h5::require_writable(options.output);
+      if (program.comm().is_root()) apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}});
     });
     (options.precision == "float" ? run<float> : run<double>)(program, options, model);
   });

@@ -1,5 +1,6 @@
 // flow_train: trains a flow on a dataset or a built-in density.
 
+#include <common/outputs.hpp>
 #include <common/program.hpp>
 #include <common/progress.hpp>
 #include <common/report.hpp>
@@ -9,7 +10,6 @@
 #include <pushforward/data/digest.hpp>
 #include <pushforward/data/location.hpp>
 #include <pushforward/flow/model.hpp>
-#include <pushforward/h5/replacement.hpp>
 #include <pushforward/linalg/threads.hpp>
 #include <pushforward/train/trainer.hpp>
 
@@ -102,6 +102,10 @@ class Run {
                             : outcome.end == train::End::stop   ? ", ended by a signal"
                                                                 : "";
     console_.message("trained    {} steps in {}{}", outcome.steps, human_seconds(seconds), end);
+    if (outcome.repeated > 0) {
+      console_.message("           {} of them taken again with spectral norms by SVD, since a block was no contraction",
+                       outcome.repeated);
+    }
     if (outcome.best_validation) {
       console_.result("validation NLL {:.4f} nats, after step {}", *outcome.best_validation, outcome.best_step);
     }
@@ -172,8 +176,8 @@ int main(int argc, char** argv) {
     if (!program.parse()) return;
     comm::agree(program.comm(), [&] {
       if (!program.comm().is_root()) return;
-      h5::require_writable(options.output.model);
-      h5::require_writable(options.history_path());
+      apps::check_outputs({{"output.model", options.output.model}, {"output.history", options.history_path()}},
+                          {{"data.file", options.data.file}});
     });
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, on_stop_signal);
     (options.model.precision == "float" ? run<float> : run<double>)(program, options, keys);

@@ -60,8 +60,7 @@ class Flow {
   /// Purpose::gradient.
   double add_gradient(ConstMatrixView<T> x, std::span<const T> weight, std::span<T> gradient,
                       std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace) const;
-  /// Gradient with respect to effective parameters → with respect to parameters(), in place. Throws OptionError where
-  /// weights were shrunk by the SVD: gradients want prepare(Normalization::power_iteration).
+  /// Gradient with respect to effective parameters → with respect to parameters(), in place.
   void finish_gradient(std::span<T> gradient) const;
 
  private:

@@ -10,6 +10,10 @@ namespace {
 
 constexpr int most_power_iterations = 100;
 
+// Change of σ from one iteration to the next that is no change.
+template <class T>
+constexpr T rounding = 4 * std::numeric_limits<T>::epsilon();
+
 }  // namespace
 
 template <class T>
@@ -43,12 +47,13 @@ void DenseLayer<T>::prepare(std::span<const T> parameters, Normalization normali
   const ConstMatrixView<T> w(parameters.data() + weight_offset_, out_, in_);
   std::copy_n(parameters.data() + bias_offset_, out_, bias_.data());
   if (normalization == Normalization::power_iteration) {
-    sigma_ = std::isfinite(bound_) ? power_.update(w, T(1e-3), most_power_iterations) : T(0);
+    sigma_ = std::isfinite(bound_) ? power_.update(w, T(1e-4), most_power_iterations) : T(0);
   } else {
     sigma_ = linalg::singular_values(w).front();
   }
-  normalization_ = normalization;
   shrunk_ = normalization != Normalization::stored && sigma_ > bound_;
+  // The gradient through σ wants its singular vectors.
+  if (shrunk_ && normalization == Normalization::svd) power_.update(w, rounding<T>, 10 * most_power_iterations);
   const T factor = shrunk_ ? bound_ / sigma_ : T(1);
   norm_ = shrunk_ ? bound_ : sigma_;
   for (Index i = 0; i < w.size(); ++i) effective_.data()[i] = factor * w.data()[i];
@@ -67,9 +72,6 @@ std::span<T> DenseLayer<T>::bias_gradient(std::span<T> gradient) const {
 template <class T>
 void DenseLayer<T>::finish_gradient(std::span<T> gradient) const {
   if (!shrunk_) return;
-  require<OptionError>(normalization_ == Normalization::power_iteration,
-                       "dense layer: the gradient through the spectral norm needs the singular vectors of a power "
-                       "iteration; prepare the parameters with Normalization::power_iteration, not svd");
   const auto w_bar = weight_in(gradient);
   const std::span<T> flat(w_bar.data(), static_cast<std::size_t>(w_bar.size()));
   const T along = linalg::dot(std::span<const T>(flat), effective_.span()) / bound_;

@@ -23,7 +23,8 @@ class DenseLayer {
   /// W and b as a fresh network has them: W normal with variance 1/in, b uniform on ±1/√in; all zero where `zero`.
   void initialise(std::span<T> parameters, random::Stream& stream, bool zero) const;
 
-  /// Makes the effective weight from the parameters. Power iteration goes on to a relative tolerance of 1e-3.
+  /// Makes the effective weight from the parameters. Power iteration goes on until σ changes by less than 1e-4
+  /// relative.
   void prepare(std::span<const T> parameters, Normalization normalization);
 
   /// (out × in) and (out), valid after prepare().
@@ -38,7 +39,7 @@ class DenseLayer {
 
   /// Turns the gradient with respect to Ŵ into that with respect to W, in place. Where Ŵ = cW/σ with σ = uᵀWv,
   ///     W̄ = (c/σ)·(Ŵ̄ − ⟨Ŵ̄, Ŵ⟩/c · u vᵀ).
-  /// u and v are the power iteration's: throws OptionError where the SVD has shrunk W.
+  /// u and v are the power iteration's, which after an SVD goes on until σ no longer changes.
   void finish_gradient(std::span<T> gradient) const;
 
   /// Overwrites W with the effective weight in the parameter buffer: what a model file holds.
@@ -54,7 +55,6 @@ class DenseLayer {
   std::vector<T> bias_;
   T sigma_ = 0;  // of W
   T norm_ = 0;   // of the effective weight
-  Normalization normalization_ = Normalization::stored;
   bool shrunk_ = false;
 };
 

@@ -13,9 +13,7 @@ Index ParameterLayout::add(const std::string& name, Index rows, Index cols) {
 }
 
 Index ParameterLayout::append(ParameterBlock block) {
-  for (const auto& b : blocks_) {
-    require<BugError>(b.name != block.name, "parameter '{}' is declared twice", block.name);
-  }
+  require<BugError>(names_.insert(block.name).second, "parameter '{}' is declared twice", block.name);
   size_ += block.size();
   blocks_.push_back(std::move(block));
   return std::ssize(blocks_) - 1;

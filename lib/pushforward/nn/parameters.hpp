@@ -7,6 +7,7 @@
 #include <pushforward/linalg/matrix.hpp>
 
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace pushforward::nn {
@@ -35,6 +36,7 @@ class ParameterLayout {
   Index append(ParameterBlock block);
 
   std::vector<ParameterBlock> blocks_;
+  std::unordered_set<std::string> names_;
   Index size_ = 0;
 };
 

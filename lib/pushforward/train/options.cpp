@@ -29,8 +29,8 @@ OptionSet Options::declare() {
            "none; scale: columns to mean 0 and deviation 1; whiten: by the covariance's Cholesky factor",
            one_of({"none", "scale", "whiten"}))
       .add("model.kind", model.kind, "family of flows", one_of({"residual"}))
-      .add("model.blocks", model.blocks, "residual blocks", at_least(1))
-      .add("model.hidden", model.hidden, "widths of a block's hidden layers", at_least(1))
+      .add("model.blocks", model.blocks, "residual blocks", between(1, 10'000))
+      .add("model.hidden", model.hidden, "widths of a block's hidden layers", between(1, 65'536))
       .add("model.activation", model.activation, "activation of the hidden layers", one_of(nn::activation_names()))
       .add("model.lipschitz", model.lipschitz, "bound on the Lipschitz constant of each block", strictly_between(0, 1))
       .add("model.actnorm", model.actnorm, "an ActNorm before each block and at the end")

@@ -32,7 +32,7 @@ struct ModelOptions {
 };
 
 struct TrainOptions {
-  Index steps = 8000;
+  Index steps = 6000;
   Index batch = 250;  ///< rows of the global batch, however many ranks share it
   std::string optimizer = "adam";
   double learning_rate = 1e-2;

@@ -101,7 +101,7 @@ void Trainer<T>::add_part(Index part, StepSum<T> sum) {
 }
 
 template <class T>
-typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& failure, bool stop) {
+StepSum<T> Trainer<T>::add_up(bool failed, bool stop) {
   failure_.clear();
   const auto parts = sum_.local_parts();
   for (Index p = parts.first; p < parts.last; ++p) {
@@ -109,9 +109,22 @@ typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& failur
     add_part(p, sum);
     sum[StepSum<T>::non_finite] = failure_.empty() ? T(0) : T(1);
     sum[StepSum<T>::stop] = stop ? T(1) : T(0);
-    sum[StepSum<T>::error] = failure ? T(1) : T(0);
+    sum[StepSum<T>::error] = failed ? T(1) : T(0);
   }
-  auto sum = sum_.reduce();
+  return sum_.reduce();
+}
+
+template <class T>
+typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& failure, bool stop) {
+  flow_.prepare(Normalization::power_iteration);
+  auto sum = add_up(failure != nullptr, stop);
+  if (sum[StepSum<T>::non_finite] > 0) {
+    // A power iteration bounds a norm from below only: now and then a weight has outgrown it, and its block is no
+    // contraction. With norms by SVD it is one again.
+    flow_.prepare(Normalization::svd);
+    sum = add_up(failure != nullptr, stop);
+    ++repeated_;
+  }
   if (sum[StepSum<T>::error] > 0) {
     comm::agree(comm_, [&] {
       if (failure) std::rethrow_exception(failure);
@@ -163,7 +176,6 @@ Outcome Trainer<T>::run(History& history, const Observer& observer, const std::f
   Index nll_count = 0, without_improvement = 0;
 
   while (step_ < options_.train.steps) {
-    flow_.prepare(Normalization::power_iteration);
     Step step;
     try {
       step = take_step(failure, stop_requested());
@@ -219,6 +231,7 @@ Outcome Trainer<T>::run(History& history, const Observer& observer, const std::f
     if (failure) std::rethrow_exception(failure);
   });
   outcome.steps = step_;
+  outcome.repeated = repeated_;
   if (!outcome.best_validation && outcome.end != End::diverged) {
     std::copy(average_.parameters().begin(), average_.parameters().end(), best.begin());
     outcome.best_step = step_;

@@ -26,6 +26,7 @@ enum class End {
 struct Outcome {
   End end = End::steps;
   std::string reason;                     ///< of `diverged`, for people
+  Index repeated = 0;                     ///< steps that were taken again with spectral norms by SVD
   Index steps = 0;                        ///< steps taken
   Index best_step = 0;                    ///< after which the weights that were kept were reached
   std::optional<double> best_validation;  ///< their validation NLL, nats, data units
@@ -63,6 +64,8 @@ class Trainer {
 
   /// Takes step number step_. Throws NumericalError, the same on all ranks, when a likelihood is not finite.
   Step take_step(const std::exception_ptr& failure, bool stop);
+  /// The sum over this rank's parts and all ranks; what went wrong here is in failure_.
+  StepSum<T> add_up(bool failed, bool stop);
   /// Fills `sum` with part number `part` of the step's batch; what went wrong is in failure_.
   void add_part(Index part, StepSum<T> sum);
 
@@ -75,6 +78,7 @@ class Trainer {
   optim::Optimizer<T> optimizer_;
   random::BatchOrder order_;
   Index step_ = 0;
+  Index repeated_ = 0;
   std::string failure_;  // of this rank's rows in the present step
 
   // Of one part of a batch.

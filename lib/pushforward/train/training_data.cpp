@@ -65,7 +65,11 @@ data::Standardization fit(const RowSource& source, const std::string& kind) {
     }
     moments.add(x.view().columns(0, count), weights);
   });
-  return {parsed, moments, source.feature_names};
+  try {
+    return {parsed, moments, source.feature_names};
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}", source.name, error.what()));  // the moments do not know whose they are
+  }
 }
 
 // The standardization of rank 0 on all ranks.
