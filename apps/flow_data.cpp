@@ -1,5 +1,6 @@
 // flow_data: makes, imports and describes dataset files.
 
+#include <common/outputs.hpp>
 #include <common/program.hpp>
 #include <pushforward/base/error.hpp>
 #include <pushforward/base/text.hpp>
@@ -10,7 +11,6 @@
 #include <pushforward/data/standardization.hpp>
 #include <pushforward/data/toy.hpp>
 #include <pushforward/h5/reader.hpp>
-#include <pushforward/h5/replacement.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -41,10 +41,10 @@ struct Output {
   h5::Element element() const { return precision == "float" ? h5::Element::real32 : h5::Element::real64; }
 
   /// Refuses what cannot be written, before anything is computed. Collective.
-  void check(const comm::Communicator& comm) const {
+  void check(const comm::Communicator& comm, const std::vector<apps::NamedFile>& inputs = {}) const {
     comm::agree(comm, [&] {
       require<OptionError>(!file.empty(), "no output: give -o FILE.h5");
-      if (comm.is_root()) h5::require_writable(file);
+      if (comm.is_root()) apps::check_outputs({{"--output", file}}, inputs);
     });
   }
 };
@@ -142,7 +142,12 @@ struct ImportFiles {
 
   void run(apps::Program& program) {
     const auto& comm = program.comm();
-    output.check(comm);
+    std::vector<apps::NamedFile> files;
+    for (const auto& input : inputs) files.push_back({"INPUT", input});
+    for (const auto& assigned : import.assigned) {
+      for (const auto& input : assigned) files.push_back({"INPUT", input});
+    }
+    output.check(comm, files);
     data::Import result;
     comm::agree(comm, [&] {
       if (!comm.is_root()) return;

@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 bool same_file(const std::string& a, const std::string& b) {
   std::error_code error;
   if (fs::equivalent(a, b, error) && !error) return true;
-  const auto first = fs::weakly_canonical(fs::absolute(a), error), second = fs::weakly_canonical(fs::absolute(b), error);
+  const auto first = fs::weakly_canonical(fs::absolute(a), error),
+             second = fs::weakly_canonical(fs::absolute(b), error);
   return !error && first == second;
 }
 

@@ -181,6 +181,26 @@ BOOST_AUTO_TEST_CASE(values_that_overflow_are_not_finite) {
   BOOST_TEST((out.status[1] != Status::ok || std::isfinite(out.log_prob[1])));
 }
 
+// Vectors that have settled on one direction do not see another that has grown past it; an SVD does.
+BOOST_AUTO_TEST_CASE(a_power_iteration_that_is_misled_is_diagnosed_and_an_svd_mends_it) {
+  Flow<double> flow(2, {.blocks = 1, .hidden = {}, .lipschitz = 0.9, .actnorm = false}, 1);
+  const auto weights = [&](double first, double second) {
+    std::ranges::fill(flow.parameters(), 0.0);
+    flow.parameters()[0] = first;
+    flow.parameters()[3] = second;
+  };
+  weights(0.001, 1);
+  for (int i = 0; i < 50; ++i) flow.prepare(Normalization::power_iteration);
+  weights(-1.5, 1);
+  const auto x = random_matrix<double>(2, 3, 7);
+  flow.prepare(Normalization::power_iteration);
+  const auto misled = log_prob(flow, x);
+  for (const Status s : misled.status) BOOST_TEST((s == Status::negative_determinant));
+  flow.prepare(Normalization::svd);
+  const auto mended = log_prob(flow, x);
+  for (const Status s : mended.status) BOOST_TEST((s == Status::ok));
+}
+
 BOOST_AUTO_TEST_CASE(a_negative_determinant_is_named_never_hidden) {
   // det = 1 − 3/cosh² x₀: negative near 0 only.
   const auto flow = steep_flow(-3);
