@@ -254,6 +254,13 @@ class Report(FlowTest):
             self.assertIn("320 rows for training, 40 for validation, 40 for test", run.stderr)
             self.assertEqual(self.files(), [])
 
+    def test_the_configurations_of_the_examples_are_accepted_whole(self):
+        files = sorted((flows.SOURCE / "examples").glob("*.toml"))
+        self.assertTrue(files)
+        for file in files:
+            self.succeed("flow_train", file, "--data", flows.data(5), "--dry-run")
+        self.assertEqual(self.files(), [])
+
     def test_the_printed_configuration_prints_itself(self):
         first = self.succeed("flow_train", *SMALL, "--data", "a.h5", "--reproducible", "--print-config")
         self.write("run.toml", first.stdout)

@@ -1,0 +1,327 @@
+"""What programs refuse: one message from one rank that names file, place and remedy, the documented exit code, nothing
+left under the output's name, nothing changed that was there."""
+
+import contextlib
+import os
+import pathlib
+import resource
+import subprocess
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+import h5py
+import numpy as np
+
+import cases
+import flows
+from flows import SMALL, FlowTest
+from harness import TIME_LIMIT, command
+
+OUTPUTS = ["flow.h5", "flow.csv", "density.h5", "samples.h5"]
+
+
+class BadInputTest(FlowTest):
+    def setUp(self):
+        super().setUp()
+        for name in OUTPUTS:
+            self.write(name, f"what {name} held before")
+
+    def contents(self):
+        return {path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file()}
+
+    @contextlib.contextmanager
+    def refusals(self, at_once=4):
+        """Gives a function that notes a run and how it should fail. In the end all runs are made, some at once since
+        they mostly wait, and no file in the folder has appeared, vanished or changed."""
+        noted = []
+
+        def note(name, *arguments, code, says, ranks=3, **options):
+            noted.append((name, arguments, code, says, {"ranks": ranks, **options}))
+
+        yield note
+        before = self.contents()
+        with ThreadPoolExecutor(at_once) as pool:
+            runs = list(pool.map(lambda n: self.run_program(n[0], *n[1], **n[4]), noted))
+        for run, (name, arguments, code, says, _) in zip(runs, noted):
+            with self.subTest(name=name, arguments=arguments):
+                self.assertFailure(run, code, says)
+                self.assertEqual(run.stderr.count(f"{name}: "), 1, run.stderr)
+                self.assertNotIn("rank", run.stderr.split(f"{name}: ")[1].split("\n")[0])
+        self.assertEqual(self.contents(), before)
+
+
+class Data(BadInputTest):
+    """Files with data that cannot be used."""
+
+    def put_bad(self):
+        """Makes the files; gives for each what flow_train has to say about it, and with which code."""
+        x = flows.rows(2, 50)
+        hole, flat = x.copy(), x.copy()
+        hole[7, 1], flat[:, 1] = np.nan, 4
+        self.write("text.h5", "no HDF5 at all\n")
+        self.write("empty.h5", "")
+        whole = flows.data(2).read_bytes()
+        (self.folder / "short.h5").write_bytes(whole[: len(whole) // 2])
+        self.put("cube.h5", {"train": np.zeros((4, 2, 3))})
+        self.put("words.h5", {"train": ["a", "b"]})
+        self.put("records.h5", {"train": np.zeros(4, dtype=[("a", float)])})
+        self.put("hole.h5", {"train": hole})
+        self.put("hole_later.h5", {"train": x, "test": hole})
+        self.put("no_rows.h5", {"train": np.zeros((0, 2))})
+        self.put("no_columns.h5", {"train": np.zeros((5, 0))})
+        self.put("flat.h5", {"train": flat, "feature_names": ["length", "width"]})
+        self.put("unequal.h5", {"train": x, "validation": x[:, :1]})
+        self.put("negative.h5", {"train": x, "weight/train": np.where(np.arange(50) == 9, -1.0, 1)})
+        self.put("few_weights.h5", {"train": x, "weight/train": np.ones(49)})
+        self.put("no_weight.h5", {"train": x, "weight/train": np.zeros(50)})
+        self.put("other.h5", {"measured": x})
+        return [("absent.h5", 5, "absent.h5: no such file"),
+                ("text.h5", 5, "text.h5: is not an HDF5 file"),
+                ("empty.h5", 5, "empty.h5: is empty (0 bytes)"),
+                (".", 5, ".: is a folder, not a file"),
+                ("short.h5", 5, "short.h5: is truncated: the file is shorter than it says; copy or make it again"),
+                ("cube.h5", 3, "cube.h5:/train: has shape (4, 2, 3); an array with one row per sample is wanted"),
+                ("words.h5", 3, "words.h5:/train: holds no numbers"),
+                ("records.h5", 3, "records.h5:/train: holds no numbers"),
+                ("hole.h5", 3, "hole.h5:/train: row 7, column 1 (counted from 0) is NaN"),
+                ("hole.h5", 3, "Drop those rows with flow_data import --drop-nonfinite"),
+                ("hole_later.h5", 3, "hole_later.h5:/test: row 7, column 1 (counted from 0) is NaN"),
+                ("no_rows.h5", 3, "no_rows.h5:/train: has no rows"),
+                ("no_columns.h5", 3, "no_columns.h5:/train: has rows of no numbers (d = 0)"),
+                ("flat.h5", 3, "flat.h5: constant in all training rows: width. Such columns have no density; leave "
+                               "them out with flow_data import --drop-constant"),
+                ("unequal.h5", 3, "unequal.h5:/validation: rows of 1 numbers, where unequal.h5:/train has rows of 2"),
+                ("negative.h5", 3, "negative.h5:/weight/train: the weight of row 9 (counted from 0) is -1"),
+                ("few_weights.h5", 3, "few_weights.h5:/weight/train: has shape (49); one weight for each of the 50"),
+                ("no_weight.h5", 3, "no_weight.h5: standardization: no rows, or none with a positive weight"),
+                ("other.h5", 3, "name the array to be used, as FILE:/NAME, or make a dataset with flow_data import; "
+                                "there is measured"),
+                ("other.h5:/mesured", 3, "other.h5:/: no 'mesured' in it (did you mean 'measured'?)")]
+
+    def test_flow_train(self):
+        with self.refusals() as refused:
+            for file, code, says in self.put_bad():
+                refused("flow_train", "--data", file, *SMALL, code=code, says=says)
+            self.put("twice.h5", {"train": flows.rows(1, 50) @ [[1, 2]]})
+            refused("flow_train", "--data", "twice.h5", *SMALL, "--data.standardize", "whiten", code=3,
+                    says="twice.h5: column x2 is a linear combination of those before it")
+
+    def test_flow_density(self):
+        model = flows.model(2)
+        trains_only = ["hole.h5", "hole_later.h5", "flat.h5", "unequal.h5", "no_weight.h5", "other.h5"]
+        with self.refusals() as refused:
+            for file, code, says in self.put_bad():
+                if file not in trains_only:
+                    refused("flow_density", model, file, "--split", "train", code=code, says=says, ranks=2)
+            refused("flow_density", model, "other.h5", code=3, says="other.h5:/: no 'test' in it")
+            refused("flow_density", model, flows.data(5), code=3,
+                    says=f"{flows.data(5)}:/test has 5 columns; the model has 2")
+
+    def test_one_process_says_the_same(self):
+        self.put_bad()
+        with self.refusals() as refused:
+            for name, arguments in [("flow_train", ["--data", "short.h5"]),
+                                    ("flow_density", [flows.model(2), "short.h5"]), ("flow_sample", ["short.h5"]),
+                                    ("flow_check", ["short.h5"])]:
+                refused(name, *arguments, code=5, says="short.h5: is truncated", ranks=0)
+
+
+class Models(BadInputTest):
+    """Files in place of a model."""
+
+    def test_what_is_no_model(self):
+        self.write("text.h5", "no HDF5 at all\n")
+        whole = flows.model(2).read_bytes()
+        (self.folder / "short.h5").write_bytes(whole[: len(whole) // 2])
+        with self.refusals() as refused:
+            for file, code, says in [
+                    ("absent.h5", 5, "absent.h5: no such file"), ("text.h5", 5, "text.h5: is not an HDF5 file"),
+                    ("short.h5", 5, "short.h5: is truncated"),
+                    (flows.data(2), 3, "is not a model file (its attribute 'format' is not 'pushforward-model')")]:
+                refused("flow_density", file, flows.data(2), code=code, says=says)
+                refused("flow_sample", file, code=code, says=says)
+                refused("flow_check", file, code=code, says=says, ranks=2)
+
+    def test_a_block_that_is_no_contraction_is_not_inverted(self):
+        with h5py.File(self.copy(flows.model(2), "wild.h5"), "r+") as file:
+            weight = file["flow/transforms/003/layer_0/weight"]
+            weight[...] = 100 * weight[...]
+        with self.refusals() as refused:
+            refused("flow_sample", "wild.h5", code=4, says="train with a smaller model.lipschitz")
+
+
+class Options(BadInputTest):
+    def test_keys_that_are_unknown(self):
+        self.write("run.toml", "[train]\nlerning_rate = 0.1\n")
+        self.write("other.toml", "sead = 1\n")
+        with self.refusals() as refused:
+            refused("flow_train", "run.toml", code=2, says="run.toml, line 2: unknown key train.lerning_rate (did you "
+                                                           "mean 'train.learning_rate'?)")
+            refused("flow_train", "--train.lerning_rate", 0.1, code=2,
+                    says="unknown flag --train.lerning_rate (did you mean '--train.learning_rate'?)")
+            refused("flow_train", "absent.toml", code=5, says="cannot read absent.toml: No such file")
+            for name in ["flow_density", "flow_sample", "flow_check"]:
+                refused(name, flows.model(2), "--sead", 1, code=2, says="unknown flag --sead", ranks=2)
+                refused(name, flows.model(2), "--config", "other.toml", code=2, ranks=0,
+                        says="other.toml, line 1: unknown key sead")
+
+    def test_values_out_of_range_in_training(self):
+        self.write("run.toml", "[model]\nlipschitz = 1.5\n")
+        with self.refusals() as refused:
+            refused("flow_train", "run.toml", code=2, says="run.toml, line 2: model.lipschitz = 1.5: must be more")
+            refused("flow_train", "--data", f"{flows.data(2)}:/train", "--data.fractions", "0.5,0.6,0", code=2,
+                    says="add up to 1")
+            for key, value, says in [
+                    ("train.batch", 0, "at least 1"), ("train.steps", 0, "at least 1"),
+                    ("train.learning_rate", 0, "more than 0"), ("train.learning_rate", "nan", "a number"),
+                    ("train.beta1", 1, "at least 0 and less than 1"), ("train.seed", -1, "at least 0"),
+                    ("train.optimizer", "sgd", "one of adam, adamw, adamax"), ("train.schedule", "linear", "one of"),
+                    ("train.workspace", 0, "more than 0"), ("model.lipschitz", 1, "more than 0 and less than 1"),
+                    ("model.blocks", 0, "between 1 and"), ("model.blocks", 10**12, "between 1 and"),
+                    ("model.hidden", "8,0", "between 1 and"), ("model.activation", "gelu", "one of lipswish, tanh"),
+                    ("model.kind", "glow", "one of"), ("model.precision", "half", "one of float, double"),
+                    ("data.toy", "moon", "one of checkerboard"), ("data.rows", 9, "at least 10"),
+                    ("data.standardize", "minmax", "one of none, scale, whiten")]:
+                refused("flow_train", f"--{key}", value, code=2, ranks=0,
+                        says=f"flag --{key}: {key} = {value}: must be {says}")
+
+    def test_values_out_of_range_elsewhere(self):
+        with self.refusals() as refused:
+            for name, key, value, says in [
+                    ("flow_density", "split", "all", "one of train, validation, test"),
+                    ("flow_density", "precision", "half", "one of float, double"),
+                    ("flow_sample", "rows", 0, "at least 1"), ("flow_sample", "tolerance", 0, "more than 0"),
+                    ("flow_sample", "method", "bisection", "one of newton, banach"),
+                    ("flow_sample", "max_iterations", 0, "between 1"), ("flow_check", "rows", 0, "at least 1"),
+                    ("flow_check", "tolerance", "nan", "a number")]:
+                refused(name, flows.model(2), f"--{key}", value, code=2, ranks=0,
+                        says=f"{key} = {value}: must be {says}")
+
+    def test_arguments_that_are_missing(self):
+        with self.refusals() as refused:
+            for name in ["flow_density", "flow_sample", "flow_check"]:
+                refused(name, code=2, says="MODEL is required", ranks=2)
+            refused("flow_density", flows.model(2), code=2, says="nothing to evaluate: give DATA, --grid or both")
+
+
+class Outputs(BadInputTest):
+    """Names that cannot be written to, found before anything is computed."""
+
+    def runs(self):
+        """Programs that write, and what they are to work on."""
+        return [("flow_train", ["--data", flows.data(2), *SMALL]), ("flow_density", [flows.model(2), flows.data(2)]),
+                ("flow_sample", [flows.model(2)])]
+
+    def assertNotWritten(self, path, says):
+        with self.refusals() as refused:
+            for name, arguments in self.runs():
+                refused(name, *arguments, "-o", path, code=5, says=says)
+            refused("flow_train", *self.runs()[0][1], "--output.history", path, code=5, says=says)
+
+    def test_no_such_folder(self):
+        self.assertNotWritten("none/out", "cannot write none/out: there is no folder none")
+
+    def test_a_folder_or_a_device_of_that_name(self):
+        (self.folder / "taken").mkdir()
+        self.assertNotWritten("taken", "cannot write taken: there is something of that name, not a file")
+        self.assertNotWritten("/dev/full", "cannot write /dev/full: there is something of that name")
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write anywhere")
+    def test_a_folder_without_permission(self):
+        (self.folder / "closed").mkdir(mode=0o555)
+        self.assertNotWritten("closed/out", "cannot write closed/out: folder closed: Permission denied")
+
+    def test_an_output_must_not_replace_an_input(self):
+        self.copy(flows.data(2), "data.h5")
+        self.copy(flows.model(2), "model.h5")
+        (self.folder / "link.h5").symlink_to("data.h5")
+        train = ["--data", "data.h5", *SMALL]
+        with self.refusals() as refused:
+            for name, arguments, says in [
+                    ("flow_train", [*train, "-o", "data.h5"], "data.file and output.model are the same file, data.h5"),
+                    ("flow_train", [*train, "-o", "link.h5"], "data.file and output.model are the same file, link.h5"),
+                    ("flow_train", [*train, "--output.history", "./data.h5"], "data.file and output.history are the"),
+                    ("flow_train", [*train, "-o", "n.csv"], "output.model and output.history are the same file, n.csv"),
+                    ("flow_density", ["model.h5", "data.h5", "-o", "model.h5"], "MODEL and --output are the same file"),
+                    ("flow_density", ["model.h5", "data.h5:/test", "-o", "data.h5"], "DATA and --output are the same"),
+                    ("flow_sample", ["model.h5", "-o", "model.h5"], "MODEL and --output are the same file, model.h5"),
+                    ("flow_data", ["import", "data.h5:/train", "-o", "data.h5"], "INPUT and --output are the same")]:
+                refused(name, *arguments, code=2, says=says, ranks=2)
+
+
+class FullDisk(BadInputTest):
+    """Limits on the size of files stand in for a full disk."""
+
+    LIMIT = 64 << 20  # bytes; above what MPI needs for itself
+
+    def limit_files(self):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.LIMIT, self.LIMIT))
+
+    def assertTooLarge(self, name, *arguments):
+        with self.refusals(at_once=1) as refused:
+            for ranks in [0, 2]:
+                refused(name, *arguments, "-o", "density.h5", code=5, ranks=ranks, preexec_fn=self.limit_files,
+                        says="MB for density.h5: File too large")
+
+    def test_samples(self):
+        self.assertTooLarge("flow_sample", flows.model(2), "-n", 10_000_000)
+
+    def test_densities(self):
+        with h5py.File(self.folder / "rows.h5", "w") as file:
+            file.create_dataset("x", (3_000_000, 2))  # takes no space: nothing is written
+        self.assertTooLarge("flow_density", flows.model(2), "rows.h5:x")
+        self.assertTooLarge("flow_density", flows.model(2), "--grid", "0:1:3000,0:1:3000")
+
+    def end_with_limit(self, limit, *arguments, ranks):
+        """Trains until the history has begun; from then on no file may grow beyond `limit` bytes. Gives what the run
+        says at its end."""
+        process = subprocess.Popen(command("flow_train", "--data", flows.data(2), *SMALL, "--output.every", 10,
+                                           *arguments, ranks=ranks), cwd=self.folder, text=True,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        end = time.monotonic() + TIME_LIMIT
+        while (self.folder / "flow.csv").read_text().count("\n") < 2:
+            self.assertLess(time.monotonic(), end)
+            self.assertIsNone(process.poll())
+            time.sleep(0.02)
+        pids = [process.pid] if ranks == 0 else [
+            int(pid) for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()
+            for pid in (task / "children").read_text().split()]
+        self.assertEqual(len(pids), max(ranks, 1))
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, limit))
+        stdout, stderr = process.communicate(timeout=TIME_LIMIT)
+        self.assertEqual(process.returncode, 5, stderr)
+        self.assertEqual(stderr.count("flow_train: "), 1, stderr)
+        self.assertEqual((self.folder / "flow.h5").read_text(), "what flow.h5 held before")
+        self.assertEqual(self.files(), sorted([*OUTPUTS, "flow.csv.old"]))
+        return stderr
+
+    def test_the_history(self):
+        for ranks in [0, 2]:
+            stderr = self.end_with_limit(20_000, "--train.steps", 100_000_000, ranks=ranks)
+            self.assertIn("flow_train: cannot write to the history flow.csv: File too large", stderr)
+            (self.folder / "flow.csv.old").unlink()
+            self.write("flow.csv", "")
+
+    def test_the_model(self):
+        # A model of some 100 kB, a history of far less.
+        big = ["--model.hidden", "100,100", "--train.steps", 300, "--output.every", 100, "--train.validate_every", 100]
+        for ranks in [0, 2]:
+            stderr = self.end_with_limit(20_000, *big, ranks=ranks)
+            self.assertIn("flow_train: writing flow.h5: File too large", stderr)
+            self.assertIn("nothing was changed under that name", stderr)
+            (self.folder / "flow.csv.old").unlink()
+            self.write("flow.csv", "")
+
+    def test_standard_output(self):
+        for name, arguments in [("flow_density", [flows.model(2), flows.data(2)]), ("flow_sample", [flows.model(2)]),
+                                ("flow_check", [flows.model(2)]), ("flow_train", ["--data", flows.data(2), *SMALL])]:
+            with open("/dev/full", "w") as full:
+                run = self.run_program(name, *arguments, stdout=full)
+            self.assertEqual(run.returncode, 5, run.stderr)
+            self.assertIn(f"{name}: cannot write to standard output: No space left on device", run.stderr)
+
+
+cases.main()
