@@ -307,7 +307,7 @@ class FullDisk(BadInputTest):
 
     def test_the_model(self):
         # A model of some 100 kB, a history of far less.
-        big = ["--model.hidden", "100,100", "--train.steps", 300, "--output.every", 100, "--train.validate_every", 100]
+        big = ["--model.hidden", "100,100", "--train.steps", 1000, "--output.every", 20, "--train.validate_every", 500]
         for ranks in [0, 2]:
             stderr = self.end_with_limit(20_000, *big, ranks=ranks)
             self.assertIn("flow_train: writing flow.h5: File too large", stderr)
