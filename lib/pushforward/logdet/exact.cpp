@@ -33,7 +33,34 @@ void ExactLogDet<T>::solve(MatrixView<T> b) const {
   }
 }
 
+namespace {
+
+template <class T>
+struct ExactState final : Estimator<T>::State {
+  ExactState(linalg::Workspace& scratch, Index d, Index n) : exact(scratch, d, n) {}
+  ExactLogDet<T> exact;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<typename Estimator<T>::State> ExactEstimator<T>::plan(const nn::Network<T>& network, linalg::Workspace&,
+                                                                      linalg::Workspace& scratch, Index n,
+                                                                      nn::Purpose) const {
+  return std::make_unique<ExactState<T>>(scratch, network.in(), n);
+}
+
+template <class T>
+void ExactEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes,
+                                 typename Estimator<T>::State& state, const Draws&, const Estimate& result) const {
+  static_cast<ExactState<T>&>(state).exact.estimate(network, passes, result.value, result.sign);
+  std::fill(result.variance.begin(), result.variance.end(), 0.0);
+  std::fill(result.products.begin(), result.products.end(), network.in());
+}
+
 template class ExactLogDet<float>;
 template class ExactLogDet<double>;
+template class ExactEstimator<float>;
+template class ExactEstimator<double>;
 
 }  // namespace pushforward::logdet

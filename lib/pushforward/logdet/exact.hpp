@@ -6,8 +6,7 @@
 // tr((I + J)⁻¹ dJ) = Σⱼ uⱼᵀ dJ vⱼ with V = I and U = (I + J)⁻ᵀ, so that the network's reverse pass, given these pairs,
 // yields the gradient with respect to parameters and x.
 
-#include <pushforward/linalg/lapack.hpp>
-#include <pushforward/nn/network.hpp>
+#include <pushforward/logdet/estimator.hpp>
 
 namespace pushforward::logdet {
 
@@ -36,7 +35,25 @@ class ExactLogDet {
   Index n_ = 0;
 };
 
+/// The same as one of the estimators: without chance, without bias.
+template <class T>
+class ExactEstimator final : public Estimator<T> {
+ public:
+  const Method& method() const override { return method_; }
+  Index tangents(const nn::Network<T>& network) const override { return ExactLogDet<T>::tangents(network.in()); }
+  std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
+                                                     linalg::Workspace& scratch, Index n,
+                                                     nn::Purpose purpose) const override;
+  void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,
+                const Draws& draws, const Estimate& result) const override;
+
+ private:
+  Method method_{};
+};
+
 extern template class ExactLogDet<float>;
 extern template class ExactLogDet<double>;
+extern template class ExactEstimator<float>;
+extern template class ExactEstimator<double>;
 
 }  // namespace pushforward::logdet

@@ -161,11 +161,12 @@ double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixVie
     const T* const h = tape.value.column(i);
     const T* const d1 = tape.first.column(i);
     const T* const d2 = tape.second.column(i);
+    const T* const d1_bar = tape.first_bar.empty() ? nullptr : tape.first_bar.column(i);
     T* const bar = h_bar.column(i);
     B along_slope(T(0));
     for (Index r = 0; r < whole; r += lanes) {
       const B first = B::load_unaligned(d1 + r);
-      B sum(T(0));
+      B sum = d1_bar != nullptr ? B::load_unaligned(d1_bar + r) : B(T(0));
       for (Index j = 0; j < k; ++j) {
         T* const p = tau_bar.column(i * k + j) + r;
         const B tau = B::load_unaligned(p);
@@ -179,7 +180,7 @@ double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixVie
     }
     T rest = 0;
     for (Index r = whole; r < w; ++r) {
-      T sum = 0;
+      T sum = d1_bar != nullptr ? d1_bar[r] : T(0);
       for (Index j = 0; j < k; ++j) {
         T& tau = tau_bar(r, i * k + j);
         sum += tau * t(r, tangent + j);

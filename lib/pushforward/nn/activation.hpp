@@ -65,6 +65,7 @@ extern template void scale_tangents(ConstMatrixView<double>, Index, ConstMatrixV
 template <class T>
 struct ActivationTape {
   ConstMatrixView<T> a, value, first, second;
+  ConstMatrixView<T> first_bar{};  ///< further cotangents of φ′, (w × n), added to Σⱼ τ̄ⱼ ∘ tⱼ; may be empty
 };
 template <class T>
 double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixView<T> t, bool broadcast, bool slope,

@@ -42,6 +42,7 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
     if (purpose == Purpose::gradient) {
       h.a = kept.matrix<T>(w, n);
       h.second = kept.matrix<T>(w, n);
+      h.first_bar = kept.matrix<T>(w, n);
       h.tangents = kept.matrix<T>(w, n * k);
     } else {
       h.a = h.values.columns(0, n);  // values and scaled tangents are written over what they are made from
@@ -128,6 +129,7 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
   s.x_ = x;
   s.n_ = n;
   s.k_ = 0;
+  s.has_slope_bar_ = false;
   ConstMatrixView<T> h = x;
   for (std::size_t l = 0; l < s.hidden_.size(); ++l) {
     auto& hidden = s.hidden_[l];
@@ -239,7 +241,8 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
     const ConstMatrixView<T> t = broadcast ? layers_[0].weight() : hidden.tangents.columns(0, n * k);
     const bool slope = !slope_offsets_.empty();
     const double along_slope = reverse_activation<T>(
-        {hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n), hidden.second.columns(0, n)},
+        {hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n), hidden.second.columns(0, n),
+         s.has_slope_bar_ ? hidden.first_bar.columns(0, n) : MatrixView<T>()},
         k, t, broadcast, slope, next.columns(0, n), next.columns(n, n * k));
     if (slope) gradient[static_cast<std::size_t>(slope_offsets_[static_cast<std::size_t>(l - 1)])] += T(along_slope);
     bar = next;

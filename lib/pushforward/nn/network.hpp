@@ -62,9 +62,20 @@ class NetworkState {
 
   Index capacity() const { return n_max_; }
   Purpose purpose() const { return purpose_; }
+  /// Samples of the last forward().
+  Index samples() const { return n_; }
   /// [ȳ | U]: (e × n(1 + k)), what reverse() starts from; the caller fills it. `samples` as in the last forward().
   MatrixView<T> value_seed() const { return seed_.columns(0, n_); }
   MatrixView<T> tangent_seed(Index k) const { return seed_.columns(n_, n_ * k); }
+
+  /// φ′ of hidden layer l at the last forward(): (w × n).
+  ConstMatrixView<T> slope(Index l) const { return hidden_[static_cast<std::size_t>(l)].first.columns(0, n_); }
+  /// Cotangents of φ′ of hidden layer l, (w × n), which reverse() adds to what comes from the tangents. The caller
+  /// fills those of all hidden layers or of none; forward() forgets them.
+  MatrixView<T> slope_bar(Index l) {
+    has_slope_bar_ = true;
+    return hidden_[static_cast<std::size_t>(l)].first_bar.columns(0, n_);
+  }
 
  private:
   friend class Network<T>;
@@ -73,6 +84,7 @@ class NetworkState {
     MatrixView<T> a;              // (w × n)
     MatrixView<T> values;         // [h | τ]: (w × n(1 + k))
     MatrixView<T> first, second;  // φ′, φ″: (w × n)
+    MatrixView<T> first_bar;      // cotangents of φ′: (w × n)
     MatrixView<T> tangents;       // T̂: (w × n·k); empty in the first layer of identity directions
   };
 
@@ -84,6 +96,7 @@ class NetworkState {
   Purpose purpose_;
   Index n_ = 0, k_ = 0;
   bool identity_ = false;
+  bool has_slope_bar_ = false;
 };
 
 template <class T>

@@ -25,6 +25,8 @@ enum class Purpose : std::uint64_t {
   base_sample = 6,  ///< draws from the base density
   power_start = 7,  ///< start vectors of power iterations
   check = 8,        ///< points at which a model is examined
+  probe = 9,        ///< vectors of log-det estimators
+  roulette = 10,    ///< lengths of randomly truncated series
 };
 
 /// The stream of (seed, purpose, step, sample, probe): uniforms, normals, signs, one after the other.

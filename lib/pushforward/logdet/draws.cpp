@@ -1,0 +1,101 @@
+#include <pushforward/logdet/draws.hpp>
+
+#include <bit>
+#include <cmath>
+#include <vector>
+
+namespace pushforward::logdet {
+
+namespace {
+
+// Rows of v (d) are s_r · H(r, column), H(r, c) = (−1)^popcount(r & c).
+template <class T>
+void hadamard_set(const Draws& draws, Index i, Index m, MatrixView<T> v) {
+  const Index d = v.rows();
+  const auto size = static_cast<Index>(std::bit_ceil(static_cast<std::uint64_t>(d)));
+  for (Index begin = 0; begin < m; begin += size) {
+    auto signs = draws.stream(random::Purpose::probe, i, begin);
+    const random::Permutation columns(signs.bits(), random::Purpose::probe, 0, size);
+    std::vector<double> sign(static_cast<std::size_t>(d));
+    for (double& s : sign) s = signs.rademacher();
+    for (Index j = begin; j < std::min(begin + size, m); ++j) {
+      const auto column = static_cast<std::uint64_t>(columns(j - begin));
+      for (Index r = 0; r < d; ++r) {
+        const bool negative = std::popcount(static_cast<std::uint64_t>(r) & column) % 2 == 1;
+        v(r, i * m + j) =
+            static_cast<T>(negative ? -sign[static_cast<std::size_t>(r)] : sign[static_cast<std::size_t>(r)]);
+      }
+    }
+  }
+}
+
+// Inversion of the distribution function, term by term.
+Index poisson(double rate, double uniform) {
+  double term = std::exp(-rate), below = term;
+  Index n = 0;
+  while (uniform > below && term > 0) {
+    ++n;
+    term *= rate / static_cast<double>(n);
+    below += term;
+  }
+  return n;
+}
+
+}  // namespace
+
+Draws Draws::from(Index offset) const {
+  Draws rest = *this;
+  rest.first += offset;
+  if (!samples.empty()) rest.samples = samples.subspan(static_cast<std::size_t>(offset));
+  return rest;
+}
+
+template <class T>
+void draw_probes(Probe kind, const Draws& draws, Index m, MatrixView<T> v) {
+  for (Index i = 0; i < v.cols() / m; ++i) {
+    if (kind == Probe::hadamard) {
+      hadamard_set(draws, i, m, v);
+      continue;
+    }
+    for (Index j = 0; j < m; ++j) {
+      auto stream = draws.stream(random::Purpose::probe, i, j);
+      for (T& value : v.column_span(i * m + j)) {
+        value = static_cast<T>(kind == Probe::gaussian ? stream.normal() : stream.rademacher());
+      }
+    }
+  }
+}
+
+void draw_lengths(const Method& method, const Draws& draws, std::span<Index> lengths) {
+  const Index n = std::ssize(lengths) / method.samples;
+  for (Index i = 0; i < n; ++i) {
+    for (Index s = 0; s < method.samples; ++s) {
+      Draws shared = draws;
+      if (method.length_per_step) shared.samples = {}, shared.first = 0;
+      auto stream = shared.stream(random::Purpose::roulette, method.length_per_step ? 0 : i, s);
+      const double u = stream.uniform();
+      lengths[static_cast<std::size_t>(i * method.samples + s)] =
+          method.kind == Kind::poisson ? poisson(method.rate, u)
+                                       : 1 + static_cast<Index>(std::floor(std::log(u) / std::log1p(-method.p)));
+    }
+  }
+}
+
+double survival(const Method& method, Index j) {
+  if (j <= 0) return 1;
+  if (method.kind == Kind::roulette) return std::pow(1 - method.p, static_cast<double>(j - 1));
+  // P(N ≥ j) = Σ_{n ≥ j} e^{−λ}λⁿ/n!, summed from its largest term on the safe side of cancellation.
+  double term =
+      std::exp(static_cast<double>(j) * std::log(method.rate) - method.rate - std::lgamma(static_cast<double>(j) + 1));
+  double sum = 0;
+  for (Index n = j; n < j + 10'000 && term > sum * 1e-18; ++n) {
+    sum += term;
+    term *= method.rate / static_cast<double>(n + 1);
+  }
+  return std::min(sum, 1.0);
+}
+
+template void draw_probes(Probe, const Draws&, Index, MatrixView<float>);
+template void draw_probes(Probe, const Draws&, Index, MatrixView<double>);
+
+}  // namespace pushforward::logdet

@@ -1,0 +1,48 @@
+#pragma once
+
+// What a stochastic estimator draws, as a function of who asks: seed, step, sample, block and probe, never of ranks,
+// batch or batch mates.
+
+#include <pushforward/linalg/matrix.hpp>
+#include <pushforward/logdet/method.hpp>
+#include <pushforward/random/stream.hpp>
+
+#include <cstdint>
+
+namespace pushforward::logdet {
+
+/// Names the draws of one block for a batch of samples.
+struct Draws {
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;            ///< of training; the repeat in evaluation
+  std::uint64_t block = 0;           ///< number of the transform in its flow
+  std::span<const Index> samples{};  ///< global number of each sample of the batch; empty: first, first + 1, …
+  Index first = 0;
+
+  std::uint64_t sample(Index i) const {
+    return static_cast<std::uint64_t>(samples.empty() ? first + i : samples[static_cast<std::size_t>(i)]);
+  }
+  /// The draws of samples [from, …) of the batch.
+  Draws from(Index offset) const;
+  random::Stream stream(random::Purpose purpose, Index i, Index probe) const {
+    return {seed, purpose, step, sample(i), (block << 32) | static_cast<std::uint64_t>(probe)};
+  }
+};
+
+/// Probes with E[v vᵀ] = I. v: (d × n·m) out, the m of sample i in columns [i·m, (i + 1)·m).
+/// hadamard: columns of a Sylvester–Hadamard matrix of the next power of two, with random signs of the rows and random
+/// distinct columns: orthogonal for m ≤ d when d is a power of two; beyond its size the set begins anew.
+template <class T>
+void draw_probes(Probe kind, const Draws& draws, Index m, MatrixView<T> v);
+
+/// Lengths N ≥ 1 of a geometric (P(N ≥ j) = (1 − p)^(j−1)) or N ≥ 0 of a Poisson distribution, for `method`. lengths:
+/// (n · samples) out.
+void draw_lengths(const Method& method, const Draws& draws, std::span<Index> lengths);
+
+/// P(N ≥ j) of the same distributions, j ≥ 0.
+double survival(const Method& method, Index j);
+
+extern template void draw_probes(Probe, const Draws&, Index, MatrixView<float>);
+extern template void draw_probes(Probe, const Draws&, Index, MatrixView<double>);
+
+}  // namespace pushforward::logdet

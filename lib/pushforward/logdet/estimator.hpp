@@ -1,0 +1,73 @@
+#pragma once
+
+// The one interface of all estimators of log|det(I + J)|, J = ∂g/∂x of a network g, for a batch.
+//
+// An estimator gives a value and, where the network's state keeps a gradient, pairs (u, v) with
+//     d log|det(I + J)| ≈ Σⱼ uⱼᵀ dJ vⱼ   (+ what add_to_reverse() contributes),
+// which it leaves where Network::reverse() finds them: v as the tangents of the state, u in its tangent seeds.
+
+#include <pushforward/linalg/lapack.hpp>
+#include <pushforward/logdet/draws.hpp>
+#include <pushforward/nn/network.hpp>
+
+#include <memory>
+
+namespace pushforward::logdet {
+
+/// What an estimate says of each sample. All (n), out.
+struct Estimate {
+  std::span<double> value;       ///< nats
+  std::span<double> variance;    ///< of the value, from its probes; NaN with a single one, 0 for a value without chance
+  std::span<linalg::Sign> sign;  ///< 1; of det(I + J) where it is known; 0 for what is singular or not finite
+  std::span<Index> products;     ///< products with J or Jᵀ, one vector each; d for a dense J
+};
+
+template <class T>
+class Estimator {
+ public:
+  /// Memory of an estimator; each kind has its own.
+  class State {
+   public:
+    virtual ~State() = default;
+  };
+
+  virtual ~Estimator() = default;
+
+  /// The method, resolved: never `auto`.
+  virtual const Method& method() const = 0;
+  /// Tangents per sample for which the network's state must have room.
+  virtual Index tangents(const nn::Network<T>& network) const = 0;
+  /// Memory for up to n samples: `kept` lives from estimate() to the reverse pass, `scratch` during estimate().
+  virtual std::unique_ptr<State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
+                                      linalg::Workspace& scratch, Index n, nn::Purpose purpose) const = 0;
+  /// At the x of the network's last forward() on `passes`.
+  virtual void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, State& state, const Draws& draws,
+                        const Estimate& result) const = 0;
+  /// What the gradient has beside the pairs, to be called between estimate() and Network::reverse(). weight: (n), or
+  /// empty for 1 each. gradient: the flat buffer, added to.
+  virtual void add_to_reverse(const nn::Network<T>& /*network*/, nn::NetworkState<T>& /*passes*/, State& /*state*/,
+                              std::span<const T> /*weight*/, std::span<T> /*gradient*/) const {}
+};
+
+/// Bound on the bias of a series of N terms for ‖J‖ ≤ c < 1: d·(−log(1 − c) − Σₖ≤N cᵏ/k), nats.
+double truncation_bound(Index d, double lipschitz, Index terms);
+
+/// The estimator of a method for networks of this shape. `auto` chooses by cost (see choose_method). Throws OptionError
+/// for a method that the network cannot have: more Arnoldi steps than dimensions, an exact trace of more than two
+/// hidden layers.
+template <class T>
+std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
+
+/// The method itself, or what `auto` stands for: exact where d tangents and an LU cost less than `worth` times what
+/// trace+krylov:3 costs, counting floating-point operations. `worth` is the factor by which its probe raises the
+/// variance of a step, 24 on trained flows. `why` (out, may be null): a line for people.
+Method choose_method(const Method& method, const nn::NetworkOptions& network, std::string* why = nullptr);
+
+/// What is to be said of a method for blocks with this certified Lipschitz constant, or "": a roulette whose variance
+/// is infinite when an eigenvalue of J reaches √(1 − p), the safe rule being p ≤ 1 − c.
+std::string warning(const Method& method, double lipschitz);
+
+extern template std::unique_ptr<Estimator<float>> make_estimator(const Method&, const nn::NetworkOptions&);
+extern template std::unique_ptr<Estimator<double>> make_estimator(const Method&, const nn::NetworkOptions&);
+
+}  // namespace pushforward::logdet

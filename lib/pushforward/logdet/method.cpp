@@ -1,0 +1,166 @@
+#include <pushforward/base/error.hpp>
+#include <pushforward/base/text.hpp>
+#include <pushforward/logdet/method.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+namespace pushforward::logdet {
+
+namespace {
+
+const std::vector<std::string> probe_names{"rademacher", "gaussian", "hadamard"};
+
+// What a method of one name may be told: the keys that it takes; whether a bare number is its number of terms.
+struct Form {
+  std::string name;
+  Method start;
+  std::string bare;
+  std::vector<std::string> keys;
+};
+
+const std::vector<Form>& forms() {
+  static const std::vector<Form> all{
+      {"exact", {}, "", {}},
+      {"series", {.kind = Kind::series}, "terms", {"trace", "probe", "probes"}},
+      {"roulette", {.kind = Kind::roulette}, "", {"p", "exact", "samples", "length", "probe", "probes"}},
+      {"poisson", {.kind = Kind::poisson}, "", {"rate", "exact", "samples", "length", "probe", "probes"}},
+      {"neumann", {.kind = Kind::roulette}, "", {"p", "exact", "samples", "length", "probe", "probes"}},
+      {"krylov", {.kind = Kind::krylov, .terms = 4}, "terms", {"probe", "probes"}},
+      {"trace+krylov", {.kind = Kind::trace_krylov, .terms = 3}, "terms", {"probe", "probes"}},
+      {"auto", {.kind = Kind::automatic}, "", {}},
+  };
+  return all;
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : text_(text) {}
+
+  Method read() {
+    const auto colon = text_.find(':');
+    const auto name = text_.substr(0, colon);
+    std::vector<std::string> names;
+    for (const auto& f : forms()) names.push_back(f.name);
+    const auto found = std::find(names.begin(), names.end(), name);
+    require<OptionError>(found != names.end(), "log-det method '{}': '{}' is unknown{}; there are {}", text_, name,
+                         suggestion(name, names), join(names));
+    form_ = &forms()[static_cast<std::size_t>(found - names.begin())];
+    method_ = form_->start;
+    auto rest = colon == std::string_view::npos ? std::string_view() : text_.substr(colon + 1);
+    require<OptionError>(colon == std::string_view::npos || !rest.empty(), "log-det method '{}': nothing follows ':'",
+                         text_);
+    while (!rest.empty()) {
+      const auto comma = rest.find(',');
+      setting(rest.substr(0, comma));
+      rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    }
+    return method_;
+  }
+
+ private:
+  void setting(std::string_view part) {
+    const auto equals = part.find('=');
+    if (equals == std::string_view::npos) {
+      require<OptionError>(!form_->bare.empty(), "log-det method '{}': '{}' is no KEY=VALUE; {} takes {}", text_, part,
+                           form_->name, form_->keys.empty() ? "nothing" : join(form_->keys));
+      method_.terms = whole(form_->bare, part, 1);
+      return;
+    }
+    const auto key = part.substr(0, equals), value = part.substr(equals + 1);
+    const auto& keys = form_->keys;
+    require<OptionError>(std::find(keys.begin(), keys.end(), key) != keys.end(),
+                         "log-det method '{}': {} takes no '{}'{}", text_, form_->name, key, suggestion(key, keys));
+    if (key == "trace") method_.exact_trace = word(key, value, {"probes", "exact"}) == 1;
+    if (key == "p")
+      method_.p = number(
+          key, value, [](double p) { return p > 0 && p < 1; }, "in (0, 1)");
+    if (key == "rate")
+      method_.rate = number(
+          key, value, [](double r) { return r > 0 && r <= 1000; }, "in (0, 1000]");
+    if (key == "exact") method_.exact_terms = whole(key, value, 0);
+    if (key == "samples") method_.samples = whole(key, value, 1);
+    if (key == "length") method_.length_per_step = word(key, value, {"sample", "step"}) == 1;
+    if (key == "probe") method_.probe = static_cast<Probe>(word(key, value, probe_names));
+    if (key == "probes") method_.probes = whole(key, value, 1);
+  }
+
+  template <class V>
+  bool read_number(std::string_view value, V& into) const {
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), into);
+    return error == std::errc() && end == value.data() + value.size();
+  }
+
+  Index whole(std::string_view key, std::string_view value, Index least) const {
+    Index number = 0;
+    require<OptionError>(read_number(value, number) && number >= least && number <= 1'000'000,
+                         "log-det method '{}': {} = '{}' must be a whole number from {} to 1000000", text_, key, value,
+                         least);
+    return number;
+  }
+
+  double number(std::string_view key, std::string_view value, bool (*allowed)(double), const char* rule) const {
+    double number = 0;
+    require<OptionError>(read_number(value, number) && allowed(number), "log-det method '{}': {} = '{}' must be {}",
+                         text_, key, value, rule);
+    return number;
+  }
+
+  std::size_t word(std::string_view key, std::string_view value, const std::vector<std::string>& words) const {
+    const auto found = std::find(words.begin(), words.end(), value);
+    require<OptionError>(found != words.end(), "log-det method '{}': {} = '{}' must be one of {}", text_, key, value,
+                         join(words));
+    return static_cast<std::size_t>(found - words.begin());
+  }
+
+  std::string_view text_;
+  const Form* form_ = nullptr;
+  Method method_;
+};
+
+}  // namespace
+
+Method parse_method(std::string_view text) {
+  return Reader(text).read();
+}
+
+std::string to_string(const Method& m) {
+  std::vector<std::string> settings;
+  const char* name = "exact";
+  switch (m.kind) {
+    case Kind::exact: break;
+    case Kind::automatic: name = "auto"; break;
+    case Kind::series:
+      name = "series";
+      settings.push_back(fmt::format("{}", m.terms));
+      if (m.exact_trace) settings.emplace_back("trace=exact");
+      break;
+    case Kind::roulette:
+      name = "roulette";
+      settings.push_back(fmt::format("p={}", m.p));
+      break;
+    case Kind::poisson:
+      name = "poisson";
+      settings.push_back(fmt::format("rate={}", m.rate));
+      break;
+    case Kind::krylov:
+    case Kind::trace_krylov:
+      name = m.kind == Kind::krylov ? "krylov" : "trace+krylov";
+      settings.push_back(fmt::format("{}", m.terms));
+      break;
+  }
+  if (m.kind == Kind::roulette || m.kind == Kind::poisson) {
+    settings.push_back(fmt::format("exact={}", m.exact_terms));
+    if (m.samples > 1) settings.push_back(fmt::format("samples={}", m.samples));
+    if (m.length_per_step) settings.emplace_back("length=step");
+  }
+  if (m.stochastic() && m.kind != Kind::automatic) {
+    if (m.probe != Probe::rademacher) settings.push_back("probe=" + probe_names[static_cast<std::size_t>(m.probe)]);
+    if (m.probes > 1) settings.push_back(fmt::format("probes={}", m.probes));
+  }
+  return settings.empty() ? name : fmt::format("{}:{}", name, join(settings, ","));
+}
+
+}  // namespace pushforward::logdet

@@ -1,0 +1,48 @@
+#pragma once
+
+// Which estimator of log|det(I + J)|, and its parameters, as users write them:
+//
+//   exact                                  LU of I + J
+//   series:N[,trace=exact]                 Σₖ₌₁ᴺ (−1)ᵏ⁺¹/k tr Jᵏ, traces from probes, or exact ones from dense powers
+//   roulette:p=P[,exact=M][,samples=R]     Russian roulette, geometric lengths [Chen et al. 2019]
+//   poisson:rate=λ[,exact=M][,samples=R]   the same with Poisson lengths
+//   neumann:p=P[,exact=M]                  the roulette with the customary parameters of the memory-saving gradient
+//   krylov:M                               M Arnoldi steps on each probe
+//   trace+krylov:M                         tr J exactly, M Arnoldi steps for the rest: the stochastic default
+//   auto                                   one of exact and trace+krylov, by a cost model
+//
+// Stochastic ones further take probe=rademacher|gaussian|hadamard, probes=K and, where lengths are random,
+// length=sample|step: drawn for each sample, or once for all samples of a step.
+
+#include <pushforward/base/index.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace pushforward::logdet {
+
+enum class Kind { exact, series, roulette, poisson, krylov, trace_krylov, automatic };
+enum class Probe { rademacher, gaussian, hadamard };
+
+struct Method {
+  Kind kind = Kind::exact;
+  Index terms = 10;          ///< of series; Arnoldi steps of krylov
+  bool exact_trace = false;  ///< of series
+  double p = 0.5;            ///< of roulette: the chance to stop after each term beyond the exact ones, in (0, 1)
+  double rate = 2;           ///< of poisson: the mean length beyond the exact terms, > 0
+  Index exact_terms = 2;     ///< of roulette and poisson: terms that are always there, ≥ 0
+  Index samples = 1;         ///< of roulette and poisson: lengths whose weights are averaged
+  bool length_per_step = false;
+  Probe probe = Probe::rademacher;
+  Index probes = 1;
+
+  bool stochastic() const { return !(kind == Kind::exact || (kind == Kind::series && exact_trace)); }
+};
+
+/// Reads the grammar above. Throws OptionError with the text, the rule that it breaks and the nearest word.
+Method parse_method(std::string_view text);
+
+/// The method in the same grammar, without what is default: reads back to the same.
+std::string to_string(const Method& method);
+
+}  // namespace pushforward::logdet

@@ -1,0 +1,357 @@
+#include <pushforward/linalg/reference.hpp>
+#include <pushforward/logdet/estimator.hpp>
+
+#include "../nn/networks.hpp"
+
+#include <says.hpp>
+
+#include <cmath>
+
+namespace pushforward::test {
+
+namespace {
+
+using logdet::Draws;
+using logdet::Estimator;
+using logdet::Method;
+using logdet::parse_method;
+using nn::NetworkOptions;
+using nn::Purpose;
+
+// An estimator at n points of a network, with all its memory.
+template <class T>
+struct Trial {
+  Trial(const TestNetwork<T>& net, const Matrix<T>& at, const std::string& text, Purpose purpose)
+      : net_(net),
+        estimator(logdet::make_estimator<T>(parse_method(text), net.network.options())),
+        x(at),
+        y(at.rows(), at.cols()),
+        passes(net.network, at.cols(), estimator->tangents(net.network), purpose) {
+    linalg::Workspace kept_count, scratch_count;
+    estimator->plan(net.network, kept_count, scratch_count, at.cols(), purpose);
+    kept = linalg::Workspace(kept_count.peak());
+    scratch = linalg::Workspace(scratch_count.peak());
+    state = estimator->plan(net.network, kept, scratch, at.cols(), purpose);
+    const auto n = static_cast<std::size_t>(at.cols());
+    value.resize(n);
+    variance.resize(n);
+    sign.resize(n);
+    products.resize(n);
+  }
+
+  void estimate(const Draws& draws) {
+    net_.network.forward(*passes, x, y);
+    estimator->estimate(net_.network, *passes, *state, draws, {value, variance, sign, products});
+  }
+
+  /// Gradient of Σ wᵢ log-detᵢ with respect to effective parameters and, behind them, x.
+  std::vector<double> gradient(const Draws& draws, std::span<const T> weight) {
+    estimate(draws);
+    const Index d = x.rows(), n = x.cols(), k = estimator->tangents(net_.network);
+    const auto seed = passes->value_seed();
+    for (Index i = 0; i < n; ++i) std::fill_n(seed.column(i), d, T(0));
+    const auto u = passes->tangent_seed(k);
+    for (Index j = 0; j < n * k; ++j) {
+      for (Index r = 0; r < d; ++r) u(r, j) *= weight[static_cast<std::size_t>(j / k)];
+    }
+    std::vector<T> flat(net_.parameters.size());
+    Matrix<T> x_bar(d, n);
+    estimator->add_to_reverse(net_.network, *passes, *state, weight, flat);
+    net_.network.reverse(*passes, x_bar, flat);
+    std::vector<double> all(flat.begin(), flat.end());
+    all.insert(all.end(), x_bar.span().begin(), x_bar.span().end());
+    return all;
+  }
+
+  const TestNetwork<T>& net_;
+  std::unique_ptr<Estimator<T>> estimator;
+  Matrix<T> x, y;
+  Passes<T> passes;
+  linalg::Workspace kept, scratch;
+  std::unique_ptr<typename Estimator<T>::State> state;
+  std::vector<double> value, variance;
+  std::vector<linalg::Sign> sign;
+  std::vector<Index> products;
+};
+
+struct Moments {
+  double mean = 0, variance = 0, error = 0;
+};
+
+Moments moments(std::span<const double> values) {
+  const auto n = static_cast<double>(values.size());
+  Moments m;
+  for (const double v : values) m.mean += v / n;
+  for (const double v : values) m.variance += (v - m.mean) * (v - m.mean) / (n - 1);
+  m.error = std::sqrt(m.variance / n);
+  return m;
+}
+
+/// |mean − expected| within 4 standard errors and a bound on the bias; rounding beside.
+bool agrees(const Moments& m, double expected, double bias) {
+  return std::abs(m.mean - expected) <= 4 * m.error + bias + 1e-8 * (1 + std::abs(expected));
+}
+
+// Jacobians with a known norm, as linear networks.
+struct Case {
+  std::string name;
+  Matrix<double> jacobian;
+};
+
+std::vector<Case> jacobians(Index d) {
+  const auto scaled = [](Matrix<double> j, double norm) {
+    const double factor = norm / linalg::reference::spectral_norm<double>(j);
+    for (double& value : j.span()) value *= factor;
+    return j;
+  };
+  std::vector<Case> cases;
+  cases.push_back({"diagonal", matrix_of<double>(d, d, [d](Index i, Index j) {
+                     return i == j
+                                ? -0.6 + 1.2 * static_cast<double>(i) / static_cast<double>(std::max<Index>(1, d - 1))
+                                : 0;
+                   })});
+  cases.push_back({"random", scaled(random_matrix<double>(d, d, 3), 0.7)});
+  cases.push_back({"nearly singular I + J",
+                   matrix_of<double>(d, d, [](Index i, Index j) { return i == j ? (i == 0 ? -0.7 : 0.1) : 0.0; })});
+  if (d > 1) {
+    cases.push_back({"rotation", matrix_of<double>(d, d, [](Index i, Index j) {
+                       if (i / 2 != j / 2 || i == j) return 0.0;
+                       return i < j ? 0.6 : -0.6;
+                     })});
+    cases.push_back(
+        {"defective",
+         scaled(matrix_of<double>(d, d, [](Index i, Index j) { return i == j ? 0.5 : (j == i + 1 ? 0.3 : 0.0); }),
+                0.7)});
+  }
+  return cases;
+}
+
+TestNetwork<double> linear_network(const Matrix<double>& jacobian) {
+  const Index d = jacobian.rows();
+  TestNetwork<double> net({.in = d, .out = d, .hidden = {}, .lipschitz = std::numeric_limits<double>::infinity()});
+  std::copy(jacobian.span().begin(), jacobian.span().end(), net.parameters.begin());
+  std::fill(net.parameters.begin() + jacobian.size(), net.parameters.end(), 0.0);
+  net.prepare(nn::Normalization::svd);
+  return net;
+}
+
+double exact_value(const Matrix<double>& jacobian) {
+  Matrix<double> a(jacobian);
+  for (Index i = 0; i < a.rows(); ++i) a(i, i) += 1;
+  return linalg::reference::log_det<double>(a).log_abs;
+}
+
+// All of it, with what their values may be off in the mean for ‖J‖ ≤ 0.7: a truncated series by its bound, m Arnoldi
+// steps by twice that of m terms, since both vᵀAᵏv and ‖v‖²e₁ᵀHᵏe₁ agree for k ≤ m.
+struct Expected {
+  std::string method;
+  Index exact_order;  // beyond which terms are missing; 0: none are
+  double factor;
+};
+
+std::vector<Expected> methods(Index d) {
+  std::vector<Expected> all{
+      {"exact", 0, 0},
+      {"series:12", 12, 1},
+      {"series:12,trace=exact", 12, 1},
+      {"series:8,probe=gaussian,probes=2", 8, 1},
+      {"roulette:p=0.3", 0, 0},
+      {"roulette:p=0.3,exact=4,samples=3,length=sample,probe=gaussian", 0, 0},
+      {"poisson:rate=4,exact=3", 0, 0},
+      {"neumann:p=0.2,exact=0", 0, 0},
+      {fmt::format("krylov:{}", std::min<Index>(d, 5)), std::min<Index>(d, 5), 2},
+      {fmt::format("trace+krylov:{}", std::min<Index>(d, 4)), std::min<Index>(d, 4), 2},
+      {fmt::format("trace+krylov:{},probe=hadamard,probes=3", std::min<Index>(d, 3)), std::min<Index>(d, 3), 2}};
+  return all;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(estimators)
+
+BOOST_AUTO_TEST_CASE(means_are_the_exact_value_up_to_the_stated_bias) {
+  for (const Index d : {1, 2, 5, 16}) {
+    for (const auto& c : jacobians(d)) {
+      const auto net = linear_network(c.jacobian);
+      const double expected = exact_value(c.jacobian);
+      const Matrix<double> x(d, 3000);
+      for (const auto& e : methods(d)) {
+        Trial<double> trial(net, x, e.method, Purpose::evaluate);
+        trial.estimate({.seed = 11});
+        const auto m = moments(trial.value);
+        const double bias = e.exact_order == 0 ? 0 : e.factor * logdet::truncation_bound(d, 0.7, e.exact_order);
+        BOOST_TEST(agrees(m, expected, bias), e.method << ", " << c.name << ", d = " << d << ": " << m.mean << " ± "
+                                                       << m.error << ", exact " << expected << ", bias " << bias);
+        if (e.method == "exact") BOOST_TEST(close_absolute(trial.value[0], expected, 1e-10));
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(large_dimensions_too) {
+  const Index d = 128;
+  const auto c = jacobians(d)[1];
+  const auto net = linear_network(c.jacobian);
+  const double expected = exact_value(c.jacobian);
+  for (const char* const method : {"series:12", "roulette:p=0.3", "krylov:6", "trace+krylov:6"}) {
+    Trial<double> trial(net, Matrix<double>(d, 300), method, Purpose::evaluate);
+    trial.estimate({.seed = 12});
+    const auto m = moments(trial.value);
+    BOOST_TEST(agrees(m, expected, 2 * logdet::truncation_bound(d, 0.7, 6)), method);
+  }
+}
+
+// The twin: a mean that is off by more than its error and its bias does not pass.
+BOOST_AUTO_TEST_CASE(a_wrong_mean_is_refused) {
+  BOOST_TEST(!agrees({.mean = 1.05, .variance = 0, .error = 0.01}, 1, 0));
+  BOOST_TEST(!agrees({.mean = std::nan(""), .variance = 0, .error = 0.01}, 1, 0));
+  // One term alone is far from the whole.
+  const auto c = jacobians(5)[0];
+  Trial<double> trial(linear_network(c.jacobian), Matrix<double>(5, 3000), "series:1", Purpose::evaluate);
+  trial.estimate({.seed = 13});
+  BOOST_TEST(!agrees(moments(trial.value), exact_value(c.jacobian), 0));
+}
+
+// Var vᵀJv: 2‖S‖² without its diagonal for signs, 2‖S‖² for normals, S = (J + Jᵀ)/2 [Avron & Toledo 2011].
+BOOST_AUTO_TEST_CASE(variances_are_those_of_the_formulas) {
+  const Index d = 16;
+  const auto jacobian = jacobians(d)[1].jacobian;
+  double off = 0, all = 0;
+  for (Index i = 0; i < d; ++i) {
+    for (Index j = 0; j < d; ++j) {
+      const double s = 0.5 * (jacobian(i, j) + jacobian(j, i));
+      all += 2 * s * s;
+      off += i == j ? 0 : 2 * s * s;
+    }
+  }
+  const auto net = linear_network(jacobian);
+  const auto measured = [&](const char* method) {
+    Trial<double> trial(net, Matrix<double>(d, 20000), method, Purpose::evaluate);
+    trial.estimate({.seed = 14});
+    return moments(trial.value).variance;
+  };
+  // 20000 draws of a nearly normal variable: the variance is known to 1 %, 4 standard errors.
+  BOOST_TEST(close_relative(measured("series:1"), off, 0.06));
+  BOOST_TEST(close_relative(measured("series:1,probe=gaussian"), all, 0.06));
+  BOOST_TEST(close_relative(measured("series:1,probes=4"), off / 4, 0.06));
+  // A set of m orthogonal sign vectors: (d − m)/(d − 1) of that.
+  BOOST_TEST(close_relative(measured("series:1,probe=hadamard,probes=4"), off / 4 * 12 / 15, 0.06));
+  BOOST_TEST(measured("series:1,probe=hadamard,probes=16") < 1e-20);
+}
+
+BOOST_AUTO_TEST_CASE(reported_variances_are_those_of_the_mean_over_probes) {
+  const auto net = linear_network(jacobians(16)[1].jacobian);
+  Trial<double> trial(net, Matrix<double>(16, 5000), "krylov:4,probes=4", Purpose::evaluate);
+  trial.estimate({.seed = 15});
+  BOOST_TEST(close_relative(moments(trial.variance).mean, moments(trial.value).variance, 0.1));
+  Trial<double> single(net, Matrix<double>(16, 2), "krylov:4", Purpose::evaluate);
+  single.estimate({});
+  BOOST_TEST(std::isnan(single.variance[0]));
+}
+
+BOOST_AUTO_TEST_CASE(mean_gradients_are_the_exact_gradient) {
+  for (const std::vector<Index>& hidden : {std::vector<Index>{}, {7}, {8, 6}}) {
+    const Index d = 5, n = 6;
+    TestNetwork<double> net({.in = d, .out = d, .hidden = hidden, .lipschitz = 0.5});
+    const auto x = random_matrix<double>(d, n, 21);
+    const std::vector<double> weight{1, 0, 2, 0.5, 1, 3};
+    const std::vector<double> none{};
+    Trial<double> exact(net, x, "exact", Purpose::gradient);
+    const auto expected = exact.gradient({}, weight);
+    const auto direction = random_vector<double>(std::ssize(expected), 22);
+    const auto along = [&](const std::vector<double>& g, std::size_t from, std::size_t to) {
+      double sum = 0;
+      for (std::size_t i = from; i < to; ++i) sum += g[i] * direction[i];
+      return sum;
+    };
+    for (const char* const method :
+         {"series:20", "series:20,trace=exact", "roulette:p=0.4", "roulette:p=0.4,length=step,samples=2",
+          "poisson:rate=3", "neumann:p=0.4,exact=0", "krylov:5", "trace+krylov:5", "trace+krylov:5,probes=2",
+          "krylov:5,probe=gaussian"}) {
+      Trial<double> trial(net, x, method, Purpose::gradient);
+      std::vector<double> parameters, inputs;
+      const std::size_t split = net.parameters.size();
+      for (std::uint64_t step = 0; step < 1500; ++step) {
+        const auto g = trial.gradient({.seed = 16, .step = step}, weight);
+        parameters.push_back(along(g, 0, split));
+        inputs.push_back(along(g, split, g.size()));
+      }
+      BOOST_TEST(agrees(moments(parameters), along(expected, 0, split), 1e-6),
+                 method << ", weights, " << hidden.size());
+      BOOST_TEST(agrees(moments(inputs), along(expected, split, expected.size()), 1e-6),
+                 method << ", x, " << hidden.size());
+      // The twin: one per cent of the whole gradient more is noticed where there is no noise to hide it.
+      if (std::string(method).find("trace=exact") != std::string::npos) {
+        BOOST_TEST(!agrees(moments(parameters), 1.01 * along(expected, 0, split), 1e-6));
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(draws_belong_to_the_sample_alone) {
+  const Index d = 6;
+  TestNetwork<double> net({.in = d, .out = d, .hidden = {9, 8}, .lipschitz = 0.8});
+  const auto x = random_matrix<double>(d, 7, 23);
+  Matrix<double> part(x.view().columns(2, 3));
+  const std::vector<Index> numbers{102, 7, 104}, all{100, 101, 102, 7, 104, 105, 106};
+  for (const char* const method : {"series:5,probes=2", "roulette:p=0.3,samples=2", "poisson:rate=3",
+                                   "trace+krylov:3,probe=hadamard,probes=2", "krylov:4,probe=gaussian"}) {
+    Trial<double> whole(net, x, method, Purpose::evaluate), alone(net, part, method, Purpose::evaluate);
+    whole.estimate({.seed = 3, .step = 5, .block = 2, .samples = all});
+    alone.estimate({.seed = 3, .step = 5, .block = 2, .samples = numbers});
+    BOOST_TEST(close_absolute(alone.value, std::span<const double>(whole.value).subspan(2, 3), 1e-12), method);
+    alone.estimate({.seed = 3, .step = 5, .block = 3, .samples = numbers});
+    BOOST_TEST(!close_absolute(alone.value, std::span<const double>(whole.value).subspan(2, 3), 1e-12), method);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(methods_read_back_as_they_are_written) {
+  for (const char* const text :
+       {"exact", "series:10", "series:10,trace=exact", "series:3,probe=gaussian,probes=4", "roulette:p=0.5,exact=2",
+        "roulette:p=0.25,exact=20,samples=3,length=step,probe=hadamard", "poisson:rate=2,exact=2", "krylov:4",
+        "trace+krylov:3,probes=8", "auto"}) {
+    BOOST_TEST(to_string(parse_method(text)) == text);
+  }
+  BOOST_TEST(to_string(parse_method("neumann:p=0.1")) == "roulette:p=0.1,exact=2");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_method_is_refused_with_its_rule) {
+  const auto refused = [](const char* text, std::vector<std::string> parts) {
+    parts.emplace_back(text);
+    BOOST_CHECK_EXCEPTION(parse_method(text), OptionError, says(parts));
+  };
+  refused("krilov:3", {"krylov"});
+  refused("series:0", {"from 1"});
+  refused("series:x", {"whole number"});
+  refused("roulette:p=1", {"(0, 1)"});
+  refused("roulette:p=nan", {"(0, 1)"});
+  refused("roulette:3", {"KEY=VALUE"});
+  refused("poisson:rate=0", {"(0, 1000]"});
+  refused("exact:3", {"exact takes nothing"});
+  refused("krylov:3,probs=2", {"did you mean 'probe'"});
+  refused("krylov:", {"nothing follows"});
+  NetworkOptions three{.in = 3, .out = 3, .hidden = {4, 4, 4}};
+  BOOST_CHECK_EXCEPTION(logdet::make_estimator<double>(parse_method("krylov:4"), three), OptionError,
+                        says({"dimension 3"}));
+  BOOST_CHECK_EXCEPTION(logdet::make_estimator<double>(parse_method("trace+krylov:2"), three), OptionError,
+                        says({"at most 2 hidden layers"}));
+}
+
+BOOST_AUTO_TEST_CASE(auto_is_exact_for_few_dimensions_and_says_why) {
+  std::string why;
+  const auto few = choose_method(parse_method("auto"), {.in = 2, .out = 2, .hidden = {48, 48}}, &why);
+  BOOST_TEST(to_string(few) == "exact");
+  BOOST_TEST(why.find("MFLOP") != std::string::npos);
+  const auto many = choose_method(parse_method("auto"), {.in = 512, .out = 512, .hidden = {128, 128}});
+  BOOST_TEST(to_string(many) == "trace+krylov:3");
+}
+
+BOOST_AUTO_TEST_CASE(a_roulette_beyond_its_cliff_is_warned_of) {
+  BOOST_TEST(logdet::warning(parse_method("roulette:p=0.5"), 0.99).find("0.707") != std::string::npos);
+  BOOST_TEST(logdet::warning(parse_method("roulette:p=0.01"), 0.99).empty());
+  BOOST_TEST(logdet::warning(parse_method("roulette:p=0.5"), 0.7).empty());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test
