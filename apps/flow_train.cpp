@@ -82,6 +82,12 @@ class Run {
                      comm_.size() == 1 ? "rank" : "ranks", linalg::blas_core(), linalg::blas_threads(),
                      linalg::blas_threads() == 1 ? "thread" : "threads",
                      human_bytes(static_cast<double>(trainer.workspace_bytes())));
+    const nn::NetworkOptions network{.in = data.dimension(), .out = data.dimension(), .hidden = options_.model.hidden};
+    std::string why;
+    const auto method = choose_method(logdet::parse_method(options_.log_det.train), network, &why);
+    console_.message("log-det    {}", why.empty() ? to_string(method) : why);
+    const auto warning = logdet::warning(method, options_.model.lipschitz);
+    if (!warning.empty()) console_.message("warning: {}", warning);
     if (options_.model.activation == "relu") {
       console_.message(
           "warning: relu has no second derivative, so the log-det hardly trains its weights; "

@@ -107,6 +107,18 @@ BOOST_FIXTURE_TEST_CASE(weighted_rows_follow_the_same_course, Ranks) {
   BOOST_TEST(on_all_ranks(comm, same_course(here, alone, 1e-9)));
 }
 
+// Draws belong to rows, not to ranks.
+BOOST_FIXTURE_TEST_CASE(stochastic_log_dets_follow_the_same_course, Ranks) {
+  for (const char* const method : {"trace+krylov:2", "roulette:p=0.3,probe=gaussian", "series:4,probes=2"}) {
+    auto options = small_run(37);
+    options.log_det.train = method;
+    const auto here = run<double>(comm, options), alone = run<double>(Communicator::self(), options);
+    BOOST_TEST(on_all_ranks(comm, same_course(here, alone, 1e-9)), method);
+    options.log_det.train = "exact";
+    BOOST_TEST(on_all_ranks(comm, Verdict(!same_course(here, run<double>(comm, options), 1e-9))), method);
+  }
+}
+
 // The twin: a course that differs in one part of a thousand of the learning rate does not pass for the same.
 BOOST_FIXTURE_TEST_CASE(another_course_is_told_apart, Ranks) {
   auto options = small_run(37);

@@ -93,6 +93,11 @@ void Flow<T>::prepare(Normalization normalization) {
 }
 
 template <class T>
+void Flow<T>::set_training_log_det(const logdet::Method& method) {
+  for (auto& t : transforms_) t->set_training_log_det(method);
+}
+
+template <class T>
 void Flow<T>::finish_gradient(std::span<T> gradient) const {
   for (const auto& t : transforms_) t->finish_gradient(gradient);
 }
@@ -125,7 +130,10 @@ ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, Index first, std::span
   ConstMatrixView<T> at = x;
   for (std::size_t k = 0; k < transforms_.size(); ++k) {
     const auto z = workspace.parts_.levels[k].columns(0, x.cols());
-    transforms_[k]->forward(*workspace.parts_.states[k], at, z, log_prob, status);
+    auto& state = *workspace.parts_.states[k];
+    state.draws = workspace.draws_.from(first);
+    state.draws.block = static_cast<std::uint64_t>(k);
+    transforms_[k]->forward(state, at, z, log_prob, status);
     at = z;
     if (workspace.failure_) continue;
     const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });

@@ -39,6 +39,10 @@ class Flow {
   std::span<const T> parameters() const { return parameters_.span(); }
   void prepare(Normalization normalization);
 
+  /// Chooses the estimator of log-dets for add_gradient(), for workspaces that are planned from now on. Exact until
+  /// then, as log_prob() and inverse() always are. Throws OptionError.
+  void set_training_log_det(const logdet::Method& method);
+
   /// Initial parameters that depend on the data: x (d × n) is one batch, the same on all ranks; each transform sees it
   /// as the ones before leave it. Leaves the flow prepared.
   void initialise_from_data(ConstMatrixView<T> x);
@@ -94,6 +98,10 @@ class FlowWorkspace {
   };
   const std::optional<Failure>& failure() const { return failure_; }
 
+  /// What the stochastic log-dets of the next pass draw from: seed, step and the number of each sample (n, to stay
+  /// valid).
+  void set_draws(const logdet::Draws& draws) { draws_ = draws; }
+
   Index capacity() const { return capacity_; }
   Index bytes() const { return kept_.peak() + scratch_.peak(); }
   Purpose purpose() const { return purpose_; }
@@ -113,6 +121,7 @@ class FlowWorkspace {
   linalg::Workspace kept_, scratch_;
   Parts parts_;
   std::optional<Failure> failure_;
+  logdet::Draws draws_;
 };
 
 extern template class Flow<float>;

@@ -1,7 +1,9 @@
 #include <pushforward/flow/residual.hpp>
 #include <pushforward/flow/residual_inverse.hpp>
+#include <pushforward/logdet/exact.hpp>
 
 #include <cmath>
+#include <optional>
 
 namespace pushforward::flow {
 
@@ -9,21 +11,41 @@ namespace {
 
 template <class T>
 struct ResidualState final : TransformState {
-  ResidualState(const nn::Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                Purpose purpose)
-      : passes(network, kept, scratch, n, logdet::ExactLogDet<T>::tangents(network.in()), purpose),
-        exact(scratch, network.in(), n),
+  ResidualState(const nn::Network<T>& network, const logdet::Estimator<T>& of, linalg::Workspace& kept,
+                linalg::Workspace& scratch, Index n, Purpose purpose)
+      : passes(network, kept, scratch, n, of.tangents(network), purpose),
+        estimator(of),
         log_det(scratch.take<double>(n)),
+        variance(scratch.take<double>(n)),
         sign(scratch.take<linalg::Sign>(n)),
-        image(scratch.matrix<T>(network.in(), n)),
-        solver(scratch, network.in(), n) {}
+        products(scratch.take<Index>(n)) {
+    const Index mark = scratch.used();
+    memory = of.plan(network, kept, scratch, n, purpose);
+    if (of.method().kind != logdet::Kind::exact) return;
+    // The solver is done when the estimator begins: they share memory.
+    scratch.release(mark);
+    exact.emplace(scratch, network.in(), n);
+    image = scratch.matrix<T>(network.in(), n);
+    solver.emplace(scratch, network.in(), n);
+  }
+
+  void estimate(const nn::Network<T>& network, Index n) {
+    const auto count = static_cast<std::size_t>(n);
+    estimator.estimate(network, passes, *memory, draws,
+                       {log_det.first(count), variance.first(count), sign.first(count), products.first(count)});
+  }
 
   nn::NetworkState<T> passes;
-  logdet::ExactLogDet<T> exact;
-  std::span<double> log_det;
+  const logdet::Estimator<T>& estimator;
+  std::span<double> log_det, variance;
   std::span<linalg::Sign> sign;
-  MatrixView<T> image;  // g(x) at the solution of the inverse
-  ResidualInverse<T> solver;
+  std::span<Index> products;
+  std::unique_ptr<typename logdet::Estimator<T>::State> memory;
+
+  // Of the inverse, for which there is room where the log-det is exact.
+  std::optional<logdet::ExactLogDet<T>> exact;
+  MatrixView<T> image;  // g(x) at the solution
+  std::optional<ResidualInverse<T>> solver;
 };
 
 Status status_of(linalg::Sign sign, double log_det) {
@@ -41,7 +63,7 @@ void copy(ConstMatrixView<T> from, MatrixView<T> to) {
 template <class T>
 ResidualBlock<T>::ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const nn::NetworkOptions& options,
                                 std::uint64_t seed, std::uint64_t key)
-    : network_(layout, name, options, seed, key) {
+    : network_(layout, name, options, seed, key), training_(logdet::make_estimator<T>({}, options)) {
   require<ShapeError>(options.in == options.out, "residual block {}: a map {} → {} cannot be added to its input", name,
                       options.in, options.out);
   require<OptionError>(options.lipschitz < 1, "residual block {}: Lipschitz bound {} must be below 1", name,
@@ -51,7 +73,16 @@ ResidualBlock<T>::ResidualBlock(nn::ParameterLayout& layout, const std::string& 
 template <class T>
 std::unique_ptr<TransformState> ResidualBlock<T>::plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                                        Purpose purpose) const {
-  return std::make_unique<ResidualState<T>>(network_, kept, scratch, n, purpose);
+  static const logdet::ExactEstimator<T> exact;
+  if (purpose == Purpose::evaluate) {
+    return std::make_unique<ResidualState<T>>(network_, exact, kept, scratch, n, purpose);
+  }
+  return std::make_unique<ResidualState<T>>(network_, *training_, kept, scratch, n, purpose);
+}
+
+template <class T>
+void ResidualBlock<T>::set_training_log_det(const logdet::Method& method) {
+  training_ = logdet::make_estimator<T>(method, network_.options());
 }
 
 template <class T>
@@ -63,7 +94,7 @@ void ResidualBlock<T>::forward(TransformState& state, ConstMatrixView<T> x, Matr
   for (Index j = 0; j < x.cols(); ++j) {
     for (Index i = 0; i < x.rows(); ++i) z(i, j) += x(i, j);
   }
-  s.exact.estimate(network_, s.passes, s.log_det.first(n), s.sign.first(n));
+  s.estimate(network_, x.cols());
   for (std::size_t i = 0; i < n; ++i) {
     log_det[i] += s.log_det[i];
     const Status outcome = status_of(s.sign[i], s.log_det[i]);
@@ -75,14 +106,15 @@ template <class T>
 void ResidualBlock<T>::reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
                                MatrixView<T> x_bar, std::span<T> gradient) const {
   auto& s = static_cast<ResidualState<T>&>(state);
-  const Index d = z_bar.rows(), n = z_bar.cols();
+  const Index d = z_bar.rows(), n = z_bar.cols(), k = s.estimator.tangents(network_);
   copy(z_bar, s.passes.value_seed());
   if (!weight.empty()) {
-    const auto u = s.passes.tangent_seed(d);
-    for (Index j = 0; j < n * d; ++j) {
-      for (Index i = 0; i < d; ++i) u(i, j) *= weight[static_cast<std::size_t>(j / d)];
+    const auto u = s.passes.tangent_seed(k);
+    for (Index j = 0; j < n * k; ++j) {
+      for (Index i = 0; i < d; ++i) u(i, j) *= weight[static_cast<std::size_t>(j / k)];
     }
   }
+  s.estimator.add_to_reverse(network_, s.passes, *s.memory, weight, gradient);
   network_.reverse(s.passes, x_bar, gradient);
   for (Index j = 0; j < n; ++j) {
     for (Index i = 0; i < d; ++i) x_bar(i, j) += z_bar(i, j);
@@ -94,9 +126,11 @@ void ResidualBlock<T>::inverse(TransformState& state, ConstMatrixView<T> z, Matr
                                std::span<Status> status, const InverseOptions& options) const {
   auto& s = static_cast<ResidualState<T>&>(state);
   const auto n = static_cast<std::size_t>(z.cols());
-  s.solver.solve(network_, s.passes, s.exact, network_.lipschitz(), z, x, status, options);
+  require<BugError>(s.solver.has_value(), "inverse of a residual block with memory for log-dets by {} only",
+                    to_string(s.estimator.method()));
+  s.solver->solve(network_, s.passes, *s.exact, network_.lipschitz(), z, x, status, options);
   network_.forward(s.passes, x, s.image.columns(0, z.cols()));
-  s.exact.estimate(network_, s.passes, s.log_det.first(n), s.sign.first(n));
+  s.estimate(network_, z.cols());
   for (std::size_t i = 0; i < n; ++i) {
     log_det[i] -= s.log_det[i];
     if (status[i] == Status::ok) status[i] = status_of(s.sign[i], s.log_det[i]);

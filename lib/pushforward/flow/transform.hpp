@@ -6,6 +6,7 @@
 // read. Memory for the passes is carved once into a TransformState, for up to n samples.
 
 #include <pushforward/h5/writer.hpp>
+#include <pushforward/logdet/estimator.hpp>
 #include <pushforward/nn/network.hpp>
 
 #include <memory>
@@ -41,6 +42,9 @@ struct InverseOptions {
 class TransformState {
  public:
   virtual ~TransformState() = default;
+
+  /// What a stochastic log-det of the next forward() draws from; without effect where the log-det is analytic or exact.
+  logdet::Draws draws;
 };
 
 template <class T>
@@ -81,6 +85,11 @@ class Transform {
   /// where something went wrong. The state may be planned for either purpose.
   virtual void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                        std::span<Status> status, const InverseOptions& options) const = 0;
+
+  /// Chooses the estimator of the log-det for passes with a gradient; those for evaluation are exact. For what is
+  /// planned from now on. Does nothing where the log-det is analytic. Throws OptionError for a method that the network
+  /// cannot have.
+  virtual void set_training_log_det(const logdet::Method& /*method*/) {}
 
   /// The network inside, when there is one whose Lipschitz constant makes the transform invertible.
   virtual const nn::Network<T>* contraction() const { return nullptr; }

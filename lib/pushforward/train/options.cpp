@@ -35,6 +35,9 @@ OptionSet Options::declare() {
       .add("model.lipschitz", model.lipschitz, "bound on the Lipschitz constant of each block", strictly_between(0, 1))
       .add("model.actnorm", model.actnorm, "an ActNorm before each block and at the end")
       .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
+      .add("log_det.train", log_det.train,
+           "log-dets of training steps: exact, series:N, roulette:p=P, poisson:rate=R, neumann:p=P, krylov:M, "
+           "trace+krylov:M, auto")
       .add("train.steps", train.steps, "optimizer steps", at_least(1))
       .add("train.batch", train.batch, "rows of the global batch, shared by all ranks", at_least(1, "rows"))
       .add("train.optimizer", train.optimizer, "optimizer", one_of(optim::method_names()))

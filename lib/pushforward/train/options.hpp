@@ -31,6 +31,10 @@ struct ModelOptions {
   flow::FlowOptions flow_options() const;
 };
 
+struct LogDetOptions {
+  std::string train = "auto";  ///< estimator of log-dets in training steps (logdet/method.hpp)
+};
+
 struct TrainOptions {
   Index steps = 6000;
   Index batch = 250;  ///< rows of the global batch, however many ranks share it
@@ -61,6 +65,7 @@ struct OutputOptions {
 struct Options {
   DataOptions data;
   ModelOptions model;
+  LogDetOptions log_det;
   TrainOptions train;
   OutputOptions output;
 

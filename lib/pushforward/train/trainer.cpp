@@ -29,6 +29,13 @@ void gather(ConstMatrixView<T> samples, std::span<const Index> rows, MatrixView<
   }
 }
 
+template <class T>
+flow::Flow<T> fresh_flow(Index dimension, const Options& options) {
+  flow::Flow<T> flow(dimension, options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed));
+  flow.set_training_log_det(logdet::parse_method(options.log_det.train));
+  return flow;
+}
+
 Index bytes_of(const TrainOptions& options) {
   return static_cast<Index>(options.workspace * megabyte);
 }
@@ -40,7 +47,7 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
     : comm_(comm),
       options_(options),
       data_(data),
-      flow_(data.dimension(), options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed)),
+      flow_(fresh_flow<T>(data.dimension(), options)),
       average_(data.dimension(), options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed)),
       sum_(comm, flow_.layout().size(), options.train.reproducible),
       workspace_(flow::FlowWorkspace<T>::within(flow_, bytes_of(options.train),
@@ -87,6 +94,9 @@ void Trainer<T>::add_part(Index part, StepSum<T> sum) {
     weight = std::span<const T>(weight_).first(n);
   }
   std::fill(sum.gradient().begin(), sum.gradient().end(), T(0));
+  workspace_.set_draws({.seed = static_cast<std::uint64_t>(options_.train.seed),
+                        .step = static_cast<std::uint64_t>(step_),
+                        .samples = rows});
   const double log_likelihood = flow_.add_gradient(x, weight, sum.gradient(), std::span(log_prob_).first(n),
                                                    std::span(status_).first(n), workspace_);
   sum[StepSum<T>::log_likelihood] = static_cast<T>(log_likelihood);
