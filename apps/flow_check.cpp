@@ -77,9 +77,7 @@ class Check {
   Matrix<double> points(const std::string& data) {
     const Index d = model_.dimension();
     if (!data.empty()) {
-      const auto split = *std::find_if(data::splits.begin(), data::splits.end(),
-                                       [&](auto s) { return data::split_name(s) == options_.split; });
-      const auto rows = data::open_rows(data, split);
+      const auto rows = data::open_rows(data, data::parse_split(options_.split));
       require<DataError>(rows.dimension() == d, "{} has {} columns; the model has {}", rows.where(), rows.dimension(),
                          d);
       Matrix<double> x(d, std::min(options_.rows, rows.count()));

@@ -88,9 +88,7 @@ class Density {
     std::vector<h5::RowArray> arrays;
     if (!data_.empty()) {
       comm::agree(comm_, [&] {
-        const auto split = *std::find_if(data::splits.begin(), data::splits.end(),
-                                         [&](auto s) { return data::split_name(s) == options_.split; });
-        rows.emplace(data::open_rows(data_, split));
+        rows.emplace(data::open_rows(data_, data::parse_split(options_.split)));
         require<DataError>(rows->dimension() == d, "{} has {} columns; the model has {}", rows->where(),
                            rows->dimension(), d);
         const auto file = h5::open_file(data::parse_location(data_).file);

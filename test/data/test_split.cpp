@@ -18,6 +18,11 @@ using data::split_counts;
 
 BOOST_AUTO_TEST_SUITE(split)
 
+BOOST_AUTO_TEST_CASE(splits_are_known_by_name) {
+  for (const auto split : data::splits) BOOST_TEST((data::parse_split(data::split_name(split)) == split));
+  BOOST_CHECK_EXCEPTION(data::parse_split("tests"), OptionError, says({"'tests'", "train, validation, test"}));
+}
+
 BOOST_AUTO_TEST_CASE(fractions_are_read) {
   BOOST_TEST(parse_fractions("0.8,0.1,0.1") == (Fractions{0.8, 0.1, 0.1}), boost::test_tools::per_element());
   BOOST_TEST(parse_fractions("0.75,0.25") == (Fractions{0.75, 0.25, 0}), boost::test_tools::per_element());

@@ -87,6 +87,7 @@ BOOST_FIXTURE_TEST_CASE(what_cannot_be_trained_on_is_refused_on_all_ranks, Ranks
   const auto bad = write_rows(comm, 10, 2, false, nan);
   BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, {.file = bad}), DataError, says({bad, "row 5"}));
   BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, {.file = "/no/such.h5"}), IoError, says({"/no/such.h5"}));
+  BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, {.fractions = "0.8,0.8,0.1"}), OptionError, says({"0.8,0.8,0.1"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

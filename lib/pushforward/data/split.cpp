@@ -10,6 +10,12 @@
 
 namespace pushforward::data {
 
+Split parse_split(std::string_view name) {
+  const auto found = std::ranges::find(splits, name, split_name);
+  require<OptionError>(found != splits.end(), "split '{}' is unknown; there are train, validation, test", name);
+  return *found;
+}
+
 std::string_view split_name(Split split) {
   switch (split) {
     case Split::train: return "train";

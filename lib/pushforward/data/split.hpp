@@ -17,6 +17,8 @@ inline constexpr std::array splits{Split::train, Split::validation, Split::test}
 
 /// "train", "validation", "test": also the names of the datasets.
 std::string_view split_name(Split split);
+/// The split of that name. Throws OptionError for another word.
+Split parse_split(std::string_view name);
 
 /// Something for each split: by_split[index_of(Split::test)].
 template <class V>

@@ -30,8 +30,8 @@ RowSource open_toy(const DataOptions& options) {
   return source;
 }
 
-RowSource open_file(const DataOptions& options) {
-  const data::Division division{data::parse_fractions(options.fractions), static_cast<std::uint64_t>(options.seed)};
+RowSource open_file(const DataOptions& options, const data::Fractions& fractions) {
+  const data::Division division{fractions, static_cast<std::uint64_t>(options.seed)};
   const auto dataset = std::make_shared<const data::Dataset>(options.file, division);
   RowSource source;
   source.name = options.file;
@@ -84,7 +84,8 @@ data::Standardization broadcast(const comm::Communicator& comm, const data::Stan
 }  // namespace
 
 RowSource open_rows(const DataOptions& options) {
-  return options.file.empty() ? open_toy(options) : open_file(options);
+  const auto fractions = data::parse_fractions(options.fractions);
+  return options.file.empty() ? open_toy(options) : open_file(options, fractions);
 }
 
 template <class T>
