@@ -1,6 +1,7 @@
 """flow_train: its course on any number of ranks, what it writes, how it is ended."""
 
 import math
+import os
 import pathlib
 import re
 import signal
@@ -313,7 +314,7 @@ class Ends(FlowTest):
         ranks = [int(pid) for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()
                  for pid in (task / "children").read_text().split()]
         self.assertEqual(len(ranks), 2)
-        subprocess.run(["kill", "-TERM", str(max(ranks))], check=True)
+        os.kill(max(ranks), signal.SIGTERM)
         self.assertEndedWell(process)
 
     def test_a_signal_that_mpirun_hands_on(self):
