@@ -28,9 +28,10 @@ void same_on_all_ranks(F&& body) {
   }
 }
 
-void limit_blas_threads(const comm::Communicator& comm) {
+// The products of a flow are too small for threads that wait for each other: ranks use the cores better.
+void limit_blas_threads() {
   const bool chosen = std::getenv("OPENBLAS_NUM_THREADS") != nullptr || std::getenv("OMP_NUM_THREADS") != nullptr;
-  if (comm.size() > 1 && !chosen) linalg::set_blas_threads(1);
+  if (!chosen) linalg::set_blas_threads(1);
 }
 
 int end_with(const Error& error, const std::string& name, const comm::Communicator& comm, Console& console) {
@@ -141,7 +142,7 @@ int run_program(int argc, char** argv, const std::string& name, const std::strin
   const auto world = comm::Communicator::world();
   Console console(world.is_root(), replaces_lines);
   try {
-    limit_blas_threads(world);
+    limit_blas_threads();
     Program program(world, console, name, summary, {argv + 1, argv + argc});
     body(program);
     comm::agree(world, [&] { console.finish(); });

@@ -79,7 +79,7 @@ class Program {
 /// Every exception ends here. An error that all ranks agree on is printed once, by rank 0; one of a single rank is
 /// printed by that rank with its number and host, and ends the whole job. Full disks and closed pipes are errors too,
 /// not signals. Standard output that could not be written ends a program that succeeded otherwise with ExitCode::io.
-/// With several ranks BLAS runs one thread in each, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS says otherwise.
+/// BLAS runs one thread in each rank, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS says otherwise.
 int run_program(int argc, char** argv, const std::string& name, const std::string& summary,
                 const std::function<void(Program&)>& body);
 

@@ -282,7 +282,7 @@ Group open_file(const std::string& path) {
 
   const htri_t is_hdf5 = H5Fis_hdf5(path.c_str());
   check(is_hdf5, "{}: cannot be opened", path);
-  require<IoError>(is_hdf5 > 0, "{}: is not an HDF5 file", path);
+  require<IoError>(is_hdf5 > 0, "{}: is not an HDF5 file; flow_data import makes one from CSV, NPY and NPZ", path);
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (file < 0) {
     const std::string reason = detail::take_error_stack();
