@@ -207,7 +207,8 @@ BOOST_AUTO_TEST_CASE(a_wrong_mean_is_refused) {
   BOOST_TEST(!agrees({.mean = std::nan(""), .variance = 0, .error = 0.01}, 1, 0));
   // One term alone is far from the whole.
   const auto c = jacobians(5)[0];
-  Trial<double> trial(linear_network(c.jacobian), Matrix<double>(5, 3000), "series:1", Purpose::evaluate);
+  const auto net = linear_network(c.jacobian);
+  Trial<double> trial(net, Matrix<double>(5, 3000), "series:1", Purpose::evaluate);
   trial.estimate({.seed = 13});
   BOOST_TEST(!agrees(moments(trial.value), exact_value(c.jacobian), 0));
 }
