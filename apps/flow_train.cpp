@@ -41,9 +41,10 @@ class Run {
     profile().clear();
     train::TrainingData<T> data(comm_, options_.data);
     std::optional<train::Trainer<T>> made;
-    comm::agree(comm_, [&] { made.emplace(comm_, options_, data); });
+    const auto log_dets = train::choose_log_dets<T>(comm_, options_, data.dimension());
+    comm::agree(comm_, [&] { made.emplace(comm_, options_, log_dets, data); });
     auto& trainer = *made;
-    announce(data, trainer);
+    announce(data, log_dets, trainer);
     if (program_.dry_run()) return data.release();
 
     train::History history;
@@ -56,7 +57,7 @@ class Run {
         history, [&](const train::HistoryRow& row) { report(progress, row); }, [] { return stop_signal != 0; });
     tell(outcome, timer.seconds());
     if (outcome.end != train::End::diverged || outcome.best_step > 0) {
-      save(data, trainer, history, outcome);
+      save(data, log_dets, trainer, history, outcome);
       if (outcome.end != train::End::stop && data.rows(Split::test) > 0) test(data, trainer);
     }
     apps::print_profile(console_, profile(), total.seconds(), gemm_rate);
@@ -70,7 +71,7 @@ class Run {
   }
 
  private:
-  void announce(const train::TrainingData<T>& data, train::Trainer<T>& trainer) {
+  void announce(const train::TrainingData<T>& data, const train::LogDets& log_dets, train::Trainer<T>& trainer) {
     const auto& source = data.source();
     console_.message("data       {}: {} columns; {} rows for training, {} for validation, {} for test{}", source.name,
                      data.dimension(), data.rows(Split::train), data.rows(Split::validation), data.rows(Split::test),
@@ -82,12 +83,8 @@ class Run {
                      comm_.size() == 1 ? "rank" : "ranks", linalg::blas_core(), linalg::blas_threads(),
                      linalg::blas_threads() == 1 ? "thread" : "threads",
                      human_bytes(static_cast<double>(trainer.workspace_bytes())));
-    const nn::NetworkOptions network{.in = data.dimension(), .out = data.dimension(), .hidden = options_.model.hidden};
-    std::string why;
-    const auto method = choose_method(logdet::parse_method(options_.log_det.train), network, &why);
-    console_.message("log-det    {}", why.empty() ? to_string(method) : why);
-    const auto warning = logdet::warning(method, options_.model.lipschitz);
-    if (!warning.empty()) console_.message("warning: {}", warning);
+    for (const auto& note : log_dets.notes) console_.message("log-det    {}", note);
+    for (const auto& warning : log_dets.warnings) console_.message("warning: {}", warning);
     if (options_.model.activation == "relu") {
       console_.message(
           "warning: relu has no second derivative, so the log-det hardly trains its weights; "
@@ -117,8 +114,8 @@ class Run {
     }
   }
 
-  void save(const train::TrainingData<T>& data, train::Trainer<T>& trainer, const train::History& history,
-            const train::Outcome& outcome) {
+  void save(const train::TrainingData<T>& data, const train::LogDets& log_dets, train::Trainer<T>& trainer,
+            const train::History& history, const train::Outcome& outcome) {
     const PhaseScope scope(Phase::input_output);
     flow::ModelNotes notes{.feature_names = data.source().feature_names,
                            .entropy = data.source().entropy,
@@ -127,6 +124,8 @@ class Run {
                                           {"seed", fmt::format("{}", options_.train.seed)},
                                           {"ranks", fmt::format("{}", comm_.size())},
                                           {"blas", linalg::blas_core()},
+                                          {"log_det_train", to_string(log_dets.train)},
+                                          {"log_det_evaluate", to_string(log_dets.evaluate)},
                                           {"input", data.source().name},
                                           {"steps", fmt::format("{}", outcome.steps)},
                                           {"best_step", fmt::format("{}", outcome.best_step)}}};

@@ -1,4 +1,5 @@
 #include <pushforward/linalg/reference.hpp>
+#include <pushforward/logdet/cost.hpp>
 #include <pushforward/logdet/estimator.hpp>
 
 #include "../nn/networks.hpp"
@@ -310,10 +311,13 @@ BOOST_AUTO_TEST_CASE(methods_read_back_as_they_are_written) {
   for (const char* const text :
        {"exact", "series:10", "series:10,trace=exact", "series:3,probe=gaussian,probes=4", "roulette:p=0.5,exact=2",
         "roulette:p=0.25,exact=20,samples=3,length=step,probe=hadamard", "poisson:rate=2,exact=2", "krylov:4",
+        "exact:through=narrowest", "exact:through=input", "krylov:4,tol=0.05", "trace+krylov:tol=0.1",
         "trace+krylov:3,probes=8", "auto"}) {
     BOOST_TEST(to_string(parse_method(text)) == text);
   }
   BOOST_TEST(to_string(parse_method("neumann:p=0.1")) == "roulette:p=0.1,exact=2");
+  BOOST_TEST(to_string(parse_method("krylov")) == "krylov:tol=0.1");
+  BOOST_TEST(to_string(parse_method("trace+krylov:12,tol=0.1")) == "trace+krylov:tol=0.1");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_method_is_refused_with_its_rule) {
@@ -328,7 +332,9 @@ BOOST_AUTO_TEST_CASE(what_is_no_method_is_refused_with_its_rule) {
   refused("roulette:p=nan", {"(0, 1)"});
   refused("roulette:3", {"KEY=VALUE"});
   refused("poisson:rate=0", {"(0, 1000]"});
-  refused("exact:3", {"exact takes nothing"});
+  refused("exact:3", {"exact takes through"});
+  refused("exact:through=hidden", {"narrowest"});
+  refused("krylov:tol=1", {"(0, 1)"});
   refused("krylov:3,probs=2", {"did you mean 'probe'"});
   refused("krylov:", {"nothing follows"});
   NetworkOptions three{.in = 3, .out = 3, .hidden = {4, 4, 4}};
@@ -339,12 +345,27 @@ BOOST_AUTO_TEST_CASE(what_is_no_method_is_refused_with_its_rule) {
 }
 
 BOOST_AUTO_TEST_CASE(auto_is_exact_for_few_dimensions_and_says_why) {
+  const logdet::Rates rates{.gemm = 50, .lu = 5};
+  const auto chosen = [&](const NetworkOptions& network, Purpose purpose, std::string* why = nullptr) {
+    return to_string(choose_method(parse_method("auto"), network, rates, purpose, why));
+  };
   std::string why;
-  const auto few = choose_method(parse_method("auto"), {.in = 2, .out = 2, .hidden = {48, 48}}, &why);
-  BOOST_TEST(to_string(few) == "exact");
-  BOOST_TEST(why.find("MFLOP") != std::string::npos);
-  const auto many = choose_method(parse_method("auto"), {.in = 512, .out = 512, .hidden = {128, 128}});
-  BOOST_TEST(to_string(many) == "trace+krylov:3");
+  BOOST_TEST(chosen({.in = 2, .out = 2, .hidden = {48, 48}}, Purpose::gradient, &why) == "exact");
+  BOOST_TEST(why.find("GFLOP/s") != std::string::npos);
+  const NetworkOptions many{.in = 512, .out = 512, .hidden = {512, 512}};
+  BOOST_TEST(chosen(many, Purpose::gradient) == "trace+krylov:3");
+  BOOST_TEST(chosen(many, Purpose::evaluate) == "trace+krylov:6");
+  BOOST_TEST(chosen({.in = 512, .out = 512, .hidden = {512, 512, 512}}, Purpose::gradient) == "krylov:4");
+  // A narrow layer brings exact log-dets within reach again; a slow LU takes them away.
+  BOOST_TEST(chosen({.in = 512, .out = 512, .hidden = {512, 8}}, Purpose::gradient) == "exact");
+  const NetworkOptions some{.in = 32, .out = 32, .hidden = {128, 128}};
+  const auto by = [&](double lu) {
+    return to_string(choose_method(parse_method("auto"), some, {.gemm = 50, .lu = lu}, Purpose::gradient));
+  };
+  BOOST_TEST(by(5) == "exact");
+  BOOST_TEST(by(0.001) == "trace+krylov:3");
+  const auto measured = logdet::measure_rates<double>(some, 100);
+  BOOST_TEST((measured.gemm > 0.01 && measured.lu > 0.001 && std::isfinite(measured.gemm + measured.lu)));
 }
 
 BOOST_AUTO_TEST_CASE(a_roulette_beyond_its_cliff_is_warned_of) {

@@ -93,8 +93,8 @@ void Flow<T>::prepare(Normalization normalization) {
 }
 
 template <class T>
-void Flow<T>::set_training_log_det(const logdet::Method& method) {
-  for (auto& t : transforms_) t->set_training_log_det(method);
+void Flow<T>::set_log_det(Purpose purpose, const logdet::Method& method) {
+  for (auto& t : transforms_) t->set_log_det(purpose, method);
 }
 
 template <class T>

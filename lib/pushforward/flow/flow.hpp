@@ -39,9 +39,9 @@ class Flow {
   std::span<const T> parameters() const { return parameters_.span(); }
   void prepare(Normalization normalization);
 
-  /// Chooses the estimator of log-dets for add_gradient(), for workspaces that are planned from now on. Exact until
-  /// then, as log_prob() and inverse() always are. Throws OptionError.
-  void set_training_log_det(const logdet::Method& method);
+  /// Chooses the estimator of log-dets for add_gradient() (Purpose::gradient) or for log_prob() (Purpose::evaluate),
+  /// exact until then; for workspaces that are planned from now on. inverse() wants an exact one. Throws OptionError.
+  void set_log_det(Purpose purpose, const logdet::Method& method);
 
   /// Initial parameters that depend on the data: x (d × n) is one batch, the same on all ranks; each transform sees it
   /// as the ones before leave it. Leaves the flow prepared.

@@ -9,11 +9,17 @@ namespace pushforward::flow {
 
 namespace {
 
+// Whether there is room for the inverse.
+template <class T>
+bool inverts(const logdet::Estimator<T>& estimator, Purpose purpose) {
+  return purpose == Purpose::evaluate && estimator.method().kind == logdet::Kind::exact;
+}
+
 template <class T>
 struct ResidualState final : TransformState {
   ResidualState(const nn::Network<T>& network, const logdet::Estimator<T>& of, linalg::Workspace& kept,
                 linalg::Workspace& scratch, Index n, Purpose purpose)
-      : passes(network, kept, scratch, n, of.tangents(network), purpose),
+      : passes(network, kept, scratch, n, inverts(of, purpose) ? network.in() : of.tangents(network), purpose),
         estimator(of),
         log_det(scratch.take<double>(n)),
         variance(scratch.take<double>(n)),
@@ -21,7 +27,7 @@ struct ResidualState final : TransformState {
         products(scratch.take<Index>(n)) {
     const Index mark = scratch.used();
     memory = of.plan(network, kept, scratch, n, purpose);
-    if (of.method().kind != logdet::Kind::exact) return;
+    if (!inverts(of, purpose)) return;
     // The solver is done when the estimator begins: they share memory.
     scratch.release(mark);
     exact.emplace(scratch, network.in(), n);
@@ -42,7 +48,7 @@ struct ResidualState final : TransformState {
   std::span<Index> products;
   std::unique_ptr<typename logdet::Estimator<T>::State> memory;
 
-  // Of the inverse, for which there is room where the log-det is exact.
+  // Of the inverse.
   std::optional<logdet::ExactLogDet<T>> exact;
   MatrixView<T> image;  // g(x) at the solution
   std::optional<ResidualInverse<T>> solver;
@@ -63,7 +69,9 @@ void copy(ConstMatrixView<T> from, MatrixView<T> to) {
 template <class T>
 ResidualBlock<T>::ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const nn::NetworkOptions& options,
                                 std::uint64_t seed, std::uint64_t key)
-    : network_(layout, name, options, seed, key), training_(logdet::make_estimator<T>({}, options)) {
+    : network_(layout, name, options, seed, key),
+      evaluation_(logdet::make_estimator<T>({}, options)),
+      training_(logdet::make_estimator<T>({}, options)) {
   require<ShapeError>(options.in == options.out, "residual block {}: a map {} → {} cannot be added to its input", name,
                       options.in, options.out);
   require<OptionError>(options.lipschitz < 1, "residual block {}: Lipschitz bound {} must be below 1", name,
@@ -73,16 +81,13 @@ ResidualBlock<T>::ResidualBlock(nn::ParameterLayout& layout, const std::string& 
 template <class T>
 std::unique_ptr<TransformState> ResidualBlock<T>::plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                                        Purpose purpose) const {
-  static const logdet::ExactEstimator<T> exact;
-  if (purpose == Purpose::evaluate) {
-    return std::make_unique<ResidualState<T>>(network_, exact, kept, scratch, n, purpose);
-  }
-  return std::make_unique<ResidualState<T>>(network_, *training_, kept, scratch, n, purpose);
+  const auto& estimator = purpose == Purpose::evaluate ? *evaluation_ : *training_;
+  return std::make_unique<ResidualState<T>>(network_, estimator, kept, scratch, n, purpose);
 }
 
 template <class T>
-void ResidualBlock<T>::set_training_log_det(const logdet::Method& method) {
-  training_ = logdet::make_estimator<T>(method, network_.options());
+void ResidualBlock<T>::set_log_det(Purpose purpose, const logdet::Method& method) {
+  (purpose == Purpose::evaluate ? evaluation_ : training_) = logdet::make_estimator<T>(method, network_.options());
 }
 
 template <class T>
@@ -126,8 +131,9 @@ void ResidualBlock<T>::inverse(TransformState& state, ConstMatrixView<T> z, Matr
                                std::span<Status> status, const InverseOptions& options) const {
   auto& s = static_cast<ResidualState<T>&>(state);
   const auto n = static_cast<std::size_t>(z.cols());
-  require<BugError>(s.solver.has_value(), "inverse of a residual block with memory for log-dets by {} only",
-                    to_string(s.estimator.method()));
+  require<OptionError>(s.solver.has_value(),
+                       "inverse of a residual block with memory for log-dets by {}: evaluation must be exact",
+                       to_string(s.estimator.method()));
   s.solver->solve(network_, s.passes, *s.exact, network_.lipschitz(), z, x, status, options);
   network_.forward(s.passes, x, s.image.columns(0, z.cols()));
   s.estimate(network_, z.cols());

@@ -1,7 +1,7 @@
 #pragma once
 
 // The residual block z = x + g(x), Lip(g) ≤ c < 1 [Behrmann et al. 2019, Theorem 1], with its log-det log|det(I + J)|,
-// J = ∂g/∂x, which has no structure to exploit: exact, or while training by any estimator.
+// J = ∂g/∂x, which has no structure to exploit: exact, or by any estimator.
 
 #include <pushforward/flow/transform.hpp>
 
@@ -32,13 +32,13 @@ class ResidualBlock final : public Transform<T> {
   /// the Banach step, which does. Samples that are done leave the batch.
   void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
-  void set_training_log_det(const logdet::Method& method) override;
+  void set_log_det(Purpose purpose, const logdet::Method& method) override;
   const nn::Network<T>* contraction() const override { return &network_; }
   void describe(const h5::GroupWriter& group) const override;
 
  private:
   nn::Network<T> network_;
-  std::unique_ptr<logdet::Estimator<T>> training_;  // of passes with a gradient
+  std::unique_ptr<logdet::Estimator<T>> evaluation_, training_;  // of passes without and with a gradient
 };
 
 extern template class ResidualBlock<float>;

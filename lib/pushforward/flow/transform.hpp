@@ -82,14 +82,13 @@ class Transform {
                        std::span<T> gradient) const = 0;
 
   /// z: (d × n) in. x: (d × n) out, must not alias z. log_det: (n), log|det ∂x/∂z| is added, nats. status: (n), set
-  /// where something went wrong. The state may be planned for either purpose.
+  /// where something went wrong. The state is planned for evaluation, with an exact log-det (OptionError).
   virtual void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                        std::span<Status> status, const InverseOptions& options) const = 0;
 
-  /// Chooses the estimator of the log-det for passes with a gradient; those for evaluation are exact. For what is
-  /// planned from now on. Does nothing where the log-det is analytic. Throws OptionError for a method that the network
-  /// cannot have.
-  virtual void set_training_log_det(const logdet::Method& /*method*/) {}
+  /// Chooses the estimator of the log-det for passes of one purpose, exact until then; for what is planned from now on.
+  /// Does nothing where the log-det is analytic. Throws OptionError for a method that the network cannot have.
+  virtual void set_log_det(Purpose /*purpose*/, const logdet::Method& /*method*/) {}
 
   /// The network inside, when there is one whose Lipschitz constant makes the transform invertible.
   virtual const nn::Network<T>* contraction() const { return nullptr; }

@@ -19,7 +19,7 @@ struct Estimate {
   std::span<double> value;       ///< nats
   std::span<double> variance;    ///< of the value, from its probes; NaN with a single one, 0 for a value without chance
   std::span<linalg::Sign> sign;  ///< 1; of det(I + J) where it is known; 0 for what is singular or not finite
-  std::span<Index> products;     ///< products with J or Jᵀ, one vector each; d for a dense J
+  std::span<Index> products;     ///< with J or Jᵀ, of one vector each: of the value. A dense J: d; an exact trace: 1
 };
 
 template <class T>
@@ -35,6 +35,8 @@ class Estimator {
 
   /// The method, resolved: never `auto`.
   virtual const Method& method() const = 0;
+  /// Bound on |E[value] − log|det(I + J)|| for ‖J‖ ≤ c < 1 in dimension d, nats: 0 for what has no bias.
+  virtual double bias_bound(Index d, double lipschitz) const = 0;
   /// Tangents per sample for which the network's state must have room.
   virtual Index tangents(const nn::Network<T>& network) const = 0;
   /// Memory for up to n samples: `kept` lives from estimate() to the reverse pass, `scratch` during estimate().
@@ -52,16 +54,11 @@ class Estimator {
 /// Bound on the bias of a series of N terms for ‖J‖ ≤ c < 1: d·(−log(1 − c) − Σₖ≤N cᵏ/k), nats.
 double truncation_bound(Index d, double lipschitz, Index terms);
 
-/// The estimator of a method for networks of this shape. `auto` chooses by cost (see choose_method). Throws OptionError
+/// The estimator of a method for networks of this shape; `auto` must have been resolved (cost.hpp). Throws OptionError
 /// for a method that the network cannot have: more Arnoldi steps than dimensions, an exact trace of more than two
 /// hidden layers.
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
-
-/// The method itself, or what `auto` stands for: exact where d tangents and an LU cost less than `worth` times what
-/// trace+krylov:3 costs, counting floating-point operations. `worth` is the factor by which its probe raises the
-/// variance of a step, 24 on trained flows. `why` (out, may be null): a line for people.
-Method choose_method(const Method& method, const nn::NetworkOptions& network, std::string* why = nullptr);
 
 /// What is to be said of a method for blocks with this certified Lipschitz constant, or "": a roulette whose variance
 /// is infinite when an eigenvalue of J reaches √(1 − p), the safe rule being p ≤ 1 − c.

@@ -40,6 +40,7 @@ template <class T>
 class ExactEstimator final : public Estimator<T> {
  public:
   const Method& method() const override { return method_; }
+  double bias_bound(Index, double) const override { return 0; }
   Index tangents(const nn::Network<T>& network) const override { return ExactLogDet<T>::tangents(network.in()); }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
                                                      linalg::Workspace& scratch, Index n,

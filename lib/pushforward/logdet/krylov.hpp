@@ -18,6 +18,12 @@ class KrylovEstimator final : public Estimator<T> {
   KrylovEstimator(const Method& method, const nn::NetworkOptions& network);
 
   const Method& method() const override { return method_; }
+  /// vᵀJᵏv and ‖v‖²e₁ᵀHᵏe₁ agree for k ≤ m, and what is beyond is at most ‖v‖²Σₖ cᵏ/k in either; E‖v‖² = d. With a
+  /// tolerance a probe may stop after two steps.
+  double bias_bound(Index d, double lipschitz) const override {
+    if (method_.terms == d && method_.tolerance == 0) return 0;
+    return 2 * truncation_bound(d, lipschitz, method_.tolerance > 0 ? std::min<Index>(2, d) : method_.terms);
+  }
   Index tangents(const nn::Network<T>&) const override { return method_.probes; }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
                                                      linalg::Workspace& scratch, Index n,

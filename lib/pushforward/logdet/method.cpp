@@ -12,6 +12,9 @@ namespace pushforward::logdet {
 namespace {
 
 const std::vector<std::string> probe_names{"rademacher", "gaussian", "hadamard"};
+const std::vector<std::string> through_names{"cheaper", "input", "narrowest"};
+constexpr Index most_adaptive_steps = 12;
+constexpr double adaptive_tolerance = 0.1;
 
 // What a method of one name may be told: the keys that it takes; whether a bare number is its number of terms.
 struct Form {
@@ -23,13 +26,13 @@ struct Form {
 
 const std::vector<Form>& forms() {
   static const std::vector<Form> all{
-      {"exact", {}, "", {}},
+      {"exact", {}, "", {"through"}},
       {"series", {.kind = Kind::series}, "terms", {"trace", "probe", "probes"}},
       {"roulette", {.kind = Kind::roulette}, "", {"p", "exact", "samples", "length", "probe", "probes"}},
       {"poisson", {.kind = Kind::poisson}, "", {"rate", "exact", "samples", "length", "probe", "probes"}},
       {"neumann", {.kind = Kind::roulette}, "", {"p", "exact", "samples", "length", "probe", "probes"}},
-      {"krylov", {.kind = Kind::krylov, .terms = 4}, "terms", {"probe", "probes"}},
-      {"trace+krylov", {.kind = Kind::trace_krylov, .terms = 3}, "terms", {"probe", "probes"}},
+      {"krylov", {.kind = Kind::krylov, .terms = 0}, "terms", {"tol", "probe", "probes"}},
+      {"trace+krylov", {.kind = Kind::trace_krylov, .terms = 0}, "terms", {"tol", "probe", "probes"}},
       {"auto", {.kind = Kind::automatic}, "", {}},
   };
   return all;
@@ -57,6 +60,10 @@ class Reader {
       setting(rest.substr(0, comma));
       rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
     }
+    if (method_.terms == 0) {
+      method_.terms = most_adaptive_steps;
+      if (method_.tolerance == 0) method_.tolerance = adaptive_tolerance;
+    }
     return method_;
   }
 
@@ -73,6 +80,7 @@ class Reader {
     const auto& keys = form_->keys;
     require<OptionError>(std::find(keys.begin(), keys.end(), key) != keys.end(),
                          "log-det method '{}': {} takes no '{}'{}", text_, form_->name, key, suggestion(key, keys));
+    if (key == "through") method_.through = static_cast<Through>(word(key, value, through_names));
     if (key == "trace") method_.exact_trace = word(key, value, {"probes", "exact"}) == 1;
     if (key == "p")
       method_.p = number(
@@ -80,6 +88,9 @@ class Reader {
     if (key == "rate")
       method_.rate = number(
           key, value, [](double r) { return r > 0 && r <= 1000; }, "in (0, 1000]");
+    if (key == "tol")
+      method_.tolerance = number(
+          key, value, [](double t) { return t > 0 && t < 1; }, "in (0, 1)");
     if (key == "exact") method_.exact_terms = whole(key, value, 0);
     if (key == "samples") method_.samples = whole(key, value, 1);
     if (key == "length") method_.length_per_step = word(key, value, {"sample", "step"}) == 1;
@@ -130,7 +141,11 @@ std::string to_string(const Method& m) {
   std::vector<std::string> settings;
   const char* name = "exact";
   switch (m.kind) {
-    case Kind::exact: break;
+    case Kind::exact:
+      if (m.through != Through::cheaper) {
+        settings.push_back("through=" + through_names[static_cast<std::size_t>(m.through)]);
+      }
+      break;
     case Kind::automatic: name = "auto"; break;
     case Kind::series:
       name = "series";
@@ -148,7 +163,8 @@ std::string to_string(const Method& m) {
     case Kind::krylov:
     case Kind::trace_krylov:
       name = m.kind == Kind::krylov ? "krylov" : "trace+krylov";
-      settings.push_back(fmt::format("{}", m.terms));
+      if (m.tolerance == 0 || m.terms != most_adaptive_steps) settings.push_back(fmt::format("{}", m.terms));
+      if (m.tolerance > 0) settings.push_back(fmt::format("tol={}", m.tolerance));
       break;
   }
   if (m.kind == Kind::roulette || m.kind == Kind::poisson) {

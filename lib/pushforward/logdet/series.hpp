@@ -24,6 +24,9 @@ class SeriesEstimator final : public Estimator<T> {
   explicit SeriesEstimator(const Method& method) : method_(method) {}
 
   const Method& method() const override { return method_; }
+  double bias_bound(Index d, double lipschitz) const override {
+    return method_.kind == Kind::series ? truncation_bound(d, lipschitz, method_.terms) : 0;
+  }
   Index tangents(const nn::Network<T>&) const override {
     return method_.kind == Kind::series ? method_.terms * method_.probes : method_.probes;
   }
@@ -45,6 +48,7 @@ class DenseSeriesEstimator final : public Estimator<T> {
   explicit DenseSeriesEstimator(const Method& method) : method_(method) {}
 
   const Method& method() const override { return method_; }
+  double bias_bound(Index d, double lipschitz) const override { return truncation_bound(d, lipschitz, method_.terms); }
   Index tangents(const nn::Network<T>& network) const override { return network.in(); }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
                                                      linalg::Workspace& scratch, Index n,

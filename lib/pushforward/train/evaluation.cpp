@@ -45,6 +45,7 @@ Evaluation evaluate(const comm::Communicator& comm, const flow::Flow<T>& flow, C
   for (Index b = mine.first; b < mine.last; ++b) {
     const Index first = b * block_rows, count = std::min(block_rows, samples.cols() - first);
     const auto n = static_cast<std::size_t>(count);
+    workspace.set_draws({.first = first});
     flow.log_prob(samples.columns(first, count), std::span(log_prob).first(n), {}, std::span(status).first(n),
                   workspace);
     NllSums sums;

@@ -26,7 +26,8 @@ struct NllSums {
 };
 
 /// Of samples (d × N), which every rank has whole, with weights (N) or empty: each rank works its share of blocks of
-/// rows, and the blocks' sums are added in the same way on any number of ranks. Collective.
+/// rows, and the blocks' sums are added in the same way on any number of ranks. A stochastic log-det draws the same in
+/// every call. Collective.
 template <class T>
 Evaluation evaluate(const comm::Communicator& comm, const flow::Flow<T>& flow, ConstMatrixView<T> samples,
                     std::span<const T> weights, flow::FlowWorkspace<T>& workspace);

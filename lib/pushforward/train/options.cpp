@@ -37,7 +37,8 @@ OptionSet Options::declare() {
       .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
       .add("log_det.train", log_det.train,
            "log-dets of training steps: exact, series:N, roulette:p=P, poisson:rate=R, neumann:p=P, krylov:M, "
-           "trace+krylov:M, auto")
+           "trace+krylov:M, auto; flow_logdet --help has the whole grammar")
+      .add("log_det.evaluate", log_det.evaluate, "log-dets of validation and test, as in log_det.train")
       .add("train.steps", train.steps, "optimizer steps", at_least(1))
       .add("train.batch", train.batch, "rows of the global batch, shared by all ranks", at_least(1, "rows"))
       .add("train.optimizer", train.optimizer, "optimizer", one_of(optim::method_names()))

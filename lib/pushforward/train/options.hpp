@@ -32,7 +32,8 @@ struct ModelOptions {
 };
 
 struct LogDetOptions {
-  std::string train = "auto";  ///< estimator of log-dets in training steps (logdet/method.hpp)
+  std::string train = "auto";      ///< estimator of log-dets in training steps (logdet/method.hpp)
+  std::string evaluate = "exact";  ///< likewise in validation and test
 };
 
 struct TrainOptions {

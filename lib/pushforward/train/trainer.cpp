@@ -30,9 +30,10 @@ void gather(ConstMatrixView<T> samples, std::span<const Index> rows, MatrixView<
 }
 
 template <class T>
-flow::Flow<T> fresh_flow(Index dimension, const Options& options) {
+flow::Flow<T> fresh_flow(Index dimension, const Options& options, const LogDets& log_dets) {
   flow::Flow<T> flow(dimension, options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed));
-  flow.set_training_log_det(logdet::parse_method(options.log_det.train));
+  flow.set_log_det(nn::Purpose::gradient, log_dets.train);
+  flow.set_log_det(nn::Purpose::evaluate, log_dets.evaluate);
   return flow;
 }
 
@@ -43,11 +44,12 @@ Index bytes_of(const TrainOptions& options) {
 }  // namespace
 
 template <class T>
-Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data)
+Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, const LogDets& log_dets,
+                    const TrainingData<T>& data)
     : comm_(comm),
       options_(options),
       data_(data),
-      flow_(fresh_flow<T>(data.dimension(), options)),
+      flow_(fresh_flow<T>(data.dimension(), options, log_dets)),
       average_(data.dimension(), options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed)),
       sum_(comm, flow_.layout().size(), options.train.reproducible),
       workspace_(flow::FlowWorkspace<T>::within(flow_, bytes_of(options.train),

@@ -9,6 +9,7 @@
 #include <pushforward/train/evaluation.hpp>
 #include <pushforward/train/gradient_sum.hpp>
 #include <pushforward/train/history.hpp>
+#include <pushforward/train/log_dets.hpp>
 #include <pushforward/train/training_data.hpp>
 
 #include <exception>
@@ -38,8 +39,9 @@ using Observer = std::function<void(const HistoryRow&)>;
 template <class T>
 class Trainer {
  public:
-  /// A fresh flow, initialised from the first rows. The arguments must outlive the trainer. Collective.
-  Trainer(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data);
+  /// A fresh flow, initialised from the first rows. comm, options and data must outlive the trainer. Not collective,
+  /// but the same on all ranks.
+  Trainer(const comm::Communicator& comm, const Options& options, const LogDets& log_dets, const TrainingData<T>& data);
 
   /// Runs. Rows of the history go to `history` on rank 0 only, then to `observer`. `stop_requested` is asked on each
   /// rank before each step; one rank is enough. Afterwards flow() is the best one: of the lowest validation NLL when

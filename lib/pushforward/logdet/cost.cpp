@@ -1,0 +1,163 @@
+#include <pushforward/base/timer.hpp>
+#include <pushforward/linalg/lapack.hpp>
+#include <pushforward/logdet/cost.hpp>
+#include <pushforward/logdet/trace.hpp>
+
+#include <algorithm>
+
+namespace pushforward::logdet {
+
+namespace {
+
+constexpr double worth = 24;
+
+// Products of a gradient: value, and twice as much in reverse.
+double passes(nn::Purpose purpose) {
+  return purpose == nn::Purpose::gradient ? 3 : 1;
+}
+
+// LU, and where there is a gradient the inverse.
+double lu_flops(Index order, nn::Purpose purpose) {
+  const auto k = static_cast<double>(order);
+  return (purpose == nn::Purpose::gradient ? 8.0 / 3.0 : 2.0 / 3.0) * k * k * k;
+}
+
+std::vector<Index> widths(const nn::NetworkOptions& network) {
+  std::vector<Index> all{network.in};
+  all.insert(all.end(), network.hidden.begin(), network.hidden.end());
+  all.push_back(network.out);
+  return all;
+}
+
+// Best of a few runs, seconds.
+template <class F>
+double best_time(F&& f) {
+  double best = std::numeric_limits<double>::infinity(), total = 0;
+  for (int repeat = 0; repeat < 20 && total < 0.015; ++repeat) {
+    const Timer timer;
+    f();
+    best = std::min(best, timer.seconds());
+    total += timer.seconds();
+  }
+  return best;
+}
+
+}  // namespace
+
+double product_flops(const nn::NetworkOptions& network) {
+  const auto w = widths(network);
+  double flops = 0;
+  for (std::size_t l = 1; l < w.size(); ++l) flops += linalg::gemm_flops(w[l], 1, w[l - 1]);
+  return flops;
+}
+
+Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Purpose purpose) {
+  const auto w = widths(network);
+  const double first = linalg::gemm_flops(w[1], 1, w[0]);
+  return {passes(purpose) * static_cast<double>(network.in) * (product_flops(network) - first),
+          lu_flops(network.in, purpose)};
+}
+
+bool joins_ends(const nn::NetworkOptions& network) {
+  const double first = static_cast<double>(network.hidden.front()), last = static_cast<double>(network.hidden.back());
+  return first * last <= static_cast<double>(network.in) * (first + last);
+}
+
+Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Purpose purpose) {
+  const auto w = widths(network);
+  const Index order = network.hidden[static_cast<std::size_t>(h)];
+  double flops = product_flops(network);
+  if (joins_ends(network)) {
+    flops += linalg::gemm_flops(network.hidden.front(), 1, network.hidden.back()) - linalg::gemm_flops(w[1], 1, w[0]) -
+             linalg::gemm_flops(network.out, 1, network.hidden.back());
+  }
+  // The first matrix of the walk costs nothing: that after hidden layer h.
+  const bool last = h + 1 == std::ssize(network.hidden);
+  const Index next = last && joins_ends(network) ? network.hidden.front() : w[static_cast<std::size_t>(h) + 2];
+  flops -= linalg::gemm_flops(next, 1, order);
+  return {passes(purpose) * static_cast<double>(order) * flops, lu_flops(order, purpose)};
+}
+
+std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network) {
+  const auto& hidden = network.hidden;
+  if (hidden.empty()) return {};
+  return std::min_element(hidden.begin(), hidden.end()) - hidden.begin();
+}
+
+std::optional<Index> exact_through(const Method& method, const nn::NetworkOptions& network) {
+  const auto h = narrowest_hidden(network);
+  if (method.through == Through::input) return {};
+  require<OptionError>(h || method.through != Through::narrowest,
+                       "log-det method {}: the network has no hidden layer to go through", to_string(method));
+  if (method.through == Through::narrowest) return h;
+  if (!h) return {};
+  const auto sum = [](const Flops& f) { return f.gemm + f.lu; };
+  const auto gradient = nn::Purpose::gradient;
+  return sum(exact_flops_through_hidden(network, *h, gradient)) < sum(exact_flops_through_input(network, gradient))
+             ? h
+             : std::nullopt;
+}
+
+Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Purpose purpose) {
+  // Arnoldi's products; for a gradient a tangent, and its reverse.
+  const double products = static_cast<double>(method.terms) + (purpose == nn::Purpose::gradient ? 3 : 0);
+  double trace = 0;
+  if (method.kind == Kind::trace_krylov && network.hidden.size() == 2) {
+    trace = passes(purpose) * linalg::gemm_flops(network.hidden[1], 1, network.hidden[0]);
+  }
+  return {static_cast<double>(method.probes) * products * product_flops(network) + trace, 0};
+}
+
+Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
+                     std::string* why) {
+  if (method.kind != Kind::automatic) return method;
+  const bool has_trace = network.hidden.size() <= static_cast<std::size_t>(ExactTrace<double>::most_hidden);
+  const Index steps = purpose == nn::Purpose::gradient ? 3 : 6;
+  Method stochastic{.kind = has_trace ? Kind::trace_krylov : Kind::krylov,
+                    .terms = std::min(has_trace ? steps : steps + 1, network.in)};
+  const auto h = exact_through({}, network);
+  const Flops flops =
+      h ? exact_flops_through_hidden(network, *h, purpose) : exact_flops_through_input(network, purpose);
+  const double exact = 1e-3 * (flops.gemm / rates.gemm + flops.lu / rates.lu);
+  const double probe = 1e-3 * krylov_flops(stochastic, network, purpose).gemm / rates.gemm;
+  const Method chosen = exact <= worth * probe ? Method{} : stochastic;
+  if (why != nullptr) {
+    *why = fmt::format(
+        "auto: {}, since for a sample and block exact takes {:.3g} µs{} and {} {:.3g} µs (GEMM at {:.3g}, LU at {:.3g} "
+        "GFLOP/s), and a value without chance is worth up to {:.0f} times the time",
+        to_string(chosen), exact, h ? fmt::format(" through the layer of {}", network.hidden[std::size_t(*h)]) : "",
+        to_string(stochastic), probe, rates.gemm, rates.lu, worth);
+  }
+  return chosen;
+}
+
+template <class T>
+Rates measure_rates(const nn::NetworkOptions& network, Index n) {
+  auto w = widths(network);
+  std::sort(w.begin(), w.end(), std::greater<>());
+  const Index d = network.in, columns = std::clamp<Index>(n * d, 1, 4096);
+  Matrix<T> a(w[0], w[1]), b(w[1], columns), c(w[0], columns);
+  a.fill(T(0.5));
+  b.fill(T(0.25));
+  const double gemm = best_time([&] { linalg::gemm(linalg::Op::none, linalg::Op::none, T(1), a, b, T(0), c); });
+
+  const Index count = std::clamp<Index>(4096 / (d * d), 1, 256);
+  Matrix<T> lu(d, d * count), inverse(d, d * count);
+  std::vector<int> pivots(static_cast<std::size_t>(d * count));
+  std::vector<double> log_det(static_cast<std::size_t>(count));
+  std::vector<linalg::Sign> sign(static_cast<std::size_t>(count));
+  const double factor = best_time([&] {
+    for (Index j = 0; j < d * count; ++j) {
+      for (Index i = 0; i < d; ++i) lu(i, j) = T(i == j % d ? 2 : 0.5) / T(1 + i);
+    }
+    linalg::lu_log_det(lu, pivots, log_det, sign);
+    linalg::lu_inverse_transpose(lu, pivots, sign, inverse);
+  });
+  return {1e-9 * linalg::gemm_flops(w[0], columns, w[1]) / gemm,
+          1e-9 * static_cast<double>(count) * lu_flops(d, nn::Purpose::gradient) / factor};
+}
+
+template Rates measure_rates<float>(const nn::NetworkOptions&, Index);
+template Rates measure_rates<double>(const nn::NetworkOptions&, Index);
+
+}  // namespace pushforward::logdet

@@ -1,0 +1,38 @@
+#include <pushforward/logdet/estimator.hpp>
+#include <pushforward/train/log_dets.hpp>
+
+namespace pushforward::train {
+
+template <class T>
+LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, Index d) {
+  LogDets chosen;
+  const nn::NetworkOptions network{
+      .in = d, .out = d, .hidden = options.model.hidden, .lipschitz = options.model.lipschitz};
+  comm::agree(comm, [&] {
+    chosen.train = logdet::parse_method(options.log_det.train);
+    chosen.evaluate = logdet::parse_method(options.log_det.evaluate);
+  });
+  logdet::Rates rates;
+  if (chosen.train.kind == logdet::Kind::automatic || chosen.evaluate.kind == logdet::Kind::automatic) {
+    if (comm.is_root())
+      rates = logdet::measure_rates<T>(network, comm::share(options.train.batch, 0, comm.size()).count());
+    std::array both{rates.gemm, rates.lu};
+    comm.broadcast(std::span<double>(both));
+    rates = {both[0], both[1]};
+  }
+  const auto settle = [&](logdet::Method& method, nn::Purpose purpose, std::string_view use) {
+    std::string why;
+    method = choose_method(method, network, rates, purpose, &why);
+    chosen.notes.push_back(fmt::format("{}: {}", use, why.empty() ? to_string(method) : why));
+    const auto warning = logdet::warning(method, options.model.lipschitz);
+    if (!warning.empty()) chosen.warnings.push_back(warning);
+  };
+  settle(chosen.train, nn::Purpose::gradient, "training");
+  settle(chosen.evaluate, nn::Purpose::evaluate, "evaluation");
+  return chosen;
+}
+
+template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&, Index);
+template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&, Index);
+
+}  // namespace pushforward::train
