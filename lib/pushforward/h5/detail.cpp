@@ -72,17 +72,17 @@ Handle column_space(Index rows, Index count, Index ld) {
   return space;
 }
 
-void select_rows(hid_t space, Index first, Index count) {
+void select_range(hid_t space, std::size_t axis, Index first, Index count) {
   const auto shape = extents(space);
   if (count == 0) {
     check(H5Sselect_none(space), "empty selection");
     return;
   }
   std::vector<hsize_t> start(shape.size(), 0), size(shape.begin(), shape.end());
-  start[0] = static_cast<hsize_t>(first);
-  size[0] = static_cast<hsize_t>(count);
+  start[axis] = static_cast<hsize_t>(first);
+  size[axis] = static_cast<hsize_t>(count);
   check(H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr),
-        "selection of rows {} to {}", first, first + count);
+        "selection of {} to {} on axis {}", first, first + count, axis);
 }
 
 }  // namespace detail

@@ -60,9 +60,8 @@ std::vector<Index> extents(hid_t space);
 /// C-order dataset.
 Handle column_space(Index rows, Index count, Index ld);
 
-/// Narrows `space`, of a dataset of shape (N, width) or (N), to the rows [first, first + count); to nothing for
-/// count = 0.
-void select_rows(hid_t space, Index first, Index count);
+/// Narrows the space of a dataset to [first, first + count) on one axis; to nothing for count = 0.
+void select_range(hid_t space, std::size_t axis, Index first, Index count);
 
 /// Strings from an attribute or a dataset of strings of fixed or variable length; `read` is its H5Aread or H5Dread
 /// with the memory type and the buffer to be filled.

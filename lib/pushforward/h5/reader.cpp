@@ -200,7 +200,7 @@ void Dataset::read_rows(Index first, MatrixView<T> values) const {
   require_numeric(std::is_same_v<T, Index>);
   if (values.empty()) return;
   const Handle file_space = own(H5Dget_space(handle_.id()), "{}: shape", where_);
-  detail::select_rows(file_space.id(), first, values.cols());
+  detail::select_range(file_space.id(), 0, first, values.cols());
   const Handle memory_space = detail::column_space(values.rows(), values.cols(), values.ld());
   check(H5Dread(handle_.id(), detail::native_type<T>(), memory_space.id(), file_space.id(), H5P_DEFAULT, values.data()),
         "reading rows [{}, {}) of {}", first, first + values.cols(), where_);

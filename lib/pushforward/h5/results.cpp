@@ -26,15 +26,35 @@ constexpr Index slab_elements = Index{1} << 24;
 constexpr Index amendment_bytes = Index{1} << 20;
 
 std::vector<Index> shape_of(const RowArray& array) {
+  if (array.repeats > 0) return {array.repeats, array.rows};
   return array.width == 0 ? std::vector{array.rows} : std::vector{array.rows, array.width};
 }
 
-Index columns_of(const RowArray& array) {
-  return std::max(array.width, Index{1});
+// Numbers of one sample.
+Index numbers_of(const RowArray& array) {
+  return array.repeats > 0 ? array.repeats : std::max(array.width, Index{1});
+}
+
+// Values of samples are the columns of a matrix, or its rows for arrays with repeats.
+template <class T>
+Index samples_of(const RowArray& array, MatrixView<const T> values) {
+  return array.repeats > 0 ? values.rows() : values.cols();
+}
+
+template <class T>
+MatrixView<const T> part_of(const RowArray& array, MatrixView<const T> values, Index first, Index count) {
+  return array.repeats > 0 ? values.block(first, 0, count, array.repeats) : values.columns(first, count);
+}
+
+// `count` samples that stand in memory one after the other.
+template <class T>
+MatrixView<const T> view_of(const RowArray& array, const T* values, Index count) {
+  return array.repeats > 0 ? MatrixView<const T>(values, count, array.repeats)
+                           : MatrixView<const T>(values, numbers_of(array), count);
 }
 
 Index bytes_of(const RowArray& array) {
-  return array.rows * columns_of(array) * (array.element == Element::real32 ? 4 : 8);
+  return array.rows * numbers_of(array) * (array.element == Element::real32 ? 4 : 8);
 }
 
 void declare(const GroupWriter& root, const RowArray& array) {
@@ -77,21 +97,27 @@ Handle open_alone(const std::string& path) {
 }
 
 template <class T>
-void put(const Handle& dataset, const Handle& transfer, Index first, MatrixView<const T> values) {
+void put(const RowArray& array, const Handle& dataset, const Handle& transfer, Index first,
+         MatrixView<const T> values) {
   const Handle file_space = own(H5Dget_space(dataset.id()), "shape of a dataset");
-  detail::select_rows(file_space.id(), first, values.cols());
+  const Index count = samples_of(array, values);
+  detail::select_range(file_space.id(), array.repeats > 0 ? 1 : 0, first, count);
   const Handle memory_space = detail::column_space(values.rows(), values.cols(), values.ld());
   check(H5Dwrite(dataset.id(), detail::native_type<T>(), memory_space.id(), file_space.id(), transfer.id(),
                  values.data()),
-        "writing rows [{}, {})", first, first + values.cols());
+        "writing rows [{}, {})", first, first + count);
+}
+
+Handle open_dataset(const Handle& file, const std::string& name) {
+  return own(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), "opening dataset '{}'", name);
 }
 
 // Contiguous storage comes into being, whole, with the first element that is written to it.
 void allocate(const Handle& file, const RowArray& array) {
   if (array.rows == 0) return;
-  const Handle dataset = own(H5Dopen2(file.id(), array.name.c_str(), H5P_DEFAULT), "opening dataset '{}'", array.name);
-  const Matrix<double> zeros(columns_of(array), 1);
-  put(dataset, Handle(H5P_DEFAULT), 0, zeros.view());
+  const Handle dataset = open_dataset(file, array.name);
+  const std::vector<double> zeros(static_cast<std::size_t>(numbers_of(array)));
+  put(array, dataset, Handle(H5P_DEFAULT), 0, view_of(array, zeros.data(), 1));
 }
 
 void sync(const std::string& path) {
@@ -152,31 +178,32 @@ template <class T>
 void ResultFile::write_rows(std::string_view name, Index first, MatrixView<const T> values) {
   comm::agree(comm_, [&] {
     const auto& array = find(name);
-    require<ShapeError>(values.rows() == columns_of(array), "{}: '{}' has rows of {} numbers, not {}", path_, name,
-                        columns_of(array), values.rows());
-    require<ShapeError>(first >= 0 && first + values.cols() <= array.rows, "{}: rows [{}, {}) of the {} of '{}'", path_,
-                        first, first + values.cols(), array.rows, name);
+    const Index count = samples_of(array, values), numbers = array.repeats > 0 ? values.cols() : values.rows();
+    require<ShapeError>(numbers == numbers_of(array), "{}: '{}' has rows of {} numbers, not {}", path_, name,
+                        numbers_of(array), numbers);
+    require<ShapeError>(first >= 0 && first + count <= array.rows, "{}: rows [{}, {}) of the {} of '{}'", path_, first,
+                        first + count, array.rows, name);
   });
   const auto& array = find(name);
   if (array.rows == 0) return;
   if (parallel_) {
-    write_together(array.name, first, values);
+    write_together(array, first, values);
   } else {
-    write_through_root(array.name, first, values);
+    write_through_root(array, first, values);
   }
 }
 
 template <class T>
-void ResultFile::write_together(const std::string& name, Index first, MatrixView<const T> values) const {
-  const Index slab = std::max(slab_elements / values.rows(), Index{1});
-  const Index rounds = comm_.max((values.cols() + slab - 1) / slab);
+void ResultFile::write_together(const RowArray& array, Index first, MatrixView<const T> values) const {
+  const Index slab = std::max(slab_elements / numbers_of(array), Index{1}), samples = samples_of(array, values);
+  const Index rounds = comm_.max((samples + slab - 1) / slab);
   comm::agree(comm_, [&] {  // HDF5 communicates on a duplicate of the communicator
     Handle file = open_together(temporary_, comm_);
-    Handle dataset = own(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), "{}: opening dataset '{}'", path_, name);
+    Handle dataset = open_dataset(file, array.name);
     const Handle transfer = collective_transfer();
     for (Index r = 0; r < rounds; ++r) {
-      const Index begin = std::min(r * slab, values.cols());
-      put(dataset, transfer, first + begin, values.columns(begin, std::min(slab, values.cols() - begin)));
+      const Index begin = std::min(r * slab, samples);
+      put(array, dataset, transfer, first + begin, part_of(array, values, begin, std::min(slab, samples - begin)));
     }
     dataset.close();
     file.close();
@@ -184,17 +211,18 @@ void ResultFile::write_together(const std::string& name, Index first, MatrixView
 }
 
 template <class T>
-void ResultFile::write_through_root(const std::string& name, Index first, MatrixView<const T> values) const {
-  const Index width = values.rows();
+void ResultFile::write_through_root(const RowArray& array, Index first, MatrixView<const T> values) const {
+  const Index width = numbers_of(array), samples = samples_of(array, values);
   const Index slab = std::max(slab_elements / width / comm_.size(), Index{1});
-  const Index rounds = comm_.max((values.cols() + slab - 1) / slab);
+  const Index rounds = comm_.max((samples + slab - 1) / slab);
   const auto ranks = static_cast<std::size_t>(comm_.size());
   for (Index r = 0; r < rounds; ++r) {
-    const Index begin = std::min(r * slab, values.cols());
-    const auto part = values.columns(begin, std::min(slab, values.cols() - begin));
+    const Index begin = std::min(r * slab, samples);
+    const Index mine = std::min(slab, samples - begin);
+    const auto part = part_of(array, values, begin, mine);
 
     std::vector<double> places(2 * ranks);  // first row and number of rows of each rank
-    comm_.all_gather(std::array{static_cast<double>(first + begin), static_cast<double>(part.cols())}, places);
+    comm_.all_gather(std::array{static_cast<double>(first + begin), static_cast<double>(mine)}, places);
     std::vector<int> send_counts(ranks, 0), receive_counts(ranks, 0);
     std::vector<double> sent, received;
     if (comm_.is_root()) {
@@ -203,7 +231,7 @@ void ResultFile::write_through_root(const std::string& name, Index first, Matrix
       received.resize(
           static_cast<std::size_t>(std::accumulate(receive_counts.begin(), receive_counts.end(), Index{0})));
     } else {
-      for (Index j = 0; j < part.cols(); ++j) sent.insert(sent.end(), part.column(j), part.column(j) + width);
+      for (Index j = 0; j < part.cols(); ++j) sent.insert(sent.end(), part.column(j), part.column(j) + part.rows());
       send_counts[0] = static_cast<int>(sent.size());
     }
     comm_.all_to_all(sent, send_counts, received, receive_counts);
@@ -211,13 +239,13 @@ void ResultFile::write_through_root(const std::string& name, Index first, Matrix
     comm::agree(comm_, [&] {
       if (!comm_.is_root()) return;
       Handle file = open_alone(temporary_);
-      Handle dataset = own(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), "{}: opening dataset '{}'", path_, name);
+      Handle dataset = open_dataset(file, array.name);
       const Handle transfer(H5P_DEFAULT);
-      put(dataset, transfer, first + begin, part);
+      put(array, dataset, transfer, first + begin, part);
       const double* at = received.data();
       for (std::size_t rank = 1; rank < ranks; ++rank) {
         const auto count = static_cast<Index>(places[2 * rank + 1]);
-        put(dataset, transfer, static_cast<Index>(places[2 * rank]), MatrixView<const double>(at, width, count));
+        put(array, dataset, transfer, static_cast<Index>(places[2 * rank]), view_of(array, at, count));
         at += width * count;
       }
       dataset.close();

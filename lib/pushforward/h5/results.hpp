@@ -25,13 +25,15 @@ namespace pushforward::h5 {
 /// Type of the elements of an array in a file.
 enum class Element { real64, real32, integer64 };
 
-/// An array with a row per sample: a dataset (rows, width), or (rows) for width 0.
+/// An array with a row per sample: a dataset (rows, width), or (rows) for width 0; for repeats > 0 a dataset (repeats,
+/// rows), with a column per sample.
 struct RowArray {
   std::string name;
   Element element = Element::real64;
   Index rows = 0;
   Index width = 0;
-  Meaning meaning;
+  Meaning meaning{};
+  Index repeats = 0;  ///< then width is 0
 };
 
 class ResultFile {
@@ -47,7 +49,7 @@ class ResultFile {
              Access access = Access::automatic);
 
   /// Writes values (d × n) as rows [first, first + n) of the array `name`, converted to its element type; n may differ
-  /// between ranks and be 0. T: double, float, Index. Collective.
+  /// between ranks and be 0. Of an array with repeats, values are (n × repeats). T: double, float, Index. Collective.
   template <class T>
   void write_rows(std::string_view name, Index first, MatrixView<const T> values);
 
@@ -61,9 +63,9 @@ class ResultFile {
   const RowArray& find(std::string_view name) const;
   void lay_out(std::string_view format, Index format_version, const std::function<void(const GroupWriter&)>& describe);
   template <class T>
-  void write_together(const std::string& name, Index first, MatrixView<const T> values) const;
+  void write_together(const RowArray& array, Index first, MatrixView<const T> values) const;
   template <class T>
-  void write_through_root(const std::string& name, Index first, MatrixView<const T> values) const;
+  void write_through_root(const RowArray& array, Index first, MatrixView<const T> values) const;
 
   comm::Communicator comm_;
   std::string path_;

@@ -46,6 +46,11 @@ void write_text(Id object, const std::string& where, const std::string& name, st
 
 }  // namespace
 
+GroupWriter GroupWriter::group(std::string_view name) const {
+  return {own(H5Gopen2(group_.id(), std::string(name).c_str(), H5P_DEFAULT), "{}/{}: opening group", where_, name),
+          fmt::format("{}/{}", where_, name)};
+}
+
 GroupWriter GroupWriter::make_group(std::string_view name) const {
   const std::string text(name);
   return {own(H5Gcreate2(group_.id(), text.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), "{}: creating group '{}'",

@@ -35,6 +35,8 @@ class GroupWriter {
 
   /// A new group inside this one.
   GroupWriter make_group(std::string_view name) const;
+  /// A group that is there already, also by a path.
+  GroupWriter group(std::string_view name) const;
 
   /// Attributes of this group: text (variable-length UTF-8), a number, a bool (as integer 0 or 1), several doubles.
   template <class V>

@@ -58,6 +58,10 @@ void dgesdd_(const char*, const Integer*, const Integer*, double*, const Integer
              double*, const Integer*, double*, const Integer*, Integer*, Integer*);
 void sgesdd_(const char*, const Integer*, const Integer*, float*, const Integer*, float*, float*, const Integer*,
              float*, const Integer*, float*, const Integer*, Integer*, Integer*);
+void dgeev_(const char*, const char*, const Integer*, double*, const Integer*, double*, double*, double*,
+            const Integer*, double*, const Integer*, double*, const Integer*, Integer*);
+void sgeev_(const char*, const char*, const Integer*, float*, const Integer*, float*, float*, float*, const Integer*,
+            float*, const Integer*, float*, const Integer*, Integer*);
 void dpotrf_(const char*, const Integer*, double*, const Integer*, Integer*);
 void spotrf_(const char*, const Integer*, float*, const Integer*, Integer*);
 }

@@ -57,6 +57,41 @@ std::vector<T> svd_values(F&& gesdd, ConstMatrixView<T> a) {
   return values;
 }
 
+template <class T, class F>
+T largest_eigenvalue(F&& geev, ConstMatrixView<T> a) {
+  require<ShapeError>(a.rows() == a.cols(), "spectral_radius: a is ({} × {}), not square", a.rows(), a.cols());
+  if (a.empty()) return 0;
+  // geev does not come back from NaN in all versions.
+  const auto finite = [&](Index j) {
+    return std::all_of(a.column(j), a.column(j) + a.rows(), [](T value) { return std::isfinite(value); });
+  };
+  bool converged = true;
+  for (Index j = 0; j < a.cols(); ++j) converged = converged && finite(j);
+  Matrix<T> copy(a);
+  const Integer d = narrow(a.rows()), one = 1;
+  std::vector<T> real(static_cast<std::size_t>(d)), imaginary(real.size());
+  T best = 0, unused = 0;
+  Integer length = -1, info = 0;
+  geev("N", "N", &d, copy.data(), &d, real.data(), imaginary.data(), &unused, &one, &unused, &one, &best, &length,
+       &info);
+  require_legal(info, "geev");
+  length = static_cast<Integer>(best);
+  std::vector<T> work(static_cast<std::size_t>(length));
+  if (converged) {
+    geev("N", "N", &d, copy.data(), &d, real.data(), imaginary.data(), &unused, &one, &unused, &one, work.data(),
+         &length, &info);
+    require_legal(info, "geev");
+    converged = info == 0;
+  }
+  require<NumericalError>(converged,
+                          "spectral_radius: the eigenvalues of a ({} × {}) matrix were not found (info {}); does it "
+                          "hold NaN or infinity?",
+                          a.rows(), a.cols(), info);
+  T radius = 0;
+  for (std::size_t i = 0; i < real.size(); ++i) radius = std::max(radius, std::hypot(real[i], imaginary[i]));
+  return radius;
+}
+
 template <class T>
 void require_stack(const char* name, ConstMatrixView<T> a, std::size_t pivots, std::size_t count) {
   const Index d = a.rows();
@@ -176,6 +211,13 @@ std::vector<double> singular_values(ConstMatrixView<double> a) {
 }
 std::vector<float> singular_values(ConstMatrixView<float> a) {
   return svd_values(fortran::sgesdd_, a);
+}
+
+double spectral_radius(ConstMatrixView<double> a) {
+  return largest_eigenvalue(fortran::dgeev_, a);
+}
+float spectral_radius(ConstMatrixView<float> a) {
+  return largest_eigenvalue(fortran::sgeev_, a);
 }
 
 void lu_log_det(MatrixView<double> a, std::span<int> pivots, std::span<double> log_abs_det, std::span<Sign> sign) {

@@ -21,6 +21,11 @@ namespace pushforward::linalg {
 std::vector<double> singular_values(ConstMatrixView<double> a);
 std::vector<float> singular_values(ConstMatrixView<float> a);
 
+/// Largest modulus of an eigenvalue of a (d × d), 0 for d = 0; a is not changed. Allocates. Throws NumericalError when
+/// the QR algorithm does not converge (non-finite input).
+double spectral_radius(ConstMatrixView<double> a);
+float spectral_radius(ConstMatrixView<float> a);
+
 /// Sign of a determinant: of an LU with an exactly zero or a non-finite pivot it is 0.
 using Sign = std::int8_t;
 

@@ -3,6 +3,7 @@
 #include <pushforward/logdet/method.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 #include <vector>
@@ -135,6 +136,30 @@ class Reader {
 
 Method parse_method(std::string_view text) {
   return Reader(text).read();
+}
+
+std::vector<std::pair<std::string, Parameter>> parameters(const Method& m) {
+  static constexpr std::array kinds{"exact", "series", "roulette", "poisson", "krylov", "trace+krylov", "auto"};
+  std::vector<std::pair<std::string, Parameter>> all{{"kind", std::string(kinds[static_cast<std::size_t>(m.kind)])}};
+  const auto number = [&](const char* name, auto value) { all.emplace_back(name, value); };
+  const auto word = [&](const char* name, const std::string& value) { all.emplace_back(name, value); };
+  const bool arnoldi = m.kind == Kind::krylov || m.kind == Kind::trace_krylov;
+  if (m.kind == Kind::exact) word("through", through_names[static_cast<std::size_t>(m.through)]);
+  if (m.kind == Kind::series || arnoldi) number("terms", m.terms);
+  if (m.kind == Kind::series) word("trace", m.exact_trace ? "exact" : "probes");
+  if (arnoldi) number("tol", m.tolerance);
+  if (m.kind == Kind::roulette) number("p", m.p);
+  if (m.kind == Kind::poisson) number("rate", m.rate);
+  if (m.kind == Kind::roulette || m.kind == Kind::poisson) {
+    number("exact", m.exact_terms);
+    number("samples", m.samples);
+    word("length", m.length_per_step ? "step" : "sample");
+  }
+  if (m.stochastic()) {
+    word("probe", probe_names[static_cast<std::size_t>(m.probe)]);
+    number("probes", m.probes);
+  }
+  return all;
 }
 
 std::string to_string(const Method& m) {

@@ -20,6 +20,9 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
 
 namespace pushforward::logdet {
 
@@ -50,5 +53,9 @@ Method parse_method(std::string_view text);
 
 /// The method in the same grammar, without what is default: reads back to the same.
 std::string to_string(const Method& method);
+
+/// Its parameters, those only that it has, with defaults: names and values as in the grammar, and `kind`.
+using Parameter = std::variant<Index, double, std::string>;
+std::vector<std::pair<std::string, Parameter>> parameters(const Method& method);
 
 }  // namespace pushforward::logdet

@@ -1,0 +1,333 @@
+// flow_logdet: estimators of log-determinants against the exact one, on a model and data of one's own.
+
+#include <common/log_det_table.hpp>
+#include <common/model_file.hpp>
+#include <common/outputs.hpp>
+#include <pushforward/base/text.hpp>
+#include <pushforward/data/dataset.hpp>
+#include <pushforward/data/location.hpp>
+#include <pushforward/flow/log_det_comparison.hpp>
+#include <pushforward/h5/results.hpp>
+#include <pushforward/logdet/cost.hpp>
+
+#include <set>
+
+namespace {
+
+using namespace pushforward;
+
+struct Options {
+  std::string output = "log_det.h5";
+  std::string split = "test";
+  Index rows = 1000;
+  Index repeats = 20;
+  Index probes = 0;
+  double budget = 24;
+  bool gradient = false;
+  bool spectrum = false;
+  Index seed = 0;
+  std::string precision = "double";
+};
+
+// What the peers do in evaluation and in training, and what we would do.
+const std::vector<std::string> default_methods{"roulette:p=0.5,exact=20,probe=gaussian,length=step",
+                                               "roulette:p=0.5,exact=2,probe=gaussian,length=step", "series:10",
+                                               "krylov:3", "trace+krylov:3"};
+
+const char* const grammar =
+    "Methods:\n"
+    "  exact[:through=input|narrowest]         LU of I + J, or of the smaller matrix at the narrowest hidden layer\n"
+    "  series:N[,trace=exact]                  power series to Nᵗʰ order, its traces by probes or by dense powers\n"
+    "  roulette:p=P[,exact=M][,samples=R]      Russian roulette with geometric lengths beyond M = 2 exact terms\n"
+    "  poisson:rate=L[,exact=M][,samples=R]    the same with Poisson lengths\n"
+    "  neumann:p=P[,exact=M]                   roulette:p=P, whose gradient is the Neumann series\n"
+    "  krylov[:M][,tol=T]                      M Arnoldi steps on a probe, or until the residual is below T (0.1)\n"
+    "  trace+krylov[:M][,tol=T]                tr J exactly, Arnoldi steps for the rest\n"
+    "  auto                                    exact or trace+krylov, by measured rates\n"
+    "With probes: probe=rademacher|gaussian|hadamard, probes=K. With lengths: length=sample|step, drawn for each "
+    "sample\n"
+    "or once for all samples of a repeat.";
+
+// The probes of --probes for methods that have some and were not told.
+std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts, Index probes) {
+  std::vector<logdet::Method> methods;
+  std::set<std::string> seen;
+  for (const auto& text : texts) {
+    auto method = logdet::parse_method(text);
+    if (probes > 0 && method.stochastic() && text.find("probes=") == std::string::npos) method.probes = probes;
+    require<OptionError>(seen.insert(to_string(method)).second, "--method {}: is there twice", text);
+    methods.push_back(method);
+  }
+  return methods;
+}
+
+template <class T>
+class Comparison {
+ public:
+  Comparison(apps::Program& program, const Options& options, std::vector<logdet::Method> methods,
+             const std::string& model, const std::string& data)
+      : program_(program),
+        console_(program.console()),
+        comm_(program.comm()),
+        options_(options),
+        methods_(std::move(methods)),
+        data_(data),
+        model_(apps::open_model<T>(program.comm(), model)) {}
+
+  void run() {
+    resolve();
+    std::optional<data::Rows> rows;
+    std::optional<flow::LogDetComparison<T>> made;
+    comm::agree(comm_, [&] {
+      rows.emplace(data::open_rows(data_, data::parse_split(options_.split)));
+      require<DataError>(rows->dimension() == model_.dimension(), "{} has {} columns; the model has {}", rows->where(),
+                         rows->dimension(), model_.dimension());
+      made.emplace(model_.flow(), flow::LogDetComparisonOptions{.methods = methods_,
+                                                                .repeats = options_.repeats,
+                                                                .seed = static_cast<std::uint64_t>(options_.seed),
+                                                                .gradient = options_.gradient,
+                                                                .spectrum = options_.spectrum});
+    });
+    const auto& comparison = *made;
+    const Index n = options_.rows == 0 ? rows->count() : std::min(options_.rows, rows->count());
+    announce(comparison, n);
+    if (program_.dry_run()) {
+      console_.result("would compare {} methods on {} rows into {}", methods_.size(), n, options_.output);
+      return;
+    }
+    h5::ResultFile file(comm_, options_.output, "pushforward-log-det", 1, arrays(comparison, n),
+                        [&](const h5::GroupWriter& root) { describe(root, comparison); });
+    compare(file, comparison, *rows, n);
+    file.commit();
+    console_.result("wrote {}", options_.output);
+  }
+
+ private:
+  // `auto`, by rates that rank 0 measures.
+  void resolve() {
+    const auto is_auto = [](const logdet::Method& m) { return m.kind == logdet::Kind::automatic; };
+    const auto place = std::ranges::find_if(methods_, is_auto);
+    if (place == methods_.end()) return;
+    const nn::NetworkOptions network{
+        .in = model_.dimension(), .out = model_.dimension(), .hidden = model_.flow().options().hidden};
+    std::array<double, 2> rates{};
+    if (comm_.is_root()) {
+      const auto measured = logdet::measure_rates<T>(network, 256);
+      rates = {measured.gemm, measured.lu};
+    }
+    comm_.broadcast(std::span<double>(rates));
+    std::string why;
+    *place = choose_method(*place, network, {rates[0], rates[1]}, nn::Purpose::evaluate, &why);
+    console_.message("{}", why);
+    const auto same = [&](const logdet::Method& m) { return to_string(m) == to_string(*place); };
+    if (std::ranges::count_if(methods_, same) > 1) methods_.erase(place);
+  }
+
+  void announce(const flow::LogDetComparison<T>& comparison, Index n) {
+    const auto analytic = std::ssize(model_.flow().transforms()) - std::ssize(comparison.blocks());
+    console_.message("{} rows of {}, {} repeats, {} residual blocks of dimension {}", n, data_, options_.repeats,
+                     comparison.blocks().size(), model_.dimension());
+    if (analytic > 0) {
+      console_.message("the log-dets of the other {} transforms are analytic: there is nothing to estimate", analytic);
+    }
+    double worst = 0;
+    for (const Index k : comparison.blocks()) {
+      worst = std::max(worst, model_.flow().transforms()[static_cast<std::size_t>(k)]->contraction()->lipschitz());
+    }
+    for (const auto& method : methods_) {
+      const auto warning = logdet::warning(method, worst);
+      if (!warning.empty()) console_.message("warning: {}", warning);
+    }
+  }
+
+  // Groups: the sum over blocks at the root, each block below /blocks.
+  std::string path(std::size_t part, const flow::LogDetComparison<T>& comparison) const {
+    return part == 0 ? std::string() : fmt::format("blocks/{:03d}/", comparison.blocks()[part - 1]);
+  }
+
+  std::vector<h5::RowArray> arrays(const flow::LogDetComparison<T>& comparison, Index n) const {
+    const auto real = h5::Element::real64;
+    std::vector<h5::RowArray> all{
+        {"status", h5::Element::integer64, n, 0, {"", "0 ok, 1 not finite, 3 not invertible"}}};
+    for (std::size_t part = 0; part <= comparison.blocks().size(); ++part) {
+      const auto at = path(part, comparison);
+      all.push_back({at + "log_det/exact", real, n, 0, {"nat", "log-det by LU"}});
+      if (options_.gradient) all.push_back({at + "log_det/gradient_norm", real, n, 0, {"1", "norm of the gradient"}});
+      if (options_.spectrum && part > 0) {
+        all.push_back({at + "spectral_radius", real, n, 0, {"1", "largest modulus of an eigenvalue of J"}});
+        all.push_back({at + "norm", real, n, 0, {"1", "largest singular value of J"}});
+      }
+      for (std::size_t m = 0; m < methods_.size(); ++m) {
+        const auto group = fmt::format("{}log_det/{}/", at, to_string(methods_[m]));
+        const Index r = comparison.repeats(m);
+        all.push_back({group + "value", real, n, 0, {"nat", "one draw of each row"}, r});
+        all.push_back({group + "terms", h5::Element::integer64, n, 0, {"1", "products with J or its transpose"}, r});
+        if (options_.gradient) {
+          all.push_back({group + "gradient_error", real, n, 0, {"1", "norm of the gradient's error"}, r});
+        }
+      }
+    }
+    return all;
+  }
+
+  void describe(const h5::GroupWriter& root, const flow::LogDetComparison<T>& comparison) const {
+    root.attribute("dimension", model_.dimension());
+    root.attribute("repeats", options_.repeats);
+    root.attribute("seed", options_.seed);
+    root.attribute("precision", options_.precision);
+    root.attribute("data", data_);
+    std::vector<std::string> names;
+    for (const auto& method : methods_) names.push_back(to_string(method));
+    root.write_strings("methods", names);
+    std::vector<Index> blocks = comparison.blocks();
+    root.write("block", blocks, {"", "transforms of the model that are residual blocks"});
+  }
+
+  void compare(h5::ResultFile& file, const flow::LogDetComparison<T>& comparison, const data::Rows& rows, Index n) {
+    const Index d = model_.dimension();
+    std::vector<Index> repeats;
+    for (std::size_t m = 0; m < methods_.size(); ++m) repeats.push_back(comparison.repeats(m));
+    std::vector<apps::LogDetSums> sums(1 + comparison.blocks().size(), apps::LogDetSums(repeats));
+    apps::StatusCount statuses;
+    const auto mine = comm::share(n, comm_.rank(), comm_.size());
+    const Index most = comm::share(n, 0, comm_.size()).count();
+    const Index slab = slab_rows(comparison);
+    for (Index done = 0; done < most; done += slab) {
+      const Index first = std::min(mine.first + done, mine.last), count = std::min(slab, mine.last - first);
+      Matrix<double> x(d, count);
+      Matrix<T> standardized(d, count);
+      std::vector<flow::Status> status(static_cast<std::size_t>(count));
+      comm::agree(comm_, [&] { rows.read_unchecked(first, x); });
+      model_.standardization().forward(x, standardized.view());
+      const auto parts = comparison.run(standardized, first, status);
+      Matrix<Index> numbers(1, count);
+      for (std::size_t i = 0; i < status.size(); ++i) {
+        statuses.add(status[i]);
+        numbers.span()[i] = static_cast<Index>(status[i]);
+      }
+      file.write_rows<Index>("status", first, numbers.view());
+      for (std::size_t p = 0; p < parts.size(); ++p) {
+        sums[p].add(parts[p]);
+        write(file, path(p, comparison), first, parts[p]);
+      }
+    }
+    for (auto& s : sums) s.sum(comm_);
+    file.amend([&](const h5::GroupWriter& root) {
+      for (std::size_t p = 0; p < sums.size(); ++p) {
+        sums[p].write(root.group("/" + path(p, comparison) + "log_det"), summarise(sums[p], p, comparison));
+      }
+    });
+    print_tables(comparison, sums);
+    const auto failures = statuses.failures(comm_);
+    if (!failures.empty()) console_.message("warning: of {} rows: {}; they do not count in the table", n, failures);
+  }
+
+  // As many as keep what a slab gives within 64 MB.
+  Index slab_rows(const flow::LogDetComparison<T>& comparison) const {
+    Index repeats = 4;
+    for (std::size_t m = 0; m < methods_.size(); ++m) repeats += (options_.gradient ? 3 : 2) * comparison.repeats(m);
+    const Index row = 8 * repeats * (1 + std::ssize(comparison.blocks()));
+    return std::clamp<Index>(64'000'000 / row, 1, apps::slab_rows);
+  }
+
+  void write(h5::ResultFile& file, const std::string& at, Index first, const flow::LogDetPart& part) const {
+    const auto row = [&](const std::string& name, const std::vector<double>& values, bool there) {
+      if (there) file.write_rows<double>(at + name, first, {values.data(), 1, std::ssize(values)});
+    };
+    row("log_det/exact", part.exact, true);
+    row("log_det/gradient_norm", part.gradient_norm, options_.gradient);
+    row("spectral_radius", part.spectral_radius, options_.spectrum && !at.empty());
+    row("norm", part.norm, options_.spectrum && !at.empty());
+    for (std::size_t m = 0; m < methods_.size(); ++m) {
+      const auto group = fmt::format("{}log_det/{}/", at, to_string(methods_[m]));
+      file.write_rows<double>(group + "value", first, part.draws[m].value.view());
+      file.write_rows<Index>(group + "terms", first, part.draws[m].products.view());
+      if (options_.gradient) {
+        file.write_rows<double>(group + "gradient_error", first, part.draws[m].gradient_error.view());
+      }
+    }
+  }
+
+  std::vector<apps::LogDetSummary> summarise(const apps::LogDetSums& sums, std::size_t part,
+                                             const flow::LogDetComparison<T>& comparison) const {
+    std::vector<double> bounds;
+    for (std::size_t m = 0; m < methods_.size(); ++m) {
+      double bound = 0;
+      for (std::size_t b = 0; b < comparison.blocks().size(); ++b) {
+        if (part == 0 || part == b + 1) bound += comparison.bias_bound(m, b);
+      }
+      bounds.push_back(bound);
+    }
+    const auto blocks = part == 0 ? std::ssize(comparison.blocks()) : Index{1};
+    return sums.summarise(methods_, bounds, options_.budget * static_cast<double>(blocks));
+  }
+
+  // The sum over blocks comes last.
+  void print_tables(const flow::LogDetComparison<T>& comparison, const std::vector<apps::LogDetSums>& sums) {
+    for (std::size_t b = 0; b < comparison.blocks().size(); ++b) {
+      const auto& network =
+          *model_.flow().transforms()[static_cast<std::size_t>(comparison.blocks()[b])]->contraction();
+      const auto title = fmt::format("transform {}, Lipschitz {:.3g}", comparison.blocks()[b], network.lipschitz());
+      console_.print(apps::log_det_table(title, sums[1 + b], summarise(sums[1 + b], 1 + b, comparison)));
+    }
+    if (comparison.blocks().size() == 1) return;
+    console_.print(apps::log_det_table("all blocks", sums[0], summarise(sums[0], 0, comparison)));
+  }
+
+  apps::Program& program_;
+  apps::Console& console_;
+  const comm::Communicator& comm_;
+  const Options& options_;
+  std::vector<logdet::Method> methods_;
+  const std::string& data_;
+  flow::Model<T> model_;
+};
+
+template <class T>
+void run(apps::Program& program, const Options& options, const std::vector<logdet::Method>& methods,
+         const std::string& model, const std::string& data) {
+  Comparison<T>(program, options, methods, model, data).run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* const summary =
+      "Compares estimators of log-determinants with the exact ones, per residual block and in total, on the rows of a "
+      "dataset: bias, standard deviation, root mean square error (nats), bound on the bias, products with the Jacobian "
+      "and seconds. Everything raw goes to HDF5.";
+  return apps::run_program(argc, argv, "flow_logdet", summary, [](apps::Program& program) {
+    Options options;
+    std::string model, data;
+    std::vector<std::string> texts;
+    OptionSet keys;
+    keys.add("output", options.output, "result file").alias("output", "-o");
+    keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("rows", options.rows, "rows from the first on; 0: all", at_least(0, "rows"));
+    keys.add("repeats", options.repeats, "draws of each row, of methods that draw", between(1, 1'000'000));
+    keys.add("probes", options.probes, "probes of each method that does not say; 0: one", between(0, 1'000'000));
+    keys.add("budget", options.budget, "products a row and block at which errors are compared", more_than(0));
+    keys.add("gradient", options.gradient, "also errors of the gradient by the blocks' weights, row by row: slow");
+    keys.add("spectrum", options.spectrum, "also spectral radius and norm of each Jacobian: slow");
+    keys.add("seed", options.seed, "of the draws", at_least(0));
+    keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
+    auto& cli = program.cli();
+    cli.add_option("MODEL", model, "model file of flow_train")->required();
+    cli.add_option("DATA", data, "dataset FILE.h5, or any numeric array FILE.h5:/PATH")->required();
+    cli.add_option("--method", texts, "estimator, see below; may be repeated")
+        ->type_name("METHOD")
+        ->allow_extra_args(false)
+        ->default_str(join(default_methods, " "));
+    cli.footer(grammar);
+    program.add_options(keys, cli);
+    if (!program.parse()) return;
+    std::vector<logdet::Method> methods;
+    comm::agree(program.comm(), [&] {
+      methods = parse_methods(texts.empty() ? default_methods : texts, options.probes);
+      if (program.comm().is_root()) {
+        apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}, {"DATA", data}});
+      }
+    });
+    (options.precision == "float" ? run<float> : run<double>)(program, options, methods, model, data);
+  });
+}
