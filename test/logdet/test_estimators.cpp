@@ -37,7 +37,9 @@ std::vector<Expected> methods(Index d) {
       {"neumann:p=0.2,exact=0", 0, 0},
       {fmt::format("krylov:{}", std::min<Index>(d, 5)), std::min<Index>(d, 5), 2},
       {fmt::format("trace+krylov:{}", std::min<Index>(d, 4)), std::min<Index>(d, 4), 2},
-      {fmt::format("trace+krylov:{},probe=hadamard,probes=3", std::min<Index>(d, 3)), std::min<Index>(d, 3), 2}};
+      {fmt::format("trace+krylov:{},probe=hadamard,probes=3", std::min<Index>(d, 3)), std::min<Index>(d, 3), 2},
+      {"krylov:tol=0.1,probe=gaussian", std::min<Index>(d, 2), 2},
+      {"trace+krylov:tol=0.02,probes=2", std::min<Index>(d, 2), 2}};
   return all;
 }
 
@@ -171,8 +173,9 @@ BOOST_AUTO_TEST_CASE(draws_belong_to_the_sample_alone) {
   const auto x = random_matrix<double>(d, 7, 23);
   Matrix<double> part(x.view().columns(2, 3));
   const std::vector<Index> numbers{102, 7, 104}, all{100, 101, 102, 7, 104, 105, 106};
-  for (const char* const method : {"series:5,probes=2", "roulette:p=0.3,samples=2", "poisson:rate=3",
-                                   "trace+krylov:3,probe=hadamard,probes=2", "krylov:4,probe=gaussian"}) {
+  for (const char* const method :
+       {"series:5,probes=2", "roulette:p=0.3,samples=2", "poisson:rate=3", "trace+krylov:3,probe=hadamard,probes=2",
+        "krylov:4,probe=gaussian", "trace+krylov:tol=0.05,probes=2"}) {
     Trial<double> whole(net, x, method, Purpose::evaluate), alone(net, part, method, Purpose::evaluate);
     whole.estimate({.seed = 3, .step = 5, .block = 2, .samples = all});
     alone.estimate({.seed = 3, .step = 5, .block = 2, .samples = numbers});
