@@ -19,7 +19,9 @@ struct Estimate {
   std::span<double> value;       ///< nats
   std::span<double> variance;    ///< of the value, from its probes; NaN with a single one, 0 for a value without chance
   std::span<linalg::Sign> sign;  ///< 1; of det(I + J) where it is known; 0 for what is singular or not finite
-  std::span<Index> products;     ///< with J or Jᵀ, of one vector each: of the value. A dense J: d; an exact trace: 1
+  /// With J or Jᵀ, of one vector each: of the value. A dense J: d; exact traces, tr J² with them or not: 1; a probe
+  /// that stops early: its own, not those that the batch goes on with.
+  std::span<Index> products;
 };
 
 template <class T>
@@ -55,8 +57,8 @@ class Estimator {
 double truncation_bound(Index d, double lipschitz, Index terms);
 
 /// The estimator of a method for networks of this shape; `auto` must have been resolved (cost.hpp). Throws OptionError
-/// for a method that the network cannot have: more Arnoldi steps than dimensions, an exact trace of more than two
-/// hidden layers.
+/// for a method that the network cannot have: more Arnoldi steps than dimensions, without a tolerance; an exact trace
+/// of more than two hidden layers.
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
 
