@@ -58,7 +58,8 @@ Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Purpose p
           lu_flops(network.in, purpose)};
 }
 
-bool joins_ends(const nn::NetworkOptions& network) {
+bool joins_ends(const nn::NetworkOptions& network, Index h) {
+  if (h + 1 == std::ssize(network.hidden)) return true;
   const double first = static_cast<double>(network.hidden.front()), last = static_cast<double>(network.hidden.back());
   return first * last <= static_cast<double>(network.in) * (first + last);
 }
@@ -67,13 +68,13 @@ Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn:
   const auto w = widths(network);
   const Index order = network.hidden[static_cast<std::size_t>(h)];
   double flops = product_flops(network);
-  if (joins_ends(network)) {
+  if (joins_ends(network, h)) {
     flops += linalg::gemm_flops(network.hidden.front(), 1, network.hidden.back()) - linalg::gemm_flops(w[1], 1, w[0]) -
              linalg::gemm_flops(network.out, 1, network.hidden.back());
   }
   // The first matrix of the walk costs nothing: that after hidden layer h.
   const bool last = h + 1 == std::ssize(network.hidden);
-  const Index next = last && joins_ends(network) ? network.hidden.front() : w[static_cast<std::size_t>(h) + 2];
+  const Index next = last ? network.hidden.front() : w[static_cast<std::size_t>(h) + 2];
   flops -= linalg::gemm_flops(next, 1, order);
   return {passes(purpose) * static_cast<double>(order) * flops, lu_flops(order, purpose)};
 }

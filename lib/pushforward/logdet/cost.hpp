@@ -7,9 +7,8 @@
 // log-dets cost k tangents through all but the first of its matrices, and an LU of order k:
 //   through the input       k = d, and the first layer's tangents are its weight
 //   through hidden layer h  k = w_h, the matrices in cyclic order from layer h on [det(I + AB) = det(I + BA)], the
-//   first
-//                           of them again for nothing; where it saves operations, W₁W_L is one matrix, formed once a
-//                           batch
+//                           first of them again for nothing; where it saves operations, W₁W_L is one matrix, formed
+//                           once a batch
 // A gradient takes two more products for each of them, and the inverse.
 
 #include <pushforward/logdet/method.hpp>
@@ -42,8 +41,8 @@ double product_flops(const nn::NetworkOptions& network);
 /// Value and, for Purpose::gradient, its part of the gradient, through the input or hidden layer h (0-based).
 Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Purpose purpose);
 Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Purpose purpose);
-/// True where W₁W_L as one matrix saves operations in the latter.
-bool joins_ends(const nn::NetworkOptions& network);
+/// True where W₁W_L as one matrix saves operations in the latter: when it is small, or the first of the walk.
+bool joins_ends(const nn::NetworkOptions& network, Index h);
 
 /// The narrowest hidden layer, the first of them if there are several; none without hidden layers.
 std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network);

@@ -1,6 +1,8 @@
+#include <pushforward/logdet/cost.hpp>
 #include <pushforward/logdet/estimator.hpp>
 #include <pushforward/logdet/exact.hpp>
 #include <pushforward/logdet/krylov.hpp>
+#include <pushforward/logdet/narrow.hpp>
 #include <pushforward/logdet/series.hpp>
 #include <pushforward/logdet/trace.hpp>
 
@@ -30,7 +32,9 @@ std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::Net
   const Method& m = method;
   switch (m.kind) {
     case Kind::automatic: throw BugError("log-det method auto has not been resolved");
-    case Kind::exact: return std::make_unique<ExactEstimator<T>>();
+    case Kind::exact:
+      if (const auto h = exact_through(m, network)) return std::make_unique<NarrowEstimator<T>>(m, network, *h);
+      return std::make_unique<ExactEstimator<T>>(m);
     case Kind::series:
       if (m.exact_trace) return std::make_unique<DenseSeriesEstimator<T>>(m);
       return std::make_unique<SeriesEstimator<T>>(m);

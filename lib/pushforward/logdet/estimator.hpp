@@ -19,8 +19,8 @@ struct Estimate {
   std::span<double> value;       ///< nats
   std::span<double> variance;    ///< of the value, from its probes; NaN with a single one, 0 for a value without chance
   std::span<linalg::Sign> sign;  ///< 1; of det(I + J) where it is known; 0 for what is singular or not finite
-  /// With J or Jᵀ, of one vector each: of the value. A dense J: d; exact traces, tr J² with them or not: 1; a probe
-  /// that stops early: its own, not those that the batch goes on with.
+  /// With J or Jᵀ, of one vector each: of the value. A dense J: d; through a hidden layer: its width; exact traces, tr
+  /// J² with them or not: 1; a probe that stops early: its own, not those that the batch goes on with.
   std::span<Index> products;
 };
 
@@ -41,7 +41,8 @@ class Estimator {
   virtual double bias_bound(Index d, double lipschitz) const = 0;
   /// Tangents per sample for which the network's state must have room.
   virtual Index tangents(const nn::Network<T>& network) const = 0;
-  /// Memory for up to n samples: `kept` lives from estimate() to the reverse pass, `scratch` during estimate().
+  /// Memory for up to n samples: `kept` lives from estimate() to the reverse pass, `scratch` during estimate() and
+  /// again during add_to_reverse().
   virtual std::unique_ptr<State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
                                       linalg::Workspace& scratch, Index n, nn::Purpose purpose) const = 0;
   /// At the x of the network's last forward() on `passes`.
@@ -58,7 +59,7 @@ double truncation_bound(Index d, double lipschitz, Index terms);
 
 /// The estimator of a method for networks of this shape; `auto` must have been resolved (cost.hpp). Throws OptionError
 /// for a method that the network cannot have: more Arnoldi steps than dimensions, without a tolerance; an exact trace
-/// of more than two hidden layers.
+/// of more than two hidden layers; through=narrowest without any.
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
 
