@@ -53,11 +53,10 @@ std::optional<Index> exact_through(const Method& method, const nn::NetworkOption
 /// Of trace+krylov and krylov with their number of steps and probes, tangents and reverse included.
 Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Purpose purpose);
 
-/// The method itself, or what `auto` stands for: exact where it takes less than `worth` times the time of the
-/// stochastic default, worth = 24 being the factor by which a single probe raises the variance of a training step on
-/// trained flows of dimension 64, and about the number of probes that a density by probes wants. The stochastic default
-/// is trace+krylov:3 for gradients and trace+krylov:6 in evaluation, krylov with one more step for networks of more
-/// than two hidden layers. `why` (out, may be null): a line for people.
+/// The method itself, or what `auto` stands for: exact where a step takes at most twice the time, or an evaluation at
+/// most eight times the time, that it takes with the stochastic default: trace+krylov:3 for gradients, trace+krylov:6
+/// in evaluation, krylov with one more step for networks of more than two hidden layers. `why` (out, may be null): a
+/// line for people.
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
                      std::string* why = nullptr);
 
