@@ -193,6 +193,36 @@ BOOST_AUTO_TEST_CASE(draws_belong_to_the_sample_alone) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_samples_of_a_batch_may_be_of_several_steps) {
+  const Index d = 6, n = 5;
+  TestNetwork<double> net({.in = d, .out = d, .hidden = {9, 8}, .lipschitz = 0.8});
+  const auto x = random_matrix<double>(d, n, 24);
+  const std::vector<Index> steps{4, 0, 4, 9, 1}, numbers{3, 3, 5, 0, 1};
+  for (const char* const method : {"series:5,probes=2", "roulette:p=0.3,samples=2", "roulette:p=0.3,length=step",
+                                   "poisson:rate=3,length=step", "trace+krylov:3,probe=hadamard"}) {
+    Trial<double> together(net, x, method, Purpose::evaluate);
+    together.estimate({.seed = 3, .steps = steps, .block = 2, .samples = numbers});
+    for (Index i = 0; i < n; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      Trial<double> alone(net, Matrix<double>(x.view().columns(i, 1)), method, Purpose::evaluate);
+      alone.estimate({.seed = 3, .step = static_cast<std::uint64_t>(steps[at]), .block = 2, .first = numbers[at]});
+      BOOST_TEST(close_absolute(together.value[at], alone.value[0], 1e-12), method);
+    }
+    // The rest of a batch keeps its steps.
+    const Draws whole{.seed = 3, .steps = steps, .block = 2, .samples = numbers};
+    Trial<double> rest(net, Matrix<double>(x.view().columns(2, 3)), method, Purpose::evaluate);
+    rest.estimate(whole.from(2));
+    BOOST_TEST(close_absolute(rest.value, std::span<const double>(together.value).last(3), 1e-12), method);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_series_of_what_is_no_contraction_has_no_bound) {
+  BOOST_TEST(close_relative(logdet::truncation_bound(3, 0.5, 2), 3 * (std::log(2.0) - 0.625), 1e-14));
+  for (const double c : {1.0, 1.5, std::nan("")}) {
+    BOOST_TEST(logdet::truncation_bound(3, c, 2) == std::numeric_limits<double>::infinity());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(methods_read_back_as_they_are_written) {
   for (const char* const text :
        {"exact", "series:10", "series:10,trace=exact", "series:3,probe=gaussian,probes=4", "roulette:p=0.5,exact=2",

@@ -7,10 +7,12 @@
 #include <pushforward/logdet/trace.hpp>
 
 #include <cmath>
+#include <limits>
 
 namespace pushforward::logdet {
 
 double truncation_bound(Index d, double lipschitz, Index terms) {
+  if (!(lipschitz < 1)) return std::numeric_limits<double>::infinity();
   double sum = 0, power = 1;
   for (Index k = 1; k <= terms; ++k) {
     power *= lipschitz;

@@ -54,7 +54,8 @@ class Estimator {
                               std::span<const T> /*weight*/, std::span<T> /*gradient*/) const {}
 };
 
-/// Bound on the bias of a series of N terms for ‖J‖ ≤ c < 1: d·(−log(1 − c) − Σₖ≤N cᵏ/k), nats.
+/// Bound on the bias of a series of N terms for ‖J‖ ≤ c < 1: d·(−log(1 − c) − Σₖ≤N cᵏ/k), nats; infinite from
+/// c = 1 on.
 double truncation_bound(Index d, double lipschitz, Index terms);
 
 /// The estimator of a method for networks of this shape; `auto` must have been resolved (cost.hpp). Throws OptionError
