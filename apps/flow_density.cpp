@@ -7,7 +7,7 @@
 #include <pushforward/data/location.hpp>
 #include <pushforward/flow/repeated.hpp>
 #include <pushforward/h5/results.hpp>
-#include <pushforward/logdet/cost.hpp>
+#include <pushforward/train/log_dets.hpp>
 
 #include <charconv>
 #include <cmath>
@@ -132,20 +132,14 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   logdet::Method method;
   comm::agree(comm, [&] { method = logdet::parse_method(options.method); });
   auto model = apps::open_model<T>(comm, path);
-  if (method.kind == logdet::Kind::automatic) {
-    const auto& flow = model.flow();
-    const nn::NetworkOptions network{
-        .in = flow.dimension(), .out = flow.dimension(), .hidden = flow.options().hidden, .lipschitz = 1};
-    std::array<double, 2> rates{};
-    if (comm.is_root()) {
-      const auto measured = logdet::measure_rates<T>(network, apps::workspace_samples);
-      rates = {measured.gemm, measured.lu};
-    }
-    comm.broadcast(std::span<double>(rates));
-    std::string why;
-    method = choose_method(method, network, {rates[0], rates[1]}, nn::Purpose::evaluate, &why);
-    console.message("log-det        {}", why);
-  }
+  const auto& flow = model.flow();
+  const nn::NetworkOptions network{.in = flow.dimension(),
+                                   .out = flow.dimension(),
+                                   .hidden = flow.options().hidden,
+                                   .lipschitz = flow.options().lipschitz};
+  std::string why;
+  method = train::settle_log_det<T>(comm, method, network, nn::Purpose::evaluate, apps::workspace_samples, why);
+  if (!why.empty()) console.message("log-det        {}", why);
   comm::agree(comm, [&] { model.set_log_det(method); });
   const auto warning = logdet::warning(method, flow::largest_lipschitz(model.flow()));
   if (!warning.empty()) console.message("warning: {}", warning);

@@ -8,8 +8,8 @@
 #include <pushforward/data/location.hpp>
 #include <pushforward/flow/log_det_comparison.hpp>
 #include <pushforward/h5/results.hpp>
-#include <pushforward/logdet/cost.hpp>
 #include <pushforward/logdet/trace.hpp>
+#include <pushforward/train/log_dets.hpp>
 
 #include <set>
 
@@ -40,9 +40,10 @@ const char* const grammar =
     "  exact[:through=input|narrowest]       LU of I + J, or of a smaller matrix at the narrowest hidden\n"
     "                                        layer; the cheaper, if neither is said\n"
     "  series:N[,trace=exact]                power series to Nᵗʰ order, its traces by probes or exact\n"
-    "  roulette:p=P[,exact=M][,samples=R]    Russian roulette: geometric lengths beyond M = 2 exact terms\n"
+    "  roulette[:p=P][,exact=M][,samples=R]  Russian roulette: geometric lengths beyond M = 2 exact terms;\n"
+    "                                        p = 1 - c, which is safe, for blocks of constant c\n"
     "  poisson:rate=L[,exact=M][,samples=R]  the same with Poisson lengths\n"
-    "  neumann:p=P[,exact=M][,samples=R]     roulette:p=P, whose gradient is the Neumann series\n"
+    "  neumann[:p=P][,exact=M][,samples=R]   roulette:p=P, whose gradient is the Neumann series\n"
     "  krylov[:M][,tol=T]                    M Arnoldi steps on a probe, or until the residual is below T\n"
     "  trace+krylov[:M][,tol=T]              tr J exactly, Arnoldi steps for the rest\n"
     "  auto                                  exact or trace+krylov, by measured rates\n"
@@ -120,25 +121,26 @@ class Comparison {
     std::erase_if(methods_, [](const logdet::Method& m) { return m.kind == logdet::Kind::trace_krylov; });
   }
 
-  // `auto`, by rates that rank 0 measures.
+  // What the methods leave open. `auto` may turn out to be one that is there already.
   void resolve() {
-    const auto is_auto = [](const logdet::Method& m) { return m.kind == logdet::Kind::automatic; };
-    const auto place = std::ranges::find_if(methods_, is_auto);
-    if (place == methods_.end()) return;
-    const nn::NetworkOptions network{
-        .in = model_.dimension(), .out = model_.dimension(), .hidden = model_.flow().options().hidden};
-    std::array<double, 2> rates{};
-    if (comm_.is_root()) {
-      const auto measured = logdet::measure_rates<T>(network, 256);
-      rates = {measured.gemm, measured.lu};
+    const auto& flow = model_.flow();
+    const nn::NetworkOptions network{.in = flow.dimension(),
+                                     .out = flow.dimension(),
+                                     .hidden = flow.options().hidden,
+                                     .lipschitz = flow.options().lipschitz};
+    std::vector<logdet::Method> settled;
+    for (const auto& method : methods_) {
+      std::string why;
+      auto chosen =
+          train::settle_log_det<T>(comm_, method, network, nn::Purpose::evaluate, apps::workspace_samples, why);
+      if (!why.empty()) {
+        console_.message("{}", why);
+        if (options_.probes > 0 && chosen.stochastic()) chosen.probes = options_.probes;
+      }
+      const auto same = [&](const logdet::Method& m) { return to_string(m) == to_string(chosen); };
+      if (std::ranges::none_of(settled, same)) settled.push_back(chosen);
     }
-    comm_.broadcast(std::span<double>(rates));
-    std::string why;
-    *place = choose_method(*place, network, {rates[0], rates[1]}, nn::Purpose::evaluate, &why);
-    if (options_.probes > 0 && place->stochastic()) place->probes = options_.probes;
-    console_.message("{}", why);
-    const auto same = [&](const logdet::Method& m) { return to_string(m) == to_string(*place); };
-    if (std::ranges::count_if(methods_, same) > 1) methods_.erase(place);
+    methods_ = std::move(settled);
   }
 
   void announce(const flow::LogDetComparison<T>& comparison, Index n) {

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Validation NLL against time and steps of several runs: python3 plot_history.py RUN.csv... [-o PICTURE.png]"""
 
 import argparse

@@ -233,6 +233,7 @@ BOOST_AUTO_TEST_CASE(methods_read_back_as_they_are_written) {
     BOOST_TEST(to_string(parse_method(text)) == text);
   }
   BOOST_TEST(to_string(parse_method("neumann:p=0.1")) == "roulette:p=0.1,exact=2");
+  BOOST_TEST(to_string(parse_method("roulette")) == "roulette:exact=2");
   BOOST_TEST(to_string(parse_method("krylov")) == "krylov:tol=0.1");
   BOOST_TEST(to_string(parse_method("trace+krylov:12,tol=0.1")) == "trace+krylov:tol=0.1");
 }
@@ -289,6 +290,16 @@ BOOST_AUTO_TEST_CASE(a_roulette_beyond_its_cliff_is_warned_of) {
   BOOST_TEST(logdet::warning(parse_method("roulette:p=0.5"), 0.99).find("0.707") != std::string::npos);
   BOOST_TEST(logdet::warning(parse_method("roulette:p=0.01"), 0.99).empty());
   BOOST_TEST(logdet::warning(parse_method("roulette:p=0.5"), 0.7).empty());
+  // Without a p it is the safe one.
+  for (const double c : {0.5, 0.9, 0.98, 0.99, 0.99995}) {
+    const NetworkOptions network{.in = 2, .out = 2, .hidden = {4}, .lipschitz = c};
+    const auto method = logdet::make_estimator<double>(parse_method("roulette"), network)->method();
+    BOOST_TEST(close_relative(method.p, 1 - c, 1e-3));
+    BOOST_TEST(logdet::warning(method, c).empty());
+    BOOST_TEST(to_string(choose_method(parse_method("roulette"), network, {}, Purpose::evaluate)) == to_string(method));
+  }
+  const NetworkOptions free{.in = 2, .out = 2, .hidden = {4}, .lipschitz = 1};
+  BOOST_CHECK_EXCEPTION(logdet::make_estimator<double>(parse_method("roulette"), free), OptionError, says({"no p"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

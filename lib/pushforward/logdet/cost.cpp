@@ -1,6 +1,7 @@
 #include <pushforward/base/timer.hpp>
 #include <pushforward/linalg/lapack.hpp>
 #include <pushforward/logdet/cost.hpp>
+#include <pushforward/logdet/estimator.hpp>
 #include <pushforward/logdet/trace.hpp>
 
 #include <algorithm>
@@ -9,9 +10,9 @@ namespace pushforward::logdet {
 
 namespace {
 
-// How many times the stochastic default may take before exact is too dear. Training: a single probe raises the variance
-// of a step's gradient by 2 % at most on trained flows of dimension 2 to 64 (examples/log_determinants.md), so that it
-// is for values without bias and chance, and for determinants that are no longer positive, that the time is paid.
+// How many times the stochastic default may take before exact is too dear. Training: with a single probe it takes the
+// same course step for step (examples/log_determinants.md), so that it is for values without bias and chance, and for
+// determinants that are no longer positive, that the time is paid.
 // Evaluation: a standard error takes several repeats.
 double worth(nn::Purpose purpose) {
   return purpose == nn::Purpose::gradient ? 2 : 8;
@@ -120,7 +121,7 @@ Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::
 
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
                      std::string* why) {
-  if (method.kind != Kind::automatic) return method;
+  if (method.kind != Kind::automatic) return with_safe_roulette(method, network);
   const bool has_trace = network.hidden.size() <= static_cast<std::size_t>(ExactTrace<double>::most_hidden);
   const Index steps = purpose == nn::Purpose::gradient ? 3 : 6;
   Method stochastic{.kind = has_trace ? Kind::trace_krylov : Kind::krylov,

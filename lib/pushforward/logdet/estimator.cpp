@@ -29,9 +29,19 @@ std::string warning(const Method& method, double lipschitz) {
       to_string(method), std::sqrt(1 - method.p), lipschitz, 1 - lipschitz);
 }
 
+Method with_safe_roulette(const Method& method, const nn::NetworkOptions& network) {
+  Method settled = method;
+  if (method.kind != Kind::roulette || method.p > 0) return settled;
+  require<OptionError>(network.lipschitz < 1, "log-det method {}: no p is safe for a Lipschitz constant of {}",
+                       to_string(method), network.lipschitz);
+  const double room = 1 - network.lipschitz, scale = std::pow(10.0, 3 - std::floor(std::log10(room)));
+  settled.p = std::floor(scale * room * (1 + 1e-9)) / scale;
+  return settled;
+}
+
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network) {
-  const Method& m = method;
+  const Method m = with_safe_roulette(method, network);
   switch (m.kind) {
     case Kind::automatic: throw BugError("log-det method auto has not been resolved");
     case Kind::exact:

@@ -58,6 +58,10 @@ class Estimator {
 /// c = 1 on.
 double truncation_bound(Index d, double lipschitz, Index terms);
 
+/// The method with p of a roulette set, where it is not, to what is safe for this network: 1 − c, in four digits,
+/// rounded down. Throws OptionError where c is not below 1.
+Method with_safe_roulette(const Method& method, const nn::NetworkOptions& network);
+
 /// The estimator of a method for networks of this shape; `auto` must have been resolved (cost.hpp). Throws OptionError
 /// for a method that the network cannot have: more Arnoldi steps than dimensions, without a tolerance; an exact trace
 /// of more than two hidden layers; through=narrowest without any.

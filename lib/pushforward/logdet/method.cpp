@@ -179,7 +179,7 @@ std::string to_string(const Method& m) {
       break;
     case Kind::roulette:
       name = "roulette";
-      settings.push_back(fmt::format("p={}", m.p));
+      if (m.p > 0) settings.push_back(fmt::format("p={}", m.p));
       break;
     case Kind::poisson:
       name = "poisson";

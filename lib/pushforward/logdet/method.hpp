@@ -5,9 +5,11 @@
 //   exact[:through=input|narrowest]        LU of I + J, or of the smaller matrix at the narrowest hidden layer; without
 //                                          `through`, what takes fewer operations
 //   series:N[,trace=exact]                 Σₖ₌₁ᴺ (−1)ᵏ⁺¹/k tr Jᵏ, traces from probes, or exact ones from dense powers
-//   roulette:p=P[,exact=M][,samples=R]     Russian roulette, geometric lengths [Chen et al. 2019]
+//   roulette[:p=P][,exact=M][,samples=R]   Russian roulette, geometric lengths [Chen et al. 2019]; without p the
+//   largest
+//                                          that is safe, 1 − c for blocks of Lipschitz constant c
 //   poisson:rate=λ[,exact=M][,samples=R]   the same with Poisson lengths
-//   neumann:p=P[,exact=M]                  the roulette with the customary parameters of the memory-saving gradient
+//   neumann[:p=P][,exact=M]                the roulette with the customary parameters of the memory-saving gradient
 //   krylov[:M][,tol=T]                     M Arnoldi steps on each probe; or as many, at most M (12 if it is not said),
 //                                          as bring the residual of (I + J)⁻ᵀv below T (0.1 if neither is said)
 //   trace+krylov[:M][,tol=T]               tr J exactly, Arnoldi steps for the rest: the stochastic default
@@ -37,8 +39,8 @@ struct Method {
   Index terms = 10;                    ///< of series; Arnoldi steps of krylov
   double tolerance = 0;                ///< of krylov: relative residual at which a probe has steps enough; 0: all steps
   bool exact_trace = false;            ///< of series
-  double p = 0.5;         ///< of roulette: the chance to stop after each term beyond the exact ones, in (0, 1)
-  double rate = 2;        ///< of poisson: the mean length beyond the exact terms, > 0
+  double p = 0;     ///< of roulette: the chance to stop after each term beyond the exact ones, in (0, 1); 0: 1 − c
+  double rate = 2;  ///< of poisson: the mean length beyond the exact terms, > 0
   Index exact_terms = 2;  ///< of roulette and poisson: terms that are always there, ≥ 0
   Index samples = 1;      ///< of roulette and poisson: lengths whose weights are averaged
   bool length_per_step = false;

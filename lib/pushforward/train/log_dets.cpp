@@ -4,6 +4,21 @@
 namespace pushforward::train {
 
 template <class T>
+logdet::Method settle_log_det(const comm::Communicator& comm, const logdet::Method& method,
+                              const nn::NetworkOptions& network, nn::Purpose purpose, Index n, std::string& why) {
+  logdet::Rates rates;
+  if (method.kind == logdet::Kind::automatic) {
+    if (comm.is_root()) rates = logdet::measure_rates<T>(network, n);
+    std::array both{rates.gemm, rates.lu};
+    comm.broadcast(std::span<double>(both));
+    rates = {both[0], both[1]};
+  }
+  logdet::Method settled;
+  comm::agree(comm, [&] { settled = choose_method(method, network, rates, purpose, &why); });
+  return settled;
+}
+
+template <class T>
 LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, Index d) {
   LogDets chosen;
   const nn::NetworkOptions network{
@@ -12,17 +27,10 @@ LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, 
     chosen.train = logdet::parse_method(options.log_det.train);
     chosen.evaluate = logdet::parse_method(options.log_det.evaluate);
   });
-  logdet::Rates rates;
-  if (chosen.train.kind == logdet::Kind::automatic || chosen.evaluate.kind == logdet::Kind::automatic) {
-    if (comm.is_root())
-      rates = logdet::measure_rates<T>(network, comm::share(options.train.batch, 0, comm.size()).count());
-    std::array both{rates.gemm, rates.lu};
-    comm.broadcast(std::span<double>(both));
-    rates = {both[0], both[1]};
-  }
+  const Index share = comm::share(options.train.batch, 0, comm.size()).count();
   const auto settle = [&](logdet::Method& method, nn::Purpose purpose, std::string_view use) {
     std::string why;
-    method = choose_method(method, network, rates, purpose, &why);
+    method = settle_log_det<T>(comm, method, network, purpose, share, why);
     chosen.notes.push_back(fmt::format("{}: {}", use, why.empty() ? to_string(method) : why));
     const auto warning = logdet::warning(method, options.model.lipschitz);
     if (!warning.empty()) chosen.warnings.push_back(warning);
@@ -32,6 +40,10 @@ LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, 
   return chosen;
 }
 
+template logdet::Method settle_log_det<float>(const comm::Communicator&, const logdet::Method&,
+                                              const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
+template logdet::Method settle_log_det<double>(const comm::Communicator&, const logdet::Method&,
+                                               const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
 template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&, Index);
 template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&, Index);
 

@@ -14,11 +14,21 @@ struct LogDets {
   std::vector<std::string> notes{}, warnings{};
 };
 
+/// The method with what it leaves open decided for these networks: `auto` by rates in T that rank 0 measures at n
+/// samples, a roulette's p by their constant. `why` (out): a line for people, or "". Collective.
+template <class T>
+logdet::Method settle_log_det(const comm::Communicator& comm, const logdet::Method& method,
+                              const nn::NetworkOptions& network, nn::Purpose purpose, Index n, std::string& why);
+
 /// Of a run on data of dimension d. Where `auto` is asked for, rank 0 measures rates of arithmetic in T and all ranks
 /// choose by them. Throws OptionError. Collective.
 template <class T>
 LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, Index d);
 
+extern template logdet::Method settle_log_det<float>(const comm::Communicator&, const logdet::Method&,
+                                                     const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
+extern template logdet::Method settle_log_det<double>(const comm::Communicator&, const logdet::Method&,
+                                                      const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
 extern template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&, Index);
 extern template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&, Index);
 

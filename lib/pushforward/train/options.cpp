@@ -36,7 +36,7 @@ OptionSet Options::declare() {
       .add("model.actnorm", model.actnorm, "an ActNorm before each block and at the end")
       .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
       .add("log_det.train", log_det.train,
-           "log-dets of training steps: exact, series:N, roulette:p=P, poisson:rate=R, neumann:p=P, krylov:M, "
+           "log-dets of training steps: exact, series:N, roulette[:p=P], poisson:rate=R, neumann[:p=P], krylov:M, "
            "trace+krylov:M, auto; flow_logdet --help has the whole grammar")
       .add("log_det.evaluate", log_det.evaluate, "log-dets of validation and test, as in log_det.train")
       .add("train.steps", train.steps, "optimizer steps", at_least(1))
