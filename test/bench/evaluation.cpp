@@ -14,7 +14,7 @@ constexpr Index few = 3;  // samples that go through plain loops
 
 // Rounding, measured, with room; an inverse stops at 64 roundings of the residual.
 template <class T>
-constexpr double tolerance = 2e3 * std::numeric_limits<T>::epsilon();
+constexpr double tolerance = 200 * std::numeric_limits<T>::epsilon();
 template <class T>
 constexpr double inverse_tolerance = std::max(1e-8, 2e3 * double(std::numeric_limits<T>::epsilon()));
 

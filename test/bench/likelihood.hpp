@@ -33,16 +33,21 @@ struct Likelihood {
   std::vector<double> log_prob;
   std::vector<T> gradient;
 };
-/// With the draws of the case. x: the case's batch, or its first columns. most: samples that are worked at a time.
+/// Of the case's batch, with its draws; or of its first columns. most: samples that are worked at a time.
 template <class T, class U>
 Likelihood<T> likelihood(const GradientInputs<U>& inputs, const flow::Flow<T>& flow, ConstMatrixView<T> x,
                          const logdet::Draws& draws, Index most);
 
+template <class T>
+Likelihood<T> likelihood(const GradientInputs<T>& inputs) {
+  return likelihood(inputs, inputs.flow, std::as_const(inputs.x).view(), inputs.draws(), inputs.x.cols());
+}
+
 /// Holds log p and gradient of the case's batch against plain loops in double on a few samples (the gradient along a
 /// direction, by differences), and on all of them against double precision, in double against other chunks. Throws
-/// NumericalError. Returns them. Not collective.
+/// NumericalError. Not collective.
 template <class T>
-Likelihood<T> check_likelihood(const GradientInputs<T>& inputs, const FlowCase& c, Checks& checks);
+void check_likelihood(const GradientInputs<T>& inputs, const FlowCase& c, const Likelihood<T>& result, Checks& checks);
 
 /// Relative RMS distance of the method's gradient from the exact one over `count` draws. Not collective.
 template <class T>
@@ -50,8 +55,15 @@ double gradient_error(const GradientInputs<T>& inputs, const FlowCase& c, Index 
 
 extern template struct GradientInputs<float>;
 extern template struct GradientInputs<double>;
-extern template Likelihood<float> check_likelihood(const GradientInputs<float>&, const FlowCase&, Checks&);
-extern template Likelihood<double> check_likelihood(const GradientInputs<double>&, const FlowCase&, Checks&);
+extern template Likelihood<float> likelihood(const GradientInputs<float>&, const flow::Flow<float>&,
+                                             ConstMatrixView<float>, const logdet::Draws&, Index);
+extern template Likelihood<double> likelihood(const GradientInputs<double>&, const flow::Flow<double>&,
+                                              ConstMatrixView<double>, const logdet::Draws&, Index);
+extern template Likelihood<double> likelihood(const GradientInputs<float>&, const flow::Flow<double>&,
+                                              ConstMatrixView<double>, const logdet::Draws&, Index);
+extern template void check_likelihood(const GradientInputs<float>&, const FlowCase&, const Likelihood<float>&, Checks&);
+extern template void check_likelihood(const GradientInputs<double>&, const FlowCase&, const Likelihood<double>&,
+                                      Checks&);
 extern template double gradient_error(const GradientInputs<float>&, const FlowCase&, Index);
 extern template double gradient_error(const GradientInputs<double>&, const FlowCase&, Index);
 

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double shortest_repeat = 1e-3;  // seconds
 constexpr double warm_up = 0.1;           // of the time for repeats
-constexpr std::size_t least_repeats = 5, tiny_repeats = 2;
+constexpr std::size_t least_repeats = 3, tiny_repeats = 2;
 
 // What follows `key` in a file of the proc file system, without blanks and colon before it.
 std::string proc_entry(const char* path, const std::string& key) {

@@ -3,6 +3,7 @@
 #include <pushforward/linalg/reference.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -111,10 +112,11 @@ struct Krylov {
   Matrix<double> h;                   // (m + 1 × m)
 };
 
-// e₁ᵀ log(I + H) e₁ of the leading square part by ∫₀¹ e₁ᵀ H(I + tH)⁻¹e₁ dt, composite Simpson.
+// e₁ᵀ log(I + H) e₁ of the leading square part by ∫₀¹ e₁ᵀ H(I + tH)⁻¹e₁ dt, Boole's rule.
 double log_of_projection(ConstMatrixView<double> h) {
   const Index m = h.cols();
   constexpr int intervals = 400;
+  constexpr std::array weights{14, 32, 12, 32};
   double sum = 0;
   for (int i = 0; i <= intervals; ++i) {
     const double t = static_cast<double>(i) / intervals;
@@ -125,9 +127,9 @@ double log_of_projection(ConstMatrixView<double> h) {
     const auto inverse = linalg::reference::inverse<double>(shifted);
     double value = 0;
     for (Index k = 0; k < m; ++k) value += h(0, k) * inverse(k, 0);
-    sum += value * (i == 0 || i == intervals ? 1 : i % 2 == 1 ? 4 : 2);
+    sum += value * (i == 0 || i == intervals ? 7 : weights[static_cast<std::size_t>(i % 4)]);
   }
-  return sum / (3 * intervals);
+  return sum * 2 / (45 * intervals);
 }
 
 // y that minimises ‖βe₁ − (I + H)y‖, by normal equations.

@@ -55,13 +55,13 @@ std::string machine_line(const Session& session) {
 }
 
 std::string table_header() {
-  return fmt::format("{:<38}{:>10}{:>10}{:>8}{:>8}{:>7}{:>7}{:>9}", "case", "ms", "median", "GFLOP", "GFLOP/s", "share",
-                     "GB/s", "check");
+  return fmt::format("{:<40} {:>9} {:>9} {:>8} {:>7} {:>6} {:>6} {:>8}", "case", "ms", "median", "GFLOP", "GFLOP/s",
+                     "share", "GB/s", "error");
 }
 
 std::string table_row(const Case& c, const Result& r) {
   const auto name = r.label.empty() ? c.name : c.name + " " + r.label;
-  return fmt::format("{:<38}{:>10.4g}{:>10.4g}{:>8}{:>8}{:>7}{:>7}{:>9.1e}", name, milli * r.timing.best,
+  return fmt::format("{:<40} {:>9.4g} {:>9.4g} {:>8} {:>7} {:>6} {:>6} {:>8.1e}", name, milli * r.timing.best,
                      milli * r.timing.median, optional_number(r.flops / giga, "{:.3g}"),
                      optional_number(r.flops / giga / r.timing.best, "{:.3g}"), optional_number(share(r), "{:.0f} %"),
                      optional_number(r.bytes / giga / r.timing.best, "{:.3g}"), r.check.error);

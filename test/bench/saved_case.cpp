@@ -82,7 +82,8 @@ template <class T>
 void save_gradient(const FlowCase& c, const std::string& path) {
   const GradientInputs<T> inputs(c);
   Checks checks;
-  const auto result = check_likelihood(inputs, c, checks);
+  const auto result = likelihood(inputs);
+  check_likelihood(inputs, c, result, checks);
   h5::FileImage file = start(c, inputs.method);
   const h5::GroupWriter& root = file.root();
   const auto& train = inputs.options.train;

@@ -79,12 +79,14 @@ void set_trained_weights(const nn::ParameterLayout& layout, std::span<T> paramet
   Matrix<double> before;  // Q_{l−1}
   std::string network;
   double sign = -1;
+  bool last = false;
   for (const auto& block : layout.blocks()) {
     const auto values =
         parameters.subspan(static_cast<std::size_t>(block.offset), static_cast<std::size_t>(block.size()));
     if (!ends_in(block, "/weight")) {
-      const bool bias = ends_in(block, "/bias");
-      for (T& value : values) value = static_cast<T>(bias ? 1 + 0.3 * stream.normal() : 0.2 * stream.normal());
+      // Biases of hidden layers, where slopes are large; of the last one, and log β.
+      const bool hidden_bias = ends_in(block, "/bias") && !last;
+      for (T& value : values) value = static_cast<T>(hidden_bias ? 1 + 0.3 * stream.normal() : 0.1 * stream.normal());
       continue;
     }
     if (network_of(block.name) != network) {
@@ -95,7 +97,8 @@ void set_trained_weights(const nn::ParameterLayout& layout, std::span<T> paramet
     }
     const Index d = before.cols();
     Matrix<double> after(block.rows, d);
-    if (is_last(layout, block)) {
+    last = is_last(layout, block);
+    if (last) {
       for (Index i = 0; i < d; ++i) after(i, i) = sign;
     } else {
       after = orthonormal(block.rows, d, stream);

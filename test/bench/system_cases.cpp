@@ -17,7 +17,8 @@ namespace {
 
 using data::Split;
 
-// A folder of this run, the same on all ranks of a node, gone with the object on the first.
+// A folder of this run, the same on all ranks of a node, gone with the object on the first: when that has met the
+// others for the last time, they must be done with it.
 class Folder {
  public:
   explicit Folder(const comm::Communicator& comm) : comm_(comm) {
@@ -90,8 +91,8 @@ Result time_model_save(const Session& session) {
     checks.close("parameters read back", model.flow().parameters(), std::span<const float>(flow.parameters()), 0);
   });
   Result result{.precision = "float", .rows = flow.layout().size(), .check = checks.nearest()};
-  result.timing = time_repeats(session, save);
   result.bytes = file_bytes(path);
+  result.timing = time_repeats(session, save);
   return result;
 }
 
@@ -111,8 +112,8 @@ Result time_model_load(const Session& session) {
     checks.close("parameters read", model->flow().parameters(), std::span<const float>(flow.parameters()), 0);
   });
   Result result{.precision = "float", .rows = flow.layout().size(), .check = checks.nearest()};
-  result.timing = time_repeats(session, load);
   result.bytes = file_bytes(path);
+  result.timing = time_repeats(session, load);
   return result;
 }
 
@@ -145,8 +146,8 @@ Result time_dataset_read(const Session& session) {
     });
   });
   Result result{.precision = "float", .rows = rows, .check = checks.nearest()};
-  result.timing = time_repeats(session, [&] { read([](const auto&) {}); });
   result.bytes = file_bytes(path);
+  result.timing = time_repeats(session, [&] { read([](const auto&) {}); });
   return result;
 }
 
