@@ -29,8 +29,10 @@ struct Options {
   bool list = false;
 };
 
-void list_cases(apps::Console& console) {
-  for (const auto& c : all_cases()) console.result("{:<32} {}", c.name, c.summary);
+void list_cases(apps::Console& console, const std::vector<std::string>& names) {
+  for (const auto& c : bench::select_cases(all_cases(), names)) {
+    console.result("{:<32} {:<8} {}", c.name, c.save ? "PyTorch" : "-", c.summary);
+  }
 }
 
 void save_case(const bench::Session& session, const std::string& name, const std::string& path) {
@@ -68,13 +70,13 @@ int main(int argc, char** argv) {
     Options options;
     auto& cli = program.cli();
     cli.add_option("CASE", options.names, "cases, or what their names begin with; all without any");
-    cli.add_flag("--list", options.list, "list the cases and stop");
+    cli.add_flag("--list", options.list, "list the cases, and which PyTorch has, and stop");
     cli.add_option("--seconds", options.seconds, "time for the repeats of each case")->check(CLI::NonNegativeNumber);
     cli.add_flag("--tiny", options.tiny, "smallest sizes, two repeats: whether it works, not how fast");
     cli.add_option("--csv", options.csv, "file to which results are appended");
     cli.add_option("--save", options.save, "CASE FILE.h5: write a case for torch_baseline.py and stop")->expected(2);
     if (!program.parse()) return;
-    if (options.list) return list_cases(program.console());
+    if (options.list) return list_cases(program.console(), options.names);
     const bench::Session session{program.comm(), options.seconds, options.tiny};
     if (options.save.empty()) return run_cases(program, session, options);
     comm::agree(program.comm(), [&] { save_case(session, options.save[0], options.save[1]); });

@@ -13,6 +13,8 @@ using linalg::Op;
 using logdet::Kind;
 using nn::Purpose;
 
+constexpr Index least_lu_size = 16;
+
 std::vector<Index> widths(const nn::NetworkOptions& network) {
   std::vector<Index> all{network.in};
   all.insert(all.end(), network.hidden.begin(), network.hidden.end());
@@ -29,12 +31,6 @@ Product transposed(Index out, Index in, Index columns, double count = 1) {
 }
 Product outer(Index out, Index in, Index columns, double count = 1) {
   return {Op::none, Op::transpose, out, in, columns, count};
-}
-
-// LU of n matrices, and their inverses for a gradient.
-Product factorisation(Index order, Index n, Purpose purpose) {
-  const double share = (purpose == Purpose::gradient ? 8.0 : 2.0) / 3.0 / 2.0;  // of a product of the same order
-  return {Op::none, Op::none, order, order, order, share * static_cast<double>(n)};
 }
 
 struct Shape {
@@ -106,11 +102,11 @@ Products products(const logdet::Method& method, const nn::NetworkOptions& networ
       all.add(outer(out, in, n * order));
       all.add(transposed(out, in, n * order));
     }
-    all.add(factorisation(order, n, purpose));
+    all.add(lu_product(order, n, purpose));
   } else {
     identity = network.in;
     for (std::size_t l = 2; l < w.size(); ++l) all.add(forward(w[l], w[l - 1], n * identity));
-    all.add(factorisation(identity, n, purpose));
+    all.add(lu_product(identity, n, purpose));
   }
   if (!gradient) return all;
   // Values and tangents side by side.
@@ -149,6 +145,13 @@ double Products::flops() const {
   double sum = 0;
   for (const auto& p : shapes_) sum += p.flops();
   return sum;
+}
+
+Product lu_product(Index order, Index n, Purpose purpose) {
+  const auto d = static_cast<double>(order);
+  const double flops = (purpose == Purpose::gradient ? 8.0 : 2.0) / 3.0 * d * d * d * static_cast<double>(n);
+  const Index size = std::max(order, least_lu_size);
+  return {Op::none, Op::none, size, size, size, flops / linalg::gemm_flops(size, size, size)};
 }
 
 Products value_products(const nn::NetworkOptions& network, Index n) {

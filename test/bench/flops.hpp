@@ -3,8 +3,8 @@
 // The matrix products of the best algorithm that we know, by shape, and the GEMM bound: the time that they take at the
 // rates that linalg::gemm reaches at these very shapes.
 //
-// Counted are products and LU alone, as in logdet/cost.hpp; an LU of order d counts at the rate of a (d × d)·(d × d)
-// product. A step of maximum likelihood on a residual block of L layers takes
+// Counted are products and LU alone, as in logdet/cost.hpp. A step of maximum likelihood on a residual block of L
+// layers takes
 //
 //   value     L products on n columns; its reverse two more for each
 //   log-det   exact:           the tangents (logdet/cost.hpp) and LU; for a gradient two more products for each of them
@@ -45,6 +45,9 @@ class Products {
   std::vector<Product> shapes_;
 };
 
+/// LU of n matrices, and their inverses for a gradient: as many operations at the rate of a (d × d)·(d × d) product,
+/// d at least 16, since a call for less is all overhead.
+Product lu_product(Index order, Index n, nn::Purpose purpose);
 /// g(x) of n samples.
 Products value_products(const nn::NetworkOptions& network, Index n);
 /// log|det(I + J)| of n samples, without g(x). terms: of a roulette, what was drawn; else those of the method. Throws

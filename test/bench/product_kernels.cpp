@@ -56,7 +56,6 @@ std::vector<Result> time_gemm(const Session& session) {
   std::vector<Result> results;
   const auto products = shapes_of_steps(session.tiny);
   for (const auto& p : products.shapes()) {
-    if (p.count < 1 && p.m == p.n && p.n == p.k) continue;  // stands for an LU
     const auto a = normal_columns<T>(p.a == Op::none ? p.m : p.k, p.a == Op::none ? p.k : p.m);
     const auto b = normal_columns<T>(p.b == Op::none ? p.k : p.n, p.b == Op::none ? p.n : p.k);
     Matrix<T> c(p.m, p.n);
@@ -110,7 +109,7 @@ std::vector<Result> time_lu(const Session& session) {
                  product_tolerance<T>);
 
     Products work;
-    work.add({Op::none, Op::none, d, d, d, 4.0 / 3.0 * static_cast<double>(n)});
+    work.add(lu_product(d, n, nn::Purpose::gradient));
     GemmRates<T> rates(work);
     rates.measure(session.tiny ? 0 : 0.05);
     Result result{.label = fmt::format("d={}", d), .rows = n, .check = checks.nearest()};
