@@ -64,7 +64,7 @@ std::string table_row(const Case& c, const Result& r) {
   return fmt::format("{:<40} {:>9.4g} {:>9.4g} {:>8} {:>7} {:>6} {:>6} {:>8.1e}", name, milli * r.timing.best,
                      milli * r.timing.median, optional_number(r.flops / giga, "{:.3g}"),
                      optional_number(r.flops / giga / r.timing.best, "{:.3g}"), optional_number(share(r), "{:.0f} %"),
-                     optional_number(r.bytes / giga / r.timing.best, "{:.3g}"), r.check.error);
+                     optional_number(r.bytes / giga / r.timing.best, "{:.2f}"), r.check.error);
 }
 
 }  // namespace pushforward::bench

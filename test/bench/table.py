@@ -82,8 +82,8 @@ def table(results):
                f"{number(torch):>10}{number(two.get('ratio'), '.2f', '×'):>9}{number(most, '.2f', '×'):>8}"
                f"{number(two.get('autograd_ratio'), '.2f', '×'):>9}")
     yield ""
-    yield "share: of the GEMM bound. gain: over one rank. at most: by which the whole bound would be faster. autograd:"
-    yield "faster than PyTorch without a reverse by hand."
+    yield "share: of the GEMM bound. gain: over one rank. at most: by how much the whole bound would be faster."
+    yield "autograd: faster than PyTorch without a reverse by hand."
     yield from remarks(by_case)
 
 
