@@ -27,6 +27,7 @@ struct Options {
   double seconds = 1;
   bool tiny = false;
   bool list = false;
+  bool phases = false;
 };
 
 void list_cases(apps::Console& console, const std::vector<std::string>& names) {
@@ -51,6 +52,9 @@ void run_cases(apps::Program& program, const bench::Session& session, const Opti
     std::vector<std::string> rows;
     for (const auto& result : c.run(session)) {
       console.result("{}", bench::table_row(c, result));
+      if (options.phases) {
+        for (const auto& row : bench::phase_rows(result)) console.result("{}", row);
+      }
       rows.push_back(bench::csv_row(session, c, result, utc_now()));
     }
     comm::agree(session.comm, [&] {
@@ -73,6 +77,7 @@ int main(int argc, char** argv) {
     cli.add_flag("--list", options.list, "list the cases, and which PyTorch has, and stop");
     cli.add_option("--seconds", options.seconds, "time for the repeats of each case")->check(CLI::NonNegativeNumber);
     cli.add_flag("--tiny", options.tiny, "smallest sizes, two repeats: whether it works, not how fast");
+    cli.add_flag("--phases", options.phases, "print where the time of each case goes");
     cli.add_option("--csv", options.csv, "file to which results are appended");
     cli.add_option("--save", options.save, "CASE FILE.h5: write a case for torch_baseline.py and stop")->expected(2);
     if (!program.parse()) return;

@@ -1,7 +1,5 @@
 #include "measure.hpp"
 
-#include <pushforward/base/timer.hpp>
-
 #include <malloc.h>
 
 #include <algorithm>
@@ -51,13 +49,18 @@ Timing time_repeats(const Session& session, const std::function<void()>& f) {
   const auto enough = [&] {
     return session.tiny ? repeats.size() >= tiny_repeats : total >= session.seconds && repeats.size() >= least_repeats;
   };
+  const Timer whole;
+  profile().clear();
   for (total = 0; !enough();) {
     const double seconds = run(times);
     total += seconds;
     repeats.push_back(seconds / static_cast<double>(times));
   }
+  Timing timing{.repeats = std::ssize(repeats), .total = whole.seconds(), .profile = profile()};
   std::sort(repeats.begin(), repeats.end());
-  return {.best = repeats.front(), .median = repeats[repeats.size() / 2], .repeats = std::ssize(repeats)};
+  timing.best = repeats.front();
+  timing.median = repeats[repeats.size() / 2];
+  return timing;
 }
 
 void reset_peak_memory() {

@@ -2,6 +2,7 @@
 
 // How time and memory are measured.
 
+#include <pushforward/base/timer.hpp>
 #include <pushforward/comm/communicator.hpp>
 
 #include <functional>
@@ -20,6 +21,8 @@ struct Timing {
   double best = 0;
   double median = 0;
   Index repeats = 0;
+  double total = 0;   ///< of all repeats, on this rank
+  Profile profile{};  ///< of all repeats, on this rank
 };
 
 /// Runs f again and again, after a warm-up. What takes less than a millisecond is run several times a repeat.

@@ -67,4 +67,21 @@ std::string table_row(const Case& c, const Result& r) {
                      optional_number(r.bytes / giga / r.timing.best, "{:.2f}"), r.check.error);
 }
 
+std::vector<std::string> phase_rows(const Result& r) {
+  std::vector<std::string> rows;
+  double rest = r.timing.total;
+  const auto row = [&](std::string_view name, double seconds, double flops) {
+    rows.push_back(fmt::format("    {:<36} {:>9.4g} {:>7.1f} % {:>16}", name,
+                               milli * seconds * r.timing.best / r.timing.total, 100 * seconds / r.timing.total,
+                               seconds > 0 ? optional_number(flops / giga / seconds, "{:.3g}") : ""));
+  };
+  for (int phase = 0; phase < static_cast<int>(Phase::count); ++phase) {
+    const auto& entry = r.timing.profile[static_cast<Phase>(phase)];
+    rest -= entry.seconds;
+    if (entry.seconds > 0) row(phase_name(static_cast<Phase>(phase)), entry.seconds, entry.flops);
+  }
+  row("other", rest, 0);
+  return rows;
+}
+
 }  // namespace pushforward::bench

@@ -18,6 +18,8 @@ void append_csv(const std::string& path, const std::vector<std::string>& rows);
 /// Lines for people, at most 100 columns.
 std::string table_header();
 std::string table_row(const Case& c, const Result& result);
+/// Where the first rank's time went: the library's phases, a line for each that took any.
+std::vector<std::string> phase_rows(const Result& result);
 /// Ranks, threads, processor and BLAS core.
 std::string machine_line(const Session& session);
 

@@ -89,6 +89,9 @@ def table(results):
 
 def remarks(by_case):
     """What no column has."""
+    small, large = (by_case.get((f"train.exact.{name}", ""), {}) for name in ("d43", "d43_1024"))
+    if 1 in small and 2 in large:
+        yield f"weak scaling, d = 43, 512 rows a rank: efficiency {ms(small[1]) / ms(large[2]):.2f} on two ranks"
     for (case, label), ranks in by_case.items():
         other = by_case.get((case.replace("krylov", "neumann"), label), {})
         for count, row in ranks.items():

@@ -84,6 +84,13 @@ class Bench(BenchTest):
         self.assertEqual([name for name, _, _ in self.listed("comm", "train.exact.d2")],
                          ["train.exact.d2", "comm.all_reduce.1e5", "comm.all_reduce.5e6"])
 
+    def test_phases_add_up(self):
+        lines = self.bench("train.exact.d2", "--tiny", "--phases").stdout.splitlines()[3:]
+        names = {line.split()[0] for line in lines}
+        self.assertTrue({"forward", "tangents", "reverse", "activations", "other"} <= names)
+        shares = [float(line[:line.index("%")].split()[-1]) for line in lines]
+        self.assertAlmostEqual(sum(shares), 100, delta=1)
+
     def test_what_cannot_be_is_refused(self):
         refused = lambda *arguments, **more: self.run_program("bench", *arguments, **more)
         self.assertFailure(refused("train.exat"), 2, "case 'train.exat' is unknown", "train.exact")
@@ -158,6 +165,8 @@ class Table(BenchTest):
                 {"case": "train.neumann.d43", "ranks": 1, "ms": 50, "bound_ms": 20, "gradient_error": 0.6, "peak_mb": 50},
                 {"case": "train.neumann.d43", "ranks": 2, "ms": 20, "bound_ms": 15, "gradient_error": 0.6},
                 {"case": "train.krylov.d43", "ranks": 2, "ms": 10, "bound_ms": 8, "gradient_error": 0.2},
+                {"case": "train.exact.d43", "ranks": 1, "ms": 90, "bound_ms": 8},
+                {"case": "train.exact.d43_1024", "ranks": 2, "ms": 100, "bound_ms": 8},
                 {"case": "kernel.lu.float", "label": "d=2", "ranks": 1, "ms": 0.1, "gflop": 1}]
         torch = [{"case": "train.neumann.d43", "threads": 1, "variant": "fused", "ms": 80, "peak_mb": 300},
                  {"case": "train.neumann.d43", "threads": 2, "variant": "fused", "ms": 60, "peak_mb": 310},
@@ -191,12 +200,13 @@ class Table(BenchTest):
             self.assertLessEqual(len(line), 100, line)
         self.assertRegex(text, r"train\.neumann\.d43 +40 +50 % +20 +75 % +2\.00 +60 +3\.00× +4\.00× +5\.00×")
         self.assertIn("train.krylov.d43 on 2 rank(s): 0.50 of the time of Neumann, 0.33 of its gradient's error", text)
+        self.assertIn("weak scaling, d = 43, 512 rows a rank: efficiency 0.90 on two ranks", text)
         self.assertIn("train.neumann.d43: at most 50 MB, PyTorch 310 MB", text)
 
     def test_results_are_appended(self):
         for _ in range(2):
             self.assertEqual(self.make("--csv", "r.csv").returncode, 0)
-        self.assertEqual(len(self.rows("r.csv")), 8)
+        self.assertEqual(len(self.rows("r.csv")), 12)
         self.assertEqual(list(self.rows("r.csv")[0]), table.COLUMNS)
         self.write("r.csv", "other\n")
         self.assertNotEqual(self.make("--csv", "r.csv").returncode, 0)
