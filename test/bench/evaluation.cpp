@@ -18,13 +18,6 @@ constexpr double tolerance = 200 * std::numeric_limits<T>::epsilon();
 template <class T>
 constexpr double inverse_tolerance = std::max(1e-8, 2e3 * double(std::numeric_limits<T>::epsilon()));
 
-template <class T>
-Matrix<double> widened(ConstMatrixView<T> x) {
-  Matrix<double> wide(x.rows(), x.cols());
-  for (Index j = 0; j < x.cols(); ++j) std::copy_n(x.column(j), x.rows(), wide.view().column(j));
-  return wide;
-}
-
 }  // namespace
 
 template <class T>

@@ -60,20 +60,11 @@ train::Options options_of(const FlowCase& c) {
 
 // The flow in double, with the same parameters.
 template <class T>
-flow::Flow<double> widened(const GradientInputs<T>& inputs, const FlowCase& c) {
+flow::Flow<double> widened_flow(const GradientInputs<T>& inputs, const FlowCase& c) {
   auto flow = flow_with<double, T>(c.shape, inputs.flow.parameters());
   flow.set_log_det(nn::Purpose::gradient, inputs.method);
   prepare(flow, inputs.normalizes);
   return flow;
-}
-
-Matrix<double> widened(ConstMatrixView<float> x) {
-  Matrix<double> wide(x.rows(), x.cols());
-  for (Index j = 0; j < x.cols(); ++j) std::copy_n(x.column(j), x.rows(), wide.view().column(j));
-  return wide;
-}
-Matrix<double> widened(ConstMatrixView<double> x) {
-  return Matrix<double>(x);
 }
 
 // A direction that has as much of the gradient as of chance.
@@ -154,8 +145,8 @@ void check_likelihood(const GradientInputs<T>& inputs, const FlowCase& c, const 
   const Index n = c.rows;
   const auto draws = inputs.draws();
 
-  auto flow = widened(inputs, c);
-  const Matrix<double> x = widened(inputs.x.view().columns(0, few));
+  auto flow = widened_flow(inputs, c);
+  const Matrix<double> x = widened<T>(inputs.x.view().columns(0, few));
   const PlainLikelihood here(PlainFlow(inputs.flow), x, inputs.method, draws);
   checks.close("log p by plain loops", std::span(result.log_prob).first(few), std::span(here.log_prob()),
                value_tolerance<T>);
@@ -174,8 +165,8 @@ void check_likelihood(const GradientInputs<T>& inputs, const FlowCase& c, const 
     checks.close("the gradient in chunks", std::span(result.gradient), std::span(other.gradient),
                  gradient_tolerance<T>);
   } else {
-    flow = widened(inputs, c);
-    const Matrix<double> all = widened(inputs.x.view());
+    flow = widened_flow(inputs, c);
+    const Matrix<double> all = widened<T>(inputs.x.view());
     const auto wide = likelihood(inputs, flow, all.view(), draws, n);
     const std::vector<T> narrow(wide.gradient.begin(), wide.gradient.end());
     checks.close("log p in double", std::span(result.log_prob), std::span(wide.log_prob), value_tolerance<T>);

@@ -13,7 +13,8 @@ namespace {
 
 constexpr double shortest_repeat = 1e-3;  // seconds
 constexpr double warm_up = 0.1;           // of the time for repeats
-constexpr std::size_t least_repeats = 3, tiny_repeats = 2;
+// Of repeats that are short, of such that are long beside the time for all, of tiny ones.
+constexpr std::size_t short_repeats = 5, long_repeats = 2, tiny_repeats = 2;
 
 // What follows `key` in a file of the proc file system, without blanks and colon before it.
 std::string proc_entry(const char* path, const std::string& key) {
@@ -47,7 +48,9 @@ Timing time_repeats(const Session& session, const std::function<void()>& f) {
 
   std::vector<double> repeats;
   const auto enough = [&] {
-    return session.tiny ? repeats.size() >= tiny_repeats : total >= session.seconds && repeats.size() >= least_repeats;
+    if (session.tiny) return repeats.size() >= tiny_repeats;
+    const double all_short = static_cast<double>(short_repeats) * session.seconds;
+    return total >= session.seconds && repeats.size() >= (total < all_short ? short_repeats : long_repeats);
   };
   const Timer whole;
   profile().clear();

@@ -42,6 +42,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bench=$folder/test/bench/bench
 python=/usr/bin/python3
+has_torch=true
+"$python" -c 'import torch, functorch, h5py' 2> /dev/null || has_torch=false
+$has_torch || echo "No PyTorch for $python: the table is without it." >&2
 
 # Seconds from the start of a training run on two ranks to its end: reads 100 MB, takes one step.
 time_start() {
@@ -55,6 +58,7 @@ time_start() {
 "$bench" --list "${names[@]}" > "$work/list"
 for ((round = 1; round <= rounds; ++round)); do
   while read -r name baseline _; do
+    $has_torch || baseline=-
     echo "$name, round $round" >&2
     "$bench" "$name" --seconds "$seconds" "${size[@]}" --csv "$work/ours.csv" > "$work/log" < /dev/null
     [[ $baseline == - ]] || [[ -f $work/$name.h5 ]] || "$bench" "${size[@]}" --save "$name" "$work/$name.h5" < /dev/null

@@ -42,6 +42,14 @@ void settle(flow::Flow<T>& flow);
 template <class T>
 Matrix<T> normal_columns(Index d, Index n, Index first = 0);
 
+/// The same in double.
+template <class T>
+Matrix<double> widened(ConstMatrixView<T> x) {
+  Matrix<double> wide(x.rows(), x.cols());
+  for (Index j = 0; j < x.cols(); ++j) std::copy_n(x.column(j), x.rows(), wide.view().column(j));
+  return wide;
+}
+
 extern template void set_trained_weights(const nn::ParameterLayout&, std::span<float>);
 extern template void set_trained_weights(const nn::ParameterLayout&, std::span<double>);
 extern template flow::Flow<float> trained_flow(const FlowShape&);

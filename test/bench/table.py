@@ -8,9 +8,10 @@ import argparse
 import csv
 import pathlib
 
-COLUMNS = ["commit", "date", "cpu", "blas_core", "ranks", "threads", "case", "label", "precision", "rows", "ms", "gflop",
-           "bound_ms", "share_percent", "torch_ms", "torch_threads", "torch_variant", "ratio", "autograd_ms",
+COLUMNS = ["commit", "date", "cpu", "blas_core", "ranks", "threads", "case", "label", "precision", "rows", "ms",
+           "gflop", "gbyte", "bound_ms", "share_percent", "torch_ms", "torch_threads", "torch_variant", "ratio", "autograd_ms",
            "autograd_ratio", "peak_mb", "torch_peak_mb", "gradient_error"]
+FLOWS = ("train", "log_det", "density", "sample")  # cases that are passes of a whole flow
 BY_HAND = "fused"  # the variant of PyTorch whose reverse is not left to autograd
 
 
@@ -66,25 +67,48 @@ def number(value, form=".4g", suffix=""):
 
 def table(results):
     """Lines for people, at most 100 columns."""
-    yield (f"{'':<28}{'one rank':>15}{'two ranks':>21}{'PyTorch':>10}{'ours on two ranks is':>25}")
-    yield (f"{'case':<28}{'ms':>9}{'share':>6}{'ms':>9}{'share':>6}{'gain':>6}{'ms':>10}{'faster':>9}"
-           f"{'at most':>8}{'autograd':>9}")
     by_case = {}
     for row in results:
         by_case.setdefault((row["case"], row["label"]), {})[int(row["ranks"])] = row
-    for (case, label), ranks in by_case.items():
+    flows = {key: ranks for key, ranks in by_case.items() if key[0].split(".")[0] in FLOWS}
+    parts = {key: ranks for key, ranks in by_case.items() if key not in flows}
+    if flows:
+        yield from flow_table(flows)
+    if parts:
+        yield from part_table(parts)
+    yield from remarks(by_case)
+
+
+def flow_table(by_case):
+    """Whole passes of a flow beside PyTorch."""
+    yield f"{'':<28}{'one rank':>15}{'two ranks':>21}{'PyTorch':>10}{'ours on two ranks is':>25}"
+    yield (f"{'case':<28}{'ms':>9}{'share':>6}{'ms':>9}{'share':>6}{'gain':>6}{'ms':>10}{'faster':>9}"
+           f"{'at most':>8}{'autograd':>9}")
+    for (case, _), ranks in by_case.items():
         one, two = ranks.get(1, {}), ranks.get(2, {})
         gain = ms(one) / ms(two) if one and two else ""
         torch = two.get("torch_ms", "")
         most = float(torch) / float(two["bound_ms"]) if torch and two.get("bound_ms") else ""
-        yield (f"{f'{case} {label}'.strip():<28}{number(one.get('ms')):>9}{number(one.get('share_percent'), '.0f', ' %'):>6}"
+        yield (f"{case:<28}{number(one.get('ms')):>9}{number(one.get('share_percent'), '.0f', ' %'):>6}"
                f"{number(two.get('ms')):>9}{number(two.get('share_percent'), '.0f', ' %'):>6}{number(gain, '.2f'):>6}"
                f"{number(torch):>10}{number(two.get('ratio'), '.2f', '×'):>9}{number(most, '.2f', '×'):>8}"
                f"{number(two.get('autograd_ratio'), '.2f', '×'):>9}")
-    yield ""
     yield "share: of the GEMM bound. gain: over one rank. at most: by how much the whole bound would be faster."
     yield "autograd: faster than PyTorch without a reverse by hand."
-    yield from remarks(by_case)
+    yield ""
+
+
+def part_table(by_case):
+    """Kernels, of which every rank runs the whole, reductions and files."""
+    yield f"{'case':<46}{'one rank, ms':>14}{'two ranks, ms':>14}{'GFLOP/s':>9}{'GB/s':>8}{'share':>7}"
+    for (case, label), ranks in by_case.items():
+        one, two = ranks.get(1, {}), ranks.get(2, {})
+        rate = lambda key: 1e3 * float(one[key]) / ms(one) if one.get(key) else ""
+        yield (f"{f'{case} {label}'.strip():<46}{number(one.get('ms')):>14}{number(two.get('ms')):>14}"
+               f"{number(rate('gflop'), '.3g'):>9}{number(rate('gbyte'), '.3g'):>8}"
+               f"{number(one.get('share_percent'), '.0f', ' %'):>7}")
+    yield "GFLOP/s, GB/s and share: on one rank."
+    yield ""
 
 
 def remarks(by_case):
