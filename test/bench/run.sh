@@ -48,7 +48,7 @@ $has_torch || echo "No PyTorch for $python: the table is without it." >&2
 
 # Seconds from the start of a training run on two ranks to its end: reads 100 MB, takes one step.
 time_start() {
-  [[ -f $work/start.h5 ]] || "$folder/apps/flow_data" make checkerboard --rows 7800000 --seed 1 -o "$work/start.h5"
+  [[ -f $work/start.h5 ]] || "$folder/apps/flow_data" make checkerboard --rows 7800000 --seed 1 -o "$work/start.h5" > /dev/null
   local start=$EPOCHREALTIME
   mpirun -n 2 "$folder/apps/flow_train" --data "$work/start.h5:/train" --data.fractions 0.998,0.001,0.001 \
     --train.steps 1 --output "$work/start_model.h5" > /dev/null 2>&1
