@@ -5,10 +5,14 @@
 #include <common/report.hpp>
 #include <pushforward/data/dataset.hpp>
 #include <pushforward/data/location.hpp>
+#include <pushforward/flow/repeated.hpp>
 #include <pushforward/h5/results.hpp>
+#include <pushforward/logdet/cost.hpp>
 
 #include <charconv>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 namespace {
 
@@ -19,7 +23,18 @@ struct Options {
   std::string split = "test";
   std::string grid;
   std::string precision = "double";
+  std::string method = "exact";
+  double standard_error = flow::RepeatOptions().standard_error;
+  Index max_repeats = flow::RepeatOptions().max_repeats;
+  Index seed = 0;
+
+  flow::RepeatOptions repeats() const {
+    return {.standard_error = standard_error, .max_repeats = max_repeats, .seed = static_cast<std::uint64_t>(seed)};
+  }
 };
+
+/// The points of a grid draw as samples with these numbers, row by row, which no row of a file has.
+constexpr Index first_grid_sample = Index{1} << 62;
 
 /// One axis of a grid: n equally spaced points from `low` to `high`, both included.
 struct Axis {
@@ -64,6 +79,84 @@ std::array<Axis, 2> parse_grid(std::string_view text) {
   return axes;
 }
 
+/// What repeats came to, of all rows that are ok.
+class RepeatCount {
+ public:
+  void add(const flow::RepeatedLogProb& rows, const flow::RepeatOptions& options) {
+    for (std::size_t i = 0; i < rows.status.size(); ++i) {
+      if (rows.status[i] != flow::Status::ok) continue;
+      const double error = rows.standard_error[i];
+      const auto repeats = static_cast<double>(rows.repeats[i]);
+      sums_[count] += 1;
+      sums_[errors] += error;
+      sums_[all_repeats] += repeats;
+      largest_ = std::max(largest_, error);
+      fewest_ = std::min(fewest_, repeats);
+      most_ = std::max(most_, repeats);
+      if (rows.repeats[i] < options.max_repeats || error <= options.standard_error) continue;
+      sums_[unreached] += 1;
+      largest_unreached_ = std::max(largest_unreached_, error);
+    }
+  }
+
+  /// `unit`: what a row is. Collective.
+  void print(const comm::Communicator& comm, apps::Console& console, std::string_view unit,
+             const logdet::Method& method, const flow::RepeatOptions& options) const {
+    auto sums = sums_;
+    comm.sum(std::span<double>(sums));
+    const double largest = comm.max(largest_), fewest = comm.min(fewest_), most = comm.max(most_);
+    const double largest_unreached = comm.max(largest_unreached_);
+    if (sums[count] == 0) return;
+    console.result(
+        "log-dets       by {}: standard error of a {} {:.3g} nats in the mean, at most {:.3g}; {} to {} repeats, "
+        "{:.1f} in the mean",
+        to_string(method), unit, sums[errors] / sums[count], largest, fewest, most, sums[all_repeats] / sums[count]);
+    if (sums[unreached] == 0) return;
+    console.message(
+        "warning: {} of {} {}s have not reached a standard error of {} nats after {} repeats; the largest is {:.3g}",
+        sums[unreached], sums[count], unit, options.standard_error, options.max_repeats, largest_unreached);
+  }
+
+ private:
+  enum Sum : std::size_t { count, errors, all_repeats, unreached };
+  std::array<double, 4> sums_{};
+  double largest_ = 0, largest_unreached_ = 0, most_ = 0;
+  double fewest_ = std::numeric_limits<double>::infinity();
+};
+
+/// A model that evaluates by the method that the options ask for. Collective.
+template <class T>
+flow::Model<T> open_model(apps::Program& program, const Options& options, const std::string& path) {
+  const auto& comm = program.comm();
+  auto& console = program.console();
+  logdet::Method method;
+  comm::agree(comm, [&] { method = logdet::parse_method(options.method); });
+  auto model = apps::open_model<T>(comm, path);
+  if (method.kind == logdet::Kind::automatic) {
+    const auto& flow = model.flow();
+    const nn::NetworkOptions network{
+        .in = flow.dimension(), .out = flow.dimension(), .hidden = flow.options().hidden, .lipschitz = 1};
+    std::array<double, 2> rates{};
+    if (comm.is_root()) {
+      const auto measured = logdet::measure_rates<T>(network, apps::workspace_samples);
+      rates = {measured.gemm, measured.lu};
+    }
+    comm.broadcast(std::span<double>(rates));
+    std::string why;
+    method = choose_method(method, network, {rates[0], rates[1]}, nn::Purpose::evaluate, &why);
+    console.message("log-det        {}", why);
+  }
+  comm::agree(comm, [&] { model.set_log_det(method); });
+  const auto warning = logdet::warning(method, flow::largest_lipschitz(model.flow()));
+  if (!warning.empty()) console.message("warning: {}", warning);
+  if (method.stochastic() && method.length_per_step) {
+    console.message(
+        "warning: length=step: all rows share the lengths of a repeat, so that the mean's error is larger than its "
+        "standard error");
+  }
+  return model;
+}
+
 template <class T>
 class Density {
  public:
@@ -72,7 +165,8 @@ class Density {
         comm_(program.comm()),
         options_(options),
         data_(data),
-        model_(apps::open_model<T>(program.comm(), model)),
+        repeats_(options.repeats()),
+        model_(open_model<T>(program, options, model)),
         workspace_(flow::FlowWorkspace<T>::within(model_.flow(), apps::workspace_bytes, apps::workspace_samples,
                                                   nn::Purpose::evaluate)) {}
 
@@ -99,6 +193,18 @@ class Density {
           {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each row"}},
           {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each row"}},
           {"status", h5::Element::integer64, n, 0, {.units = "", .long_name = "0 ok, 1 not finite, 3 not invertible"}}};
+      if (stochastic()) {
+        arrays.push_back({"log_prob_std_error",
+                          h5::Element::real64,
+                          n,
+                          0,
+                          {.units = "nat", .long_name = "standard error of log_prob from the log-dets' draws"}});
+        arrays.push_back({"repeats",
+                          h5::Element::integer64,
+                          n,
+                          0,
+                          {.units = "", .long_name = "evaluations that log_prob is the mean of"}});
+      }
     }
     if (axes_) {
       arrays.push_back({"grid/log_prob",
@@ -106,40 +212,66 @@ class Density {
                         (*axes_)[1].points,
                         (*axes_)[0].points,
                         {.units = "nat", .long_name = "log p at (x, y), (y, x)"}});
+      if (stochastic()) {
+        arrays.push_back({"grid/log_prob_std_error",
+                          h5::Element::real64,
+                          (*axes_)[1].points,
+                          (*axes_)[0].points,
+                          {.units = "nat", .long_name = "standard error of grid/log_prob from the log-dets' draws"}});
+      }
     }
     if (program_.dry_run()) {
       program_.console().result("would evaluate {} rows{} into {}", rows ? rows->count() : 0,
                                 axes_ ? " and a grid" : "", options_.output);
       return;
     }
+    const double bias_bound = flow::log_det_bias_bound(model_);
     h5::ResultFile file(comm_, options_.output, "pushforward-density", 1, arrays, [&](const h5::GroupWriter& root) {
+      root.attribute("log_det", to_string(model_.log_det()));
+      root.attribute("bias_bound", bias_bound);
+      if (stochastic()) {
+        root.attribute("seed", options_.seed);
+        root.attribute("target_standard_error", options_.standard_error);
+        root.attribute("max_repeats", options_.max_repeats);
+      }
       if (!axes_) return;
       root.write("grid/x", (*axes_)[0].values());
       root.write("grid/y", (*axes_)[1].values());
     });
     if (axes_) evaluate_grid(file);
     if (rows) evaluate_rows(file, *rows, entropy);
+    if (bias_bound > 0) {
+      program_.console().result(
+          "bias           at most {:.3g} nats a row, as far as the blocks' Lipschitz constants tell", bias_bound);
+    }
     file.commit();
     program_.console().result("wrote          {}", options_.output);
   }
 
  private:
+  bool stochastic() const { return model_.log_det().stochastic(); }
+
   void evaluate_rows(h5::ResultFile& file, const data::Rows& rows, std::optional<double> entropy) {
     const Index d = model_.dimension();
     const Index most = std::min(apps::slab_rows, rows.count());
-    Matrix<double> x(d, most), z(d, most), log_prob(1, most), weight(1, most);
-    Matrix<Index> status_numbers(1, most);
+    Matrix<double> x(d, most), z(d, most), log_prob(1, most), standard_error(1, most), weight(1, most);
+    Matrix<Index> status_numbers(1, most), repeats(1, most), numbers(1, most);
     std::vector<flow::Status> status(static_cast<std::size_t>(most));
     train::NllSums sums;
     apps::StatusCount statuses;
+    RepeatCount repeat_count;
     apps::in_shared_slabs(comm_, rows.count(), [&](Index first, Index count) {
       const auto n = static_cast<std::size_t>(count);
       comm::agree(comm_, [&] {
         rows.read_unchecked(first, x.view().columns(0, count));
         rows.read_weights(first, weight.span().first(n));
       });
-      model_.log_prob(x.view().columns(0, count), log_prob.span().first(n), z.view().columns(0, count),
-                      std::span(status).first(n), workspace_);
+      std::iota(numbers.span().begin(), numbers.span().end(), first);
+      const flow::RepeatedLogProb result{log_prob.span().first(n), standard_error.span().first(n),
+                                         repeats.span().first(n), std::span(status).first(n)};
+      repeated_log_prob<T>(model_, x.view().columns(0, count), numbers.span().first(n), z.view().columns(0, count),
+                           repeats_, result, workspace_);
+      repeat_count.add(result, repeats_);
       for (std::size_t i = 0; i < n; ++i) {
         sums.add(log_prob.span()[i], status[i], weight.span()[i]);
         statuses.add(status[i]);
@@ -148,6 +280,9 @@ class Density {
       file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
       file.write_rows<double>("z", first, z.view().columns(0, count));
       file.write_rows<Index>("status", first, status_numbers.view().columns(0, count));
+      if (!stochastic()) return;
+      file.write_rows<double>("log_prob_std_error", first, standard_error.view().columns(0, count));
+      file.write_rows<Index>("repeats", first, repeats.view().columns(0, count));
     });
     comm_.sum(std::span<double>(sums.values));
     const auto result = sums.result();
@@ -156,6 +291,7 @@ class Density {
       root.attribute("standard_error", result.standard_error);
     });
     apps::print_nll(program_.console(), "mean NLL", result, d, entropy);
+    if (stochastic()) repeat_count.print(comm_, program_.console(), "row", model_.log_det(), repeats_);
     const auto failures = statuses.failures(comm_);
     if (!failures.empty()) {
       program_.console().message("warning: of {} rows: {}; their log_prob is NaN, and they do not count in the mean",
@@ -168,21 +304,28 @@ class Density {
     const Index nx = x_axis.points;
     Matrix<double> x(2, nx);
     std::vector<flow::Status> status(static_cast<std::size_t>(nx));
+    std::vector<Index> repeats(status.size()), numbers(status.size());
     const auto mine = comm::share(y_axis.points, comm_.rank(), comm_.size());
-    Matrix<double> log_prob(nx, mine.count());
+    Matrix<double> log_prob(nx, mine.count()), standard_error(nx, mine.count());
+    RepeatCount repeat_count;
     double mass = 0;
     for (Index row = mine.first; row < mine.last; ++row) {
       for (Index i = 0; i < nx; ++i) {
         x(0, i) = x_axis.at(i);
         x(1, i) = y_axis.at(row);
       }
+      std::iota(numbers.begin(), numbers.end(), first_grid_sample + row * nx);
       const auto line = log_prob.view().column_span(row - mine.first);
-      model_.log_prob(x, line, {}, status, workspace_);
+      const flow::RepeatedLogProb result{line, standard_error.view().column_span(row - mine.first), repeats, status};
+      repeated_log_prob<T>(model_, x, numbers, {}, repeats_, result, workspace_);
+      repeat_count.add(result, repeats_);
       for (const double value : line) mass += std::exp(value);
     }
     file.write_rows<double>("grid/log_prob", mine.first, log_prob.view());
+    if (stochastic()) file.write_rows<double>("grid/log_prob_std_error", mine.first, standard_error.view());
     mass = comm_.sum(mass) * (x_axis.at(1) - x_axis.at(0)) * (y_axis.at(1) - y_axis.at(0));
     program_.console().result("grid           {} × {} points, sum of p dx dy = {:.6f}", nx, y_axis.points, mass);
+    if (stochastic()) repeat_count.print(comm_, program_.console(), "point", model_.log_det(), repeats_);
   }
 
   apps::Program& program_;
@@ -190,6 +333,7 @@ class Density {
   const Options& options_;
   const std::string& data_;
   std::optional<std::array<Axis, 2>> axes_;
+  flow::RepeatOptions repeats_;
   flow::Model<T> model_;
   flow::FlowWorkspace<T> workspace_;
 };
@@ -203,8 +347,9 @@ void run(apps::Program& program, const Options& options, const std::string& mode
 
 int main(int argc, char** argv) {
   const char* const summary =
-      "Evaluates log p of each row of a dataset, or of a grid of points, under a trained model: exact, in nats, in "
-      "the data's units. Writes /log_prob, /z, /status, and /grid.";
+      "Evaluates log p of each row of a dataset, or of a grid of points, under a trained model, in nats, in the data's "
+      "units: exact, or by a stochastic log-det, repeated for each row until its standard error is small enough. "
+      "Writes /log_prob, /z, /status, and /grid; with a stochastic log-det also /log_prob_std_error and /repeats.";
   return apps::run_program(argc, argv, "flow_density", summary, [](apps::Program& program) {
     Options options;
     std::string model, data;
@@ -213,6 +358,16 @@ int main(int argc, char** argv) {
     keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
     keys.add("grid", options.grid, "points \"x0:x1:n,y0:y1:n\" for a model of dimension 2");
     keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
+    keys.add("method", options.method,
+             "log-dets: exact, series:N, roulette:p=P, poisson:rate=R, krylov:M, trace+krylov:M, auto; flow_logdet "
+             "--help has the whole grammar");
+    keys.add("standard_error", options.standard_error,
+             "of a stochastic log-det: standard error of each row's log p that is aimed at", more_than(0, "nats"))
+        .alias("standard_error", "--standard-error");
+    keys.add("max_repeats", options.max_repeats, "of a stochastic log-det: the most evaluations of a row",
+             at_least(flow::first_repeats))
+        .alias("max_repeats", "--max-repeats");
+    keys.add("seed", options.seed, "seed of a stochastic log-det's draws", at_least(0));
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.cli().add_option("DATA", data, "dataset FILE.h5, or any numeric array FILE.h5:/PATH");
     program.add_options(keys, program.cli());

@@ -9,6 +9,7 @@
 #include <pushforward/flow/log_det_comparison.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/logdet/cost.hpp>
+#include <pushforward/logdet/trace.hpp>
 
 #include <set>
 
@@ -36,17 +37,17 @@ const std::vector<std::string> default_methods{"roulette:p=0.5,exact=20,probe=ga
 
 const char* const grammar =
     "Methods:\n"
-    "  exact[:through=input|narrowest]         LU of I + J, or of the smaller matrix at the narrowest hidden layer\n"
-    "  series:N[,trace=exact]                  power series to Nᵗʰ order, its traces by probes or by dense powers\n"
-    "  roulette:p=P[,exact=M][,samples=R]      Russian roulette with geometric lengths beyond M = 2 exact terms\n"
-    "  poisson:rate=L[,exact=M][,samples=R]    the same with Poisson lengths\n"
-    "  neumann:p=P[,exact=M]                   roulette:p=P, whose gradient is the Neumann series\n"
-    "  krylov[:M][,tol=T]                      M Arnoldi steps on a probe, or until the residual is below T (0.1)\n"
-    "  trace+krylov[:M][,tol=T]                tr J exactly, Arnoldi steps for the rest\n"
-    "  auto                                    exact or trace+krylov, by measured rates\n"
-    "With probes: probe=rademacher|gaussian|hadamard, probes=K. With lengths: length=sample|step, drawn for each "
-    "sample\n"
-    "or once for all samples of a repeat.";
+    "  exact[:through=input|narrowest]       LU of I + J, or of a smaller matrix at the narrowest hidden\n"
+    "                                        layer; the cheaper, if neither is said\n"
+    "  series:N[,trace=exact]                power series to Nᵗʰ order, its traces by probes or exact\n"
+    "  roulette:p=P[,exact=M][,samples=R]    Russian roulette: geometric lengths beyond M = 2 exact terms\n"
+    "  poisson:rate=L[,exact=M][,samples=R]  the same with Poisson lengths\n"
+    "  neumann:p=P[,exact=M][,samples=R]     roulette:p=P, whose gradient is the Neumann series\n"
+    "  krylov[:M][,tol=T]                    M Arnoldi steps on a probe, or until the residual is below T\n"
+    "  trace+krylov[:M][,tol=T]              tr J exactly, Arnoldi steps for the rest\n"
+    "  auto                                  exact or trace+krylov, by measured rates\n"
+    "With probes: probe=rademacher|gaussian|hadamard, probes=K. With lengths: length=sample|step, drawn\n"
+    "for each sample or once for all samples of a repeat.";
 
 // The probes of --probes for methods that have some and were not told.
 std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts, Index probes) {
@@ -64,18 +65,24 @@ std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts,
 template <class T>
 class Comparison {
  public:
-  Comparison(apps::Program& program, const Options& options, std::vector<logdet::Method> methods,
+  // are_default: methods that the model cannot have are left out, or made to fit.
+  Comparison(apps::Program& program, const Options& options, std::vector<logdet::Method> methods, bool are_default,
              const std::string& model, const std::string& data)
       : program_(program),
         console_(program.console()),
         comm_(program.comm()),
         options_(options),
         methods_(std::move(methods)),
+        model_path_(model),
         data_(data),
-        model_(apps::open_model<T>(program.comm(), model)) {}
+        model_(apps::open_model<T>(program.comm(), model)) {
+    if (are_default) fit_methods();
+  }
 
   void run() {
     resolve();
+    // It is what the others are compared with, and has a line of its own in any case.
+    std::erase_if(methods_, [](const logdet::Method& m) { return to_string(m) == "exact"; });
     std::optional<data::Rows> rows;
     std::optional<flow::LogDetComparison<T>> made;
     comm::agree(comm_, [&] {
@@ -96,13 +103,23 @@ class Comparison {
       return;
     }
     h5::ResultFile file(comm_, options_.output, "pushforward-log-det", 1, arrays(comparison, n),
-                        [&](const h5::GroupWriter& root) { describe(root, comparison); });
+                        [&](const h5::GroupWriter& root) { describe(root, comparison, *rows); });
     compare(file, comparison, *rows, n);
     file.commit();
     console_.result("wrote {}", options_.output);
   }
 
  private:
+  void fit_methods() {
+    for (auto& m : methods_) {
+      if (m.kind == logdet::Kind::krylov || m.kind == logdet::Kind::trace_krylov) {
+        m.terms = std::min(m.terms, model_.dimension());
+      }
+    }
+    if (std::ssize(model_.flow().options().hidden) <= logdet::ExactTrace<T>::most_hidden) return;
+    std::erase_if(methods_, [](const logdet::Method& m) { return m.kind == logdet::Kind::trace_krylov; });
+  }
+
   // `auto`, by rates that rank 0 measures.
   void resolve() {
     const auto is_auto = [](const logdet::Method& m) { return m.kind == logdet::Kind::automatic; };
@@ -118,6 +135,7 @@ class Comparison {
     comm_.broadcast(std::span<double>(rates));
     std::string why;
     *place = choose_method(*place, network, {rates[0], rates[1]}, nn::Purpose::evaluate, &why);
+    if (options_.probes > 0 && place->stochastic()) place->probes = options_.probes;
     console_.message("{}", why);
     const auto same = [&](const logdet::Method& m) { return to_string(m) == to_string(*place); };
     if (std::ranges::count_if(methods_, same) > 1) methods_.erase(place);
@@ -170,12 +188,15 @@ class Comparison {
     return all;
   }
 
-  void describe(const h5::GroupWriter& root, const flow::LogDetComparison<T>& comparison) const {
+  void describe(const h5::GroupWriter& root, const flow::LogDetComparison<T>& comparison,
+                const data::Rows& rows) const {
     root.attribute("dimension", model_.dimension());
     root.attribute("repeats", options_.repeats);
     root.attribute("seed", options_.seed);
     root.attribute("precision", options_.precision);
-    root.attribute("data", data_);
+    root.attribute("budget", options_.budget);
+    root.attribute("model", model_path_);
+    root.attribute("data", rows.where());
     std::vector<std::string> names;
     for (const auto& method : methods_) names.push_back(to_string(method));
     root.write_strings("methods", names);
@@ -279,14 +300,14 @@ class Comparison {
   const comm::Communicator& comm_;
   const Options& options_;
   std::vector<logdet::Method> methods_;
-  const std::string& data_;
+  const std::string &model_path_, &data_;
   flow::Model<T> model_;
 };
 
 template <class T>
-void run(apps::Program& program, const Options& options, const std::vector<logdet::Method>& methods,
+void run(apps::Program& program, const Options& options, const std::vector<logdet::Method>& methods, bool are_default,
          const std::string& model, const std::string& data) {
-  Comparison<T>(program, options, methods, model, data).run();
+  Comparison<T>(program, options, methods, are_default, model, data).run();
 }
 
 }  // namespace
@@ -328,6 +349,6 @@ int main(int argc, char** argv) {
         apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}, {"DATA", data}});
       }
     });
-    (options.precision == "float" ? run<float> : run<double>)(program, options, methods, model, data);
+    (options.precision == "float" ? run<float> : run<double>)(program, options, methods, texts.empty(), model, data);
   });
 }

@@ -9,13 +9,24 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-// A number in eight columns: "0.01234", "1234.5", "1.2e-09", "–" for what is not known.
+// A number in eight columns: "0.0123", "1234.5", "1.2e-09", "–" for what is not known.
 std::string short_number(double x) {
   if (std::isnan(x)) return fmt::format("{:>8}", "–");
   const double size = std::abs(x);
   if (x == 0) return fmt::format("{:>8}", "0");
   if (size >= 1e5 || size < 5e-5) return fmt::format("{:>8.1e}", x);
   return fmt::format("{:>8.{}f}", x, size >= 1000 ? 1 : size >= 100 ? 2 : size >= 10 ? 3 : 4);
+}
+
+// One that is at least 0 in six columns: "22.0", "12345", "1e+06".
+std::string shorter_number(double x, int decimals) {
+  if (std::isnan(x)) return fmt::format("{:>6}", "–");
+  if (x < 999) return fmt::format("{:>6.{}f}", x, decimals);
+  return x < 99999 ? fmt::format("{:>6.0f}", x) : fmt::format("{:>6.0e}", x);
+}
+
+std::string seconds_number(double x) {
+  return std::isfinite(x) ? fmt::format("{:>8.3g}", x) : fmt::format("{:>8}", "–");
 }
 
 }  // namespace
@@ -138,21 +149,21 @@ void LogDetSums::write(const h5::GroupWriter& group, const std::vector<LogDetSum
 
 std::string log_det_table(const std::string& title, const LogDetSums& sums,
                           const std::vector<LogDetSummary>& summaries) {
-  constexpr std::size_t left = 27;
   const bool gradient = !summaries.empty() && summaries.front().gradient.has_value();
+  const std::size_t left = gradient ? 24 : 27;
   std::string text =
-      fmt::format("{}: {} rows, exact log-dets deviate by {:.4g} nats", title, sums.rows(), sums.exact_deviation());
-  if (const auto radius = sums.spectral_radius()) text += fmt::format(", spectral radius up to {:.3f}", *radius);
-  text += fmt::format("\n{:<{}}{:>8} {:>8}{:>9}{:>9}{:>9}{:>7}{:>8}{:>9}{}\n", "", left, "bias", "± error", "std",
-                      "RMSE", "bound", "prod.", "s/1000", "at cost", gradient ? fmt::format("{:>6}", "grad.") : "");
-  text += fmt::format("{:<{}}{:>59.3g}\n", "exact", left, sums.exact_seconds());
+      fmt::format("{}: {} rows, exact log-dets deviate by {:.4g} nats\n", title, sums.rows(), sums.exact_deviation());
+  if (const auto radius = sums.spectral_radius()) text += fmt::format("spectral radii up to {:.3f}\n", *radius);
+  text += fmt::format("{:<{}}{:>8} {:>8} {:>8} {:>8} {:>8} {:>6} {:>8} {:>8}{}\n", "", left, "bias", "± error", "std",
+                      "RMSE", "bound", "prod.", "s/1000", "at cost", gradient ? "  grad." : "");
+  text += fmt::format("{:<{}}{:>51} {}\n", "exact", left, "", seconds_number(sums.exact_seconds()));
   for (const auto& s : summaries) {
     const auto name = to_string(s.method);
     text += name.size() < left ? fmt::format("{:<{}}", name, left) : fmt::format("{}\n{:<{}}", name, "", left);
-    text += fmt::format("{} {} {} {} {}{:>7.1f}{:>8.3g} {}", short_number(s.bias), short_number(s.bias_error),
-                        short_number(s.deviation), short_number(s.rmse), short_number(s.bound), s.products, s.seconds,
-                        short_number(s.rmse_at_budget));
-    if (s.gradient) text += fmt::format("{:>6.2f}", *s.gradient);
+    text += fmt::format("{} {} {} {} {} {} {} {}", short_number(s.bias), short_number(s.bias_error),
+                        short_number(s.deviation), short_number(s.rmse), short_number(s.bound),
+                        shorter_number(s.products, 1), seconds_number(s.seconds), short_number(s.rmse_at_budget));
+    if (s.gradient) text += ' ' + shorter_number(*s.gradient, 2);
     text += '\n';
   }
   return text + '\n';

@@ -28,6 +28,12 @@ SMALL = ["--model.blocks", 2, "--model.hidden", "8,8", "--train.steps", 30, "--t
          "--train.learning_rate", 0.02]
 
 
+def small(*arguments):
+    """The arguments behind SMALL, without what they say themselves: a list's flag that is given twice adds up."""
+    pairs = zip(SMALL[::2], SMALL[1::2])
+    return [word for flag, value in pairs if flag not in arguments for word in (flag, value)] + list(arguments)
+
+
 def rows(d, n=400, seed=0):
     """(n, d) rows of a density without any symmetry: neither columns nor signs can be exchanged."""
     generator = np.random.default_rng([seed, d])
@@ -85,7 +91,7 @@ def data(d, n=400):
 def model(d, *arguments):
     """A small model of data(d), trained with further flags."""
     path = kept_folder() / f"model_{model.cache_info().misses}.h5"
-    subprocess.run(command("flow_train", "--data", data(d), "-o", path, *SMALL, *arguments), check=True,
+    subprocess.run(command("flow_train", "--data", data(d), "-o", path, *small(*arguments)), check=True,
                    stdin=subprocess.DEVNULL, capture_output=True, timeout=TIME_LIMIT)
     return path
 
@@ -100,7 +106,7 @@ class FlowTest(ProgramTest):
 
     def train(self, *arguments, **options):
         """Trains a small model, flow.h5 unless -o is given."""
-        return self.succeed("flow_train", *SMALL, *arguments, **options)
+        return self.succeed("flow_train", *small(*arguments), **options)
 
     def density(self, *arguments, output="density.h5", **options):
         """What flow_density writes."""

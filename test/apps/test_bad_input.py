@@ -191,6 +191,9 @@ class Options(BadInputTest):
             for name, key, value, says in [
                     ("flow_density", "split", "all", "one of train, validation, test"),
                     ("flow_density", "precision", "half", "one of float, double"),
+                    ("flow_density", "standard_error", 0, "more than 0"),
+                    ("flow_density", "standard_error", "nan", "a number"),
+                    ("flow_density", "max_repeats", 7, "at least 8"), ("flow_density", "seed", -1, "at least 0"),
                     ("flow_sample", "rows", 0, "at least 1"), ("flow_sample", "tolerance", 0, "more than 0"),
                     ("flow_sample", "method", "bisection", "one of newton, banach"),
                     ("flow_sample", "max_iterations", 0, "between 1"), ("flow_check", "rows", 0, "at least 1"),

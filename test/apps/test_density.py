@@ -1,4 +1,5 @@
-"""flow_density: against numpy on the model file alone, against the whole flow's Jacobian, on grids, on bad rows."""
+"""flow_density: against numpy on the model file alone, against the whole flow's Jacobian, on grids, on bad rows, and
+with stochastic log-dets against the exact ones."""
 
 import re
 import subprocess
@@ -166,6 +167,9 @@ class Rows(FlowTest):
             self.assertEqual(file["z"].shape, (320, 2))
             self.assertEqual(file["log_prob"].attrs["units"], "nat")
             self.assertTrue(np.all(file["status"][()] == 0))
+            self.assertEqual(file.attrs["log_det"], "exact")
+            self.assertEqual(file.attrs["bias_bound"], 0)
+            self.assertNotIn("max_repeats", file.attrs)
             values = file["log_prob"][()]
             self.assertNear(file.attrs["mean_nll"], -values.mean(), 1e-12)
             self.assertNear(file.attrs["standard_error"], values.std() / np.sqrt(320), 1e-9)
@@ -270,6 +274,196 @@ class Rows(FlowTest):
         self.assertEqual(second.stdout, first.stdout)
         run = self.succeed("flow_density", flows.model(2), flows.data(2), "--config", "run.toml", "--dry-run")
         self.assertIn("would evaluate 320 rows and a grid", run.stdout)
+
+
+class Stochastic(FlowTest):
+    """Rows whose log-det is the mean over as many repeats as their standard error wants."""
+
+    MODEL = ["--train.learning_rate", 0.05, "--train.steps", 100]  # as far as its Lipschitz bounds
+
+    def model(self, d=8):
+        return flows.model(d, *self.MODEL)
+
+    def rows(self, *arguments, d=8, data=None, **options):
+        return self.density(self.model(d), data or f"{flows.data(d)}:/train", *arguments, **options)
+
+    def assertEqualRows(self, a, b, tolerance=1e-12):
+        self.assertEqual(a.keys(), b.keys())
+        for name in a:
+            self.assertNear(a[name], b[name], tolerance)
+
+    def assertCalibrated(self, rows, exact):
+        """Errors in units of standard errors: their mean square is 1 for many repeats, 7/5 for eight."""
+        t = (rows["log_prob"] - exact["log_prob"]) / rows["log_prob_std_error"]
+        self.assertLess(np.max(np.abs(t)), 8)
+        self.assertGreater(np.mean(t**2), 0.7)
+        self.assertLess(np.mean(t**2), 2)
+        self.assertLess(abs(np.mean(t)), 4 * np.sqrt(1.4 / len(t)))
+
+    def test_means_are_the_exact_values_up_to_their_standard_errors(self):
+        exact = self.rows(output="exact.h5")
+        for method in ["krylov:8", "roulette:p=0.2", "series:30,probe=gaussian"]:
+            for error in [0.08, 10]:
+                rows = self.rows("--method", method, "--standard-error", error)
+                self.assertNear(rows["z"], exact["z"], 1e-12)
+                self.assertCalibrated(rows, exact)
+            self.assertTrue(np.all(rows["repeats"] == 8))
+        # The twin: a tenth of a nat more.
+        rows["log_prob"] += 0.1
+        with self.assertRaises(AssertionError):
+            self.assertCalibrated(rows, exact)
+
+    def test_the_file_and_what_is_printed(self):
+        run = self.succeed("flow_density", self.model(), flows.data(8), "--method", "krylov:6", "--standard-error",
+                           0.07, "--seed", 5, "-o", "density.h5", ranks=2)
+        with h5py.File(self.folder / "density.h5") as file:
+            self.assertEqual(sorted(file), ["log_prob", "log_prob_std_error", "repeats", "status", "z"])
+            self.assertEqual(file["log_prob_std_error"].attrs["units"], "nat")
+            self.assertEqual(file["repeats"].dtype, np.int64)
+            attributes = dict(file.attrs)
+            error, repeats = file["log_prob_std_error"][()], file["repeats"][()]
+            self.assertNear(attributes["mean_nll"], -file["log_prob"][()].mean(), 1e-12)
+        self.assertEqual((attributes["log_det"], attributes["seed"], attributes["target_standard_error"],
+                          attributes["max_repeats"]), ("krylov:6", 5, 0.07, 1000))
+        self.assertTrue(np.all((repeats >= 8) & (repeats < 1000)) and repeats.max() > 8)
+        self.assertNear(np.mean(error), 0.07, 0.02)
+        line = re.search(r"^log-dets       by krylov:6: standard error of a row (\S+) nats in the mean, at most (\S+); "
+                         r"(\d+) to (\d+) repeats, ([\d.]+) in the mean$", run.stdout, re.M)
+        for text, value in zip(line.groups(), [error.mean(), error.max(), repeats.min(), repeats.max(),
+                                               repeats.mean()]):
+            self.assertAlmostEqual(float(text), value, delta=0.005 * value)
+        bias = re.search(r"^bias           at most (\S+) nats a row, as far as the blocks' Lipschitz constants tell$",
+                         run.stdout, re.M)
+        self.assertAlmostEqual(float(bias[1]), attributes["bias_bound"], delta=0.005 * attributes["bias_bound"])
+        self.assertAlmostEqual(attributes["bias_bound"], self.bias_bound(terms=6, factor=2), delta=0.01)
+        self.assertNotIn("warning", run.stderr)
+
+    def bias_bound(self, terms, factor):
+        """Σ over blocks of factor·d·Σ_{k > terms} cᵏ/k, by the certificates that training wrote, in float."""
+        bound = 0
+        with h5py.File(self.model()) as file:
+            for transform in file["flow/transforms"].values():
+                c = transform.attrs.get("lipschitz", 0)
+                bound += factor * 8 * (-np.log1p(-c) - sum(c**k / k for k in range(1, terms + 1)))
+        return bound
+
+    def test_rows_do_not_depend_on_the_ranks(self):
+        for method in ["trace+krylov:3", "roulette:p=0.2,length=step"]:
+            arguments = ["--method", method, "--standard-error", 0.005 if method[0] == "t" else 0.1]
+            first = self.rows(*arguments)
+            self.assertGreater(first["repeats"].max(), 8)
+            for ranks in [1, 3]:
+                self.assertEqualRows(self.rows(*arguments, ranks=ranks, output=f"on{ranks}.h5"), first)
+        # The twin: another seed.
+        other = self.rows(*arguments, "--seed", 1)
+        self.assertFar(other["log_prob"], first["log_prob"], 1e-3)
+        np.testing.assert_array_equal(other["z"], first["z"])
+
+    def test_methods_without_chance_take_one_pass(self):
+        exact = self.rows(output="exact.h5")
+        run = self.succeed("flow_density", self.model(), f"{flows.data(8)}:/train", "--method",
+                           "series:4,trace=exact", "-o", "density.h5")
+        series = flows.read_h5(self.folder / "density.h5")
+        self.assertEqual(series.keys(), exact.keys())
+        self.assertNear(series["log_prob"], exact["log_prob"], 0.05)
+        self.assertFar(series["log_prob"], exact["log_prob"], 1e-6)
+        self.assertIn("bias           at most ", run.stdout)
+        self.assertNotIn("repeats", run.stdout)
+
+    def test_auto_says_what_it_is(self):
+        exact = self.rows(output="exact.h5")
+        for ranks in [0, 3]:
+            run = self.succeed("flow_density", self.model(), f"{flows.data(8)}:/train", "--method", "auto", "-o",
+                               "density.h5", ranks=ranks)
+            self.assertEqual(run.stderr.count("log-det        auto: exact, since"), 1)
+            self.assertEqualRows(flows.read_h5(self.folder / "density.h5"), exact)
+            with h5py.File(self.folder / "density.h5") as file:
+                self.assertEqual(file.attrs["log_det"], "exact")
+
+    def test_rows_that_do_not_get_there_are_warned_of(self):
+        for ranks in [0, 3]:
+            run = self.succeed("flow_density", self.model(), flows.data(8), "--method", "krylov:4", "--standard-error",
+                               0.1, "--max-repeats", 20, "-o", "density.h5", ranks=ranks)
+            rows = flows.read_h5(self.folder / "density.h5")
+            missed = (rows["repeats"] == 20) & (rows["log_prob_std_error"] > 0.1)
+            self.assertGreater(missed.sum(), 0)
+            self.assertIn(f"warning: {missed.sum()} of 40 rows have not reached a standard error of 0.1 nats after 20 "
+                          f"repeats; the largest is {rows['log_prob_std_error'][missed].max():.3g}\n", run.stderr)
+            self.assertEqual(run.stderr.count("warning"), 1)
+
+    def test_roulettes_are_warned_of(self):
+        run = self.succeed("flow_density", self.model(), flows.data(8), "--method", "roulette:p=0.5,length=step",
+                           "--standard-error", 5, "-o", "density.h5", ranks=2)
+        self.assertEqual(run.stderr.count("warning: the variance of roulette:p=0.5,exact=2,length=step is infinite"), 1)
+        self.assertEqual(run.stderr.count("warning: length=step: all rows share the lengths of a repeat"), 1)
+        self.assertNotIn("bias ", run.stdout)
+
+    def test_rows_that_are_not_finite(self):
+        x = flows.rows(8, 30)
+        whole = x.copy()
+        x[4, 1], x[17] = np.nan, np.inf
+        self.put("rows.h5", {"good": whole, "bad": x})
+        arguments = ["--method", "krylov:4"]
+        good = self.rows(*arguments, data="rows.h5:good", output="good.h5")
+        fine = ~np.isin(np.arange(30), [4, 17])
+        for ranks in [0, 3]:
+            bad = self.rows(*arguments, data="rows.h5:bad", ranks=ranks)
+            self.assertEqual(list(bad["status"]), list(np.where(fine, 0, 1)))
+            self.assertEqual(list(bad["repeats"][~fine]), [1, 1])
+            for name in ["log_prob", "log_prob_std_error"]:
+                self.assertTrue(np.all(np.isnan(bad[name][~fine])))
+            for name in good:
+                self.assertNear(bad[name][fine], good[name][fine], 1e-12)
+        self.put("none.h5", {"x": np.full((3, 8), np.nan)})
+        run = self.succeed("flow_density", self.model(), "none.h5:x", *arguments, "-o", "none_out.h5")
+        self.assertNotIn("log-dets", run.stdout)
+
+    def test_a_grid(self):
+        grid = ["--grid", "0:8:9,-3:15:5"]
+        exact = self.density(self.model(2), *grid, output="exact.h5")
+        arguments = [*grid, "--method", "krylov:2,probe=gaussian", "--standard-error", 0.05]
+        run = self.succeed("flow_density", self.model(2), *arguments, "-o", "density.h5")
+        self.assertRegex(run.stdout, r"log-dets       by krylov:2,probe=gaussian: standard error of a point ")
+        first = flows.read_h5(self.folder / "density.h5")
+        self.assertEqual(sorted(first), ["grid/log_prob", "grid/log_prob_std_error", "grid/x", "grid/y"])
+        error = np.abs(first["grid/log_prob"] - exact["grid/log_prob"]) / first["grid/log_prob_std_error"]
+        self.assertLess(np.max(error), 8)
+        self.assertGreater(np.max(error), 0.5)
+        for ranks in [1, 3]:
+            other = self.density(self.model(2), *arguments, ranks=ranks, output=f"on{ranks}.h5")
+            self.assertEqualRows(other, first)
+        # A point that is a row of the file as well does not draw like it; rows draw the same with and without a grid.
+        self.put("corner.h5", {"x": [[0.0, -3.0], [1.0, -3.0]]})
+        both = self.density(self.model(2), "corner.h5:x", *arguments, output="both.h5")
+        alone = self.density(self.model(2), "corner.h5:x", *arguments[2:], output="alone.h5")
+        np.testing.assert_array_equal(both["log_prob"], alone["log_prob"])
+        self.assertFar(both["log_prob"], both["grid/log_prob"][0, :2], 1e-6)
+        self.assertNear(both["log_prob"], both["grid/log_prob"][0, :2], 0.2)
+
+    def test_single_precision(self):
+        exact = self.rows(output="exact.h5")
+        self.assertCalibrated(self.rows("--method", "krylov:8", "--precision", "float"), exact)
+
+    def test_what_cannot_be_asked_for(self):
+        for arguments, message in [
+                (["--method", "krylov:9"], "log-det method krylov:9: 9 Arnoldi steps for dimension 8: at most as many"),
+                (["--method", "krilov:3"], "'krilov' is unknown (did you mean 'krylov'?)")]:
+            for ranks in [0, 3]:
+                run = self.run_program("flow_density", self.model(), flows.data(8), *arguments, ranks=ranks)
+                self.assertFailure(run, 2, message)
+                self.assertEqual(run.stderr.count("flow_density: "), 1)
+        self.assertEqual(self.files(), [])
+
+    def test_the_configuration(self):
+        first = self.succeed("flow_density", "--grid", "0:1:5,0:1:5", "--method", "trace+krylov:2", "--standard-error",
+                             0.2, "--max-repeats", 50, "--seed", 3, "--print-config")
+        for line in ['method = "trace+krylov:2"', "standard_error = 0.2", "max_repeats = 50", "seed = 3"]:
+            self.assertIn(line + "\n", first.stdout)
+        self.write("run.toml", first.stdout)
+        self.succeed("flow_density", self.model(2), "--config", "run.toml", "-o", "density.h5")
+        with h5py.File(self.folder / "density.h5") as file:
+            self.assertEqual(file.attrs["log_det"], "trace+krylov:2")
+            self.assertEqual(file.attrs["max_repeats"], 50)
 
 
 cases.main()

@@ -118,6 +118,75 @@ class Course(FlowTest):
         self.assertGreater(nll[-1], 2.394)  # the entropy
 
 
+class LogDets(FlowTest):
+    """log_det.evaluate: the estimator of validation and test."""
+
+    def model_of(self, *arguments, ranks=0, name="flow"):
+        """Validation NLLs of a run, the printed test NLL and error, the model's log_det attributes, the messages."""
+        run = self.train("--data", flows.data(8), *TWICE, "--train.validate_every", 10, *arguments, "-o", f"{name}.h5",
+                         ranks=ranks)
+        _, columns = flows.read_history(self.folder / f"{name}.csv")
+        test = re.search(r"test NLL +(\S+) ± (\S+) nats", run.stdout)
+        with h5py.File(self.folder / f"{name}.h5") as file:
+            provenance = [file["provenance"].attrs[f"log_det_{use}"] for use in ["train", "evaluate"]]
+        validation = np.array([float(text) for text in columns["validation_nll"] if text])
+        return validation, float(test[1]), provenance, run.stderr
+
+    def test_stochastic_validation_and_test(self):
+        method = "trace+krylov:6"
+        exact, *_ = self.model_of("--log_det.train", "exact", name="exact")
+        first, test, provenance, messages = self.model_of("--log_det.evaluate", method, "--log_det.train", "exact")
+        self.assertEqual(provenance, ["exact", method])
+        self.assertIn(f"log-det    evaluation: {method}\n", messages)
+        self.assertEqual(len(first), 3)
+        # The same training, another estimate of its validation: one probe a row.
+        self.assertNear(first, exact, 0.02)
+        self.assertFar(first, exact, 1e-9)
+        for ranks in [1, 2, 3]:
+            other, other_test, provenance, _ = self.model_of("--log_det.evaluate", method, "--log_det.train", "exact",
+                                                             ranks=ranks, name=f"on{ranks}")
+            self.assertNear(other, first, 1e-9)
+            self.assertAlmostEqual(other_test, test, delta=2e-4)
+            self.assertEqual(provenance, ["exact", method])
+        # The test NLL is that of the model up to the deviation of one probe, which repeats measure.
+        model = "flow.h5"
+        rows = self.density(model, flows.data(8), output="exact_density.h5")
+        repeated = self.density(model, flows.data(8), "--method", method)
+        variance = repeated["log_prob_std_error"] ** 2 * repeated["repeats"]
+        self.assertAlmostEqual(test, -rows["log_prob"].mean(),
+                               delta=4 * math.sqrt(variance.sum()) / len(variance) + 1e-4)
+
+    def test_auto_is_resolved(self):
+        validation, _, provenance, messages = self.model_of("--log_det.evaluate", "auto", "--log_det.train", "auto",
+                                                            ranks=2)
+        exact, *_ = self.model_of("--log_det.train", "exact", name="exact")
+        self.assertEqual(provenance, ["exact", "exact"])
+        self.assertIn("log-det    evaluation: auto: exact, since", messages)
+        self.assertNear(validation, exact, 1e-9)
+
+    def test_methods_that_cannot_be_are_refused_before_there_is_a_file(self):
+        for key in ["train", "evaluate"]:
+            for method, message in [("krylov:9", "9 Arnoldi steps for dimension 8"), ("krilov", "did you mean 'krylov'"),
+                                    ("series:0", "whole number from 1"), ("roulette:p=2", "in (0, 1)")]:
+                for ranks in [0, 2]:
+                    run = self.run_program("flow_train", *SMALL, "--data", flows.data(8), f"--log_det.{key}", method,
+                                           ranks=ranks)
+                    self.assertFailure(run, 2, message)
+                    self.assertEqual(run.stderr.count("flow_train: "), 1)
+        self.assertEqual(self.files(), [])
+
+    def test_roulettes_beyond_their_cliff_are_warned_of(self):
+        *_, messages = self.model_of("--log_det.evaluate", "roulette:p=0.5")
+        self.assertEqual(messages.count("warning: the variance of roulette:p=0.5,exact=2 is infinite"), 1)
+
+    def test_sampling_and_checks_stay_exact(self):
+        self.model_of("--log_det.evaluate", "trace+krylov:6", "--log_det.train", "trace+krylov:3")
+        x = self.sample("flow.h5", "-n", 20)
+        rows = self.density("flow.h5", "samples.h5:/x")
+        self.assertNear(x["log_prob"], rows["log_prob"], 1e-8)
+        self.assertIn("all checks hold", self.succeed("flow_check", "flow.h5").stdout)
+
+
 class ModelFile(FlowTest):
     """The schema of data/README.md."""
 
@@ -136,9 +205,11 @@ class ModelFile(FlowTest):
             self.check_flow(file["flow"])
             self.check_history(file["history"])
             self.assertEqual(sorted(file["provenance"].attrs),
-                             ["best_step", "blas", "configuration", "input", "input_sha256", "ranks", "seed", "steps",
-                              "version"])
+                             ["best_step", "blas", "configuration", "input", "input_sha256", "log_det_evaluate",
+                              "log_det_train", "ranks", "seed", "steps", "version"])
             self.assertEqual(file["provenance"].attrs["steps"], "30")
+            self.assertEqual(file["provenance"].attrs["log_det_evaluate"], "exact")
+            self.assertEqual(file["provenance"].attrs["log_det_train"], "exact")
 
     def check_standardization(self, group):
         x = flows.split_rows(2)["train"]

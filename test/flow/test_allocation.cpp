@@ -70,20 +70,11 @@ Count allocations_of(F&& f) {
   return {allocations - before.calls, allocated_bytes - before.bytes};
 }
 
-}  // namespace
-
-BOOST_AUTO_TEST_SUITE(allocation)
-
-BOOST_AUTO_TEST_CASE(the_counter_counts) {
-  BOOST_TEST(allocations_of([] { const Matrix<double> a(8, 8); }).bytes == 512U);
-  BOOST_TEST(allocations_of([] { const std::vector<int> a(3); }).calls == 1);
-  BOOST_TEST(allocations_of([] {}).calls == 0);
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first, T, Precisions) {
-  linalg::set_blas_threads(1);  // with more, OpenBLAS allocates a queue of jobs in every product
+// budget: bytes that are too few for the whole batch at once.
+template <class T>
+void take_steps(const std::vector<Index>& hidden, Index budget) {
   constexpr Index d = 64, batch = 256;
-  flow::Flow<T> flow(d, {.blocks = 2, .hidden = {128, 128}}, 1);
+  flow::Flow<T> flow(d, {.blocks = 2, .hidden = hidden}, 1);
   const auto x = random_matrix<T>(d, batch, 81);
   flow.initialise_from_data(x);
   const auto size = flow.parameters().size();
@@ -91,7 +82,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first,
   std::vector<double> log_prob(static_cast<std::size_t>(batch));
   std::vector<flow::Status> status(log_prob.size());
   optim::Optimizer<T> optimizer(flow.layout().size(), {});
-  constexpr Index budget = 64 << 20;
   auto workspace = flow::FlowWorkspace<T>::within(flow, budget, batch, flow::Purpose::gradient);
   BOOST_TEST(workspace.bytes() <= budget);
   BOOST_TEST(workspace.capacity() < batch);  // so that it works in chunks
@@ -110,13 +100,32 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first,
   for (const auto s : status) BOOST_TEST((s == flow::Status::ok));
 }
 
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(allocation)
+
+BOOST_AUTO_TEST_CASE(the_counter_counts) {
+  BOOST_TEST(allocations_of([] { const Matrix<double> a(8, 8); }).bytes == 512U);
+  BOOST_TEST(allocations_of([] { const std::vector<int> a(3); }).calls == 1);
+  BOOST_TEST(allocations_of([] {}).calls == 0);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first, T, Precisions) {
+  linalg::set_blas_threads(1);  // with more, OpenBLAS allocates a queue of jobs in every product
+  // Log-dets through the input, and through a hidden layer.
+  take_steps<T>({128, 128}, 64 << 20);
+  take_steps<T>({128, 16}, 8 << 20);
+}
+
 BOOST_AUTO_TEST_CASE(a_workspace_takes_what_it_states) {
-  const flow::Flow<double> flow(5, {.blocks = 3, .hidden = {8, 8}}, 1);
-  for (const auto purpose : {flow::Purpose::evaluate, flow::Purpose::gradient}) {
-    Index stated = 0;
-    const Count taken = allocations_of([&] { stated = flow::FlowWorkspace<double>(flow, 500, purpose).bytes(); });
-    BOOST_TEST(static_cast<Index>(taken.bytes) >= stated);
-    BOOST_TEST(static_cast<Index>(taken.bytes) <= stated + 20000);  // the objects that hold the views
+  for (const Index width : {8, 2}) {
+    const flow::Flow<double> flow(5, {.blocks = 3, .hidden = {8, width}}, 1);
+    for (const auto purpose : {flow::Purpose::evaluate, flow::Purpose::gradient}) {
+      Index stated = 0;
+      const Count taken = allocations_of([&] { stated = flow::FlowWorkspace<double>(flow, 500, purpose).bytes(); });
+      BOOST_TEST(static_cast<Index>(taken.bytes) >= stated);
+      BOOST_TEST(static_cast<Index>(taken.bytes) <= stated + 20000);  // the objects that hold the views
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #include <pushforward/flow/actnorm.hpp>
 #include <pushforward/flow/residual.hpp>
+#include <pushforward/logdet/cost.hpp>
 
 #include "invariants.hpp"
 
@@ -17,25 +18,29 @@ constexpr std::pair<Kind, const char*> kinds[] = {{Kind::actnorm, "ActNorm"},
                                                   {Kind::narrow_residual, "residual block, three layers, softplus"},
                                                   {Kind::flow, "flow"}};
 
+// Of the residual blocks.
+nn::NetworkOptions network_of(Kind kind, Index d) {
+  const auto network = [d](std::vector<Index> hidden, nn::Activation activation) {
+    return nn::NetworkOptions{
+        .in = d, .out = d, .hidden = std::move(hidden), .activation = activation, .lipschitz = 0.9};
+  };
+  if (kind == Kind::shallow_residual) return network({2 * d}, nn::Activation::tanh);
+  if (kind == Kind::narrow_residual) return network({7, 3, 5}, nn::Activation::softplus);
+  return network({12, 9}, nn::Activation::lipswish);
+}
+
 template <class T>
 std::unique_ptr<Subject<T>> make_subject(Kind kind, Index d) {
-  const auto residual = [d](std::vector<Index> hidden, nn::Activation activation) {
-    return std::make_unique<TransformSubject<T>>(d, [&](nn::ParameterLayout& layout) {
-      return std::make_unique<flow::ResidualBlock<T>>(
-          layout, "block",
-          nn::NetworkOptions{.in = d, .out = d, .hidden = hidden, .activation = activation, .lipschitz = 0.9}, 1, 1);
-    });
-  };
-  switch (kind) {
-    case Kind::actnorm:
-      return std::make_unique<TransformSubject<T>>(
-          d, [d](nn::ParameterLayout& layout) { return std::make_unique<flow::ActNorm<T>>(layout, "norm", d); });
-    case Kind::residual: return residual({12, 9}, nn::Activation::lipswish);
-    case Kind::shallow_residual: return residual({2 * d}, nn::Activation::tanh);
-    case Kind::narrow_residual: return residual({7, 3, 5}, nn::Activation::softplus);
-    case Kind::flow: break;
+  if (kind == Kind::flow) {
+    return std::make_unique<FlowSubject<T>>(d, flow::FlowOptions{.blocks = 2, .hidden = {11, 8}, .lipschitz = 0.9});
   }
-  return std::make_unique<FlowSubject<T>>(d, flow::FlowOptions{.blocks = 2, .hidden = {11, 8}, .lipschitz = 0.9});
+  if (kind == Kind::actnorm) {
+    return std::make_unique<TransformSubject<T>>(
+        d, [d](nn::ParameterLayout& layout) { return std::make_unique<flow::ActNorm<T>>(layout, "norm", d); });
+  }
+  return std::make_unique<TransformSubject<T>>(d, [&](nn::ParameterLayout& layout) {
+    return std::make_unique<flow::ResidualBlock<T>>(layout, "block", network_of(kind, d), 1, 1);
+  });
 }
 
 template <class T>
@@ -59,6 +64,16 @@ void for_each_map(F&& f) {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(invariants)
+
+// Both ways of an exact log-det are among the maps below.
+BOOST_AUTO_TEST_CASE(log_dets_go_through_the_input_and_through_hidden_layers) {
+  const auto through = [](Kind kind, Index d) { return logdet::exact_through({}, network_of(kind, d)); };
+  for (const Index d : {1, 2, 5, 20, 64}) BOOST_TEST(!through(Kind::shallow_residual, d).has_value());
+  for (const auto kind : {Kind::residual, Kind::narrow_residual}) {
+    BOOST_TEST(!through(kind, 2).has_value());
+    for (const Index d : {20, 64}) BOOST_TEST(through(kind, d).value() == 1);
+  }
+}
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(the_inverse_holds_both_ways, T, Precisions) {
   for_each_map([](Kind kind, Index d) {

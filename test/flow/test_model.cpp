@@ -3,6 +3,7 @@
 
 #include <ranks.hpp>
 
+#include "models.hpp"
 #include "subjects.hpp"
 
 #include <filesystem>
@@ -21,30 +22,6 @@ using flow::Status;
 
 constexpr Standardization::Kind all_kinds[] = {Standardization::Kind::none, Standardization::Kind::scale,
                                                Standardization::Kind::whiten};
-
-Standardization standardization_of(Standardization::Kind kind, Index d) {
-  if (kind == Standardization::Kind::none) return Standardization(d);
-  const auto factor = matrix_of<double>(d, d, [&](Index i, Index j) {
-    if (i == j) return 0.5 + static_cast<double>(i);
-    return i > j && kind == Standardization::Kind::whiten ? 0.3 : 0.0;
-  });
-  return {kind, random_vector<double>(d, 91), factor};
-}
-
-// A flow with random effective weights, as a model file holds them.
-template <class T>
-Flow<T> folded_flow(Index d, const flow::FlowOptions& options) {
-  Flow<T> flow(d, options, 1);
-  const auto values = random_vector<T>(flow.layout().size(), 92, 0.4);
-  std::copy(values.begin(), values.end(), flow.parameters().begin());
-  flow.fold();
-  return flow;
-}
-
-template <class T>
-Model<T> random_model(Standardization::Kind kind, Index d) {
-  return {standardization_of(kind, d), folded_flow<T>(d, {.blocks = 2, .hidden = {7, 5}, .lipschitz = 0.9})};
-}
 
 struct Evaluation {
   explicit Evaluation(Index d, Index n) : value(d, n), log_prob(static_cast<std::size_t>(n)), status(log_prob.size()) {}

@@ -102,6 +102,68 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(singular_values_of_what_is_not_finite_are_an_error
   }
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(spectral_radii_of_known_matrices, T, Precisions) {
+  const auto radius = [](const Matrix<T>& a) { return static_cast<double>(linalg::spectral_radius(a.view())); };
+  const auto diagonal = matrix_of<T>(4, 4, [](Index i, Index j) { return i == j ? (i == 2 ? -3 : 0.5) : 0; });
+  BOOST_TEST(close_relative(radius(diagonal), 3, gamma<T>(100)));
+  // cos ± i sin, thrice: a real matrix whose eigenvalues come in pairs.
+  const auto rotation = matrix_of<T>(2, 2, [](Index i, Index j) {
+    return 3 * (i == j ? std::cos(1.0) : i > j ? std::sin(1.0) : -std::sin(1.0));
+  });
+  BOOST_TEST(close_relative(radius(rotation), 3, gamma<T>(100)));
+  // A cycle times 2: the roots of unity, none of them on the diagonal.
+  BOOST_TEST(close_relative(radius(matrix_of<T>(5, 5, [](Index i, Index j) { return i == (j + 1) % 5 ? 2 : 0; })), 2,
+                            gamma<T>(100)));
+  // Triangular: a norm of 4 says nothing of the radius.
+  BOOST_TEST(close_relative(radius(matrix_of<T>(2, 2, [](Index i, Index j) { return i == j  ? 0.5
+                                                                                    : i < j ? 4
+                                                                                            : 0; })),
+                            0.5, gamma<T>(100)));
+  // A Jordan block of order k moves by the k-th root of a rounding error.
+  const auto jordan = matrix_of<T>(3, 3, [](Index i, Index j) { return i == j ? -0.5 : j == i + 1 ? 1 : 0; });
+  BOOST_TEST(close_absolute(radius(jordan), 0.5, 10 * std::cbrt(std::numeric_limits<T>::epsilon())));
+  const auto q = reflection<T>(3, 22);
+  BOOST_TEST(close_absolute(radius(product<T>(product<T>(q, jordan), q)), 0.5,
+                            10 * std::cbrt(std::numeric_limits<T>::epsilon())));
+  BOOST_TEST(radius(matrix_of<T>(1, 1, [](Index, Index) { return -0.25; })) == 0.25);
+  BOOST_TEST(radius(Matrix<T>(3, 3)) == 0);
+  BOOST_TEST(radius(Matrix<T>(0, 0)) == 0);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_spectral_radius_is_at_most_the_norm_and_leaves_its_operand, T, Precisions) {
+  for (const Index d : {Index{2}, Index{7}, Index{33}}) {
+    const auto a = random_matrix<T>(d, d, 23);
+    const Padded<T> padded(a.view());
+    const auto radius = static_cast<double>(linalg::spectral_radius(padded.view()));
+    BOOST_TEST(close_absolute(Matrix<T>(padded.view()).view(), a.view(), 0));
+    BOOST_TEST(padded.padding_untouched());
+    BOOST_TEST(radius == static_cast<double>(linalg::spectral_radius(a.view())));
+    BOOST_TEST(radius > 0);
+    BOOST_TEST(radius < static_cast<double>(linalg::singular_values(a.view()).front()));
+    // Similar and transposed matrices have the same.
+    const auto q = reflection<T>(d, 24);
+    const auto similar = product<T>(product<T>(q, a), q);
+    BOOST_TEST(close_relative(static_cast<double>(linalg::spectral_radius(similar.view())), radius, gamma<T>(2000)));
+    BOOST_TEST(
+        close_relative(static_cast<double>(linalg::spectral_radius(transposed<T>(a).view())), radius, gamma<T>(2000)));
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(spectral_radii_of_what_has_none_are_an_error, T, Precisions) {
+  for (const T bad : {nan_of<T>, std::numeric_limits<T>::infinity()}) {
+    for (const Index d : {Index{1}, Index{3}, Index{40}}) {
+      auto a = random_matrix<T>(d, d, 25);
+      a(d - 1, d / 2) = bad;
+      BOOST_CHECK_EXCEPTION((void)linalg::spectral_radius(a.view()), NumericalError,
+                            says({fmt::format("a ({} × {}) matrix were not found", d, d), "does it hold NaN"}));
+    }
+  }
+  for (const auto& [rows, cols] : {std::pair<Index, Index>{2, 3}, {3, 2}, {0, 1}}) {
+    BOOST_CHECK_EXCEPTION((void)linalg::spectral_radius(Matrix<T>(rows, cols).view()), ShapeError,
+                          says({fmt::format("spectral_radius: a is ({} × {}), not square", rows, cols)}));
+  }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(reference_kernels_know_the_closed_forms, T, Precisions) {
   for (const Index d : {Index{1}, Index{2}, Index{5}, Index{16}}) {
     for (const auto& known : known_matrices(d)) {

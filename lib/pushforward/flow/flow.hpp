@@ -98,9 +98,10 @@ class FlowWorkspace {
   };
   const std::optional<Failure>& failure() const { return failure_; }
 
-  /// What the stochastic log-dets of the next pass draw from: seed, step and the number of each sample (n, to stay
-  /// valid).
+  /// What the stochastic log-dets of the next pass draw from: seed, step and the number of each sample (spans (n), to
+  /// stay valid).
   void set_draws(const logdet::Draws& draws) { draws_ = draws; }
+  const logdet::Draws& draws() const { return draws_; }
 
   Index capacity() const { return capacity_; }
   Index bytes() const { return kept_.peak() + scratch_.peak(); }

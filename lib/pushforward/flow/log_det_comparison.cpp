@@ -206,7 +206,7 @@ std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index fir
       });
       compare(b, at, first, part);
       if (options_.gradient) compare_gradients(b, at, first, part);
-      if (options_.spectrum) measure_spectrum(b, at, part);
+      if (options_.spectrum) measure_spectrum(b, at, status, part);
     } else {
       linalg::Workspace kept, scratch;
       const auto state = transforms[k]->plan(kept, scratch, n, Purpose::evaluate);
@@ -295,7 +295,8 @@ void LogDetComparison<T>::compare_gradients(std::size_t b, ConstMatrixView<T> x,
 }
 
 template <class T>
-void LogDetComparison<T>::measure_spectrum(std::size_t b, ConstMatrixView<T> x, LogDetPart& part) const {
+void LogDetComparison<T>::measure_spectrum(std::size_t b, ConstMatrixView<T> x, std::span<const Status> status,
+                                           LogDetPart& part) const {
   const Index d = flow_.dimension();
   linalg::Workspace kept, scratch;
   const Index most = std::min(chunk, x.cols());
@@ -309,6 +310,7 @@ void LogDetComparison<T>::measure_spectrum(std::size_t b, ConstMatrixView<T> x, 
     for (Index i = 0; i < count; ++i) {
       const auto j = jacobians.view().columns(i * d, d);
       const auto row = static_cast<std::size_t>(from + i);
+      if (status[row] != Status::ok) continue;  // there may be no eigenvalues
       part.spectral_radius[row] = static_cast<double>(linalg::spectral_radius(ConstMatrixView<T>(j)));
       part.norm[row] = static_cast<double>(linalg::singular_values(ConstMatrixView<T>(j)).front());
     }

@@ -60,7 +60,7 @@ class LogDetComparison {
   LogDetPart empty_part(Index n, bool of_block) const;
   void compare(std::size_t b, ConstMatrixView<T> x, Index first, LogDetPart& part) const;
   void compare_gradients(std::size_t b, ConstMatrixView<T> x, Index first, LogDetPart& part) const;
-  void measure_spectrum(std::size_t b, ConstMatrixView<T> x, LogDetPart& part) const;
+  void measure_spectrum(std::size_t b, ConstMatrixView<T> x, std::span<const Status> status, LogDetPart& part) const;
 
   const Flow<T>& flow_;
   LogDetComparisonOptions options_;

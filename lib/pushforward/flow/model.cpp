@@ -122,21 +122,30 @@ Model<T>::Model(data::Standardization standardization, Flow<T> flow, ModelNotes 
 }
 
 template <class T>
+void Model<T>::set_log_det(const logdet::Method& method) {
+  flow_.set_log_det(Purpose::evaluate, method);
+  log_det_ = method;
+}
+
+template <class T>
 void Model<T>::log_prob(ConstMatrixView<double> x, std::span<double> log_prob, MatrixView<double> z,
                         std::span<Status> status, FlowWorkspace<T>& workspace) const {
   const Index d = dimension(), n = x.cols();
   require<ShapeError>(x.rows() == d, "log_prob: samples of {} columns for a model of dimension {}", x.rows(), d);
   Matrix<T> standardized(d, std::min(slab, n)), latent(d, std::min(slab, n));
+  const logdet::Draws draws = workspace.draws();
   for (Index first = 0; first < n; first += slab) {
     const Index count = std::min(slab, n - first);
     const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
     const auto y = standardized.view().columns(0, count), to = latent.view().columns(0, count);
     standardization_.forward(x.columns(first, count), y);
+    workspace.set_draws(draws.from(first));
     flow_.log_prob(y, log_prob.subspan(at, size), z.empty() ? MatrixView<T>() : to, status.subspan(at, size),
                    workspace);
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
     for (Index j = 0; !z.empty() && j < count; ++j) std::copy_n(to.column(j), d, z.column(first + j));
   }
+  workspace.set_draws(draws);
 }
 
 template <class T>

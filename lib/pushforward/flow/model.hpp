@@ -30,6 +30,11 @@ class Model {
   const Flow<T>& flow() const { return flow_; }
   const ModelNotes& notes() const { return notes_; }
 
+  /// Chooses the estimator of log_prob()'s log-dets, exact until then. Workspaces that were planned before are of no
+  /// use any more. inverse() wants an exact one. Throws OptionError for a method that the blocks' networks cannot have.
+  void set_log_det(const logdet::Method& method);
+  const logdet::Method& log_det() const { return log_det_; }
+
   /// x: (d × n) in, data. log_prob: (n) out, nats, of x in its own units. z: (d × n) out, or empty. status: (n) out.
   /// Where a status is not ok, log_prob is NaN. Allocates. Not collective.
   void log_prob(ConstMatrixView<double> x, std::span<double> log_prob, MatrixView<double> z, std::span<Status> status,
@@ -43,6 +48,7 @@ class Model {
   data::Standardization standardization_;
   Flow<T> flow_;
   ModelNotes notes_;
+  logdet::Method log_det_{};
 };
 
 /// Writes a model file, atomically. The flow must hold its effective weights (Flow::fold). `add` may write further

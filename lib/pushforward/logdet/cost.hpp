@@ -7,9 +7,8 @@
 // log-dets cost k tangents through all but the first of its matrices, and an LU of order k:
 //   through the input       k = d, and the first layer's tangents are its weight
 //   through hidden layer h  k = w_h, the matrices in cyclic order from layer h on [det(I + AB) = det(I + BA)], the
-//   first
-//                           of them again for nothing; where it saves operations, W₁W_L is one matrix, formed once a
-//                           batch
+//                           first of them again for nothing; where it saves operations, W₁W_L is one matrix, formed
+//                           once a batch
 // A gradient takes two more products for each of them, and the inverse.
 
 #include <pushforward/logdet/method.hpp>
@@ -42,8 +41,8 @@ double product_flops(const nn::NetworkOptions& network);
 /// Value and, for Purpose::gradient, its part of the gradient, through the input or hidden layer h (0-based).
 Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Purpose purpose);
 Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Purpose purpose);
-/// True where W₁W_L as one matrix saves operations in the latter.
-bool joins_ends(const nn::NetworkOptions& network);
+/// True where W₁W_L as one matrix saves operations in the latter: when it is small, or the first of the walk.
+bool joins_ends(const nn::NetworkOptions& network, Index h);
 
 /// The narrowest hidden layer, the first of them if there are several; none without hidden layers.
 std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network);
@@ -54,11 +53,10 @@ std::optional<Index> exact_through(const Method& method, const nn::NetworkOption
 /// Of trace+krylov and krylov with their number of steps and probes, tangents and reverse included.
 Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Purpose purpose);
 
-/// The method itself, or what `auto` stands for: exact where it takes less than `worth` times the time of the
-/// stochastic default, worth = 24 being the factor by which a single probe raises the variance of a training step on
-/// trained flows of dimension 64, and about the number of probes that a density by probes wants. The stochastic default
-/// is trace+krylov:3 for gradients and trace+krylov:6 in evaluation, krylov with one more step for networks of more
-/// than two hidden layers. `why` (out, may be null): a line for people.
+/// The method itself, or what `auto` stands for: exact where a step takes at most twice the time, or an evaluation at
+/// most eight times the time, that it takes with the stochastic default: trace+krylov:3 for gradients, trace+krylov:6
+/// in evaluation, krylov with one more step for networks of more than two hidden layers. `why` (out, may be null): a
+/// line for people.
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
                      std::string* why = nullptr);
 

@@ -47,6 +47,7 @@ Draws Draws::from(Index offset) const {
   Draws rest = *this;
   rest.first += offset;
   if (!samples.empty()) rest.samples = samples.subspan(static_cast<std::size_t>(offset));
+  if (!steps.empty()) rest.steps = steps.subspan(static_cast<std::size_t>(offset));
   return rest;
 }
 
@@ -70,9 +71,11 @@ void draw_lengths(const Method& method, const Draws& draws, std::span<Index> len
   const Index n = std::ssize(lengths) / method.samples;
   for (Index i = 0; i < n; ++i) {
     for (Index s = 0; s < method.samples; ++s) {
-      Draws shared = draws;
-      if (method.length_per_step) shared.samples = {}, shared.first = 0;
-      auto stream = shared.stream(random::Purpose::roulette, method.length_per_step ? 0 : i, s);
+      Draws mine = draws;
+      if (method.length_per_step) {
+        mine = {.seed = draws.seed, .step = draws.step_of(i), .block = draws.block};
+      }
+      auto stream = mine.stream(random::Purpose::roulette, method.length_per_step ? 0 : i, s);
       const double u = stream.uniform();
       lengths[static_cast<std::size_t>(i * method.samples + s)] =
           method.kind == Kind::poisson ? poisson(method.rate, u)

@@ -15,17 +15,21 @@ namespace pushforward::logdet {
 struct Draws {
   std::uint64_t seed = 0;
   std::uint64_t step = 0;            ///< of training; the repeat in evaluation
+  std::span<const Index> steps{};    ///< step of each sample of the batch; empty: `step` for all
   std::uint64_t block = 0;           ///< number of the transform in its flow
   std::span<const Index> samples{};  ///< global number of each sample of the batch; empty: first, first + 1, …
   Index first = 0;
 
+  std::uint64_t step_of(Index i) const {
+    return steps.empty() ? step : static_cast<std::uint64_t>(steps[static_cast<std::size_t>(i)]);
+  }
   std::uint64_t sample(Index i) const {
     return static_cast<std::uint64_t>(samples.empty() ? first + i : samples[static_cast<std::size_t>(i)]);
   }
   /// The draws of samples [from, …) of the batch.
   Draws from(Index offset) const;
   random::Stream stream(random::Purpose purpose, Index i, Index probe) const {
-    return {seed, purpose, step, sample(i), (block << 32) | static_cast<std::uint64_t>(probe)};
+    return {seed, purpose, step_of(i), sample(i), (block << 32) | static_cast<std::uint64_t>(probe)};
   }
 };
 

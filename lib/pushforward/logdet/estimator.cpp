@@ -1,14 +1,18 @@
+#include <pushforward/logdet/cost.hpp>
 #include <pushforward/logdet/estimator.hpp>
 #include <pushforward/logdet/exact.hpp>
 #include <pushforward/logdet/krylov.hpp>
+#include <pushforward/logdet/narrow.hpp>
 #include <pushforward/logdet/series.hpp>
 #include <pushforward/logdet/trace.hpp>
 
 #include <cmath>
+#include <limits>
 
 namespace pushforward::logdet {
 
 double truncation_bound(Index d, double lipschitz, Index terms) {
+  if (!(lipschitz < 1)) return std::numeric_limits<double>::infinity();
   double sum = 0, power = 1;
   for (Index k = 1; k <= terms; ++k) {
     power *= lipschitz;
@@ -30,7 +34,9 @@ std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::Net
   const Method& m = method;
   switch (m.kind) {
     case Kind::automatic: throw BugError("log-det method auto has not been resolved");
-    case Kind::exact: return std::make_unique<ExactEstimator<T>>();
+    case Kind::exact:
+      if (const auto h = exact_through(m, network)) return std::make_unique<NarrowEstimator<T>>(m, network, *h);
+      return std::make_unique<ExactEstimator<T>>(m);
     case Kind::series:
       if (m.exact_trace) return std::make_unique<DenseSeriesEstimator<T>>(m);
       return std::make_unique<SeriesEstimator<T>>(m);

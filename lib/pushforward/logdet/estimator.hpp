@@ -19,7 +19,9 @@ struct Estimate {
   std::span<double> value;       ///< nats
   std::span<double> variance;    ///< of the value, from its probes; NaN with a single one, 0 for a value without chance
   std::span<linalg::Sign> sign;  ///< 1; of det(I + J) where it is known; 0 for what is singular or not finite
-  std::span<Index> products;     ///< with J or Jᵀ, of one vector each: of the value. A dense J: d; an exact trace: 1
+  /// With J or Jᵀ, of one vector each: of the value. A dense J: d; through a hidden layer: its width; exact traces, tr
+  /// J² with them or not: 1; a probe that stops early: its own, not those that the batch goes on with.
+  std::span<Index> products;
 };
 
 template <class T>
@@ -39,7 +41,8 @@ class Estimator {
   virtual double bias_bound(Index d, double lipschitz) const = 0;
   /// Tangents per sample for which the network's state must have room.
   virtual Index tangents(const nn::Network<T>& network) const = 0;
-  /// Memory for up to n samples: `kept` lives from estimate() to the reverse pass, `scratch` during estimate().
+  /// Memory for up to n samples: `kept` lives from estimate() to the reverse pass, `scratch` during estimate() and
+  /// again during add_to_reverse().
   virtual std::unique_ptr<State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
                                       linalg::Workspace& scratch, Index n, nn::Purpose purpose) const = 0;
   /// At the x of the network's last forward() on `passes`.
@@ -51,12 +54,13 @@ class Estimator {
                               std::span<const T> /*weight*/, std::span<T> /*gradient*/) const {}
 };
 
-/// Bound on the bias of a series of N terms for ‖J‖ ≤ c < 1: d·(−log(1 − c) − Σₖ≤N cᵏ/k), nats.
+/// Bound on the bias of a series of N terms for ‖J‖ ≤ c < 1: d·(−log(1 − c) − Σₖ≤N cᵏ/k), nats; infinite from
+/// c = 1 on.
 double truncation_bound(Index d, double lipschitz, Index terms);
 
 /// The estimator of a method for networks of this shape; `auto` must have been resolved (cost.hpp). Throws OptionError
-/// for a method that the network cannot have: more Arnoldi steps than dimensions, an exact trace of more than two
-/// hidden layers.
+/// for a method that the network cannot have: more Arnoldi steps than dimensions, without a tolerance; an exact trace
+/// of more than two hidden layers; through=narrowest without any.
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
 

@@ -35,10 +35,12 @@ class ExactLogDet {
   Index n_ = 0;
 };
 
-/// The same as one of the estimators: without chance, without bias.
+/// The same as one of the estimators: without chance, without bias. Through the input; narrow.hpp has the other way.
 template <class T>
 class ExactEstimator final : public Estimator<T> {
  public:
+  explicit ExactEstimator(const Method& method) : method_(method) {}
+
   const Method& method() const override { return method_; }
   double bias_bound(Index, double) const override { return 0; }
   Index tangents(const nn::Network<T>& network) const override { return ExactLogDet<T>::tangents(network.in()); }
@@ -49,7 +51,7 @@ class ExactEstimator final : public Estimator<T> {
                 const Draws& draws, const Estimate& result) const override;
 
  private:
-  Method method_{};
+  Method method_;
 };
 
 extern template class ExactLogDet<float>;

@@ -12,50 +12,152 @@ namespace {
 
 template <class T>
 struct KrylovState final : Estimator<T>::State {
-  KrylovState(const nn::Network<T>& network, const Method& method, linalg::Workspace& kept, linalg::Workspace& scratch,
-              Index n)
-      : probes(kept.matrix<T>(network.in(), n * method.probes)),
+  KrylovState(const nn::Network<T>& network, const Method& method, Index most_steps, linalg::Workspace& kept,
+              linalg::Workspace& scratch, Index n)
+      : most(most_steps),
+        probes(kept.matrix<T>(network.in(), n * method.probes)),
+        lengths(scratch.take<double>(n * method.probes)),
         values(scratch.take<double>(n * method.probes)),
         trace_values(scratch.take<double>(n)),
-        hessenberg(scratch.take<double>(n * method.probes * (method.terms + 1) * method.terms)),
-        work(scratch.take<double>((method.terms + 1) * (method.terms + 2))),
-        solution(scratch.take<double>(method.terms)) {
-    if (method.kind == Kind::trace_krylov) trace.emplace(network, kept, n);
-    for (Index k = 0; k <= method.terms; ++k) basis.push_back(scratch.matrix<T>(network.in(), n * method.probes));
+        hessenbergs(scratch.take<double>(n * method.probes * (most + 1) * most)),
+        work(scratch.take<double>(std::max(log_form_work(most), (most + 1) * (most + 1)))),
+        solution(scratch.take<double>(most)),
+        steps(scratch.take<Index>(n * method.probes)) {
+    if (method.kind == Kind::trace_krylov) {
+      terms = most >= 2 ? ExactTrace<T>::most_terms(network.options()) : 1;
+      trace.emplace(network, kept, n, terms);
+    }
+    for (Index k = 0; k <= most; ++k) basis.push_back(scratch.matrix<T>(network.in(), n * method.probes));
   }
 
+  /// H̄ of probe c, ((most + 1) × most), zero beyond the steps that it took.
+  MatrixView<double> hessenberg(Index c) const { return {hessenbergs.data() + c * (most + 1) * most, most + 1, most}; }
+
+  Index most;                        // steps for which there is room
+  Index terms = 0;                   // of the series that are exact
   MatrixView<T> probes;              // v: (d × n·m)
   std::vector<MatrixView<T>> basis;  // qₖ of each probe: (d × n·m)
-  std::span<double> values, trace_values, hessenberg, work, solution;
+  std::span<double> lengths;         // ‖v‖: (n·m)
+  std::span<double> values, trace_values, hessenbergs, work, solution;
+  std::span<Index> steps;  // that each probe took: (n·m)
   std::optional<ExactTrace<T>> trace;
 };
 
-// One step: w = A qₖ stands in the place of qₖ₊₁; orthogonalised twice against all before it, normalised. A basis that
-// is complete goes on with zeros, which change nothing.
+// y += factor · x.
 template <class T>
-void orthogonalise(std::span<const MatrixView<T>> basis, Index k, Index column, MatrixView<double> h) {
-  const auto w = basis[static_cast<std::size_t>(k + 1)];
-  const auto norm = [&] { return std::sqrt(column_dot<T>(w, w, column)); };
-  const double before = norm();
+void add_multiple(double factor, const T* __restrict x, T* __restrict y, Index n) {
+  const T f = static_cast<T>(factor);
+  for (Index i = 0; i < n; ++i) y[i] += f * x[i];
+}
+
+// to = factor · from; to may be from.
+template <class T>
+void scale(double factor, const T* from, T* to, Index n) {
+  const T f = static_cast<T>(factor);
+  for (Index i = 0; i < n; ++i) to[i] = f * from[i];
+}
+
+// One step: w = A qₖ stands in the place of qₖ₊₁; orthogonalised against all before it, again where the first time took
+// away most of it [Daniel et al. 1976], and normalised. False where nothing is left: the basis is complete, and goes on
+// with zeros, which change nothing.
+template <class T>
+bool orthogonalise(std::span<const MatrixView<T>> basis, Index k, Index column, MatrixView<double> h) {
+  const Index d = basis[0].rows();
+  T* const w = basis[static_cast<std::size_t>(k + 1)].column(column);
+  const auto norm = [&] { return std::sqrt(dot_in_double<T>(w, w, d)); };
+  const double whole = norm();
+  double before = whole, length = whole;
   for (int pass = 0; pass < 2; ++pass) {
     for (Index l = 0; l <= k; ++l) {
-      const auto q = basis[static_cast<std::size_t>(l)];
-      const double along = column_dot<T>(q, w, column);
+      const T* const q = basis[static_cast<std::size_t>(l)].column(column);
+      const double along = dot_in_double<T>(q, w, d);
       h(l, k) += along;
-      for (Index r = 0; r < w.rows(); ++r) w(r, column) -= static_cast<T>(along) * q(r, column);
+      add_multiple(-along, q, w, d);
+    }
+    length = norm();
+    if (length > 0.7 * before) break;
+    before = length;
+  }
+  const bool goes_on = length > 16 * static_cast<double>(std::numeric_limits<T>::epsilon()) * whole;
+  h(k + 1, k) = goes_on ? length : 0;
+  if (goes_on) {
+    scale(1 / length, w, w, d);
+  } else {
+    std::fill_n(w, d, T(0));
+  }
+  return goes_on;
+}
+
+// The bases of all probes, and how many steps each took.
+template <class T>
+void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, const Method& method, Index columns,
+                KrylovState<T>& s) {
+  const Index d = network.in(), most = s.most;
+  std::fill_n(s.hessenbergs.data(), columns * (most + 1) * most, 0.0);
+  std::fill_n(s.steps.data(), columns, Index(0));
+  for (Index c = 0; c < columns; ++c) {
+    const double length = std::sqrt(column_dot<T>(s.probes, s.probes, c));
+    s.lengths[static_cast<std::size_t>(c)] = length;
+    scale(1 / length, s.probes.column(c), s.basis[0].column(c), d);
+  }
+  Index going = columns;
+  for (Index k = 0; k < most && going > 0; ++k) {
+    const auto& next = s.basis[static_cast<std::size_t>(k + 1)];
+    network.cotangent(passes, s.basis[static_cast<std::size_t>(k)].columns(0, columns), method.probes,
+                      next.columns(0, columns));
+    for (Index c = 0; c < columns; ++c) {
+      Index& steps = s.steps[static_cast<std::size_t>(c)];
+      if (steps > 0) continue;
+      const auto h = s.hessenberg(c);
+      const bool goes_on = orthogonalise<T>(s.basis, k, c, h);
+      const auto enough = [&] {
+        if (!goes_on) return true;
+        if (k == 0) return false;
+        return solve_shifted(h.block(0, 0, k + 2, k + 1), 1, s.solution, s.work) <= method.tolerance;
+      };
+      if (k + 1 < most && !(method.tolerance > 0 && enough())) continue;
+      steps = k + 1;
+      --going;
+      std::fill_n(next.column(c), d, T(0));
     }
   }
-  const double length = norm();
-  const bool complete = !(length > 16 * static_cast<double>(std::numeric_limits<T>::epsilon()) * before);
-  h(k + 1, k) = complete ? 0 : length;
-  for (Index r = 0; r < w.rows(); ++r) w(r, column) = complete ? T(0) : static_cast<T>(w(r, column) / length);
+}
+
+// What probe c says of log det(I + J) beside the exact terms.
+template <class T>
+double value_of(const KrylovState<T>& s, Index c) {
+  const auto at = static_cast<std::size_t>(c);
+  const auto h = s.hessenberg(c);
+  const Index steps = s.steps[at];
+  double value = log_form(h.block(0, 0, steps, steps), s.work);
+  if (s.terms >= 1) value -= h(0, 0);
+  if (s.terms >= 2) value += 0.5 * (h(0, 0) * h(0, 0) + h(0, 1) * h(1, 0));
+  return s.lengths[at] * s.lengths[at] * value;
+}
+
+// Its u, times `factor`.
+template <class T>
+void make_pair(const KrylovState<T>& s, Index c, double factor, T* u) {
+  const auto at = static_cast<std::size_t>(c);
+  const auto h = s.hessenberg(c);
+  const Index d = s.probes.rows(), steps = s.steps[at];
+  const double length = s.lengths[at];
+  solve_shifted(h.block(0, 0, steps + 1, steps), length, s.solution, s.work);
+  if (s.terms >= 1) s.solution[0] -= length;
+  if (s.terms >= 2) s.solution[0] += length * h(0, 0);
+  if (s.terms >= 2 && steps >= 2) s.solution[1] += length * h(1, 0);
+  std::fill_n(u, d, T(0));
+  for (std::size_t k = 0; k < static_cast<std::size_t>(steps); ++k) {
+    add_multiple(factor * s.solution[k], s.basis[k].column(c), u, d);
+  }
 }
 
 }  // namespace
 
 template <class T>
-KrylovEstimator<T>::KrylovEstimator(const Method& method, const nn::NetworkOptions& network) : method_(method) {
-  require<OptionError>(method.terms <= network.in,
+KrylovEstimator<T>::KrylovEstimator(const Method& method, const nn::NetworkOptions& network)
+    : method_(method), most_steps_(std::min(method.terms, network.in)) {
+  require<OptionError>(method.tolerance > 0 || method.terms <= network.in,
                        "log-det method {}: {} Arnoldi steps for dimension {}: at most as many", to_string(method),
                        method.terms, network.in);
   require<OptionError>(
@@ -69,7 +171,7 @@ std::unique_ptr<typename Estimator<T>::State> KrylovEstimator<T>::plan(const nn:
                                                                        linalg::Workspace& kept,
                                                                        linalg::Workspace& scratch, Index n,
                                                                        nn::Purpose) const {
-  return std::make_unique<KrylovState<T>>(network, method_, kept, scratch, n);
+  return std::make_unique<KrylovState<T>>(network, method_, most_steps_, kept, scratch, n);
 }
 
 template <class T>
@@ -77,50 +179,25 @@ void KrylovEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
                                   typename Estimator<T>::State& state, const Draws& draws,
                                   const Estimate& result) const {
   auto& s = static_cast<KrylovState<T>&>(state);
-  const Index d = network.in(), n = passes.samples(), m = method_.probes, columns = n * m, steps = method_.terms;
+  const Index n = passes.samples(), m = method_.probes, columns = n * m;
   const auto v = s.probes.columns(0, columns);
   draw_probes(method_.probe, draws, m, v);
-  const auto hessenberg = [&](Index column) {
-    return MatrixView<double>(s.hessenberg.data() + column * (steps + 1) * steps, steps + 1, steps);
-  };
-  std::fill_n(s.hessenberg.data(), columns * (steps + 1) * steps, 0.0);
+  make_bases(network, passes, method_, columns, s);
 
-  for (Index c = 0; c < columns; ++c) {
-    const double length = std::sqrt(column_dot<T>(v, v, c));
-    for (Index r = 0; r < d; ++r) s.basis[0](r, c) = static_cast<T>(v(r, c) / length);
-  }
-  for (Index k = 0; k < steps; ++k) {
-    const auto at = static_cast<std::size_t>(k);
-    network.cotangent(passes, s.basis[at].columns(0, columns), m, s.basis[at + 1].columns(0, columns));
-    for (Index c = 0; c < columns; ++c) orthogonalise<T>(s.basis, k, c, hessenberg(c));
-  }
-
-  const bool rest = method_.kind == Kind::trace_krylov;
-  if (rest) s.trace->value(network, passes, s.trace_values.first(static_cast<std::size_t>(n)));
-  for (Index c = 0; c < columns; ++c) {
-    const auto h = hessenberg(c);
-    const double square = column_dot<T>(v, v, c);
-    double value = log_form(h.block(0, 0, steps, steps), s.work);
-    if (rest) value -= h(0, 0);
-    s.values[static_cast<std::size_t>(c)] =
-        square * value + (rest ? s.trace_values[static_cast<std::size_t>(c / m)] : 0);
+  if (s.trace) s.trace->value(network, passes, s.trace_values.first(static_cast<std::size_t>(n)));
+  for (Index i = 0; i < n; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    result.products[at] = s.trace ? 1 : 0;
+    for (Index c = i * m; c < (i + 1) * m; ++c) {
+      s.values[static_cast<std::size_t>(c)] = value_of(s, c) + (s.trace ? s.trace_values[at] : 0);
+      result.products[at] += s.steps[static_cast<std::size_t>(c)];
+    }
   }
   average_probes(std::span<const double>(s.values).first(static_cast<std::size_t>(columns)), m, result);
-  std::fill(result.products.begin(), result.products.end(), m * steps);
   if (passes.purpose() != nn::Purpose::gradient) return;
 
   const auto u = passes.tangent_seed(m);
-  for (Index c = 0; c < columns; ++c) {
-    solve_shifted(hessenberg(c), std::sqrt(column_dot<T>(v, v, c)), s.solution, s.work);
-    for (Index r = 0; r < d; ++r) {
-      double sum = rest ? -static_cast<double>(v(r, c)) : 0;
-      for (Index k = 0; k < steps; ++k) {
-        sum +=
-            s.solution[static_cast<std::size_t>(k)] * static_cast<double>(s.basis[static_cast<std::size_t>(k)](r, c));
-      }
-      u(r, c) = static_cast<T>(sum / static_cast<double>(m));
-    }
-  }
+  for (Index c = 0; c < columns; ++c) make_pair(s, c, 1 / static_cast<double>(m), u.column(c));
   // Only the tangents that the pass leaves behind are wanted; Jv goes where the basis is no longer needed.
   network.tangent(passes, nn::Directions<T>::given(v, m), s.basis[0].columns(0, columns));
 }

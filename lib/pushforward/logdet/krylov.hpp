@@ -1,11 +1,23 @@
 #pragma once
 
-// Arnoldi on one probe at a time. With A = Jᵀ, A Q_m = Q_{m+1}H̄ from q₁ = v/‖v‖:
+// Arnoldi on one probe at a time. With A = Jᵀ, A Q_k = Q_{k+1}H̄ from q₁ = v/‖v‖, H the upper (k × k) block of H̄:
 //
-//   value  vᵀ log(I + J) v ≈ ‖v‖² e₁ᵀ log(I + H_m) e₁
-//   pair   u ≈ (I + J)⁻ᵀ v in the span of Q_m by GMRES on the same basis, with v
+//   value  vᵀ log(I + J) v ≈ ‖v‖² e₁ᵀ log(I + H) e₁
+//   pair   u ≈ (I + J)⁻ᵀ v in the span of Q_k by GMRES on the same basis, with v
 //
-// With the exact trace only the rest is left to the probe: tr J + vᵀ(log(I + J) − J)v, and the pair (u − v, v).
+// With exact traces (trace.hpp) only the rest is left to the probe, and what they replace comes from the same basis:
+//
+//   tr J          tr J + vᵀ(log(I + J) − J)v, vᵀJv = ‖v‖²H₁₁. Differentiated, tr((I + J)⁻¹dJ) − tr dJ: the pair (u − v,
+//                 v) with u as above.
+//   tr J, tr J²   tr J − ½ tr J² + vᵀ(log(I + J) − J + ½J²)v, vᵀJ²v = ‖v‖² e₁ᵀH²e₁ = ‖v‖²(H₁₁² + H₁₂H₂₁) for k ≥ 2.
+//                 Differentiated, tr((I + J)⁻¹dJ) − tr dJ + tr(J dJ): the pair (u − v + Jᵀv, v), Jᵀv = ‖v‖(H₁₁q₁ +
+//                 H₂₁q₂).
+//
+// The latter is for networks with one hidden layer and methods of two steps or more.
+//
+// With a tolerance, a probe takes steps until its own ‖v − (I + Jᵀ)u‖ ≤ tolerance · ‖v‖, so that a sample's numbers do
+// not depend on its batch mates, up to the rounding of a batch's products; the batch goes on until all its probes are
+// done.
 
 #include <pushforward/logdet/estimator.hpp>
 
@@ -14,15 +26,16 @@ namespace pushforward::logdet {
 template <class T>
 class KrylovEstimator final : public Estimator<T> {
  public:
-  /// Kind::krylov or Kind::trace_krylov; method.terms Arnoldi steps, at most the width of the network.
+  /// Kind::krylov or Kind::trace_krylov: method.terms Arnoldi steps, at most the width of the network. With a tolerance
+  /// up to as many, and as the width, and 2 at least unless fewer span all that there is.
   KrylovEstimator(const Method& method, const nn::NetworkOptions& network);
 
   const Method& method() const override { return method_; }
-  /// vᵀJᵏv and ‖v‖²e₁ᵀHᵏe₁ agree for k ≤ m, and what is beyond is at most ‖v‖²Σₖ cᵏ/k in either; E‖v‖² = d. With a
-  /// tolerance a probe may stop after two steps.
+  /// vᵀJⁿv and ‖v‖²e₁ᵀHⁿe₁ agree for n ≤ k: Aⁿq₁ = QHⁿe₁ for n < k, and A Q = QH + (a column orthogonal to q₁)e_kᵀ
+  /// gives one more. What is beyond is at most ‖v‖²Σₙ cⁿ/n in either, since ‖H‖ ≤ ‖A‖; E‖v‖² = d. As it holds for each
+  /// v, it does however a probe's k is chosen. A basis that is complete leaves nothing beyond.
   double bias_bound(Index d, double lipschitz) const override {
-    if (method_.terms == d && method_.tolerance == 0) return 0;
-    return 2 * truncation_bound(d, lipschitz, method_.tolerance > 0 ? std::min<Index>(2, d) : method_.terms);
+    return least_steps() >= d ? 0 : 2 * truncation_bound(d, lipschitz, least_steps());
   }
   Index tangents(const nn::Network<T>&) const override { return method_.probes; }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
@@ -34,7 +47,10 @@ class KrylovEstimator final : public Estimator<T> {
                       std::span<const T> weight, std::span<T> gradient) const override;
 
  private:
+  Index least_steps() const { return method_.tolerance > 0 ? std::min<Index>(2, most_steps_) : most_steps_; }
+
   Method method_;
+  Index most_steps_;
 };
 
 extern template class KrylovEstimator<float>;
