@@ -45,7 +45,7 @@ std::vector<Shape> walk_through_hidden(const nn::NetworkOptions& network, Index 
   std::vector<Shape> all;
   for (Index step = 1; step <= layers; ++step) {
     const Index l = (h + step) % layers;
-    if (l == layers - 1 && logdet::joins_ends(network)) {
+    if (l == layers - 1 && logdet::joins_ends(network, h)) {
       all.push_back({network.hidden.front(), network.hidden.back()});
       ++step;  // W₁ is in it
     } else {

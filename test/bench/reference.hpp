@@ -46,7 +46,8 @@ struct Pairs {
   Matrix<double> u, v;  // (d × k)
   bool with_trace = false;
 };
-/// For exact, roulette, poisson, krylov and trace+krylov; `draws` of the sample itself (Draws::from).
+/// For exact, roulette, poisson, krylov and, of networks with two hidden layers, trace+krylov (tr J alone is exact
+/// there); `draws` of the sample itself (Draws::from).
 Pairs estimate_from(const logdet::Method& method, ConstMatrixView<double> jacobian, const logdet::Draws& draws);
 
 /// log p of some samples by the method, and what its gradient is the gradient of.
