@@ -13,6 +13,7 @@ namespace pushforward::test {
 
 namespace {
 
+using logdet::Draws;
 using logdet::parse_method;
 using nn::NetworkOptions;
 using nn::Purpose;
@@ -274,7 +275,7 @@ BOOST_AUTO_TEST_CASE(auto_is_exact_for_few_dimensions_and_says_why) {
   BOOST_TEST(chosen({.in = 512, .out = 512, .hidden = {512, 512, 512}}, Purpose::gradient) == "krylov:4");
   // A narrow layer brings exact log-dets within reach again; a slow LU takes them away.
   BOOST_TEST(chosen({.in = 512, .out = 512, .hidden = {512, 8}}, Purpose::gradient) == "exact");
-  const NetworkOptions some{.in = 8, .out = 8, .hidden = {128, 128}};
+  const NetworkOptions some{.in = 6, .out = 6, .hidden = {32, 32}};
   const auto by = [&](double lu) {
     return to_string(choose_method(parse_method("auto"), some, {.gemm = 50, .lu = lu}, Purpose::gradient));
   };

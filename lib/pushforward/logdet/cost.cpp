@@ -112,7 +112,10 @@ Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::
   if (method.kind == Kind::trace_krylov && network.hidden.size() == 2) {
     trace = passes(purpose) * linalg::gemm_flops(network.hidden[1], 1, network.hidden[0]);
   }
-  return {static_cast<double>(method.probes) * products * product_flops(network) + trace, 0};
+  // The basis and what is computed from it runs no faster than small LUs do.
+  const auto d = static_cast<double>(network.in), m = static_cast<double>(method.terms);
+  const auto probes = static_cast<double>(method.probes);
+  return {probes * products * product_flops(network) + trace, probes * (2 * d * m * (m + 1) + 4 * m * m * m)};
 }
 
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
@@ -127,7 +130,8 @@ Method choose_method(const Method& method, const nn::NetworkOptions& network, co
       h ? exact_flops_through_hidden(network, *h, purpose) : exact_flops_through_input(network, purpose);
   const double common = passes(purpose) * product_flops(network);  // g and its reverse
   const double exact = 1e-3 * ((common + flops.gemm) / rates.gemm + flops.lu / rates.lu);
-  const double probe = 1e-3 * (common + krylov_flops(stochastic, network, purpose).gemm) / rates.gemm;
+  const Flops by_probe = krylov_flops(stochastic, network, purpose);
+  const double probe = 1e-3 * ((common + by_probe.gemm) / rates.gemm + by_probe.lu / rates.lu);
   const Method chosen = exact <= worth(purpose) * probe ? Method{} : stochastic;
   if (why != nullptr) {
     *why = fmt::format(

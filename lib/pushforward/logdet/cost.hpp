@@ -50,7 +50,8 @@ std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network);
 /// through=narrowest without hidden layers.
 std::optional<Index> exact_through(const Method& method, const nn::NetworkOptions& network);
 
-/// Of trace+krylov and krylov with their number of steps and probes, tangents and reverse included.
+/// Of trace+krylov and krylov with their number of steps and probes, tangents and reverse included; `lu` is the work on
+/// the basis.
 Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Purpose purpose);
 
 /// The method itself, or what `auto` stands for: exact where a step takes at most twice the time, or an evaluation at
