@@ -1,0 +1,70 @@
+#include "evaluation.hpp"
+
+#include "reference.hpp"
+
+#include <common/model_file.hpp>
+
+#include <algorithm>
+
+namespace pushforward::bench {
+
+namespace {
+
+constexpr Index few = 3;  // samples that go through plain loops
+
+// Rounding, measured, with room; an inverse stops at 64 roundings of the residual.
+template <class T>
+constexpr double tolerance = 200 * std::numeric_limits<T>::epsilon();
+template <class T>
+constexpr double inverse_tolerance = std::max(1e-8, 2e3 * double(std::numeric_limits<T>::epsilon()));
+
+}  // namespace
+
+template <class T>
+Evaluation<T>::Evaluation(const FlowCase& c)
+    : work_(c.work), method_(logdet::parse_method(c.method)), flow_(trained_flow<T>(c.shape)) {
+  flow_.fold();
+  flow_.prepare(nn::Normalization::stored);
+  flow_.set_log_det(nn::Purpose::evaluate, method_);
+}
+
+template <class T>
+flow::FlowWorkspace<T> Evaluation<T>::workspace(Index n) const {
+  return flow::FlowWorkspace<T>::within(flow_, apps::workspace_bytes, std::clamp<Index>(n, 1, apps::workspace_samples),
+                                        nn::Purpose::evaluate);
+}
+
+template <class T>
+void Evaluation<T>::evaluate(ConstMatrixView<T> in, Evaluated<T>& out, flow::FlowWorkspace<T>& workspace) const {
+  if (work_ == Work::sample) {
+    flow_.inverse(in, out.image, out.log_prob, out.status, inverse_, workspace);
+  } else {
+    flow_.log_prob(in, out.log_prob, out.image, out.status, workspace);
+  }
+}
+
+template <class T>
+void Evaluation<T>::check(Checks& checks, ConstMatrixView<T> in, const Evaluated<T>& out) const {
+  const auto failed = std::count_if(out.status.begin(), out.status.end(), [](auto s) { return s != flow::Status::ok; });
+  require<NumericalError>(failed == 0, "{} of {} samples are not ok", failed, out.status.size());
+  const Index n = std::min(few, in.cols());
+  if (n == 0) return;
+  const auto image = out.image.view().columns(0, n);
+  const bool samples = work_ == Work::sample;
+  const auto x = widened(samples ? image : in.columns(0, n));
+  const auto latents = widened(samples ? in.columns(0, n) : image);
+  const double allowed = samples ? inverse_tolerance<T> : tolerance<T>;
+  const PlainFlow plain(flow_);
+  for (Index j = 0; j < n; ++j) {
+    checks.close("a latent by plain loops", latents.view().column_span(j),
+                 std::span<const double>(plain.image(x.view().column_span(j)).z), allowed);
+  }
+  const PlainLikelihood likelihood(plain, x, method_, {});
+  checks.close("log p by plain loops", std::span(out.log_prob).first(static_cast<std::size_t>(n)),
+               std::span(likelihood.log_prob()), allowed);
+}
+
+template class Evaluation<float>;
+template class Evaluation<double>;
+
+}  // namespace pushforward::bench

@@ -1,0 +1,48 @@
+#pragma once
+
+// Densities of rows and samples from latents: their inputs, and their check by an independent route.
+
+#include "flow_case.hpp"
+
+namespace pushforward::bench {
+
+/// What rows or latents become: (d × n) latents or rows, log p, statuses.
+template <class T>
+struct Evaluated {
+  Evaluated(Index d, Index n) : image(d, n), log_prob(static_cast<std::size_t>(n)), status(log_prob.size()) {}
+  Matrix<T> image;
+  std::vector<double> log_prob;
+  std::vector<flow::Status> status;
+};
+
+/// A case of Work::density or sample: its flow, with effective weights, and how it is evaluated.
+template <class T>
+class Evaluation {
+ public:
+  explicit Evaluation(const FlowCase& c);
+
+  const flow::Flow<T>& flow() const { return flow_; }
+  const logdet::Method& method() const { return method_; }
+  const flow::InverseOptions& inverse() const { return inverse_; }
+  /// Takes this method for the inverse from now on.
+  void set_inverse(flow::InverseMethod method) { inverse_.method = method; }
+
+  /// Memory for n samples, as the programs plan it.
+  flow::FlowWorkspace<T> workspace(Index n) const;
+  /// in: (d × n), rows or latents. Throws nothing where a sample fails: its status tells.
+  void evaluate(ConstMatrixView<T> in, Evaluated<T>& out, flow::FlowWorkspace<T>& workspace) const;
+  /// Holds the first samples against plain loops in double: log p and latents of rows, or the latents to which samples
+  /// go back and their log p. Throws NumericalError; also where any sample's status is not ok.
+  void check(Checks& checks, ConstMatrixView<T> in, const Evaluated<T>& out) const;
+
+ private:
+  Work work_;
+  logdet::Method method_;
+  flow::InverseOptions inverse_;
+  flow::Flow<T> flow_;
+};
+
+extern template class Evaluation<float>;
+extern template class Evaluation<double>;
+
+}  // namespace pushforward::bench

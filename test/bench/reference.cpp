@@ -1,0 +1,281 @@
+#include "reference.hpp"
+
+#include <pushforward/linalg/reference.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+namespace pushforward::bench {
+
+namespace {
+
+using linalg::Op;
+using linalg::reference::gemm;
+using logdet::Kind;
+using logdet::Method;
+
+double logistic(double a) {
+  return 1 / (1 + std::exp(-a));
+}
+
+double norm(ConstMatrixView<double> column) {
+  double square = 0;
+  for (Index i = 0; i < column.rows(); ++i) square += column(i, 0) * column(i, 0);
+  return std::sqrt(square);
+}
+
+double dot(ConstMatrixView<double> a, ConstMatrixView<double> b) {
+  double sum = 0;
+  for (Index i = 0; i < a.rows(); ++i) sum += a(i, 0) * b(i, 0);
+  return sum;
+}
+
+// to += factor · from, columns.
+void add(double factor, ConstMatrixView<double> from, MatrixView<double> to) {
+  for (Index i = 0; i < from.rows(); ++i) to(i, 0) += factor * from(i, 0);
+}
+
+Matrix<double> transposed_times(ConstMatrixView<double> a, ConstMatrixView<double> b) {
+  Matrix<double> c(a.cols(), b.cols());
+  gemm<double>(Op::transpose, Op::none, 1, a, b, 0, c);
+  return c;
+}
+
+double standard_normal_log_density(std::span<const double> z) {
+  double square = 0;
+  for (const double value : z) square += value * value;
+  return -0.5 * (square + static_cast<double>(z.size()) * std::log(2 * std::numbers::pi));
+}
+
+double trace(ConstMatrixView<double> a) {
+  double sum = 0;
+  for (Index i = 0; i < a.rows(); ++i) sum += a(i, i);
+  return sum;
+}
+
+Pairs exact(ConstMatrixView<double> jacobian) {
+  const Index d = jacobian.rows();
+  Matrix<double> shifted(jacobian), identity(d, d), u(d, d);
+  for (Index i = 0; i < d; ++i) shifted(i, i) += 1, identity(i, i) = 1;
+  const auto inverse = linalg::reference::inverse<double>(shifted);
+  for (Index j = 0; j < d; ++j) {
+    for (Index i = 0; i < d; ++i) u(i, j) = inverse(j, i);
+  }
+  return {.value = linalg::reference::log_det<double>(shifted).log_abs, .u = std::move(u), .v = std::move(identity)};
+}
+
+// Of probe v, lengths of the roulette as drawn.
+void add_roulette(const Method& method, ConstMatrixView<double> jacobian, std::span<const Index> lengths,
+                  ConstMatrixView<double> v, MatrixView<double> u, double& value) {
+  const Index longest = method.exact_terms + *std::max_element(lengths.begin(), lengths.end());
+  const double probes = static_cast<double>(method.probes);
+  Matrix<double> power(v);
+  for (Index k = 1; k <= longest; ++k) {
+    const Index beyond = k - method.exact_terms;
+    const auto reached = std::count_if(lengths.begin(), lengths.end(), [&](Index n) { return n >= beyond; });
+    const double weight = static_cast<double>(reached) / static_cast<double>(lengths.size()) /
+                          logdet::survival(method, std::max<Index>(beyond, 0)) * (k % 2 == 1 ? 1 : -1) / probes;
+    add(weight, power, u);
+    power = transposed_times(jacobian, power);
+    value += weight / static_cast<double>(k) * dot(v, power);
+  }
+}
+
+// The basis of span{v, Av, …, Aᵐ⁻¹v} and one vector beyond, A = Jᵀ, with A Q_m = Q_{m+1} H.
+struct Krylov {
+  Krylov(ConstMatrixView<double> jacobian, ConstMatrixView<double> v, Index m) : h(m + 1, m) {
+    basis.emplace_back(v);
+    scale(basis[0], 1 / norm(v));
+    for (Index k = 0; k < m; ++k) {
+      auto next = transposed_times(jacobian, basis.back());
+      for (int pass = 0; pass < 2; ++pass) {
+        for (Index l = 0; l <= k; ++l) {
+          const auto& q = basis[static_cast<std::size_t>(l)];
+          const double along = dot(q, next);
+          h(l, k) += along;
+          add(-along, q, next);
+        }
+      }
+      h(k + 1, k) = norm(next);
+      scale(next, 1 / h(k + 1, k));
+      basis.push_back(std::move(next));
+    }
+  }
+
+  static void scale(Matrix<double>& column, double factor) {
+    for (double& value : column.span()) value *= factor;
+  }
+
+  std::vector<Matrix<double>> basis;  // (d × 1) each
+  Matrix<double> h;                   // (m + 1 × m)
+};
+
+// e₁ᵀ log(I + H) e₁ of the leading square part by ∫₀¹ e₁ᵀ H(I + tH)⁻¹e₁ dt, Boole's rule.
+double log_of_projection(ConstMatrixView<double> h) {
+  const Index m = h.cols();
+  constexpr int intervals = 400;
+  constexpr std::array weights{14, 32, 12, 32};
+  double sum = 0;
+  for (int i = 0; i <= intervals; ++i) {
+    const double t = static_cast<double>(i) / intervals;
+    Matrix<double> shifted(m, m);
+    for (Index c = 0; c < m; ++c) {
+      for (Index r = 0; r < m; ++r) shifted(r, c) = t * h(r, c) + (r == c ? 1 : 0);
+    }
+    const auto inverse = linalg::reference::inverse<double>(shifted);
+    double value = 0;
+    for (Index k = 0; k < m; ++k) value += h(0, k) * inverse(k, 0);
+    sum += value * (i == 0 || i == intervals ? 7 : weights[static_cast<std::size_t>(i % 4)]);
+  }
+  return sum * 2 / (45 * intervals);
+}
+
+// y that minimises ‖βe₁ − (I + H)y‖, by normal equations.
+Matrix<double> least_squares(ConstMatrixView<double> h, double beta) {
+  const Index m = h.cols();
+  Matrix<double> shifted(h);
+  for (Index i = 0; i < m; ++i) shifted(i, i) += 1;
+  const auto inverse = linalg::reference::inverse<double>(transposed_times(shifted, shifted));
+  Matrix<double> y(m, 1);
+  for (Index i = 0; i < m; ++i) {
+    for (Index k = 0; k < m; ++k) y(i, 0) += inverse(i, k) * shifted(0, k) * beta;
+  }
+  return y;
+}
+
+void add_krylov(const Method& method, ConstMatrixView<double> jacobian, ConstMatrixView<double> v, MatrixView<double> u,
+                double& value) {
+  const Krylov space(jacobian, v, method.terms);
+  const double length = norm(v), probes = static_cast<double>(method.probes);
+  const bool rest = method.kind == Kind::trace_krylov;
+  value += length * length * (log_of_projection(space.h) - (rest ? space.h(0, 0) : 0)) / probes;
+  const auto y = least_squares(space.h, length);
+  for (Index k = 0; k < method.terms; ++k) add(y(k, 0) / probes, space.basis[static_cast<std::size_t>(k)], u);
+  if (rest) add(-1 / probes, v, u);
+}
+
+}  // namespace
+
+template <class T>
+PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
+  for (std::size_t t = 0; t < flow.transforms().size(); ++t) {
+    const auto* const network = flow.transforms()[t]->contraction();
+    require<BugError>(network != nullptr && network->options().activation == nn::Activation::lipswish,
+                      "transform {} is no residual block with lipswish", t);
+    std::vector<Layer> layers;
+    for (std::size_t l = 0; l < network->layers().size(); ++l) {
+      const auto& layer = network->layers()[l];
+      Layer plain{Matrix<double>(layer.out(), layer.in()), {layer.bias().begin(), layer.bias().end()}};
+      for (Index i = 0; i < layer.weight().size(); ++i) {
+        plain.weight.data()[i] = static_cast<double>(layer.weight().data()[i]);
+      }
+      const auto slope = fmt::format("transforms/{:03d}/layer_{}/log_beta", t, l);
+      for (const auto& block : flow.layout().blocks()) {
+        if (block.name != slope) continue;
+        plain.beta = static_cast<double>(std::exp(flow.parameters()[static_cast<std::size_t>(block.offset)]));
+      }
+      layers.push_back(std::move(plain));
+    }
+    networks_.push_back(std::move(layers));
+  }
+}
+
+NetworkValue PlainFlow::network(Index block, std::span<const double> x) const {
+  const auto& layers = networks_[static_cast<std::size_t>(block)];
+  const Index d = std::ssize(x);
+  Matrix<double> h(ConstMatrixView<double>(x.data(), d, 1)), tangents(d, d);
+  for (Index i = 0; i < d; ++i) tangents(i, i) = 1;
+  for (const auto& layer : layers) {
+    const Index w = layer.weight.rows();
+    Matrix<double> a(w, 1), t(w, d);
+    gemm<double>(Op::none, Op::none, 1, layer.weight, h, 0, a);
+    gemm<double>(Op::none, Op::none, 1, layer.weight, tangents, 0, t);
+    for (Index i = 0; i < w; ++i) {
+      a(i, 0) += layer.bias[static_cast<std::size_t>(i)];
+      if (&layer == &layers.back()) continue;
+      const double s = logistic(layer.beta * a(i, 0));
+      const double slope = (s + layer.beta * a(i, 0) * s * (1 - s)) / 1.1;
+      a(i, 0) *= s / 1.1;
+      for (Index j = 0; j < d; ++j) t(i, j) *= slope;
+    }
+    h = std::move(a);
+    tangents = std::move(t);
+  }
+  return {{h.span().begin(), h.span().end()}, std::move(tangents)};
+}
+
+PlainFlow::Image PlainFlow::image(std::span<const double> x) const {
+  Image image{{x.begin(), x.end()}, {}};
+  for (Index b = 0; b < blocks(); ++b) {
+    auto value = network(b, image.z);
+    for (std::size_t i = 0; i < image.z.size(); ++i) image.z[i] += value.y[i];
+    image.jacobians.push_back(std::move(value.jacobian));
+  }
+  return image;
+}
+
+Pairs estimate_from(const Method& method, ConstMatrixView<double> jacobian, const logdet::Draws& draws) {
+  if (method.kind == Kind::exact) return exact(jacobian);
+  const Index d = jacobian.rows();
+  Pairs pairs{.value = 0,
+              .u = Matrix<double>(d, method.probes),
+              .v = Matrix<double>(d, method.probes),
+              .with_trace = method.kind == Kind::trace_krylov};
+  draw_probes(method.probe, draws, method.probes, pairs.v.view());
+  std::vector<Index> lengths(static_cast<std::size_t>(method.samples));
+  const bool roulette = method.kind == Kind::roulette || method.kind == Kind::poisson;
+  require<BugError>(roulette || method.kind == Kind::krylov || pairs.with_trace, "no reference for {}",
+                    to_string(method));
+  if (roulette) draw_lengths(method, draws, lengths);
+  if (pairs.with_trace) pairs.value = trace(jacobian);
+  for (Index p = 0; p < method.probes; ++p) {
+    const auto v = pairs.v.view().columns(p, 1), u = pairs.u.view().columns(p, 1);
+    if (roulette) {
+      add_roulette(method, jacobian, lengths, v, u, pairs.value);
+    } else {
+      add_krylov(method, jacobian, v, u, pairs.value);
+    }
+  }
+  return pairs;
+}
+
+PlainLikelihood::PlainLikelihood(const PlainFlow& flow, ConstMatrixView<double> x, const Method& method,
+                                 const logdet::Draws& draws)
+    : x_(x) {
+  for (Index i = 0; i < x.cols(); ++i) {
+    const auto image = flow.image(x.column_span(i));
+    std::vector<Pairs> pairs;
+    double log_prob = standard_normal_log_density(image.z);
+    for (Index b = 0; b < flow.blocks(); ++b) {
+      auto mine = draws.from(i);
+      mine.block = static_cast<std::uint64_t>(b);
+      pairs.push_back(estimate_from(method, image.jacobians[static_cast<std::size_t>(b)], mine));
+      log_prob += pairs.back().value;
+    }
+    pairs_.push_back(std::move(pairs));
+    log_prob_.push_back(log_prob);
+  }
+}
+
+double PlainLikelihood::surrogate(const PlainFlow& flow) const {
+  double sum = 0;
+  for (Index i = 0; i < x_.cols(); ++i) {
+    const auto image = flow.image(x_.view().column_span(i));
+    sum += standard_normal_log_density(image.z);
+    for (std::size_t b = 0; b < image.jacobians.size(); ++b) {
+      const auto& pairs = pairs_[static_cast<std::size_t>(i)][b];
+      const auto& jacobian = image.jacobians[b];
+      if (pairs.with_trace) sum += trace(jacobian);
+      const auto jtu = transposed_times(jacobian, pairs.u);
+      for (Index j = 0; j < jtu.cols(); ++j) sum += dot(jtu.view().columns(j, 1), pairs.v.view().columns(j, 1));
+    }
+  }
+  return sum;
+}
+
+template PlainFlow::PlainFlow(const flow::Flow<float>&);
+template PlainFlow::PlainFlow(const flow::Flow<double>&);
+
+}  // namespace pushforward::bench

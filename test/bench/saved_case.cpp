@@ -1,0 +1,138 @@
+// The file of a case for the PyTorch baseline. All arrays in C order, a row per sample, in the case's precision unless
+// said otherwise.
+//
+//   attributes            case, work (train, gradient, density, sample), precision, kind (of the log-det: exact,
+//                         roulette), normalizes (0, 1: whether a step normalises the weights to `bounds`),
+//                         learning_rate, beta1, beta2, epsilon, average (of a step), tolerance (of an inverse)
+//   /bounds               (layers) double: spectral norms that the layers of a block may have
+//   /parameters/NAME      weight (in, out), bias (out), log_beta (1) of each layer, NAME as in model files
+//   /input                (n, d) rows of the batch, or latents
+//   /log_prob             (n) double: ours
+//   /gradient/NAME        of Σ log p: ours, with respect to parameters, σ as converged
+//   /image                (n, d) latents of rows or samples of latents: ours, without a gradient
+//   /probes               (blocks, n, d), /terms (blocks) integer: of a roulette; attributes p, exact_terms
+
+#include "evaluation.hpp"
+#include "likelihood.hpp"
+
+#include <pushforward/h5/writer.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace pushforward::bench {
+
+namespace {
+
+h5::FileImage start(const FlowCase& c, const logdet::Method& method) {
+  h5::FileImage file("pushforward-benchmark", 1);
+  const h5::GroupWriter& root = file.root();
+  root.attribute("case", c.name);
+  root.attribute("work", work_name(c.work));
+  root.attribute("precision", c.precision);
+  root.attribute("kind", method.kind == logdet::Kind::exact ? "exact" : "roulette");
+  root.attribute("normalizes", c.work == Work::train);
+  return file;
+}
+
+template <class T>
+void write_parameters(const h5::GroupWriter& root, const std::string& group, const flow::Flow<T>& flow,
+                      std::span<const T> values) {
+  for (const auto& block : flow.layout().blocks()) {
+    const ConstMatrixView<T> view(values.data() + block.offset, block.rows, block.cols);
+    const auto name = group + "/" + block.name;
+    if (block.is_vector) {
+      root.write<T>(name, view.column_span(0));
+    } else {
+      root.write<T>(name, view);
+    }
+  }
+}
+
+template <class T>
+void write_bounds(const h5::GroupWriter& root, const flow::Flow<T>& flow) {
+  std::vector<double> bounds;
+  for (const auto& layer : flow.transforms()[0]->contraction()->layers()) {
+    bounds.push_back(static_cast<double>(layer.bound()));
+  }
+  root.write("bounds", bounds);
+}
+
+template <class T>
+void write_draws(const h5::GroupWriter& root, const FlowCase& c, const GradientInputs<T>& inputs) {
+  const auto& method = inputs.method;
+  const Index d = c.shape.dimension, n = c.rows, blocks = c.shape.blocks;
+  Matrix<T> probes(d, n * blocks);
+  std::vector<Index> terms;
+  for (Index b = 0; b < blocks; ++b) {
+    auto draws = inputs.draws();
+    draws.block = static_cast<std::uint64_t>(b);
+    draw_probes(method.probe, draws, 1, probes.view().columns(b * n, n));
+    Index length = 0;
+    draw_lengths(method, draws, {&length, 1});
+    terms.push_back(method.exact_terms + length);
+  }
+  root.write_array<T>("probes", std::array{blocks, n, d}, probes.data());
+  root.write<Index>("terms", terms);
+  root.attribute("p", method.p);
+  root.attribute("exact_terms", method.exact_terms);
+}
+
+template <class T>
+void save_gradient(const FlowCase& c, const std::string& path) {
+  const GradientInputs<T> inputs(c);
+  Checks checks;
+  const auto result = likelihood(inputs);
+  check_likelihood(inputs, c, result, checks);
+  h5::FileImage file = start(c, inputs.method);
+  const h5::GroupWriter& root = file.root();
+  const auto& train = inputs.options.train;
+  root.attribute("learning_rate", train.learning_rate);
+  root.attribute("beta1", train.beta1);
+  root.attribute("beta2", train.beta2);
+  root.attribute("epsilon", inputs.options.optimizer_options().epsilon);
+  root.attribute("average", train.average);
+  write_bounds(root, inputs.flow);
+  write_parameters<T>(root, "parameters", inputs.flow, inputs.flow.parameters());
+  root.write<T>("input", inputs.x.view());
+  root.write("log_prob", result.log_prob);
+  write_parameters<T>(root, "gradient", inputs.flow, result.gradient);
+  if (inputs.method.kind == logdet::Kind::roulette) write_draws(root, c, inputs);
+  file.save(path);
+}
+
+template <class T>
+void save_evaluation(const FlowCase& c, const std::string& path) {
+  const Evaluation<T> evaluation(c);
+  const Matrix<T> in = normal_columns<T>(c.shape.dimension, c.rows);
+  auto workspace = evaluation.workspace(c.rows);
+  Evaluated<T> out(c.shape.dimension, c.rows);
+  evaluation.evaluate(in, out, workspace);
+  Checks checks;
+  evaluation.check(checks, in.view(), out);
+  h5::FileImage file = start(c, evaluation.method());
+  const h5::GroupWriter& root = file.root();
+  root.attribute("tolerance", evaluation.inverse().tolerance);
+  write_bounds(root, evaluation.flow());
+  write_parameters<T>(root, "parameters", evaluation.flow(), evaluation.flow().parameters());
+  root.write<T>("input", in.view());
+  root.write("log_prob", out.log_prob);
+  root.write<T>("image", std::as_const(out.image).view());
+  file.save(path);
+}
+
+}  // namespace
+
+template <class T>
+void save_flow_case(const FlowCase& c, const std::string& path) {
+  if (c.work == Work::train || c.work == Work::gradient) {
+    save_gradient<T>(c, path);
+  } else {
+    save_evaluation<T>(c, path);
+  }
+}
+
+template void save_flow_case<float>(const FlowCase&, const std::string&);
+template void save_flow_case<double>(const FlowCase&, const std::string&);
+
+}  // namespace pushforward::bench

@@ -1,0 +1,305 @@
+// What bench's figures rest on: comparisons that fail, operations that are counted right, steps that are the trainer's.
+
+#include <pushforward/train/trainer.hpp>
+
+#include "evaluation.hpp"
+#include "likelihood.hpp"
+#include "report.hpp"
+#include "training_step.hpp"
+
+#include "../linalg/fixtures.hpp"
+
+#include <ranks.hpp>
+
+#include <fstream>
+
+namespace pushforward::test {
+
+namespace {
+
+using bench::Checks;
+using bench::FlowCase;
+using bench::FlowShape;
+using bench::gradient_products;
+using bench::log_det_products;
+using bench::Products;
+using bench::value_products;
+using bench::Work;
+using comm::Communicator;
+using nn::Purpose;
+
+FlowCase small_case(Work work, const std::string& method = "exact") {
+  return {.name = "small", .work = work, .shape = {3, 2, {7, 5}}, .rows = 10, .method = method};
+}
+
+double sum(const logdet::Flops& flops) {
+  return flops.gemm + flops.lu;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(comparisons)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_near_passes_and_the_nearest_to_its_tolerance_is_kept, T, Precisions) {
+  const std::vector<T> expected{1, -4, 0}, actual{1, T(-4.001), 0}, nearer{1, T(-4.0001), 0};
+  Checks checks;
+  checks.close<T>("nearer", nearer, expected, 1e-3);
+  checks.close<T>("values", actual, expected, 1e-3);
+  checks.close<T>("nearer again", nearer, expected, 1e-3);
+  BOOST_TEST(close_relative(checks.nearest().error, 2.5e-4, 1e-3));
+  BOOST_TEST(checks.nearest().tolerance == 1e-3);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_off_fails, T, Precisions) {
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  const auto fails = [](const std::vector<T>& actual, const std::vector<T>& expected, const std::string& part) {
+    BOOST_CHECK_EXCEPTION(Checks().close<T>("values", actual, expected, 1e-3), NumericalError, says({"values", part}));
+  };
+  fails({1, 2.01F}, {1, 2}, "element 1 is 2.0");
+  fails({1, -2}, {1, 2}, "element 1 is -2, but the reference 2");
+  fails({nan_of<T>, 2}, {1, 2}, "element 0 is nan");
+  fails({infinity, 2}, {1, 2}, "element 0 is inf");
+  fails({1, 2}, {1, nan_of<T>}, "but the reference nan");
+  fails({1, 2}, {1, infinity}, "says nothing");
+  fails({0, 0}, {0, 0}, "says nothing");
+  fails({}, {}, "says nothing");
+  fails({1, 2, 3}, {1, 2}, "3 values, but the reference has 2");
+}
+
+// Of a case: the library's results pass, the same off by a part in a hundred do not.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_gradient_that_is_off_fails, T, Precisions) {
+  for (const Work work : {Work::train, Work::gradient}) {
+    for (const auto* const method :
+         {"exact", "neumann:p=0.5,exact=2,length=step", "krylov:2", "trace+krylov:2", "trace+krylov:2,probes=2"}) {
+      const auto c = small_case(work, method);
+      const bench::GradientInputs<T> inputs(c);
+      auto result = bench::likelihood(inputs);
+      Checks checks;
+      bench::check_likelihood(inputs, c, result, checks);
+      BOOST_TEST(checks.nearest().error < checks.nearest().tolerance);
+
+      const auto fails = [&](const std::string& what) {
+        BOOST_CHECK_EXCEPTION(bench::check_likelihood(inputs, c, result, checks), NumericalError, says({what}));
+      };
+      const auto largest = std::max_element(result.gradient.begin(), result.gradient.end());
+      *largest *= T(1.01);
+      fails("the gradient in ");
+      *largest /= T(1.01);
+      result.log_prob[0] *= 1.01;
+      fails("log p by plain loops");
+      result.log_prob[0] /= 1.01;
+      result.log_prob.back() *= 1.01;
+      fails("log p in ");
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_density_or_a_sample_that_is_off_fails, T, Precisions) {
+  for (const Work work : {Work::density, Work::sample}) {
+    const auto c = small_case(work);
+    const bench::Evaluation<T> evaluation(c);
+    const Matrix<T> in = bench::normal_columns<T>(3, c.rows);
+    bench::Evaluated<T> out(3, c.rows);
+    auto workspace = evaluation.workspace(c.rows);
+    evaluation.evaluate(in, out, workspace);
+    Checks checks;
+    evaluation.check(checks, in.view(), out);
+    const auto fails = [&](const std::string& what) {
+      BOOST_CHECK_EXCEPTION(evaluation.check(checks, in.view(), out), NumericalError, says({what}));
+    };
+    out.log_prob[1] *= 1.01;
+    fails("log p by plain loops");
+    out.log_prob[1] /= 1.01;
+    out.image(0, 0) += T(0.01);
+    fails("a latent by plain loops");
+    out.image(0, 0) -= T(0.01);
+    out.status.back() = flow::Status::not_converged;
+    fails("1 of 10 samples are not ok");
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(operations)
+
+BOOST_AUTO_TEST_CASE(shapes_add_up_to_what_the_cost_model_counts) {
+  constexpr Index n = 7;
+  // Narrow, wide and square layers; with and without W₁W_L as one.
+  for (const auto& shape : {FlowShape{3, 1, {4, 5}}, FlowShape{6, 1, {5, 2, 8}}, FlowShape{5, 1, {5, 5}},
+                            FlowShape{9, 1, {2, 30}}, FlowShape{4, 1, {3}}}) {
+    const auto network = shape.network();
+    const double value = n * logdet::product_flops(network);
+    BOOST_TEST(close_relative(value_products(network, n).flops(), value, 1e-14));
+    for (const auto* const text : {"exact:through=input", "exact:through=narrowest", "exact"}) {
+      const auto method = logdet::parse_method(text);
+      const auto h = exact_through(method, network);
+      const auto expected = [&](Purpose purpose) {
+        return n * sum(h ? logdet::exact_flops_through_hidden(network, *h, purpose)
+                         : logdet::exact_flops_through_input(network, purpose));
+      };
+      BOOST_TEST(close_relative(log_det_products(method, network, n, 0).flops(), expected(Purpose::evaluate), 1e-14));
+      BOOST_TEST(close_relative(gradient_products(method, network, n, 0).flops(),
+                                3 * value + expected(Purpose::gradient), 1e-14));
+    }
+    for (const auto* const text : {"krylov:3", "trace+krylov:3", "trace+krylov:2,probes=4"}) {
+      const auto method = logdet::parse_method(text);
+      BOOST_TEST(close_relative(log_det_products(method, network, n, 0).flops(),
+                                n * krylov_flops(method, network, Purpose::evaluate).gemm, 1e-14));
+      BOOST_TEST(close_relative(gradient_products(method, network, n, 0).flops(),
+                                3 * value + n * krylov_flops(method, network, Purpose::gradient).gemm, 1e-14));
+    }
+    // Four products with Jᵀ, a tangent, its reverse.
+    const auto roulette = logdet::parse_method("neumann:p=0.5");
+    BOOST_TEST(close_relative(gradient_products(roulette, network, n, 4).flops(), (3 + 4 + 3) * value, 1e-14));
+    BOOST_CHECK_THROW(log_det_products(logdet::parse_method("series:3"), network, n, 0), BugError);
+  }
+}
+
+// As the table of the benchmarks has them, GFLOP.
+BOOST_AUTO_TEST_CASE(known_cases_have_known_operations) {
+  const auto step = [](const FlowShape& shape, Index n, const char* method, double terms) {
+    return 1e-9 * static_cast<double>(shape.blocks) *
+           gradient_products(logdet::parse_method(method), shape.network(), n, terms).flops();
+  };
+  BOOST_TEST(close_relative(step({2, 10, {128, 128, 128, 128}}, 500, "exact", 0), 4.4, 0.03));
+  BOOST_TEST(close_relative(step({64, 1, {256, 256}}, 256, "exact", 0), 8.6, 0.03));
+  const auto square = FlowShape{256, 1, {256, 256}}.network();
+  BOOST_TEST(close_relative(1e-9 * log_det_products({}, square, 256, 0).flops(), 11.5, 0.03));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_bound_is_every_product_at_its_own_rate, T, Precisions) {
+  Products products;
+  products.add({.m = 3, .n = 4, .k = 5});
+  products.add({.a = linalg::Op::transpose, .m = 3, .n = 4, .k = 5, .count = 2});
+  products.add({.m = 3, .n = 4, .k = 5, .count = 0.5});
+  BOOST_TEST(products.shapes().size() == 2U);
+  BOOST_TEST(products.flops() == 3.5 * 120);
+  bench::GemmRates<T> rates(products);
+  rates.measure(0);
+  BOOST_TEST(close_relative(rates.bound(), 180 / rates.rates()[0] + 240 / rates.rates()[1], 1e-14));
+  BOOST_TEST((rates.bound() > 0 && std::isfinite(rates.bound())));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(subjects)
+
+BOOST_AUTO_TEST_CASE(weights_are_as_after_training) {
+  for (const auto& shape : {FlowShape{2, 4, {16, 16, 16}}, FlowShape{10, 4, {12, 12}}}) {
+    const auto flow = bench::trained_flow<double>(shape);
+    const bench::FlowCase c{.work = Work::density, .precision = "double", .shape = shape, .rows = 20};
+    double previous = 0;
+    for (const auto& transform : flow.transforms()) {
+      // Every layer is held at its bound.
+      for (const auto& layer : transform->contraction()->layers()) {
+        BOOST_TEST(close_relative(layer.norm(), layer.bound(), 1e-12));
+      }
+      // det(I + J) well away from 1, above and below in turn.
+      linalg::Workspace counted_kept, counted_scratch;
+      transform->plan(counted_kept, counted_scratch, 5, Purpose::evaluate);
+      linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
+      const auto state = transform->plan(kept, scratch, 5, Purpose::evaluate);
+      std::vector<double> log_det(5);
+      std::vector<flow::Status> status(5);
+      Matrix<double> z(shape.dimension, 5);
+      transform->forward(*state, bench::normal_columns<double>(shape.dimension, 5), z, log_det, status);
+      for (const double value : log_det) {
+        BOOST_TEST(std::abs(value) > 0.1 * static_cast<double>(shape.dimension));
+        BOOST_TEST(value * previous <= 0);
+      }
+      previous = log_det[0];
+    }
+  }
+}
+
+// A step is the trainer's, whatever that takes it to be.
+BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
+  train::Options options;
+  options.data = {.toy = "moons", .rows = 300};
+  options.model.blocks = 2;
+  options.model.hidden = {12, 10};
+  options.train.steps = 5;
+  options.train.batch = 37;
+  options.train.warmup = 2;
+  options.train.average = 0.6;
+  options.train.clip = 5;
+  options.train.validate_every = 5;
+  options.output.every = 1;
+  const auto self = Communicator::self();
+  train::TrainingData<double> data(self, options.data);
+  for (const auto* const method : {"exact", "trace+krylov:2"}) {
+    options.log_det.train = method;
+    train::Trainer<double> trainer(self, options, train::choose_log_dets<double>(self, options, 2), data);
+    flow::Flow<double> flow(2, options.model.flow_options(), 1);
+    flow.set_log_det(Purpose::gradient, logdet::parse_method(method));
+    std::copy(trainer.flow().parameters().begin(), trainer.flow().parameters().end(), flow.parameters().begin());
+    flow.prepare(nn::Normalization::svd);
+    bench::TrainingStep<double> step(self, flow, data.samples(data::Split::train), options);
+    train::History history;
+    std::vector<double> expected, taken;
+    trainer.run(
+        history,
+        [&](const train::HistoryRow& row) {
+          expected.push_back(row.train_nll + data.standardization().log_det());
+          taken.push_back(step.take(step.steps()));
+        },
+        [] { return false; });
+    BOOST_TEST(expected.size() == 5U);
+    BOOST_TEST(close_relative(taken, expected, 1e-9));
+    // What the trainer ends with: the average, folded.
+    std::copy(step.average().begin(), step.average().end(), flow.parameters().begin());
+    flow.fold();
+    BOOST_TEST(close_relative(flow.parameters(), std::as_const(trainer.flow()).parameters(), 1e-9));
+  }
+  data.release();
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(program)
+
+BOOST_AUTO_TEST_CASE(cases_are_selected_by_name_or_beginning) {
+  const std::vector<bench::Case> cases{{.name = "train.exact"}, {.name = "train.exact.d2"}, {.name = "training"}};
+  const auto names = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> selected;
+    for (const auto& c : bench::select_cases(cases, words)) selected.push_back(c.name);
+    return selected;
+  };
+  using Names = std::vector<std::string>;
+  BOOST_TEST(names({}) == (Names{"train.exact", "train.exact.d2", "training"}));
+  BOOST_TEST(names({"train"}) == (Names{"train.exact", "train.exact.d2"}));
+  BOOST_TEST(names({"training", "train.exact.d2"}) == (Names{"train.exact.d2", "training"}));
+  BOOST_CHECK_EXCEPTION(names({"train", "trainin"}), OptionError,
+                        says({"case 'trainin' is unknown (did you mean 'training'?)"}));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_timed_is_run_as_often_as_is_said) {
+  const bench::Session session{Communicator::self(), 0, true};
+  int runs = 0;
+  const auto timing = bench::time_repeats(session, [&] { ++runs; });
+  BOOST_TEST(runs == 3);  // one to warm up
+  BOOST_TEST(timing.repeats == 2);
+  BOOST_TEST((timing.best > 0 && timing.best <= timing.median));
+}
+
+BOOST_AUTO_TEST_CASE(memory_of_the_process_is_seen) {
+  bench::reset_peak_memory();
+  const double before = bench::peak_memory();
+  { std::vector<char> large(64 << 20, 1); }
+  BOOST_TEST(bench::peak_memory() > before + 60e6);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_with_other_columns_is_left_alone) {
+  const auto path = (scratch_directory() / "other.csv").string();
+  bench::append_csv(path, {"1"});
+  bench::append_csv(path, {"2"});
+  std::string text;
+  std::getline(std::ifstream(path), text, '\0');
+  BOOST_TEST(text == bench::csv_header() + "\n1\n2\n");
+  std::ofstream(path) << "a,b\n";
+  BOOST_CHECK_EXCEPTION(bench::append_csv(path, {"3"}), IoError, says({"begins with other columns"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test

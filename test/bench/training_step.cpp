@@ -1,0 +1,87 @@
+#include "training_step.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pushforward::bench {
+
+namespace {
+
+using train::StepSum;
+
+constexpr double megabyte = 1e6;
+
+}  // namespace
+
+template <class T>
+TrainingStep<T>::TrainingStep(const comm::Communicator& comm, flow::Flow<T>& flow, ConstMatrixView<T> data,
+                              const train::Options& options)
+    : comm_(comm),
+      options_(options),
+      flow_(flow),
+      data_(data),
+      share_(comm::share(options.train.batch, comm.rank(), comm.size())),
+      sum_(comm, flow.layout().size(), options.train.reproducible),
+      workspace_(flow::FlowWorkspace<T>::within(flow, static_cast<Index>(options.train.workspace * megabyte),
+                                                comm::share(options.train.batch, 0, comm.size()).count(),
+                                                nn::Purpose::gradient)),
+      optimizer_(flow.layout().size(), options_.optimizer_options()),
+      order_(static_cast<std::uint64_t>(options.train.seed), data.cols(), options.train.batch),
+      average_(flow.parameters().begin(), flow.parameters().end()),
+      x_(data.rows(), share_.count()),
+      rows_(static_cast<std::size_t>(share_.count())),
+      log_prob_(rows_.size()),
+      status_(rows_.size()) {
+  require<BugError>(!options.train.reproducible, "a benchmark's step is one part a rank");
+}
+
+template <class T>
+std::span<const Index> TrainingStep<T>::next_rows() {
+  order_.rows(step_, share_.first, rows_);
+  return rows_;
+}
+
+template <class T>
+double TrainingStep<T>::take(Index draw_step) {
+  flow_.prepare(nn::Normalization::power_iteration);
+
+  auto part = sum_.part(0);
+  next_rows();
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    std::copy_n(data_.column(rows_[i]), data_.rows(), x_.view().column(static_cast<Index>(i)));
+  }
+  std::fill(part.gradient().begin(), part.gradient().end(), T(0));
+  workspace_.set_draws({.seed = static_cast<std::uint64_t>(options_.train.seed),
+                        .step = static_cast<std::uint64_t>(draw_step),
+                        .samples = rows_});
+  const double likelihood = flow_.add_gradient(x_, {}, part.gradient(), log_prob_, status_, workspace_);
+  part[StepSum<T>::log_likelihood] = static_cast<T>(likelihood);
+  part[StepSum<T>::weight] = static_cast<T>(rows_.size());
+  part[StepSum<T>::non_finite] = workspace_.failure() ? T(1) : T(0);
+  part[StepSum<T>::stop] = part[StepSum<T>::error] = T(0);
+
+  auto sum = sum_.reduce();
+  if (sum[StepSum<T>::non_finite] > 0) {
+    throw_error(ErrorKind::numerical, fmt::format("step {}: a likelihood is not finite", step_), true);
+  }
+  const auto gradient = sum.gradient();
+  flow_.finish_gradient(gradient);
+  const T scale = static_cast<T>(-1 / static_cast<double>(sum[StepSum<T>::weight]));
+  for (T& g : gradient) g *= scale;
+  const double nll = static_cast<double>(sum[StepSum<T>::log_likelihood]) * static_cast<double>(scale);
+  const double norm = optim::clip_norm(gradient, options_.train.clip);
+  if (!std::isfinite(norm)) {
+    throw_error(ErrorKind::numerical, fmt::format("step {}: the gradient is not finite", step_), true);
+  }
+  optimizer_.step(optim::learning_rate(options_.schedule_options(), step_), gradient, flow_.parameters());
+  const double decay =
+      std::min(options_.train.average, (1.0 + static_cast<double>(step_)) / (10.0 + static_cast<double>(step_)));
+  optim::update_average<T>(decay, flow_.parameters(), average_);
+  ++step_;
+  return nll;
+}
+
+template class TrainingStep<float>;
+template class TrainingStep<double>;
+
+}  // namespace pushforward::bench
