@@ -10,12 +10,11 @@ namespace pushforward::logdet {
 
 namespace {
 
-// How many times the stochastic default may take before exact is too dear. Training: with a single probe it takes the
-// same course step for step (examples/log_determinants.md), so that it is for values without bias and chance, and for
-// determinants that are no longer positive, that the time is paid.
-// Evaluation: a standard error takes several repeats.
+// How many times the stochastic default may take before exact is too dear. Training: its probe does no harm that could
+// be measured, but where blocks come near their Lipschitz bound what few Arnoldi steps leave out does
+// (examples/log_determinants.md). Evaluation: a standard error takes several repeats.
 double worth(nn::Purpose purpose) {
-  return purpose == nn::Purpose::gradient ? 2 : 8;
+  return purpose == nn::Purpose::gradient ? 4 : 8;
 }
 
 // Products of a gradient: value, and twice as much in reverse.
@@ -123,15 +122,17 @@ Method choose_method(const Method& method, const nn::NetworkOptions& network, co
                      std::string* why) {
   if (method.kind != Kind::automatic) return with_safe_roulette(method, network);
   const bool has_trace = network.hidden.size() <= static_cast<std::size_t>(ExactTrace<double>::most_hidden);
-  const Index steps = purpose == nn::Purpose::gradient ? 3 : 6;
-  Method stochastic{.kind = has_trace ? Kind::trace_krylov : Kind::krylov,
-                    .terms = std::min(has_trace ? steps : steps + 1, network.in)};
+  const bool gradient = purpose == nn::Purpose::gradient;
+  const auto arnoldi = [&](Index steps) {
+    return Method{.kind = has_trace ? Kind::trace_krylov : Kind::krylov, .terms = std::min(steps, network.in)};
+  };
+  const Method stochastic = gradient ? parse_method(has_trace ? "trace+krylov" : "krylov") : arnoldi(6);
   const auto h = exact_through({}, network);
   const Flops flops =
       h ? exact_flops_through_hidden(network, *h, purpose) : exact_flops_through_input(network, purpose);
   const double common = passes(purpose) * product_flops(network);  // g and its reverse
   const double exact = 1e-3 * ((common + flops.gemm) / rates.gemm + flops.lu / rates.lu);
-  const Flops by_probe = krylov_flops(stochastic, network, purpose);
+  const Flops by_probe = krylov_flops(gradient ? arnoldi(4) : stochastic, network, purpose);
   const double probe = 1e-3 * ((common + by_probe.gemm) / rates.gemm + by_probe.lu / rates.lu);
   const Method chosen = exact <= worth(purpose) * probe ? Method{} : stochastic;
   if (why != nullptr) {

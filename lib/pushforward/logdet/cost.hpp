@@ -54,10 +54,10 @@ std::optional<Index> exact_through(const Method& method, const nn::NetworkOption
 /// the basis.
 Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Purpose purpose);
 
-/// The method itself, a roulette with its p, or what `auto` stands for: exact where a step takes at most twice the
-/// time, or an evaluation at most eight times the time, that it takes with the stochastic default: trace+krylov:3 for
-/// gradients, trace+krylov:6 in evaluation, krylov with one more step for networks of more than two hidden layers.
-/// `why` (out, may be null): a line for people.
+/// The method itself, a roulette with its p, or what `auto` stands for: exact where a step takes at most four times the
+/// time, or an evaluation at most eight times the time, that it takes with the stochastic default: trace+krylov with a
+/// tolerance of 0.1 for gradients, of which four steps are reckoned with, trace+krylov:6 in evaluation; krylov for
+/// networks of more than two hidden layers. `why` (out, may be null): a line for people.
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
                      std::string* why = nullptr);
 
