@@ -494,8 +494,8 @@ class Methods(LogDetTest):
 
     def test_the_help_has_the_grammar(self):
         run = self.succeed("flow_logdet", "--help")
-        for word in ["exact[:through=input|narrowest]", "series:N[,trace=exact]", "roulette:p=P[,exact=M][,samples=R]",
-                     "poisson:rate=L", "neumann:p=P", "krylov[:M][,tol=T]", "trace+krylov[:M][,tol=T]", "auto",
+        for word in ["exact[:through=input|narrowest]", "series:N[,trace=exact]", "roulette[:p=P][,exact=M][,samples=R]",
+                     "poisson:rate=L", "neumann[:p=P]", "krylov[:M][,tol=T]", "trace+krylov[:M][,tol=T]", "auto",
                      "probe=rademacher|gaussian|hadamard", "probes=K", "length=sample|step", "--gradient", "--budget"]:
             self.assertIn(word, run.stdout)
         grammar = run.stdout[run.stdout.index("Methods:"):]
