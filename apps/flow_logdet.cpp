@@ -40,7 +40,7 @@ const char* const grammar =
     "  exact[:through=input|narrowest]       LU of I + J, or of a smaller matrix at the narrowest hidden\n"
     "                                        layer; the cheaper, if neither is said\n"
     "  series:N[,trace=exact]                power series to Nᵗʰ order, its traces by probes or exact\n"
-    "  roulette[:p=P][,exact=M][,samples=R]  Russian roulette: geometric lengths beyond M = 2 exact terms;\n"
+    "  roulette[:p=P][,exact=M][,samples=R]  Russian roulette, geometric lengths beyond M = 2 exact terms\n"
     "                                        p = 1 - c, which is safe, for blocks of constant c\n"
     "  poisson:rate=L[,exact=M][,samples=R]  the same with Poisson lengths\n"
     "  neumann[:p=P][,exact=M][,samples=R]   roulette:p=P, whose gradient is the Neumann series\n"
