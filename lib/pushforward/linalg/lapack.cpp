@@ -101,6 +101,22 @@ void require_stack(const char* name, ConstMatrixView<T> a, std::size_t pivots, s
       "{}: ({} × {}) is no stack of {} square matrices with {} pivots", name, a.rows(), a.cols(), count, pivots);
 }
 
+// One 2 × 2 matrix: the factors and pivots that getrf would give.
+template <class T>
+Integer factor_2x2(MatrixView<T> a, int* pivots) {
+  const bool swap = std::abs(a(1, 0)) > std::abs(a(0, 0));
+  pivots[0] = swap ? 2 : 1;
+  pivots[1] = 2;
+  if (swap) {
+    std::swap(a(0, 0), a(1, 0));
+    std::swap(a(0, 1), a(1, 1));
+  }
+  if (a(0, 0) == 0) return 1;
+  a(1, 0) /= a(0, 0);
+  a(1, 1) -= a(1, 0) * a(0, 1);
+  return a(1, 1) == 0 ? 2 : 0;
+}
+
 template <class T, class F>
 void factor_stack(F&& getrf, MatrixView<T> a, std::span<int> pivots, std::span<double> log_abs_det,
                   std::span<Sign> sign) {
@@ -108,14 +124,18 @@ void factor_stack(F&& getrf, MatrixView<T> a, std::span<int> pivots, std::span<d
   require<ShapeError>(sign.size() == log_abs_det.size(), "lu_log_det: {} signs for {} matrices", sign.size(),
                       log_abs_det.size());
   const Index d = a.rows(), n = std::ssize(log_abs_det);
-  if (d <= interleaved_order) return interleaved_factor(a, pivots, log_abs_det, sign);
+  if (d <= interleaved_order && d != 2) return interleaved_factor(a, pivots, log_abs_det, sign);
   const Integer order = narrow(d), lda = leading(a.ld());
   for (Index i = 0; i < n; ++i) {
     const auto matrix = a.columns(i * d, d);
     int* const pivot = pivots.data() + i * d;
     Integer info = 0;
-    getrf(&order, &order, matrix.data(), &lda, pivot, &info);
-    require_legal(info, "getrf");
+    if (d == 2) {
+      info = factor_2x2(matrix, pivot);
+    } else {
+      getrf(&order, &order, matrix.data(), &lda, pivot, &info);
+      require_legal(info, "getrf");
+    }
     double log_det = 0;
     bool negative = false;
     for (Index j = 0; j < d; ++j) {
@@ -136,7 +156,7 @@ void invert_stack(F&& getrs, ConstMatrixView<T> lu, std::span<const int> pivots,
                       "lu_inverse_transpose: ({} × {}) does not fit factors ({} × {})", inverse_transpose.rows(),
                       inverse_transpose.cols(), lu.rows(), lu.cols());
   const Index d = lu.rows(), n = std::ssize(sign);
-  if (d <= interleaved_order) return interleaved_inverse_transpose(lu, pivots, sign, inverse_transpose);
+  if (d <= interleaved_order && d != 2) return interleaved_inverse_transpose(lu, pivots, sign, inverse_transpose);
   const Integer order = narrow(d), lda = leading(lu.ld()), ldb = leading(inverse_transpose.ld());
   for (Index i = 0; i < n; ++i) {
     const auto factors = lu.columns(i * d, d);
@@ -146,6 +166,19 @@ void invert_stack(F&& getrs, ConstMatrixView<T> lu, std::span<const int> pivots,
       continue;
     }
     const int* const pivot = pivots.data() + i * d;
+    if (d == 2) {
+      // P a = l u, so a⁻ᵀ is the cofactor matrix over u₀₀u₁₁, its columns exchanged back with the rows of a.
+      const T u00 = factors(0, 0), u01 = factors(0, 1), u11 = factors(1, 1), l10 = factors(1, 0);
+      const Index first = pivot[0] - 1;
+      const T scale = 1 / (u00 * u11), a11 = l10 * u01 + u11, a10 = l10 * u00;
+      T* const top = out.data() + first;
+      T* const bottom = out.data() + (1 - first);
+      top[0] = a11 * scale;
+      top[out.ld()] = -a10 * scale;
+      bottom[0] = -u01 * scale;
+      bottom[out.ld()] = u00 * scale;
+      continue;
+    }
     for (Index j = 0; j < d; ++j) {
       std::fill_n(out.column(j), d, T(0));
       out(j, j) = 1;
