@@ -74,7 +74,7 @@ class TransformSubject final : public Subject<T> {
 
   Image forward(const Matrix<T>& x, Index chunk) override {
     Image image = this->blank(d_, x.cols());
-    in_chunks(x, chunk, nn::Purpose::evaluate, [&](flow::TransformState& state, Index first, Index count) {
+    in_chunks(x, chunk, nn::Purpose::evaluate, [&](flow::TransformState<T>& state, Index first, Index count) {
       const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
       transform_->forward(state, x.view().columns(first, count), image.value.view().columns(first, count),
                           std::span(image.log_det).subspan(at, size), std::span(image.status).subspan(at, size));
@@ -84,7 +84,7 @@ class TransformSubject final : public Subject<T> {
 
   Image inverse(const Matrix<T>& z, const flow::InverseOptions& options, Index chunk) override {
     Image image = this->blank(d_, z.cols());
-    in_chunks(z, chunk, nn::Purpose::evaluate, [&](flow::TransformState& state, Index first, Index count) {
+    in_chunks(z, chunk, nn::Purpose::evaluate, [&](flow::TransformState<T>& state, Index first, Index count) {
       const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
       transform_->inverse(state, z.view().columns(first, count), image.value.view().columns(first, count),
                           std::span(image.log_det).subspan(at, size), std::span(image.status).subspan(at, size),
@@ -95,7 +95,7 @@ class TransformSubject final : public Subject<T> {
 
   Gradient gradient(const Matrix<T>& x, std::span<const T> weight, Index chunk) override {
     Gradient gradient{std::vector<T>(static_cast<std::size_t>(layout_.size())), Matrix<T>(d_, x.cols())};
-    in_chunks(x, chunk, nn::Purpose::gradient, [&](flow::TransformState& state, Index first, Index count) {
+    in_chunks(x, chunk, nn::Purpose::gradient, [&](flow::TransformState<T>& state, Index first, Index count) {
       const auto part = x.view().columns(first, count);
       const auto w = weight.empty() ? weight : weight.subspan(std::size_t(first), std::size_t(count));
       Image image = this->blank(d_, count);

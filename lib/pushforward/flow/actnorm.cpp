@@ -7,7 +7,7 @@ namespace pushforward::flow {
 namespace {
 
 template <class T>
-struct ActNormState final : TransformState {
+struct ActNormState final : TransformState<T> {
   ConstMatrixView<T> x;
 };
 
@@ -55,12 +55,12 @@ void ActNorm<T>::prepare(std::span<const T> parameters, Normalization) {
 }
 
 template <class T>
-std::unique_ptr<TransformState> ActNorm<T>::plan(linalg::Workspace&, linalg::Workspace&, Index, Purpose) const {
+std::unique_ptr<TransformState<T>> ActNorm<T>::plan(linalg::Workspace&, linalg::Workspace&, Index, Purpose) const {
   return std::make_unique<ActNormState<T>>();
 }
 
 template <class T>
-void ActNorm<T>::forward(TransformState& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+void ActNorm<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
                          std::span<Status>) const {
   static_cast<ActNormState<T>&>(state).x = x;
   for (Index j = 0; j < x.cols(); ++j) {
@@ -73,7 +73,7 @@ void ActNorm<T>::forward(TransformState& state, ConstMatrixView<T> x, MatrixView
 }
 
 template <class T>
-void ActNorm<T>::reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
+void ActNorm<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
                          MatrixView<T> x_bar, std::span<T> gradient) const {
   const auto x = static_cast<ActNormState<T>&>(state).x;
   T* const log_scale_gradient = gradient.data() + log_scale_offset_;
@@ -96,7 +96,7 @@ void ActNorm<T>::reverse(TransformState& state, ConstMatrixView<T> z_bar, std::s
 }
 
 template <class T>
-void ActNorm<T>::inverse(TransformState&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+void ActNorm<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                          std::span<Status>, const InverseOptions&) const {
   for (Index j = 0; j < z.cols(); ++j) {
     for (Index i = 0; i < d_; ++i) {

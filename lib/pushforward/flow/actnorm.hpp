@@ -14,17 +14,18 @@ class ActNorm final : public Transform<T> {
   ActNorm(nn::ParameterLayout& layout, const std::string& name, Index d);
 
   std::string_view kind() const override { return "actnorm"; }
+  Shape input_shape() const override { return Shape::vector(d_); }
   void initialise(std::span<T> parameters) const override;
   /// A column that is constant in x keeps scale 1.
   void initialise_from_data(std::span<T> parameters, ConstMatrixView<T> x) const override;
   void prepare(std::span<const T> parameters, Normalization normalization) override;
-  std::unique_ptr<TransformState> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                                       Purpose purpose) const override;
-  void forward(TransformState& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                          Purpose purpose) const override;
+  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
                std::span<T> gradient) const override;
-  void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
 
  private:

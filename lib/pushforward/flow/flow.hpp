@@ -111,7 +111,7 @@ class FlowWorkspace {
   friend class Flow<T>;
 
   struct Parts {
-    std::vector<std::unique_ptr<TransformState>> states;
+    std::vector<std::unique_ptr<TransformState<T>>> states;
     std::vector<MatrixView<T>> levels;  // (d × n): what each transform gives; in evaluation two of them, in turn
     MatrixView<T> bar, next_bar;        // (d × n); of a gradient only
   };

@@ -16,7 +16,7 @@ bool inverts(const logdet::Estimator<T>& estimator, Purpose purpose) {
 }
 
 template <class T>
-struct ResidualState final : TransformState {
+struct ResidualState final : TransformState<T> {
   ResidualState(const nn::Network<T>& network, const logdet::Estimator<T>& of, linalg::Workspace& kept,
                 linalg::Workspace& scratch, Index n, Purpose purpose)
       : passes(network, kept, scratch, n, inverts(of, purpose) ? network.in() : of.tangents(network), purpose),
@@ -37,7 +37,7 @@ struct ResidualState final : TransformState {
 
   void estimate(const nn::Network<T>& network, Index n) {
     const auto count = static_cast<std::size_t>(n);
-    estimator.estimate(network, passes, *memory, draws,
+    estimator.estimate(network, passes, *memory, this->draws,
                        {log_det.first(count), variance.first(count), sign.first(count), products.first(count)});
   }
 
@@ -79,8 +79,8 @@ ResidualBlock<T>::ResidualBlock(nn::ParameterLayout& layout, const std::string& 
 }
 
 template <class T>
-std::unique_ptr<TransformState> ResidualBlock<T>::plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                                                       Purpose purpose) const {
+std::unique_ptr<TransformState<T>> ResidualBlock<T>::plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                                          Purpose purpose) const {
   const auto& estimator = purpose == Purpose::evaluate ? *evaluation_ : *training_;
   return std::make_unique<ResidualState<T>>(network_, estimator, kept, scratch, n, purpose);
 }
@@ -91,8 +91,8 @@ void ResidualBlock<T>::set_log_det(Purpose purpose, const logdet::Method& method
 }
 
 template <class T>
-void ResidualBlock<T>::forward(TransformState& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
-                               std::span<Status> status) const {
+void ResidualBlock<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z,
+                               std::span<double> log_det, std::span<Status> status) const {
   auto& s = static_cast<ResidualState<T>&>(state);
   const auto n = static_cast<std::size_t>(x.cols());
   network_.forward(s.passes, x, z);
@@ -108,7 +108,7 @@ void ResidualBlock<T>::forward(TransformState& state, ConstMatrixView<T> x, Matr
 }
 
 template <class T>
-void ResidualBlock<T>::reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
+void ResidualBlock<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
                                MatrixView<T> x_bar, std::span<T> gradient) const {
   auto& s = static_cast<ResidualState<T>&>(state);
   const Index d = z_bar.rows(), n = z_bar.cols(), k = s.estimator.tangents(network_);
@@ -127,8 +127,9 @@ void ResidualBlock<T>::reverse(TransformState& state, ConstMatrixView<T> z_bar, 
 }
 
 template <class T>
-void ResidualBlock<T>::inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
-                               std::span<Status> status, const InverseOptions& options) const {
+void ResidualBlock<T>::inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x,
+                               std::span<double> log_det, std::span<Status> status,
+                               const InverseOptions& options) const {
   auto& s = static_cast<ResidualState<T>&>(state);
   const auto n = static_cast<std::size_t>(z.cols());
   require<OptionError>(s.solver.has_value(),

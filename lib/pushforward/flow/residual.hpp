@@ -15,22 +15,23 @@ class ResidualBlock final : public Transform<T> {
                 std::uint64_t seed, std::uint64_t key);
 
   std::string_view kind() const override { return "residual"; }
+  Shape input_shape() const override { return Shape::vector(network_.in()); }
   void initialise(std::span<T> parameters) const override { network_.initialise(parameters); }
   void prepare(std::span<const T> parameters, Normalization normalization) override {
     network_.prepare(parameters, normalization);
   }
   void finish_gradient(std::span<T> gradient) const override { network_.finish_gradient(gradient); }
   void fold(std::span<T> parameters) const override { network_.fold(parameters); }
-  std::unique_ptr<TransformState> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                                       Purpose purpose) const override;
-  void forward(TransformState& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                          Purpose purpose) const override;
+  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
                std::span<T> gradient) const override;
   /// Stops a sample when ‖x − x*‖ ≤ ‖x + g(x) − z‖/(1 − L) is within tolerance, L the block's Lipschitz constant as of
   /// the last prepare(): a guarantee after an SVD. A Newton step that does not shrink the residual by L is replaced by
   /// the Banach step, which does. Samples that are done leave the batch.
-  void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
   void set_log_det(Purpose purpose, const logdet::Method& method) override;
   const nn::Network<T>* contraction() const override { return &network_; }

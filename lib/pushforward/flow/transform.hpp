@@ -4,7 +4,12 @@
 //
 // A transform's parameters are a part of the flow's flat buffer; prepare() makes from them what the passes
 // read. Memory for the passes is carved once into a TransformState, for up to n samples.
+//
+// Samples have a Shape. A transform may change it (a squeeze), and it may let a part of them go (a split): their number
+// of values, d, stays, but only the first output_shape().size() rows of z go on to the next transform; the others are
+// latents already.
 
+#include <pushforward/base/shape.hpp>
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/logdet/estimator.hpp>
 #include <pushforward/nn/network.hpp>
@@ -23,6 +28,7 @@ enum class Status : std::int8_t {
   not_finite = 1,            ///< the input, or something computed from it, is NaN or infinite
   not_converged = 2,         ///< an inverse did not reach its tolerance
   negative_determinant = 3,  ///< det(I + J) ≤ 0 where the map should be a contraction: not invertible
+  outside_support = 4,       ///< a value that the model excludes: p = 0, log p = −∞
 };
 
 /// How a transform without a closed inverse is inverted.
@@ -39,12 +45,16 @@ struct InverseOptions {
 };
 
 /// A transform's memory; each kind has its own.
+template <class T>
 class TransformState {
  public:
   virtual ~TransformState() = default;
 
-  /// What a stochastic log-det of the next forward() draws from; without effect where the log-det is analytic or exact.
+  /// What a transform or log-det with chance in it draws from in the next forward(); without effect elsewhere.
   logdet::Draws draws;
+  /// What the density of the next forward() or inverse() is conditioned on: (c × n), one column per sample, to stay
+  /// valid until reverse(). Empty where transforms have no context.
+  ConstMatrixView<T> context;
 };
 
 template <class T>
@@ -54,6 +64,11 @@ class Transform {
 
   /// The name of the kind in model files: "actnorm", "residual".
   virtual std::string_view kind() const = 0;
+
+  /// d = input_shape().size().
+  virtual Shape input_shape() const = 0;
+  /// Of what goes on to the next transform; smaller than the input where latents are split off.
+  virtual Shape output_shape() const { return input_shape(); }
 
   /// Initial parameters that depend on no data.
   virtual void initialise(std::span<T> parameters) const = 0;
@@ -67,23 +82,23 @@ class Transform {
   virtual void fold(std::span<T> /*parameters*/) const {}
 
   /// Memory for passes with up to n samples; `kept` lives from forward to reverse, `scratch` during one pass.
-  virtual std::unique_ptr<TransformState> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                                               Purpose purpose) const = 0;
+  virtual std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                                  Purpose purpose) const = 0;
 
   /// x: (d × n) in, to stay valid until reverse(). z: (d × n) out, must not alias x. log_det: (n), log|det ∂z/∂x| is
   /// added, nats. status: (n), set where something went wrong.
-  virtual void forward(TransformState& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  virtual void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
                        std::span<Status> status) const = 0;
 
   /// Gradient of Σᵢ z̄ᵢ·zᵢ + Σᵢ wᵢ·log_detᵢ at the last forward(), whose state was planned for a gradient.
   /// z_bar: (d × n) in. weight: (n) in, or empty when all are 1. x_bar: (d × n) out, must not alias z_bar.
   /// gradient: the flow's flat buffer, added to, with respect to effective parameters.
-  virtual void reverse(TransformState& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-                       std::span<T> gradient) const = 0;
+  virtual void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
+                       MatrixView<T> x_bar, std::span<T> gradient) const = 0;
 
   /// z: (d × n) in. x: (d × n) out, must not alias z. log_det: (n), log|det ∂x/∂z| is added, nats. status: (n), set
   /// where something went wrong. The state is planned for evaluation, with an exact log-det (OptionError).
-  virtual void inverse(TransformState& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  virtual void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                        std::span<Status> status, const InverseOptions& options) const = 0;
 
   /// Chooses the estimator of the log-det for passes of one purpose, exact until then; for what is planned from now on.
