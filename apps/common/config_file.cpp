@@ -48,11 +48,15 @@ class Reader {
  public:
   Reader(OptionSet& options, const std::string& path) : options_(options), path_(path), keys_(options.keys()) {}
 
-  void read_table(const toml::table& table, const std::string& prefix) {
+  /// All keys of a table but `skipped`.
+  void read_table(const toml::table& table, const std::string& prefix, std::string_view skipped = "") {
     for (const auto& [name, node] : table) {
       const std::string key = prefix + std::string(name.str());
+      if (key == skipped) continue;
       const bool known = std::find(keys_.begin(), keys_.end(), key) != keys_.end();
-      if (const auto* inner = node.as_table(); inner != nullptr && !known) {
+      if (const auto* tables = options_.tables(key)) {
+        read_tables(*tables, node);
+      } else if (const auto* inner = node.as_table(); inner != nullptr && !known) {
         require_table(key, node);
         read_table(*inner, key + '.');
       } else {
@@ -62,8 +66,34 @@ class Reader {
   }
 
  private:
+  // What f() objects to, with its place in the file.
+  template <class F>
+  auto at(const toml::node& node, F&& f) const {
+    try {
+      return f();
+    } catch (const OptionError& error) {
+      throw OptionError(fmt::format("{}: {}", place(node), error.what()));
+    }
+  }
+
   std::string place(const toml::node& node) const {
     return fmt::format("{}, line {}", path_, node.source().begin.line);
+  }
+
+  void read_tables(const OptionTables& tables, const toml::node& node) {
+    const auto* array = node.as_array();
+    const bool is_list = array != nullptr && std::all_of(array->begin(), array->end(),
+                                                         [](const auto& element) { return element.is_table(); });
+    require<OptionError>(is_list, "{}: {} must be a list of tables: [[{}]]", place(node), tables.key, tables.key);
+    tables.clear();
+    for (const auto& element : *array) {
+      const auto& table = *element.as_table();
+      const auto kind = table["kind"].value<std::string>();
+      require<OptionError>(kind.has_value(), "{}: [[{}]] needs its kind, as text: kind = \"…\"", place(element),
+                           tables.key);
+      OptionSet keys = at(element, [&] { return tables.append(*kind); });
+      Reader(keys, path_).read_table(table, "", "kind");
+    }
   }
 
   // An empty table holds no key that would be reported as unknown.

@@ -108,6 +108,16 @@ void OptionSet::set_text(std::string_view key, std::string_view text, std::strin
   assign_checked(entry, *value, text, source);
 }
 
+OptionSet& OptionSet::add_tables(OptionTables tables) {
+  tables_.push_back(std::move(tables));
+  return *this;
+}
+
+const OptionTables* OptionSet::tables(std::string_view key) const {
+  const auto found = std::find_if(tables_.begin(), tables_.end(), [&](const auto& t) { return t.key == key; });
+  return found == tables_.end() ? nullptr : &*found;
+}
+
 std::vector<std::string> OptionSet::keys() const {
   std::vector<std::string> keys;
   for (const auto& entry : entries_) keys.push_back(entry.key);
@@ -128,6 +138,11 @@ std::string OptionSet::to_toml() const {
       if (table_of(entry.key) != table) continue;
       const auto name = std::string_view(entry.key).substr(table.empty() ? 0 : table.size() + 1);
       text += fmt::format("# {}\n{} = {}\n", help_text(entry), name, toml_text(current_value(entry.target)));
+    }
+  }
+  for (const auto& tables : tables_) {
+    for (const auto& [kind, keys] : tables.all()) {
+      text += fmt::format("\n[[{}]]\nkind = {}\n{}", tables.key, toml_text(kind), keys.to_toml());
     }
   }
   return text;

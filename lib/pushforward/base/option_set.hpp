@@ -51,6 +51,21 @@ struct OptionEntry {
   std::vector<std::string> aliases;
 };
 
+class OptionSet;
+
+/// A list of tables, [[key]] in TOML. Each has the key `kind`, a word that says which other keys it has.
+struct OptionTables {
+  std::string key;
+  std::string help;
+  /// Forgets the tables that there are.
+  std::function<void()> clear;
+  /// Appends one of this kind, with default values; the set is good until the next call. Throws OptionError for an
+  /// unknown kind.
+  std::function<OptionSet(std::string_view kind)> append;
+  /// The kinds and keys of those that there are.
+  std::function<std::vector<std::pair<std::string, OptionSet>>()> all;
+};
+
 class OptionSet {
  public:
   /// Binds `key` ("table.name", or "name" outside any table) to `target`: bool, Index, double, std::string, or a
@@ -62,6 +77,11 @@ class OptionSet {
   }
   /// Another flag for a key that was added. Throws OptionError for an unknown key.
   OptionSet& alias(std::string_view key, std::string flag);
+
+  /// A list of tables, after all keys in what to_toml() gives. A document that has the list replaces the one there was.
+  OptionSet& add_tables(OptionTables tables);
+  /// The list of tables with this key, or none.
+  const OptionTables* tables(std::string_view key) const;
 
   /// Gives the key's field the value. `source` says where it comes from ("flag --train.batch", "run.toml, line 12")
   /// and begins the message. Throws OptionError, and leaves the field as it was, for an unknown key (naming the
@@ -84,6 +104,7 @@ class OptionSet {
   std::size_t position(std::string_view key, std::string_view source) const;
 
   std::vector<OptionEntry> entries_;
+  std::vector<OptionTables> tables_;
 };
 
 /// The table of a key: "train" of "train.batch", "" of "seed".

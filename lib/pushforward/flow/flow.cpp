@@ -1,23 +1,12 @@
-#include <pushforward/base/text.hpp>
-#include <pushforward/flow/actnorm.hpp>
+#include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
-#include <pushforward/flow/residual.hpp>
 
 #include <array>
 #include <cmath>
-#include <numbers>
 
 namespace pushforward::flow {
 
 namespace {
-
-// log N(z; 0, I) in nats.
-template <class T>
-double standard_normal_log_density(std::span<const T> z) {
-  double square = 0;
-  for (const T value : z) square += static_cast<double>(value) * static_cast<double>(value);
-  return -0.5 * (square + static_cast<double>(z.size()) * std::log(2 * std::numbers::pi));
-}
 
 template <class T>
 bool all_finite(std::span<const T> x) {
@@ -36,17 +25,29 @@ void start_status(ConstMatrixView<T> x, std::span<Status> status) {
 }
 
 void mark_failures(std::span<double> log_prob, std::span<Status> status) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < status.size(); ++i) {
+    if (status[i] == Status::ok && log_prob[i] == -infinity) status[i] = Status::outside_support;
     if (status[i] == Status::ok && !std::isfinite(log_prob[i])) status[i] = Status::not_finite;
-    if (status[i] != Status::ok) log_prob[i] = std::numeric_limits<double>::quiet_NaN();
+    if (status[i] != Status::ok) {
+      log_prob[i] = status[i] == Status::outside_support ? -infinity : std::numeric_limits<double>::quiet_NaN();
+    }
   }
 }
 
+// Rows [first, first + from.rows()) of `to` ← from.
 template <class T>
-void require_batch(const char* name, Index d, ConstMatrixView<T> x, std::size_t log_prob, std::size_t status) {
-  require<ShapeError>(x.rows() == d && x.cols() == static_cast<Index>(log_prob) && log_prob == status,
-                      "{}: ({} × {}) samples, {} log-densities and {} statuses do not fit a flow of dimension {}", name,
-                      x.rows(), x.cols(), log_prob, status, d);
+void copy_rows(ConstMatrixView<T> from, MatrixView<T> to, Index first = 0) {
+  for (Index j = 0; j < from.cols(); ++j) std::copy_n(from.column(j), from.rows(), to.column(j) + first);
+}
+
+// (rows × n) at `memory`: the rows of `first`, and from there on those of `rest`, where both count from 0.
+template <class T>
+MatrixView<T> joined(ConstMatrixView<T> first, ConstMatrixView<T> rest, T* memory, Index rows) {
+  const MatrixView<T> both(memory, rows, first.cols());
+  copy_rows<T>(first, both);
+  copy_rows<T>(rest.block(first.rows(), 0, rows - first.rows(), first.cols()), both, first.rows());
+  return both;
 }
 
 // Calls f(first, count) for chunks of at most `capacity` of n samples.
@@ -60,36 +61,41 @@ std::span<U> part(std::span<U> values, Index first, Index count) {
   return values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
 }
 
+template <class T>
+ConstMatrixView<T> part(ConstMatrixView<T> columns, Index first, Index count) {
+  return columns.empty() ? columns : columns.columns(first, count);
+}
+
 }  // namespace
 
 template <class T>
-Flow<T>::Flow(Index dimension, const FlowOptions& options, std::uint64_t seed)
-    : dimension_(dimension), options_(options) {
-  static const std::vector<std::string> kinds{"residual"};
-  require<ShapeError>(dimension >= 1, "flow: dimension {} must be at least 1", dimension);
-  require<OptionError>(options.kind == kinds[0], "model.kind = '{}' is unknown{}; there are {}", options.kind,
-                       suggestion(options.kind, kinds), join(kinds));
-  require<OptionError>(options.blocks >= 1, "model.blocks = {}: must be at least 1", options.blocks);
-  const auto path = [&] { return fmt::format("transforms/{:03d}", transforms_.size()); };
-  const nn::NetworkOptions network{.in = dimension,
-                                   .out = dimension,
-                                   .hidden = options.hidden,
-                                   .activation = options.activation,
-                                   .lipschitz = options.lipschitz};
-  for (Index b = 0; b < options.blocks; ++b) {
-    if (options.actnorm) transforms_.push_back(std::make_unique<ActNorm<T>>(layout_, path(), dimension));
-    transforms_.push_back(
-        std::make_unique<ResidualBlock<T>>(layout_, path(), network, seed, static_cast<std::uint64_t>(b)));
+Flow<T>::Flow(Architecture architecture, std::uint64_t seed) : architecture_(std::move(architecture)) {
+  const auto domains = domains_of(architecture_);
+  for (std::size_t k = 0; k < architecture_.chain.size(); ++k) {
+    auto& layer = architecture_.chain[k];
+    try {
+      transforms_.push_back(make_transform<T>(layout_, fmt::format("transforms/{:03d}", k), layer, domains[k], seed,
+                                              static_cast<std::uint64_t>(k)));
+    } catch (const Error& error) {
+      throw_error(error.kind(), fmt::format("{}: {}", place_in_chain(k, layer, domains[k]), error.what()));
+    }
   }
-  if (options.actnorm) transforms_.push_back(std::make_unique<ActNorm<T>>(layout_, path(), dimension));
+  architecture_.base.periodic = periodic_latents(domains);
+  base_ = make_base<T>(layout_, architecture_.base, dimension(), seed);
   parameters_ = Matrix<T>(layout_.size(), 1);
   for (const auto& t : transforms_) t->initialise(parameters());
+  base_->initialise(parameters());
   prepare(Normalization::svd);
 }
 
 template <class T>
+Flow<T>::Flow(Index dimension, const FlowOptions& options, std::uint64_t seed)
+    : Flow(architecture_of(options, {.shape = Shape::vector(dimension)}), seed) {}
+
+template <class T>
 void Flow<T>::prepare(Normalization normalization) {
   for (auto& t : transforms_) t->prepare(parameters_.span(), normalization);
+  base_->prepare(parameters_.span());
 }
 
 template <class T>
@@ -109,63 +115,117 @@ void Flow<T>::fold() {
 }
 
 template <class T>
-void Flow<T>::initialise_from_data(ConstMatrixView<T> x) {
+void Flow<T>::require_batch(const char* name, ConstMatrixView<T> x, std::size_t log_prob, std::size_t status,
+                            ConstMatrixView<T> context) const {
+  require<ShapeError>(x.rows() == dimension() && x.cols() == static_cast<Index>(log_prob) && log_prob == status,
+                      "{}: ({} × {}) samples, {} log-densities and {} statuses do not fit a flow of dimension {}", name,
+                      x.rows(), x.cols(), log_prob, status, dimension());
+  const Index wanted = architecture_.data.context;
+  require<ShapeError>(context.rows() == wanted && (wanted == 0 || context.cols() == x.cols()),
+                      "{}: a context of ({} × {}) for {} samples of a flow that is conditioned on {} values", name,
+                      context.rows(), context.cols(), x.cols(), wanted);
+}
+
+template <class T>
+void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context) {
   FlowWorkspace<T> workspace(*this, x.cols(), Purpose::evaluate);
   std::vector<double> log_det(static_cast<std::size_t>(x.cols()));
   std::vector<Status> status(log_det.size());
+  require_batch("initialise_from_data", x, log_det.size(), status.size(), context);
   ConstMatrixView<T> at = x;
   for (std::size_t k = 0; k < transforms_.size(); ++k) {
+    auto& state = *workspace.parts_.states[k];
+    state.context = context;
+    state.draws.block = static_cast<std::uint64_t>(k);
+    const auto& level = workspace.parts_.levels[k];
     transforms_[k]->initialise_from_data(parameters(), at);
     transforms_[k]->prepare(parameters_.span(), Normalization::svd);
-    transforms_[k]->forward(*workspace.parts_.states[k], at, workspace.parts_.levels[k], log_det, status);
-    at = workspace.parts_.levels[k];
+    transforms_[k]->forward(state, at, level.all, log_det, status);
+    at = level.all;
+    if (level.kept.empty()) continue;
+    copy_rows<T>(at.block(0, 0, level.kept.rows(), at.cols()), level.kept);
+    at = level.kept;
   }
 }
 
 template <class T>
+std::optional<typename Flow<T>::Exclusion> Flow<T>::excluded(ConstMatrixView<T> x) const {
+  FlowWorkspace<T> workspace(*this, x.cols(), Purpose::evaluate);
+  std::vector<double> log_det(static_cast<std::size_t>(x.cols()));
+  std::vector<Status> status(log_det.size());
+  start_status(x, status);
+  ConstMatrixView<T> at = x;
+  for (std::size_t k = 0; k < transforms_.size() && transforms_[k]->is_fixed(); ++k) {
+    const auto& level = workspace.parts_.levels[k];
+    if (!level.kept.empty()) break;
+    transforms_[k]->forward(*workspace.parts_.states[k], at, level.all, log_det, status);
+    at = level.all;
+    const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
+    if (bad != status.end()) return Exclusion{static_cast<Index>(k), bad - status.begin(), *bad};
+  }
+  return {};
+}
+
+template <class T>
 ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, Index first, std::span<double> log_prob,
-                                    std::span<Status> status, FlowWorkspace<T>& workspace) const {
+                                    std::span<Status> status, FlowWorkspace<T>& workspace,
+                                    ConstMatrixView<T> context) const {
   start_status(x, status);
   std::fill(log_prob.begin(), log_prob.end(), 0.0);
+  const Index n = x.cols();
+  const auto note = [&](std::size_t k) {
+    if (workspace.failure_) return;
+    const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
+    if (bad != status.end()) workspace.failure_ = {static_cast<Index>(k), first + (bad - status.begin()), *bad};
+  };
+  const auto latent = workspace.parts_.latent.columns(0, n);
   ConstMatrixView<T> at = x;
   for (std::size_t k = 0; k < transforms_.size(); ++k) {
-    const auto z = workspace.parts_.levels[k].columns(0, x.cols());
+    const auto& level = workspace.parts_.levels[k];
+    const auto z = level.all.columns(0, n);
     auto& state = *workspace.parts_.states[k];
     state.draws = workspace.draws_.from(first);
     state.draws.block = static_cast<std::uint64_t>(k);
+    state.context = context;
     transforms_[k]->forward(state, at, z, log_prob, status);
+    note(k);
     at = z;
-    if (workspace.failure_) continue;
-    const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
-    if (bad != status.end()) workspace.failure_ = {static_cast<Index>(k), first + (bad - status.begin()), *bad};
+    if (level.kept.empty()) continue;
+    const Index kept = level.kept.rows();
+    copy_rows<T>(z.block(kept, 0, z.rows() - kept, n), latent, kept);
+    copy_rows<T>(z.block(0, 0, kept, n), level.kept.columns(0, n));
+    at = level.kept.columns(0, n);
   }
-  for (Index i = 0; i < x.cols(); ++i) {
-    log_prob[static_cast<std::size_t>(i)] += standard_normal_log_density<T>(at.column_span(i));
+  if (!latent.empty()) {
+    copy_rows<T>(at, latent);
+    at = latent;
   }
+  base_->log_prob(at, log_prob);
   mark_failures(log_prob, status);
+  note(transforms_.size());
   return at;
 }
 
 template <class T>
 void Flow<T>::log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
-                       FlowWorkspace<T>& workspace) const {
-  require_batch("log_prob", dimension_, x, log_prob.size(), status.size());
-  require<ShapeError>(z.empty() || (z.rows() == dimension_ && z.cols() == x.cols()),
+                       FlowWorkspace<T>& workspace, ConstMatrixView<T> context) const {
+  require_batch("log_prob", x, log_prob.size(), status.size(), context);
+  require<ShapeError>(z.empty() || (z.rows() == dimension() && z.cols() == x.cols()),
                       "log_prob: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), x.rows(),
                       x.cols());
   workspace.failure_.reset();
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
-    const auto latent =
-        forward(x.columns(first, count), first, part(log_prob, first, count), part(status, first, count), workspace);
-    for (Index i = 0; !z.empty() && i < count; ++i) std::copy_n(latent.column(i), dimension_, z.column(first + i));
+    const auto latent = forward(x.columns(first, count), first, part(log_prob, first, count),
+                                part(status, first, count), workspace, part(context, first, count));
+    if (!z.empty()) copy_rows<T>(latent, z.columns(first, count));
   });
 }
 
 template <class T>
 void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
-                      const InverseOptions& options, FlowWorkspace<T>& workspace) const {
-  require_batch("inverse", dimension_, z, log_prob.size(), status.size());
-  require<ShapeError>(x.rows() == dimension_ && x.cols() == z.cols(),
+                      const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context) const {
+  require_batch("inverse", z, log_prob.size(), status.size(), context);
+  require<ShapeError>(x.rows() == dimension() && x.cols() == z.cols(),
                       "inverse: samples ({} × {}) do not fit latents ({} × {})", x.rows(), x.cols(), z.rows(),
                       z.cols());
   require<OptionError>(options.tolerance > 0 && options.max_iterations >= 1,
@@ -174,30 +234,38 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
   in_chunks(z.cols(), workspace.capacity(), [&](Index first, Index count) {
     const auto log_p = part(log_prob, first, count);
     const auto outcome = part(status, first, count);
-    ConstMatrixView<T> at = z.columns(first, count);
-    start_status(at, outcome);
+    const auto latent = z.columns(first, count);
+    start_status(latent, outcome);
     std::fill(log_p.begin(), log_p.end(), 0.0);
-    for (Index i = 0; i < count; ++i) {
-      log_p[static_cast<std::size_t>(i)] = standard_normal_log_density<T>(at.column_span(i));
-    }
+    base_->log_prob(latent, log_p);
     // The transforms give log|det ∂x/∂z|; log p(x) wants its negative.
     for (double& value : log_p) value = -value;
+    auto& parts = workspace.parts_;
+    ConstMatrixView<T> at = latent;
+    if (!parts.latent.empty()) {
+      const MatrixView<T> going_on(parts.latent.data(), transforms_.back()->output_shape().size(), count);
+      copy_rows<T>(latent.block(0, 0, going_on.rows(), count), going_on);
+      at = going_on;
+    }
     for (auto k = std::ssize(transforms_) - 1; k >= 0; --k) {
-      const auto to = workspace.parts_.levels[static_cast<std::size_t>(k)].columns(0, count);
-      transforms_[static_cast<std::size_t>(k)]->inverse(*workspace.parts_.states[static_cast<std::size_t>(k)], at, to,
-                                                        log_p, outcome, options);
+      const auto& level = parts.levels[static_cast<std::size_t>(k)];
+      if (!level.kept.empty()) at = joined<T>(at, latent, parts.joined.data(), level.all.rows());
+      auto& state = *parts.states[static_cast<std::size_t>(k)];
+      state.context = part(context, first, count);
+      const auto to = level.all.columns(0, count);
+      transforms_[static_cast<std::size_t>(k)]->inverse(state, at, to, log_p, outcome, options);
       at = to;
     }
     for (double& value : log_p) value = -value;
     mark_failures(log_p, outcome);
-    for (Index i = 0; i < count; ++i) std::copy_n(at.column(i), dimension_, x.column(first + i));
+    copy_rows<T>(at, x.columns(first, count));
   });
 }
-
 template <class T>
 double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, std::span<T> gradient,
-                             std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace) const {
-  require_batch("add_gradient", dimension_, x, log_prob.size(), status.size());
+                             std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace,
+                             ConstMatrixView<T> context) const {
+  require_batch("add_gradient", x, log_prob.size(), status.size(), context);
   require<ShapeError>(
       std::ssize(gradient) == layout_.size() && (weight.empty() || std::ssize(weight) == x.cols()) &&
           workspace.purpose() == Purpose::gradient,
@@ -207,19 +275,32 @@ double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, st
   double sum = 0;
   workspace.failure_.reset();
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
+    auto& parts = workspace.parts_;
     const auto log_p = part(log_prob, first, count);
     const auto w = weight.empty() ? weight : part(weight, first, count);
-    const auto z = forward(x.columns(first, count), first, log_p, part(status, first, count), workspace);
-    auto bar = workspace.parts_.bar.columns(0, count), next = workspace.parts_.next_bar.columns(0, count);
-    for (Index i = 0; i < count; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      const T scale = w.empty() ? T(1) : w[at];
-      sum += static_cast<double>(scale) * log_p[at];
-      for (Index r = 0; r < dimension_; ++r) bar(r, i) = -scale * z(r, i);
+    const auto z = forward(x.columns(first, count), first, log_p, part(status, first, count), workspace,
+                           part(context, first, count));
+    for (std::size_t i = 0; i < log_p.size(); ++i) sum += (w.empty() ? 1.0 : static_cast<double>(w[i])) * log_p[i];
+    T *bar = parts.bar.data(), *next = parts.next_bar.data();
+    const auto latent_bar = parts.latent_bar.columns(0, count);
+    {
+      const PhaseScope scope(Phase::reverse);
+      base_->reverse(z, w, {bar, dimension(), count}, gradient);
+    }
+    if (!latent_bar.empty()) {
+      copy_rows<T>(ConstMatrixView<T>(bar, dimension(), count), latent_bar);
+      const MatrixView<T> going_on(bar, transforms_.back()->output_shape().size(), count);
+      copy_rows<T>(latent_bar.block(0, 0, going_on.rows(), count), going_on);
     }
     for (auto k = std::ssize(transforms_) - 1; k >= 0; --k) {
-      transforms_[static_cast<std::size_t>(k)]->reverse(*workspace.parts_.states[static_cast<std::size_t>(k)], bar, w,
-                                                        next, gradient);
+      const auto& transform = *transforms_[static_cast<std::size_t>(k)];
+      const Index rows = transform.input_shape().size(), kept = transform.output_shape().size();
+      if (kept < rows) {
+        joined<T>(ConstMatrixView<T>(bar, kept, count), latent_bar, next, rows);
+        std::swap(bar, next);
+      }
+      transform.reverse(*parts.states[static_cast<std::size_t>(k)], ConstMatrixView<T>(bar, rows, count), w,
+                        MatrixView<T>(next, rows, count), gradient);
       std::swap(bar, next);
     }
   });
@@ -258,19 +339,30 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
                                                         linalg::Workspace& kept, linalg::Workspace& scratch) {
   const Index d = flow.dimension();
   const bool gradient = purpose == Purpose::gradient;
+  const auto splits = [](const auto& t) { return t->output_shape().size() < t->input_shape().size(); };
+  const auto& transforms = flow.transforms();
   Parts parts;
   if (gradient) {
     parts.bar = kept.matrix<T>(d, n);
     parts.next_bar = kept.matrix<T>(d, n);
   }
+  if (std::any_of(transforms.begin(), transforms.end(), splits)) {
+    parts.latent = kept.matrix<T>(d, n);
+    (gradient ? parts.latent_bar : parts.joined) = kept.matrix<T>(d, n);
+  }
+  for (const auto& t : transforms) {
+    auto& level = parts.levels.emplace_back();
+    if (splits(t)) level.kept = kept.matrix<T>(t->output_shape().size(), n);
+  }
   const std::array pair{kept.matrix<T>(d, n), kept.matrix<T>(d, n)};
   const Index kept_mark = kept.used();
-  for (std::size_t k = 0; k < flow.transforms().size(); ++k) {
+  for (std::size_t k = 0; k < transforms.size(); ++k) {
     // Scratch serves one transform after the other; so does, in evaluation, what a gradient would keep.
     scratch.release(0);
     if (!gradient) kept.release(kept_mark);
-    parts.levels.push_back(gradient ? kept.matrix<T>(d, n) : pair[k % 2]);
-    parts.states.push_back(flow.transforms()[k]->plan(kept, scratch, n, purpose));
+    const Index rows = transforms[k]->input_shape().size();
+    parts.levels[k].all = gradient ? kept.matrix<T>(rows, n) : MatrixView<T>(pair[k % 2].data(), rows, n);
+    parts.states.push_back(transforms[k]->plan(kept, scratch, n, purpose));
   }
   return parts;
 }

@@ -2,23 +2,19 @@
 
 // A flow: a chain of transforms and a base density.
 //
-//     log p(x) = log p₀(z) + Σ log|det ∂f_k|,   z = f_K ∘ … ∘ f_1 (x),   p₀ = N(0, I)
+//     log p(x | u) = log p₀(z) + Σ log|det ∂f_k|,   z = f_K ∘ … ∘ f_1 (x; u)
 //
 // All parameters in one flat buffer. Samples are columns; log-densities in nats, in double. Nothing here communicates.
+// u, the context, is data: (c × n), one column per sample, for flows that have one, else empty.
+//
+// Where a transform lets values go (a split), they keep their rows in z: the ones that go on are the first.
 
+#include <pushforward/flow/architecture.hpp>
+#include <pushforward/flow/base_density.hpp>
+#include <pushforward/flow/presets.hpp>
 #include <pushforward/flow/transform.hpp>
 
 namespace pushforward::flow {
-
-/// What a flow is built from.
-struct FlowOptions {
-  std::string kind = "residual";                         ///< the family; "residual" is the only one so far
-  Index blocks = 20;                                     ///< residual blocks, ≥ 1
-  std::vector<Index> hidden{48, 48};                     ///< widths of a block's hidden layers
-  nn::Activation activation = nn::Activation::lipswish;  ///< of the hidden layers
-  double lipschitz = 0.99;                               ///< bound on each block's Lipschitz constant, in (0, 1)
-  bool actnorm = true;                                   ///< an ActNorm before each block and one at the end
-};
 
 template <class T>
 class FlowWorkspace;
@@ -26,13 +22,17 @@ class FlowWorkspace;
 template <class T>
 class Flow {
  public:
-  /// A flow on ℝᵈ with parameters as initialise() leaves them, prepared. seed: of the initial weights.
+  /// A flow with parameters as initialise() leaves them, prepared. seed: of the initial weights. Throws OptionError and
+  /// ShapeError, naming transform and sizes, for a chain whose pieces do not fit.
+  Flow(Architecture architecture, std::uint64_t seed);
+  /// A flow of a family on vectors of this dimension.
   Flow(Index dimension, const FlowOptions& options, std::uint64_t seed);
 
-  Index dimension() const { return dimension_; }
-  const FlowOptions& options() const { return options_; }
+  Index dimension() const { return architecture_.data.size(); }
+  const Architecture& architecture() const { return architecture_; }
   const nn::ParameterLayout& layout() const { return layout_; }
   const std::vector<std::unique_ptr<Transform<T>>>& transforms() const { return transforms_; }
+  const BaseDensity<T>& base() const { return *base_; }
 
   /// The flat buffer. After writing to it, prepare().
   std::span<T> parameters() { return parameters_.span(); }
@@ -45,37 +45,49 @@ class Flow {
 
   /// Initial parameters that depend on the data: x (d × n) is one batch, the same on all ranks; each transform sees it
   /// as the ones before leave it. Leaves the flow prepared.
-  void initialise_from_data(ConstMatrixView<T> x);
+  void initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context = {});
   /// Prepares by SVD and makes effective weights the parameters: what a model file holds.
   void fold();
 
   /// x: (d × n) in. log_prob: (n) out. z: (d × n) out, or empty. status: (n) out. Where a status is not ok, log_prob is
-  /// NaN.
+  /// NaN; outside the support, −∞.
   void log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
-                FlowWorkspace<T>& workspace) const;
+                FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
 
   /// x = f⁻¹(z). z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out.
   void inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
-               const InverseOptions& options, FlowWorkspace<T>& workspace) const;
+               const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
 
   /// Σᵢ wᵢ log p(xᵢ) and its gradient. x: (d × n) in. weight: (n) ≥ 0 in, or empty when all are 1. gradient: the flat
   /// buffer, added to, with respect to effective parameters: finish_gradient() once all is added. log_prob, status: (n)
   /// out. Where a status is not ok, the gradient is not finite or means nothing. The workspace is planned for
   /// Purpose::gradient.
   double add_gradient(ConstMatrixView<T> x, std::span<const T> weight, std::span<T> gradient,
-                      std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace) const;
+                      std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace,
+                      ConstMatrixView<T> context = {}) const;
   /// Gradient with respect to effective parameters → with respect to parameters(), in place.
   void finish_gradient(std::span<T> gradient) const;
+
+  /// What forward() of the transforms that come before any parameter excludes, for data that is to be trained on: the
+  /// first sample of x (d × n) whose status is not ok, and the transform where it becomes so. Allocates.
+  struct Exclusion {
+    Index transform;
+    Index sample;
+    Status status;
+  };
+  std::optional<Exclusion> excluded(ConstMatrixView<T> x) const;
 
  private:
   /// log_prob of one chunk, which begins with sample `first`; returns where z is.
   ConstMatrixView<T> forward(ConstMatrixView<T> x, Index first, std::span<double> log_prob, std::span<Status> status,
-                             FlowWorkspace<T>& workspace) const;
+                             FlowWorkspace<T>& workspace, ConstMatrixView<T> context) const;
+  void require_batch(const char* name, ConstMatrixView<T> x, std::size_t log_prob, std::size_t status,
+                     ConstMatrixView<T> context) const;
 
-  Index dimension_;
-  FlowOptions options_;
+  Architecture architecture_;
   nn::ParameterLayout layout_;
   std::vector<std::unique_ptr<Transform<T>>> transforms_;
+  std::unique_ptr<BaseDensity<T>> base_;
   Matrix<T> parameters_;
 };
 
@@ -90,7 +102,7 @@ class FlowWorkspace {
   /// What room for n samples takes.
   static Index bytes_for(const Flow<T>& flow, Index n, Purpose purpose);
 
-  /// Where the last log_prob or add_gradient first went wrong.
+  /// Where the last log_prob or add_gradient first went wrong; behind all transforms it is the base density.
   struct Failure {
     Index transform;
     Index sample;
@@ -98,8 +110,8 @@ class FlowWorkspace {
   };
   const std::optional<Failure>& failure() const { return failure_; }
 
-  /// What the stochastic log-dets of the next pass draw from: seed, step and the number of each sample (spans (n), to
-  /// stay valid).
+  /// What transforms and log-dets with chance in them draw from in the next pass: seed, step and the number of each
+  /// sample (spans (n), to stay valid).
   void set_draws(const logdet::Draws& draws) { draws_ = draws; }
   const logdet::Draws& draws() const { return draws_; }
 
@@ -110,10 +122,19 @@ class FlowWorkspace {
  private:
   friend class Flow<T>;
 
+  // What a transform gives, (rows × n). Of a split, what goes on is moved to memory of its own.
+  struct Level {
+    MatrixView<T> all;
+    MatrixView<T> kept;  // of a split only
+  };
+
   struct Parts {
     std::vector<std::unique_ptr<TransformState<T>>> states;
-    std::vector<MatrixView<T>> levels;  // (d × n): what each transform gives; in evaluation two of them, in turn
-    MatrixView<T> bar, next_bar;        // (d × n); of a gradient only
+    std::vector<Level> levels;    // in evaluation, all those without a split share two of them in turn
+    MatrixView<T> latent;         // (d × n): z of flows with splits
+    MatrixView<T> joined;         // (d × n): what goes into a split's inverse
+    MatrixView<T> latent_bar;     // (d × n): z̄ of flows with splits, of a gradient
+    MatrixView<T> bar, next_bar;  // (d × n); of a gradient only
   };
   static Parts plan(const Flow<T>& flow, Index n, Purpose purpose, linalg::Workspace& kept, linalg::Workspace& scratch);
 

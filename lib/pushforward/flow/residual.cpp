@@ -146,13 +146,10 @@ void ResidualBlock<T>::inverse(TransformState<T>& state, ConstMatrixView<T> z, M
 
 template <class T>
 void ResidualBlock<T>::describe(const h5::GroupWriter& group) const {
-  Transform<T>::describe(group);
-  group.attribute("activation", nn::activation_name(network_.options().activation));
   group.attribute("layers", std::ssize(network_.layers()));
-  group.attribute("lipschitz_bound", network_.options().lipschitz);
   std::vector<double> norms;
   for (const auto& layer : network_.layers()) norms.push_back(static_cast<double>(layer.norm()));
-  group.attribute("lipschitz", network_.lipschitz());
+  group.attribute("certified_lipschitz", network_.lipschitz());
   group.attribute("layer_norms", norms);
 }
 

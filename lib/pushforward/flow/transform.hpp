@@ -101,6 +101,9 @@ class Transform {
   virtual void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                        std::span<Status> status, const InverseOptions& options) const = 0;
 
+  /// Whether it has no parameters, so that it does to data what it will always do.
+  virtual bool is_fixed() const { return false; }
+
   /// Chooses the estimator of the log-det for passes of one purpose, exact until then; for what is planned from now on.
   /// Does nothing where the log-det is analytic. Throws OptionError for a method that the network cannot have.
   virtual void set_log_det(Purpose /*purpose*/, const logdet::Method& /*method*/) {}
@@ -108,8 +111,9 @@ class Transform {
   /// The network inside, when there is one whose Lipschitz constant makes the transform invertible.
   virtual const nn::Network<T>* contraction() const { return nullptr; }
 
-  /// Writes what a reader needs beside the parameters, as attributes of the transform's group in a model file.
-  virtual void describe(const h5::GroupWriter& group) const { group.attribute("kind", kind()); }
+  /// Writes what there is to say of the transform beside its options and parameters, as attributes of its group in a
+  /// model file.
+  virtual void describe(const h5::GroupWriter& /*group*/) const {}
 };
 
 }  // namespace pushforward::flow

@@ -1,0 +1,156 @@
+#include <pushforward/base/text.hpp>
+#include <pushforward/flow/architecture.hpp>
+
+#include <algorithm>
+
+namespace pushforward::flow {
+
+namespace {
+
+template <std::size_t... I>
+std::vector<LayerOptions> one_of_each(std::index_sequence<I...>) {
+  return {LayerOptions(std::variant_alternative_t<I, LayerOptions::Variant>{})...};
+}
+
+const std::vector<LayerOptions>& defaults() {
+  static const auto all = one_of_each(std::make_index_sequence<std::variant_size_v<LayerOptions::Variant>>());
+  return all;
+}
+
+void require_no_angles(const Domain& at) {
+  require<OptionError>(at.periodic.empty(),
+                       "value {} is an angle, which only couplings, autoregressive flows, residual blocks, "
+                       "permutations and splits can take",
+                       at.periodic.empty() ? 0 : at.periodic.front());
+}
+
+// The domain behind a transform with these options.
+template <class Options>
+Domain behind(const Options&, Domain at) {
+  require_no_angles(at);
+  return at;
+}
+Domain behind(const ResidualOptions&, Domain at) {
+  return at;
+}
+Domain behind(const CouplingOptions&, Domain at) {
+  return at;
+}
+Domain behind(const AutoregressiveOptions&, Domain at) {
+  return at;
+}
+
+Domain behind(const ElementwiseOptions& options, Domain at) {
+  for (const Index column : options.columns) {
+    const bool is_angle = std::find(at.periodic.begin(), at.periodic.end(), column) != at.periodic.end();
+    require<OptionError>(!is_angle, "value {} is an angle, which takes no elementwise function", column);
+  }
+  if (options.columns.empty()) require_no_angles(at);
+  return at;
+}
+
+Domain behind(const PermutationOptions& options, Domain at) {
+  const Index d = at.size();
+  if (at.periodic.empty() || std::ssize(at.periodic) == d) return at;
+  require<OptionError>(options.order == "reverse",
+                       "of values of which some are angles, the only permutation is order = \"reverse\"");
+  for (Index& row : at.periodic) row = d - 1 - row;
+  std::reverse(at.periodic.begin(), at.periodic.end());
+  return at;
+}
+
+Domain behind(const SqueezeOptions&, Domain at) {
+  require_no_angles(at);
+  require<ShapeError>(at.shape.height % 2 == 0 && at.shape.width % 2 == 0,
+                      "only images of even height and width can be squeezed");
+  at.shape = {at.shape.height / 2, at.shape.width / 2, 4 * at.shape.channels};
+  return at;
+}
+
+Domain behind(const SplitOptions& options, Domain at) {
+  const Index channels = at.shape.channels, kept = options.keep > 0 ? options.keep : (channels + 1) / 2;
+  require<ShapeError>(kept < channels, "{} of {} channels cannot stay while others go", kept, channels);
+  require<OptionError>(at.periodic.empty() || !at.shape.is_image(), "an image with angles cannot be split");
+  at.shape.channels = kept;
+  std::erase_if(at.periodic, [&](Index row) { return row >= kept; });
+  return at;
+}
+
+}  // namespace
+
+const std::vector<std::string>& LayerOptions::kinds() {
+  static const std::vector<std::string> kinds{"actnorm",    "residual", "coupling",    "autoregressive", "elementwise",
+                                              "dequantize", "scaling",  "permutation", "linear",         "planar",
+                                              "radial",     "squeeze",  "split"};
+  static_assert(std::variant_size_v<Variant> == 13);
+  return kinds;
+}
+
+LayerOptions LayerOptions::of_kind(std::string_view kind) {
+  const auto found = std::find(kinds().begin(), kinds().end(), kind);
+  require<OptionError>(found != kinds().end(), "kind = '{}' is unknown{}; there are {}", kind,
+                       suggestion(kind, kinds()), join(kinds()));
+  return defaults()[static_cast<std::size_t>(found - kinds().begin())];
+}
+
+OptionSet LayerOptions::declare() {
+  return std::visit([](auto& options) { return options.declare(); }, options_);
+}
+
+std::string place_in_chain(std::size_t k, const LayerOptions& layer, const Domain& at) {
+  return fmt::format("transform {} ({}) on samples of {} values", k, layer.kind(), to_string(at.shape));
+}
+
+std::vector<Domain> domains_of(const Architecture& architecture) {
+  require<ShapeError>(architecture.data.size() >= 1, "flow: dimension {} must be at least 1", architecture.data.size());
+  std::vector<Domain> domains{architecture.data};
+  for (std::size_t k = 0; k < architecture.chain.size(); ++k) {
+    const auto& layer = architecture.chain[k];
+    const Domain at = domains.back();
+    try {
+      domains.push_back(std::visit([&](const auto& options) { return behind(options, at); }, layer.options()));
+    } catch (const Error& error) {
+      throw_error(error.kind(), fmt::format("{}: {}", place_in_chain(k, layer, at), error.what()));
+    }
+  }
+  return domains;
+}
+
+std::vector<Index> periodic_latents(const std::vector<Domain>& domains) {
+  // What a split of a vector lets go keeps its place.
+  std::vector<Index> rows = domains.back().periodic;
+  for (std::size_t k = 0; k + 1 < domains.size(); ++k) {
+    for (const Index row : domains[k].periodic) {
+      if (row >= domains[k + 1].size()) rows.push_back(row);
+    }
+  }
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+nn::NetworkOptions contraction_of(const ResidualOptions& options, const Domain& at) {
+  nn::NetworkOptions network{.in = at.size(),
+                             .out = at.size(),
+                             .hidden = options.hidden,
+                             .activation = nn::activation_of(options.activation),
+                             .lipschitz = options.lipschitz};
+  network.context = at.context;
+  network.periodic = at.periodic;
+  if (options.kernels.empty()) return network;
+  network.kernels = options.kernels;
+  network.height = at.shape.height;
+  network.width = at.shape.width;
+  return network;
+}
+
+std::vector<nn::NetworkOptions> contractions_of(const Architecture& architecture) {
+  const auto domains = domains_of(architecture);
+  std::vector<nn::NetworkOptions> networks;
+  for (std::size_t k = 0; k < architecture.chain.size(); ++k) {
+    const auto* const residual = std::get_if<ResidualOptions>(&architecture.chain[k].options());
+    if (residual != nullptr) networks.push_back(contraction_of(*residual, domains[k]));
+  }
+  return networks;
+}
+
+}  // namespace pushforward::flow

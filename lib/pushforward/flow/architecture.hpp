@@ -1,0 +1,68 @@
+#pragma once
+
+// What a flow is made of, before there is one: the samples it takes, its chain of transforms, its base density. It is
+// what a model file stores, what TOML writes out as [[model.chain]], and what the families of presets.hpp come to.
+
+#include <pushforward/base/option_set.hpp>
+#include <pushforward/base/shape.hpp>
+#include <pushforward/flow/layer_options.hpp>
+#include <pushforward/nn/network.hpp>
+
+#include <variant>
+
+namespace pushforward::flow {
+
+/// Samples at some place of a chain.
+struct Domain {
+  Shape shape;
+  std::vector<Index> periodic{};  ///< values that are angles on [−π, π), ascending
+  Index context = 0;              ///< values per sample that the density is conditioned on
+
+  Index size() const { return shape.size(); }
+};
+
+/// One transform of a chain: its kind and the options that the kind has.
+class LayerOptions {
+ public:
+  using Variant = std::variant<ActNormOptions, ResidualOptions, CouplingOptions, AutoregressiveOptions,
+                               ElementwiseOptions, DequantizeOptions, ScalingOptions, PermutationOptions, LinearOptions,
+                               PlanarOptions, RadialOptions, SqueezeOptions, SplitOptions>;
+
+  template <class Options>
+  requires(!std::same_as<Options, LayerOptions>) LayerOptions(Options options) : options_(std::move(options)) {}
+  /// With default options. Throws OptionError, with a suggestion, when there is no such kind.
+  static LayerOptions of_kind(std::string_view kind);
+  static const std::vector<std::string>& kinds();
+
+  const std::string& kind() const { return kinds()[options_.index()]; }
+  const Variant& options() const { return options_; }
+  Variant& options() { return options_; }
+  /// The keys of this kind. The set refers to this object.
+  OptionSet declare();
+
+ private:
+  Variant options_;
+};
+
+struct Architecture {
+  Domain data;
+  std::vector<LayerOptions> chain;
+  BaseOptions base{};
+};
+
+/// The domain in front of each transform and, last, behind the chain: its length + 1. Throws OptionError or ShapeError
+/// where a transform does not fit what the one before leaves, naming both.
+std::vector<Domain> domains_of(const Architecture& architecture);
+
+/// "transform 3 (coupling) on samples of 8×8×1 values", as messages begin.
+std::string place_in_chain(std::size_t k, const LayerOptions& layer, const Domain& at);
+
+/// The rows of z that are angles.
+std::vector<Index> periodic_latents(const std::vector<Domain>& domains);
+
+/// The network of a residual block.
+nn::NetworkOptions contraction_of(const ResidualOptions& options, const Domain& at);
+/// Those of all residual blocks, in order.
+std::vector<nn::NetworkOptions> contractions_of(const Architecture& architecture);
+
+}  // namespace pushforward::flow
