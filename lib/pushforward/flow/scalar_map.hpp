@@ -1,0 +1,119 @@
+#pragma once
+
+// Increasing invertible maps of one variable, z = τ(x; θ), whose m parameters θ a network gives for each element: what
+// coupling and autoregressive transforms are made of (a "transformer" in [Papamakarios et al. 2021]).
+//
+//   additive         z = x + t                                                   [Dinh et al. 2015]
+//   affine           z = x·eˢ + t, s = c·tanh(raw/c)                             [Dinh et al. 2017]
+//   spline           rational-quadratic on [−B, B], the identity outside         [Durkan et al. 2019]
+//   circular_spline  a shift, then a rational-quadratic spline, of an angle      [Rezende et al. 2020]
+//
+// With θ = 0 each is the identity, to rounding.
+
+#include <pushforward/linalg/matrix.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pushforward::flow {
+
+/// z = τ(x; θ) for each of e elements of n samples. The parameters of element (r, i) of x are column r + i·e of theta
+/// (m × e·n): what a network with m·e outputs gives (m·e × n), seen in another shape. No array need be contiguous.
+/// An element of x or z that is not finite leaves a value that is not, and touches no other sample. All throw
+/// ShapeError when sizes do not fit each other. No allocation.
+template <class T>
+class ScalarMap {
+ public:
+  virtual ~ScalarMap() = default;
+
+  /// The name of the kind, one of scalar_map_kinds().
+  virtual std::string_view kind() const = 0;
+  /// m, of one element.
+  virtual Index parameters() const = 0;
+
+  /// theta: (m × e·n) in. x: (e × n) in. z: (e × n) out, may be x. log_det: (n), Σ log ∂z/∂x over a sample's elements
+  /// is added, nats.
+  virtual void forward(ConstMatrixView<T> theta, ConstMatrixView<T> x, MatrixView<T> z,
+                       std::span<double> log_det) const = 0;
+
+  /// Gradient of Σᵢ z̄ᵢ·zᵢ + Σᵢ wᵢ·log_detᵢ. theta: (m × e·n), x and z_bar: (e × n) in. weight: (n) in, or empty when
+  /// all are 1. x_bar: (e × n) out, may be z_bar. theta_bar: (m × e·n) out, must not alias theta.
+  virtual void reverse(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar,
+                       std::span<const T> weight, MatrixView<T> x_bar, MatrixView<T> theta_bar) const = 0;
+
+  /// theta: (m × e·n) in. z: (e × n) in. x: (e × n) out, may be z. log_det: (n), Σ log ∂x/∂z over a sample's elements
+  /// is added, nats.
+  virtual void inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, MatrixView<T> x,
+                       std::span<double> log_det) const = 0;
+
+ protected:
+  /// What forward() and inverse() ask of their operands, and reverse() of its.
+  void require_operands(ConstMatrixView<T> theta, ConstMatrixView<T> in, ConstMatrixView<T> out,
+                        std::size_t log_det) const;
+  void require_operands(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::size_t weight,
+                        ConstMatrixView<T> x_bar, ConstMatrixView<T> theta_bar) const;
+};
+
+/// z = x + t. θ = (t).
+template <class T>
+class AdditiveMap final : public ScalarMap<T> {
+ public:
+  std::string_view kind() const override { return "additive"; }
+  Index parameters() const override { return 1; }
+  void forward(ConstMatrixView<T> theta, ConstMatrixView<T> x, MatrixView<T> z,
+               std::span<double> log_det) const override;
+  void reverse(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, MatrixView<T> theta_bar) const override;
+  void inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, MatrixView<T> x,
+               std::span<double> log_det) const override;
+};
+
+/// z = x·eˢ + t, s = c·tanh(raw/c): |s| never exceeds c, and for small ones s = raw. θ = (t, raw).
+template <class T>
+class AffineMap final : public ScalarMap<T> {
+ public:
+  /// scale_limit: c in (0, 40], so that eᶜ is a float. Throws OptionError.
+  explicit AffineMap(double scale_limit);
+
+  std::string_view kind() const override { return "affine"; }
+  Index parameters() const override { return 2; }
+  void forward(ConstMatrixView<T> theta, ConstMatrixView<T> x, MatrixView<T> z,
+               std::span<double> log_det) const override;
+  void reverse(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, MatrixView<T> theta_bar) const override;
+  void inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, MatrixView<T> x,
+               std::span<double> log_det) const override;
+
+ private:
+  T limit_;
+};
+
+/// What a scalar map is built from.
+struct ScalarMapOptions {
+  std::string kind = "affine";   ///< one of scalar_map_kinds()
+  double scale_limit = 3;        ///< of affine: bound on |log ∂z/∂x|, in (0, 40]
+  Index bins = 8;                ///< of splines, 2 to 64
+  double bound = 3;              ///< of spline: B > 0; outside [−B, B] it is the identity
+  double min_width = 1e-3;       ///< of splines: least width of a bin as a part of the whole, 1e-5 to 1/bins
+  double min_height = 1e-3;      ///< the same of its height
+  double min_derivative = 1e-3;  ///< of splines: least slope at a knot, in (0, 1)
+};
+
+const std::vector<std::string>& scalar_map_kinds();
+
+/// Throws OptionError with a suggestion when there is no such kind, and for values out of range.
+template <class T>
+std::unique_ptr<ScalarMap<T>> make_scalar_map(const ScalarMapOptions& options);
+
+extern template class ScalarMap<float>;
+extern template class ScalarMap<double>;
+extern template class AdditiveMap<float>;
+extern template class AdditiveMap<double>;
+extern template class AffineMap<float>;
+extern template class AffineMap<double>;
+extern template std::unique_ptr<ScalarMap<float>> make_scalar_map(const ScalarMapOptions&);
+extern template std::unique_ptr<ScalarMap<double>> make_scalar_map(const ScalarMapOptions&);
+
+}  // namespace pushforward::flow
