@@ -23,10 +23,10 @@ class LogDetComparison<T>::Pass {
     products_.resize(value_.size());
   }
 
-  /// To be called before estimate(). x must stay valid.
-  ConstMatrixView<T> forward(ConstMatrixView<T> x) {
-    const auto y = y_.view().columns(0, x.cols());
-    network_.forward(*passes_, x, y);
+  /// To be called before estimate(). Points must stay valid.
+  ConstMatrixView<T> forward(const Points& points) {
+    const auto y = y_.view().columns(0, points.x.cols());
+    network_.forward(*passes_, points.x, y, points.context);
     return y;
   }
   void estimate(const logdet::Draws& draws) {
@@ -143,7 +143,7 @@ const nn::Network<T>& LogDetComparison<T>::network(std::size_t b) const {
 
 template <class T>
 double LogDetComparison<T>::bias_bound(std::size_t method, std::size_t b) const {
-  return estimators_[b][1 + method]->bias_bound(flow_.dimension(), network(b).lipschitz());
+  return estimators_[b][1 + method]->bias_bound(network(b).in(), network(b).lipschitz());
 }
 
 template <class T>
@@ -165,12 +165,17 @@ LogDetPart LogDetComparison<T>::empty_part(Index n, bool of_block) const {
 }
 
 template <class T>
-std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index first, std::span<Status> status) const {
+std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index first, std::span<Status> status,
+                                                 ConstMatrixView<T> context) const {
   const Index d = flow_.dimension(), n = x.cols();
   require<ShapeError>(x.rows() == d && std::ssize(status) == n,
                       "comparison of log-dets: ({} × {}) samples and {} statuses do not fit a flow of dimension {}",
                       x.rows(), n, status.size(), d);
-  Matrix<T> at(x), next(d, n);
+  require<ShapeError>(context.rows() == flow_.architecture().data.context && (context.empty() || context.cols() == n),
+                      "comparison of log-dets: a context of ({} × {}) for {} samples of a flow that is conditioned on "
+                      "{} values",
+                      context.rows(), context.cols(), n, flow_.architecture().data.context);
+  Matrix<T> at(x);
   for (Index i = 0; i < n; ++i) {
     const bool finite = std::ranges::all_of(x.column_span(i), [](T value) { return std::isfinite(value); });
     status[static_cast<std::size_t>(i)] = finite ? Status::ok : Status::not_finite;
@@ -187,10 +192,11 @@ std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index fir
     const std::size_t b = parts.size() - 1;
     if (b < blocks_.size() && blocks_[b] == static_cast<Index>(k)) {
       auto& part = parts.emplace_back(empty_part(n, true));
+      const Points all{at, context};
+      Matrix<T> next(at);
       Pass exact(network(b), *estimators_[b][0], std::min(chunk, n), Purpose::evaluate);
       in_chunks(n, [&](Index from, Index count) {
-        const auto points = at.view().columns(from, count);
-        const auto y = exact.forward(points);
+        const auto y = exact.forward(all.columns(from, count));
         if (from == 0) exact.estimate({});  // touches the memory, which is not to be timed
         const Timer timer;
         exact.estimate({});
@@ -201,20 +207,24 @@ std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index fir
           if (status[row] == Status::ok && !(exact.sign()[mine] > 0)) {
             status[row] = std::isnan(exact.value()[mine]) ? Status::not_finite : Status::negative_determinant;
           }
-          for (Index r = 0; r < d; ++r) next(r, from + i) = points(r, i) + y(r, i);
+          for (Index r = 0; r < y.rows(); ++r) next(r, from + i) += y(r, i);
         }
       });
-      compare(b, at, first, part);
-      if (options_.gradient) compare_gradients(b, at, first, part);
-      if (options_.spectrum) measure_spectrum(b, at, status, part);
+      compare(b, all, first, part);
+      if (options_.gradient) compare_gradients(b, all, first, part);
+      if (options_.spectrum) measure_spectrum(b, all, status, part);
+      at = std::move(next);
     } else {
       linalg::Workspace kept, scratch;
-      const auto state = transforms[k]->plan(kept, scratch, n, Purpose::evaluate);
+      transforms[k]->plan(kept, scratch, n, Purpose::evaluate);
       linalg::Workspace kept_memory(kept.peak()), scratch_memory(scratch.peak());
-      transforms[k]->forward(*transforms[k]->plan(kept_memory, scratch_memory, n, Purpose::evaluate), at, next.view(),
-                             analytic, status);
+      const auto state = transforms[k]->plan(kept_memory, scratch_memory, n, Purpose::evaluate);
+      state->context = context;
+      state->draws = {.seed = options_.seed, .block = static_cast<std::uint64_t>(k), .first = first};
+      Matrix<T> next(at.rows(), n);
+      transforms[k]->forward(*state, at, next.view(), analytic, status);
+      at = Matrix<T>(std::as_const(next).view().block(0, 0, transforms[k]->output_shape().size(), n));
     }
-    std::swap(at, next);
   }
   for (std::size_t b = 0; b < blocks_.size(); ++b) add_to(parts[0], parts[1 + b]);
   for (auto& part : parts) blank(part, status);
@@ -222,12 +232,12 @@ std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index fir
 }
 
 template <class T>
-void LogDetComparison<T>::compare(std::size_t b, ConstMatrixView<T> x, Index first, LogDetPart& part) const {
+void LogDetComparison<T>::compare(std::size_t b, const Points& points, Index first, LogDetPart& part) const {
   for (std::size_t m = 0; m < options_.methods.size(); ++m) {
     auto& draws = part.draws[m];
-    Pass pass(network(b), *estimators_[b][1 + m], std::min(chunk, x.cols()), Purpose::evaluate);
-    in_chunks(x.cols(), [&](Index from, Index count) {
-      pass.forward(x.columns(from, count));
+    Pass pass(network(b), *estimators_[b][1 + m], std::min(chunk, points.x.cols()), Purpose::evaluate);
+    in_chunks(points.x.cols(), [&](Index from, Index count) {
+      pass.forward(points.columns(from, count));
       if (from == 0) pass.estimate({});
       for (Index r = 0; r < repeats(m); ++r) {
         const Timer timer;
@@ -244,7 +254,8 @@ void LogDetComparison<T>::compare(std::size_t b, ConstMatrixView<T> x, Index fir
 }
 
 template <class T>
-void LogDetComparison<T>::compare_gradients(std::size_t b, ConstMatrixView<T> x, Index first, LogDetPart& part) const {
+void LogDetComparison<T>::compare_gradients(std::size_t b, const Points& points, Index first,
+                                            LogDetPart& part) const {
   const auto& layout = flow_.layout();
   // The parameters of the block stand together in the flat buffer.
   const auto path = fmt::format("transforms/{:03d}/", blocks_[b]);
@@ -258,7 +269,7 @@ void LogDetComparison<T>::compare_gradients(std::size_t b, ConstMatrixView<T> x,
     return std::span<T>(flat).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
   };
   std::vector<T> exact(static_cast<std::size_t>(layout.size())), estimate(exact.size());
-  Matrix<T> x_bar(flow_.dimension(), 1);
+  Matrix<T> x_bar(points.x.rows(), 1);
   Pass reference(network(b), *estimators_[b][0], 1, Purpose::gradient);
   std::vector<std::unique_ptr<Pass>> passes;
   for (std::size_t m = 0; m < options_.methods.size(); ++m) {
@@ -266,14 +277,14 @@ void LogDetComparison<T>::compare_gradients(std::size_t b, ConstMatrixView<T> x,
   }
   const auto gradient_of = [&](Pass& pass, Index i, Index repeat, std::vector<T>& flat) {
     std::ranges::fill(mine(flat), T(0));
-    pass.forward(x.columns(i, 1));
+    pass.forward(points.columns(i, 1));
     pass.estimate({.seed = options_.seed,
                    .step = static_cast<std::uint64_t>(repeat),
                    .block = static_cast<std::uint64_t>(blocks_[b]),
                    .first = first + i});
     pass.reverse(flat, x_bar);
   };
-  for (Index i = 0; i < x.cols(); ++i) {
+  for (Index i = 0; i < points.x.cols(); ++i) {
     gradient_of(reference, i, 0, exact);
     const std::span<const T> g = mine(exact);
     double square = 0;
@@ -295,17 +306,18 @@ void LogDetComparison<T>::compare_gradients(std::size_t b, ConstMatrixView<T> x,
 }
 
 template <class T>
-void LogDetComparison<T>::measure_spectrum(std::size_t b, ConstMatrixView<T> x, std::span<const Status> status,
+void LogDetComparison<T>::measure_spectrum(std::size_t b, const Points& points, std::span<const Status> status,
                                            LogDetPart& part) const {
-  const Index d = flow_.dimension();
+  const Index d = points.x.rows();
   linalg::Workspace kept, scratch;
-  const Index most = std::min(chunk, x.cols());
+  const Index most = std::min(chunk, points.x.cols());
   nn::NetworkState<T>(network(b), kept, scratch, most, d, Purpose::evaluate);
   linalg::Workspace kept_memory(kept.peak()), scratch_memory(scratch.peak());
   nn::NetworkState<T> passes(network(b), kept_memory, scratch_memory, most, d, Purpose::evaluate);
   Matrix<T> y(d, most), jacobians(d, d * most);
-  in_chunks(x.cols(), [&](Index from, Index count) {
-    network(b).forward(passes, x.columns(from, count), y.view().columns(0, count));
+  in_chunks(points.x.cols(), [&](Index from, Index count) {
+    const auto [x, context] = points.columns(from, count);
+    network(b).forward(passes, x, y.view().columns(0, count), context);
     network(b).tangent(passes, nn::Directions<T>::identity(d), jacobians.view().columns(0, d * count));
     for (Index i = 0; i < count; ++i) {
       const auto j = jacobians.view().columns(i * d, d);

@@ -48,19 +48,28 @@ class LogDetComparison {
   /// Bound on a method's bias by the Lipschitz constant of block number b (of blocks()), nats.
   double bias_bound(std::size_t method, std::size_t b) const;
 
-  /// x: (d × n) in, standardized; `first` is the global number of its first sample. status: (n) out. Returns the sum
+  /// x: (d × n) in, standardized, and its context (c × n); `first` is the global number of its first sample. status: (n)
+  /// out. Returns the sum
   /// over blocks, then each block. Draws of a sample depend on seed, its number, block and repeat alone. Allocates.
   /// Not collective.
-  std::vector<LogDetPart> run(ConstMatrixView<T> x, Index first, std::span<Status> status) const;
+  std::vector<LogDetPart> run(ConstMatrixView<T> x, Index first, std::span<Status> status,
+                              ConstMatrixView<T> context = {}) const;
 
  private:
   class Pass;
+  // Samples in front of a block, and their context.
+  struct Points {
+    ConstMatrixView<T> x, context;
+    Points columns(Index first, Index count) const {
+      return {x.columns(first, count), context.empty() ? context : context.columns(first, count)};
+    }
+  };
 
   const nn::Network<T>& network(std::size_t b) const;
   LogDetPart empty_part(Index n, bool of_block) const;
-  void compare(std::size_t b, ConstMatrixView<T> x, Index first, LogDetPart& part) const;
-  void compare_gradients(std::size_t b, ConstMatrixView<T> x, Index first, LogDetPart& part) const;
-  void measure_spectrum(std::size_t b, ConstMatrixView<T> x, std::span<const Status> status, LogDetPart& part) const;
+  void compare(std::size_t b, const Points& points, Index first, LogDetPart& part) const;
+  void compare_gradients(std::size_t b, const Points& points, Index first, LogDetPart& part) const;
+  void measure_spectrum(std::size_t b, const Points& points, std::span<const Status> status, LogDetPart& part) const;
 
   const Flow<T>& flow_;
   LogDetComparisonOptions options_;

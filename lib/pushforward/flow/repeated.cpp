@@ -29,16 +29,18 @@ struct Moments {
 template <class T>
 class Repeats {
  public:
-  Repeats(const Model<T>& model, ConstMatrixView<double> x, std::span<const Index> samples, std::uint64_t seed,
-          const RepeatedLogProb& result, FlowWorkspace<T>& workspace)
+  Repeats(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
+          std::span<const Index> samples, std::uint64_t seed, const RepeatedLogProb& result, FlowWorkspace<T>& workspace)
       : model_(model),
         x_(x),
+        context_(context),
         samples_(samples),
         seed_(seed),
         result_(result),
         workspace_(workspace),
         moments_(samples.size()),
         batch_(x.rows(), workspace.capacity()),
+        batch_context_(context.rows(), workspace.capacity()),
         values_(static_cast<std::size_t>(workspace.capacity())),
         outcomes_(values_.size()) {}
 
@@ -47,7 +49,7 @@ class Repeats {
   /// Repeat 0 of all rows.
   void take_first(MatrixView<double> z) {
     workspace_.set_draws({.seed = seed_, .samples = samples_});
-    model_.log_prob(x_, result_.log_prob, z, result_.status, workspace_);
+    model_.log_prob(x_, result_.log_prob, z, result_.status, workspace_, context_);
     for (std::size_t row = 0; row < samples_.size(); ++row) {
       result_.repeats[row] = 1;
       if (result_.status[row] == Status::ok) moments_[row].add(result_.log_prob[row]);
@@ -57,8 +59,9 @@ class Repeats {
   /// Repeats [from, to) of a row, some of them not before finish().
   void take(std::size_t row, Index from, Index to) {
     for (Index repeat = from; repeat < to && result_.status[row] == Status::ok; ++repeat) {
-      const auto source = x_.column_span(static_cast<Index>(row));
-      std::copy(source.begin(), source.end(), batch_.view().column(std::ssize(rows_)));
+      const auto at = static_cast<Index>(row), to = std::ssize(rows_);
+      std::copy_n(x_.column(at), x_.rows(), batch_.view().column(to));
+      if (!context_.empty()) std::copy_n(context_.column(at), context_.rows(), batch_context_.view().column(to));
       rows_.push_back(row);
       numbers_.push_back(samples_[row]);
       steps_.push_back(repeat);
@@ -69,8 +72,9 @@ class Repeats {
   void finish() {
     const auto n = rows_.size();
     workspace_.set_draws({.seed = seed_, .steps = steps_, .samples = numbers_});
-    model_.log_prob(std::as_const(batch_).view().columns(0, std::ssize(rows_)), std::span(values_).first(n), {},
-                    std::span(outcomes_).first(n), workspace_);
+    const Index count = std::ssize(rows_);
+    model_.log_prob(batch_.view().columns(0, count), std::span(values_).first(n), {}, std::span(outcomes_).first(n),
+                    workspace_, batch_context_.view().columns(0, count));
     for (std::size_t i = 0; i < n; ++i) add(rows_[i], values_[i], outcomes_[i]);
     rows_.clear();
     numbers_.clear();
@@ -86,7 +90,7 @@ class Repeats {
   }
 
   const Model<T>& model_;
-  ConstMatrixView<double> x_;
+  ConstMatrixView<double> x_, context_;
   std::span<const Index> samples_;
   std::uint64_t seed_;
   const RepeatedLogProb& result_;
@@ -95,6 +99,7 @@ class Repeats {
 
   // The batch that is being filled.
   Matrix<double> batch_;           // (d × capacity)
+  Matrix<double> batch_context_;   // (c × capacity)
   std::vector<std::size_t> rows_;  // of the slab
   std::vector<Index> numbers_, steps_;
   std::vector<double> values_;
@@ -110,8 +115,8 @@ Index stein_repeats(double variance, const RepeatOptions& options) {
 }
 
 template <class T>
-void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, std::span<const Index> samples,
-                       MatrixView<double> z, const RepeatOptions& options, const RepeatedLogProb& result,
+void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
+                       std::span<const Index> samples, MatrixView<double> z, const RepeatOptions& options, const RepeatedLogProb& result,
                        FlowWorkspace<T>& workspace) {
   const auto n = static_cast<std::size_t>(x.cols());
   require<ShapeError>(samples.size() == n && result.log_prob.size() == n && result.standard_error.size() == n &&
@@ -126,18 +131,19 @@ void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, std::sp
                        options.max_repeats, first_repeats);
   const auto settle = [&](std::size_t row, double log_prob, double standard_error) {
     const bool good = result.status[row] == Status::ok;
-    result.log_prob[row] = good ? log_prob : nan;
+    const bool outside = result.status[row] == Status::outside_support;
+    result.log_prob[row] = good ? log_prob : outside ? -std::numeric_limits<double>::infinity() : nan;
     result.standard_error[row] = good ? standard_error : nan;
   };
   if (!model.log_det().stochastic()) {
-    model.log_prob(x, result.log_prob, z, result.status, workspace);
+    model.log_prob(x, result.log_prob, z, result.status, workspace, context);
     for (std::size_t row = 0; row < n; ++row) {
       result.repeats[row] = 1;
       settle(row, result.log_prob[row], 0);
     }
     return;
   }
-  Repeats<T> repeats(model, x, samples, options.seed, result, workspace);
+  Repeats<T> repeats(model, x, context, samples, options.seed, result, workspace);
   repeats.take_first(z);
   for (std::size_t row = 0; row < n; ++row) repeats.take(row, 1, first_repeats);
   repeats.finish();
@@ -159,7 +165,7 @@ double log_det_bias_bound(const Model<T>& model) {
     const auto* const network = transform->contraction();
     if (network == nullptr) continue;
     const auto estimator = logdet::make_estimator<T>(model.log_det(), network->options());
-    bound += estimator->bias_bound(model.dimension(), network->lipschitz());
+    bound += estimator->bias_bound(network->in(), network->lipschitz());
   }
   return bound;
 }
@@ -174,10 +180,10 @@ double largest_lipschitz(const Flow<T>& flow) {
   return largest;
 }
 
-template void repeated_log_prob(const Model<float>&, ConstMatrixView<double>, std::span<const Index>,
+template void repeated_log_prob(const Model<float>&, ConstMatrixView<double>, ConstMatrixView<double>, std::span<const Index>,
                                 MatrixView<double>, const RepeatOptions&, const RepeatedLogProb&,
                                 FlowWorkspace<float>&);
-template void repeated_log_prob(const Model<double>&, ConstMatrixView<double>, std::span<const Index>,
+template void repeated_log_prob(const Model<double>&, ConstMatrixView<double>, ConstMatrixView<double>, std::span<const Index>,
                                 MatrixView<double>, const RepeatOptions&, const RepeatedLogProb&,
                                 FlowWorkspace<double>&);
 template double log_det_bias_bound(const Model<float>&);

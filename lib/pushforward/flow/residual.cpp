@@ -32,7 +32,7 @@ struct ResidualState final : TransformState<T> {
     scratch.release(mark);
     exact.emplace(scratch, network.in(), n);
     image = scratch.matrix<T>(network.in(), n);
-    solver.emplace(scratch, network.in(), n);
+    solver.emplace(scratch, network.in(), network.options().context, n);
   }
 
   void estimate(const nn::Network<T>& network, Index n) {
@@ -67,15 +67,24 @@ void copy(ConstMatrixView<T> from, MatrixView<T> to) {
 }  // namespace
 
 template <class T>
-ResidualBlock<T>::ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const nn::NetworkOptions& options,
-                                std::uint64_t seed, std::uint64_t key)
-    : network_(layout, name, options, seed, key),
+ResidualBlock<T>::ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
+                                const nn::NetworkOptions& options, std::uint64_t seed, std::uint64_t key)
+    : shape_(shape),
+      network_(layout, name, options, seed, key),
       evaluation_(logdet::make_estimator<T>({}, options)),
       training_(logdet::make_estimator<T>({}, options)) {
-  require<ShapeError>(options.in == options.out, "residual block {}: a map {} → {} cannot be added to its input", name,
-                      options.in, options.out);
+  require<ShapeError>(options.in == options.out && options.in == shape.size(),
+                      "residual block {}: a map {} → {} cannot be added to samples of {} values", name, options.in,
+                      options.out, to_string(shape));
   require<OptionError>(options.lipschitz < 1, "residual block {}: Lipschitz bound {} must be below 1", name,
                        options.lipschitz);
+}
+
+template <class T>
+void ResidualBlock<T>::wrap(MatrixView<T> x) const {
+  for (const Index row : network_.options().periodic) {
+    for (Index j = 0; j < x.cols(); ++j) x(row, j) = wrapped_angle(x(row, j));
+  }
 }
 
 template <class T>
@@ -95,10 +104,11 @@ void ResidualBlock<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, M
                                std::span<double> log_det, std::span<Status> status) const {
   auto& s = static_cast<ResidualState<T>&>(state);
   const auto n = static_cast<std::size_t>(x.cols());
-  network_.forward(s.passes, x, z);
+  network_.forward(s.passes, x, z, s.context);
   for (Index j = 0; j < x.cols(); ++j) {
     for (Index i = 0; i < x.rows(); ++i) z(i, j) += x(i, j);
   }
+  wrap(z);
   s.estimate(network_, x.cols());
   for (std::size_t i = 0; i < n; ++i) {
     log_det[i] += s.log_det[i];
@@ -135,8 +145,9 @@ void ResidualBlock<T>::inverse(TransformState<T>& state, ConstMatrixView<T> z, M
   require<OptionError>(s.solver.has_value(),
                        "inverse of a residual block with memory for log-dets by {}: evaluation must be exact",
                        to_string(s.estimator.method()));
-  s.solver->solve(network_, s.passes, *s.exact, network_.lipschitz(), z, x, status, options);
-  network_.forward(s.passes, x, s.image.columns(0, z.cols()));
+  s.solver->solve(network_, s.passes, *s.exact, network_.lipschitz(), z, s.context, x, status, options);
+  wrap(x);
+  network_.forward(s.passes, x, s.image.columns(0, z.cols()), s.context);
   s.estimate(network_, z.cols());
   for (std::size_t i = 0; i < n; ++i) {
     log_det[i] -= s.log_det[i];

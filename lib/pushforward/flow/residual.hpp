@@ -1,7 +1,11 @@
 #pragma once
 
-// The residual block z = x + g(x), Lip(g) ≤ c < 1 [Behrmann et al. 2019, Theorem 1], with its log-det log|det(I + J)|,
-// J = ∂g/∂x, which has no structure to exploit: exact, or by any estimator.
+// The residual block z = x + g(x; u), Lip(g) ≤ c < 1 in x [Behrmann et al. 2019, Theorem 1], with its log-det
+// log|det(I + J)|, J = ∂g/∂x, which has no structure to exploit: exact, or by any estimator.
+//
+// In the context u, g is free. Values of x that are angles enter g as their cosines and sines, so that g has the period
+// 2π in them and its Lipschitz constant as before; x + g is then a bijection of the line that commutes with x ↦ x + 2π,
+// and, taken modulo 2π, one of the circle.
 
 #include <pushforward/flow/transform.hpp>
 
@@ -10,12 +14,13 @@ namespace pushforward::flow {
 template <class T>
 class ResidualBlock final : public Transform<T> {
  public:
-  /// Adds the network's parameters below `<name>/`. options.lipschitz < 1. seed, key: see nn::Network.
-  ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const nn::NetworkOptions& options,
-                std::uint64_t seed, std::uint64_t key);
+  /// Adds the network's parameters below `<name>/`. options.lipschitz < 1; in = out = shape.size(). seed, key: see
+  /// nn::Network.
+  ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
+                const nn::NetworkOptions& options, std::uint64_t seed, std::uint64_t key);
 
   std::string_view kind() const override { return "residual"; }
-  Shape input_shape() const override { return Shape::vector(network_.in()); }
+  Shape input_shape() const override { return shape_; }
   void initialise(std::span<T> parameters) const override { network_.initialise(parameters); }
   void prepare(std::span<const T> parameters, Normalization normalization) override {
     network_.prepare(parameters, normalization);
@@ -38,6 +43,10 @@ class ResidualBlock final : public Transform<T> {
   void describe(const h5::GroupWriter& group) const override;
 
  private:
+  /// Angles to [−π, π).
+  void wrap(MatrixView<T> x) const;
+
+  Shape shape_;
   nn::Network<T> network_;
   std::unique_ptr<logdet::Estimator<T>> evaluation_, training_;  // of passes without and with a gradient
 };

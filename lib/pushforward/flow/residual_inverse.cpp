@@ -16,7 +16,7 @@ double norm_of(std::span<const T> x) {
 }  // namespace
 
 template <class T>
-ResidualInverse<T>::ResidualInverse(linalg::Workspace& scratch, Index d, Index n)
+ResidualInverse<T>::ResidualInverse(linalg::Workspace& scratch, Index d, Index c, Index n)
     : d_(d),
       x_(scratch.matrix<T>(d, n)),
       target_(scratch.matrix<T>(d, n)),
@@ -24,6 +24,7 @@ ResidualInverse<T>::ResidualInverse(linalg::Workspace& scratch, Index d, Index n
       step_(scratch.matrix<T>(d, n)),
       previous_x_(scratch.matrix<T>(d, n)),
       previous_residual_(scratch.matrix<T>(d, n)),
+      context_(scratch.matrix<T>(c, n)),
       norm_(scratch.take<double>(n)),
       previous_norm_(scratch.take<double>(n)),
       unused_log_det_(scratch.take<double>(n)),
@@ -35,7 +36,7 @@ ResidualInverse<T>::ResidualInverse(linalg::Workspace& scratch, Index d, Index n
 template <class T>
 void ResidualInverse<T>::evaluate(const nn::Network<T>& network, nn::NetworkState<T>& passes, Index active) {
   const auto residual = residual_.columns(0, active);
-  network.forward(passes, x_.columns(0, active), residual);
+  network.forward(passes, x_.columns(0, active), residual, context_.columns(0, active));
   for (Index i = 0; i < active; ++i) {
     for (Index r = 0; r < d_; ++r) residual(r, i) += x_(r, i) - target_(r, i);
     norm_[static_cast<std::size_t>(i)] = norm_of<T>(residual.column_span(i));
@@ -61,13 +62,15 @@ void ResidualInverse<T>::advance(Index from, Index to, bool newton) {
     }
   }
   std::copy_n(target_.column(from), d_, target_.column(to));
+  std::copy_n(context_.column(from), context_.rows(), context_.column(to));
   column_[b] = column_[a];
 }
 
 template <class T>
 void ResidualInverse<T>::solve(const nn::Network<T>& network, nn::NetworkState<T>& passes,
-                               logdet::ExactLogDet<T>& exact, double lipschitz, ConstMatrixView<T> z, MatrixView<T> x,
-                               std::span<Status> status, const InverseOptions& options) {
+                               logdet::ExactLogDet<T>& exact, double lipschitz, ConstMatrixView<T> z,
+                               ConstMatrixView<T> context, MatrixView<T> x, std::span<Status> status,
+                               const InverseOptions& options) {
   const double margin = 1 - lipschitz;
   require<NumericalError>(
       margin > 0,
@@ -81,6 +84,7 @@ void ResidualInverse<T>::solve(const nn::Network<T>& network, nn::NetworkState<T
   for (Index i = 0; i < active; ++i) {
     std::copy_n(z.column(i), d_, x_.column(i));
     std::copy_n(z.column(i), d_, target_.column(i));
+    if (!context.empty()) std::copy_n(context.column(i), context.rows(), context_.column(i));
     column_[static_cast<std::size_t>(i)] = i;
     newton_[static_cast<std::size_t>(i)] = false;
   }

@@ -14,14 +14,14 @@ namespace pushforward::flow {
 template <class T>
 class ResidualInverse {
  public:
-  /// Memory for up to n samples of width d, needed during solve() only.
-  ResidualInverse(linalg::Workspace& scratch, Index d, Index n);
+  /// Memory for up to n samples of width d with contexts of c values, needed during solve() only.
+  ResidualInverse(linalg::Workspace& scratch, Index d, Index c, Index n);
 
-  /// z: (d × n) in. x: (d × n) out. status: (n), set to not_converged or not_finite where that is so. Samples that are
+  /// z: (d × n) in. context: (c × n) in. x: (d × n) out. status: (n), set to not_converged or not_finite where that is so. Samples that are
   /// done leave the batch. lipschitz: L < 1.
   void solve(const nn::Network<T>& network, nn::NetworkState<T>& passes, logdet::ExactLogDet<T>& exact,
-             double lipschitz, ConstMatrixView<T> z, MatrixView<T> x, std::span<Status> status,
-             const InverseOptions& options);
+             double lipschitz, ConstMatrixView<T> z, ConstMatrixView<T> context, MatrixView<T> x,
+             std::span<Status> status, const InverseOptions& options);
 
  private:
   enum class Verdict : std::int8_t { go_on, undo, done };
@@ -32,8 +32,8 @@ class ResidualInverse {
   void advance(Index from, Index to, bool newton);
 
   Index d_;
-  // The samples that are still iterated, packed to the front. (d × n) each.
-  MatrixView<T> x_, target_, residual_, step_, previous_x_, previous_residual_;
+  // The samples that are still iterated, packed to the front. (d × n) each, the context (c × n).
+  MatrixView<T> x_, target_, residual_, step_, previous_x_, previous_residual_, context_;
   std::span<double> norm_, previous_norm_, unused_log_det_;
   std::span<Index> column_;       // where in the batch a packed sample belongs
   std::span<bool> newton_;        // whether the step that led to x was Newton's

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 namespace pushforward::flow {
 
@@ -12,18 +13,39 @@ namespace {
 
 constexpr Index chunk = 256;
 
-double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, std::span<const Status> status) {
+// x modulo 2π, in [−π, π].
+double angle(double x) {
+  return std::remainder(x, 2 * std::numbers::pi);
+}
+
+std::vector<bool> flags(Index d, std::span<const Index> rows) {
+  std::vector<bool> flags(static_cast<std::size_t>(d));
+  for (const Index row : rows) flags[static_cast<std::size_t>(row)] = true;
+  return flags;
+}
+
+// Which latents are angles.
+std::vector<bool> periodic_rows(const Flow<double>& flow) {
+  return flags(flow.dimension(), flow.architecture().base.periodic);
+}
+
+double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, const std::vector<bool>& periodic,
+                          std::span<const Status> status) {
   double largest = 0;
   for (Index j = 0; j < a.cols(); ++j) {
     if (status[static_cast<std::size_t>(j)] != Status::ok) return std::numeric_limits<double>::infinity();
-    for (Index i = 0; i < a.rows(); ++i) largest = std::max(largest, std::abs(a(i, j) - b(i, j)));
+    for (Index i = 0; i < a.rows(); ++i) {
+      const double apart = a(i, j) - b(i, j);
+      largest = std::max(largest, std::abs(periodic[static_cast<std::size_t>(i)] ? angle(apart) : apart));
+    }
   }
   return largest;
 }
 
 }  // namespace
 
-double dense_log_det(const Model<double>& model, std::span<const double> x, double step) {
+double dense_log_det(const Model<double>& model, std::span<const double> x, std::span<const double> context,
+                     double step) {
   // f′(x) ≈ (8[f(x+h) − f(x−h)] − [f(x+2h) − f(x−2h)])/12h
   static constexpr std::array offsets{-2.0, -1.0, 1.0, 2.0};
   static constexpr std::array weights{1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
@@ -37,10 +59,16 @@ double dense_log_det(const Model<double>& model, std::span<const double> x, doub
   FlowWorkspace<double> workspace(model.flow(), std::min(chunk, n), Purpose::evaluate);
   std::vector<double> log_prob(static_cast<std::size_t>(n));
   std::vector<Status> status(log_prob.size());
-  model.log_prob(points, log_prob, z, status, workspace);
+  Matrix<double> given(std::ssize(context), n);
+  for (Index j = 0; j < n; ++j) std::copy(context.begin(), context.end(), given.view().column(j));
+  model.log_prob(points, log_prob, z, status, workspace, given);
+  const auto periodic = periodic_rows(model.flow());
   for (Index j = 0; j < n; ++j) {
-    for (Index i = 0; i < d; ++i)
-      jacobian(i, j / 4) += weights[static_cast<std::size_t>(j % 4)] * z(i, j) / scale(j / 4);
+    for (Index i = 0; i < d; ++i) {
+      // An angle may have gone round between the points.
+      const double value = periodic[static_cast<std::size_t>(i)] ? z(i, j - j % 4) + angle(z(i, j) - z(i, j - j % 4)) : z(i, j);
+      jacobian(i, j / 4) += weights[static_cast<std::size_t>(j % 4)] * value / scale(j / 4);
+    }
   }
   std::vector<int> pivots(static_cast<std::size_t>(d));
   std::array<double, 1> log_det{};
@@ -50,22 +78,25 @@ double dense_log_det(const Model<double>& model, std::span<const double> x, doub
   return log_det[0];
 }
 
-RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, const InverseOptions& options) {
+RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, const InverseOptions& options,
+                     ConstMatrixView<double> context) {
   const Index d = model.dimension(), n = x.cols();
-  Matrix<double> scaled(d, n), z(d, n), back(d, n), again(d, n);
+  Matrix<double> scaled(d, n), z(d, n), back(d, n), again(d, n), given(context.rows(), n);
   model.standardization().forward<double>(x, scaled);
+  if (model.context()) model.context()->standardization.forward<double>(context, given);
+  const auto& in = model.flow().architecture().data.periodic;
   FlowWorkspace<double> workspace(model.flow(), std::min(chunk, n), Purpose::evaluate);
   std::vector<double> forward(static_cast<std::size_t>(n)), inverse(forward.size());
   std::vector<Status> status(forward.size());
   RoundTrip result;
-  model.flow().log_prob(scaled, forward, z, status, workspace);
-  model.flow().inverse(z, back, inverse, status, options, workspace);
-  result.data = largest_difference(scaled, back, status);
+  model.flow().log_prob(scaled, forward, z, status, workspace, given);
+  model.flow().inverse(z, back, inverse, status, options, workspace, given);
+  result.data = largest_difference(scaled, back, flags(d, in), status);
   for (std::size_t i = 0; i < forward.size(); ++i) {
     result.log_det = std::max(result.log_det, std::abs(forward[i] - inverse[i]));
   }
-  model.flow().log_prob(back, forward, again, status, workspace);
-  result.latent = largest_difference(z, again, status);
+  model.flow().log_prob(back, forward, again, status, workspace, given);
+  result.latent = largest_difference(z, again, periodic_rows(model.flow()), status);
   return result;
 }
 

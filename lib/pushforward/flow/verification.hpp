@@ -7,10 +7,11 @@
 
 namespace pushforward::flow {
 
-/// log|det ∂z/∂x| of the whole model (standardization included) at one x (d), nats: LU of its dense Jacobian by central
+/// log|det ∂z/∂x| of the whole model (standardization included) at one x (d) and context (c), nats: LU of its dense Jacobian by central
 /// differences of fourth order. `step`: relative to each column's scale. Error about 1e-9 for smooth flows of moderate
 /// log-det. Throws NumericalError when the Jacobian is singular.
-double dense_log_det(const Model<double>& model, std::span<const double> x, double step = 1e-3);
+double dense_log_det(const Model<double>& model, std::span<const double> x, std::span<const double> context = {},
+                     double step = 1e-3);
 
 /// Largest error of going there and back, over samples (d × n): max ‖f⁻¹(f(x)) − x‖∞ in standardized units, and the
 /// other way round from the latents. Samples that fail count as infinite.
@@ -19,6 +20,7 @@ struct RoundTrip {
   double latent = 0;
   double log_det = 0;  ///< largest |log-det forward + log-det inverse|, nats
 };
-RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, const InverseOptions& options);
+RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, const InverseOptions& options,
+                     ConstMatrixView<double> context = {});
 
 }  // namespace pushforward::flow

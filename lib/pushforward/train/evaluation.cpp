@@ -36,7 +36,7 @@ Evaluation NllSums::result() const {
 
 template <class T>
 Evaluation evaluate(const comm::Communicator& comm, const flow::Flow<T>& flow, ConstMatrixView<T> samples,
-                    std::span<const T> weights, flow::FlowWorkspace<T>& workspace) {
+                    std::span<const T> weights, ConstMatrixView<T> context, flow::FlowWorkspace<T>& workspace) {
   const Index blocks = (samples.cols() + block_rows - 1) / block_rows;
   const auto mine = comm::share(blocks, comm.rank(), comm.size());
   constexpr std::size_t width = NllSums().values.size();
@@ -47,7 +47,7 @@ Evaluation evaluate(const comm::Communicator& comm, const flow::Flow<T>& flow, C
     const auto n = static_cast<std::size_t>(count);
     workspace.set_draws({.first = first});
     flow.log_prob(samples.columns(first, count), std::span(log_prob).first(n), {}, std::span(status).first(n),
-                  workspace);
+                  workspace, context.empty() ? context : context.columns(first, count));
     NllSums sums;
     for (std::size_t i = 0; i < n; ++i) {
       const auto row = static_cast<std::size_t>(first) + i;
@@ -63,8 +63,8 @@ Evaluation evaluate(const comm::Communicator& comm, const flow::Flow<T>& flow, C
 }
 
 template Evaluation evaluate(const comm::Communicator&, const flow::Flow<float>&, ConstMatrixView<float>,
-                             std::span<const float>, flow::FlowWorkspace<float>&);
+                             std::span<const float>, ConstMatrixView<float>, flow::FlowWorkspace<float>&);
 template Evaluation evaluate(const comm::Communicator&, const flow::Flow<double>&, ConstMatrixView<double>,
-                             std::span<const double>, flow::FlowWorkspace<double>&);
+                             std::span<const double>, ConstMatrixView<double>, flow::FlowWorkspace<double>&);
 
 }  // namespace pushforward::train

@@ -25,16 +25,16 @@ struct NllSums {
   Evaluation result() const;
 };
 
-/// Of samples (d × N), which every rank has whole, with weights (N) or empty: each rank works its share of blocks of
+/// Of samples (d × N), which every rank has whole, with weights (N) or empty and contexts (c × N) or empty: each rank works its share of blocks of
 /// rows, and the blocks' sums are added in the same way on any number of ranks. A stochastic log-det draws the same in
 /// every call. Collective.
 template <class T>
 Evaluation evaluate(const comm::Communicator& comm, const flow::Flow<T>& flow, ConstMatrixView<T> samples,
-                    std::span<const T> weights, flow::FlowWorkspace<T>& workspace);
+                    std::span<const T> weights, ConstMatrixView<T> context, flow::FlowWorkspace<T>& workspace);
 
 extern template Evaluation evaluate(const comm::Communicator&, const flow::Flow<float>&, ConstMatrixView<float>,
-                                    std::span<const float>, flow::FlowWorkspace<float>&);
+                                    std::span<const float>, ConstMatrixView<float>, flow::FlowWorkspace<float>&);
 extern template Evaluation evaluate(const comm::Communicator&, const flow::Flow<double>&, ConstMatrixView<double>,
-                                    std::span<const double>, flow::FlowWorkspace<double>&);
+                                    std::span<const double>, ConstMatrixView<double>, flow::FlowWorkspace<double>&);
 
 }  // namespace pushforward::train

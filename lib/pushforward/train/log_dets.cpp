@@ -18,21 +18,31 @@ logdet::Method settle_log_det(const comm::Communicator& comm, const logdet::Meth
   return settled;
 }
 
+std::optional<nn::NetworkOptions> largest_contraction(const flow::Architecture& architecture) {
+  const auto work = [](const nn::NetworkOptions& network) {
+    return logdet::exact_flops_through_input(network, nn::Purpose::evaluate).gemm;
+  };
+  const auto networks = contractions_of(architecture);
+  const auto largest = std::ranges::max_element(networks, {}, work);
+  return largest == networks.end() ? std::nullopt : std::optional(*largest);
+}
+
 template <class T>
-LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, Index d) {
+LogDets choose_log_dets(const comm::Communicator& comm, const Options& options,
+                        const flow::Architecture& architecture) {
   LogDets chosen;
-  const nn::NetworkOptions network{
-      .in = d, .out = d, .hidden = options.model.hidden, .lipschitz = options.model.lipschitz};
   comm::agree(comm, [&] {
     chosen.train = logdet::parse_method(options.log_det.train);
     chosen.evaluate = logdet::parse_method(options.log_det.evaluate);
   });
+  const auto network = largest_contraction(architecture);
+  if (!network) return {.notes = {"analytic"}};
   const Index share = comm::share(options.train.batch, 0, comm.size()).count();
   const auto settle = [&](logdet::Method& method, nn::Purpose purpose, std::string_view use) {
     std::string why;
-    method = settle_log_det<T>(comm, method, network, purpose, share, why);
+    method = settle_log_det<T>(comm, method, *network, purpose, share, why);
     chosen.notes.push_back(fmt::format("{}: {}", use, why.empty() ? to_string(method) : why));
-    const auto warning = logdet::warning(method, options.model.lipschitz);
+    const auto warning = logdet::warning(method, network->lipschitz);
     if (!warning.empty()) chosen.warnings.push_back(warning);
   };
   settle(chosen.train, nn::Purpose::gradient, "training");
@@ -44,7 +54,7 @@ template logdet::Method settle_log_det<float>(const comm::Communicator&, const l
                                               const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
 template logdet::Method settle_log_det<double>(const comm::Communicator&, const logdet::Method&,
                                                const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
-template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&, Index);
-template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&, Index);
+template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&, const flow::Architecture&);
+template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&, const flow::Architecture&);
 
 }  // namespace pushforward::train

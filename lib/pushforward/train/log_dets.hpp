@@ -20,16 +20,22 @@ template <class T>
 logdet::Method settle_log_det(const comm::Communicator& comm, const logdet::Method& method,
                               const nn::NetworkOptions& network, nn::Purpose purpose, Index n, std::string& why);
 
-/// Of a run on data of dimension d. Where `auto` is asked for, rank 0 measures rates of arithmetic in T and all ranks
+/// The network whose exact log-det takes the most operations; none for flows without residual blocks.
+std::optional<nn::NetworkOptions> largest_contraction(const flow::Architecture& architecture);
+
+/// Of a run, by the residual block whose log-det is the most work; without residual blocks both are exact, which is to
+/// say analytic. Where `auto` is asked for, rank 0 measures rates of arithmetic in T and all ranks
 /// choose by them. Throws OptionError. Collective.
 template <class T>
-LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, Index d);
+LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, const flow::Architecture& architecture);
 
 extern template logdet::Method settle_log_det<float>(const comm::Communicator&, const logdet::Method&,
                                                      const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
 extern template logdet::Method settle_log_det<double>(const comm::Communicator&, const logdet::Method&,
                                                       const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
-extern template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&, Index);
-extern template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&, Index);
+extern template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&,
+                                                      const flow::Architecture&);
+extern template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&,
+                                                        const flow::Architecture&);
 
 }  // namespace pushforward::train

@@ -30,11 +30,19 @@ void gather(ConstMatrixView<T> samples, std::span<const Index> rows, MatrixView<
 }
 
 template <class T>
-flow::Flow<T> fresh_flow(Index dimension, const Options& options, const LogDets& log_dets) {
-  flow::Flow<T> flow(dimension, options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed));
+flow::Flow<T> fresh_flow(const flow::Architecture& architecture, const Options& options, const LogDets& log_dets) {
+  flow::Flow<T> flow(architecture, static_cast<std::uint64_t>(options.train.seed));
   flow.set_log_det(nn::Purpose::gradient, log_dets.train);
   flow.set_log_det(nn::Purpose::evaluate, log_dets.evaluate);
   return flow;
+}
+
+const char* what_happened(Status status) {
+  switch (status) {
+    case Status::negative_determinant: return "det(I + J) ≤ 0, although the block should be a contraction";
+    case Status::outside_support: return "a value is outside the support";
+    default: return "values are not finite";
+  }
 }
 
 Index bytes_of(const TrainOptions& options) {
@@ -44,13 +52,13 @@ Index bytes_of(const TrainOptions& options) {
 }  // namespace
 
 template <class T>
-Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, const LogDets& log_dets,
-                    const TrainingData<T>& data)
+Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, const flow::Architecture& architecture,
+                    const LogDets& log_dets, const TrainingData<T>& data)
     : comm_(comm),
       options_(options),
       data_(data),
-      flow_(fresh_flow<T>(data.dimension(), options, log_dets)),
-      average_(data.dimension(), options.model.flow_options(), static_cast<std::uint64_t>(options.train.seed)),
+      flow_(fresh_flow<T>(architecture, options, log_dets)),
+      average_(fresh_flow<T>(architecture, options, log_dets)),
       sum_(comm, flow_.layout().size(), options.train.reproducible),
       workspace_(flow::FlowWorkspace<T>::within(flow_, bytes_of(options.train),
                                                 part_rows(options.train.batch, sum_.parts()), nn::Purpose::gradient)),
@@ -60,6 +68,7 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
       order_(static_cast<std::uint64_t>(options.train.seed), data.rows(Split::train), options.train.batch) {
   const auto part = static_cast<std::size_t>(part_rows(options.train.batch, sum_.parts()));
   x_ = Matrix<T>(data.dimension(), static_cast<Index>(part));
+  context_ = Matrix<T>(data.context(Split::train).rows(), static_cast<Index>(part));
   weight_.resize(data.weighted() ? part : 0);
   rows_.resize(part);
   log_prob_.resize(part);
@@ -72,9 +81,38 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
     order_.rows(at / order_.batch(), at % order_.batch(), std::span(first).subspan(i, 1));
   }
   Matrix<T> x(data.dimension(), std::ssize(first));
+  Matrix<T> context(context_.rows(), x.cols());
   gather<T>(data.samples(Split::train), first, x);
-  flow_.initialise_from_data(x);
+  gather<T>(data.context(Split::train), first, context);
+  flow_.initialise_from_data(x, context);
   std::copy(flow_.parameters().begin(), flow_.parameters().end(), average_.parameters().begin());
+}
+
+template <class T>
+std::string Trainer<T>::place(Index transform) const {
+  const auto& transforms = flow_.transforms();
+  if (transform == std::ssize(transforms)) return fmt::format("the base density ({})", flow_.base().kind());
+  return fmt::format("transform {} ({})", transform, transforms[static_cast<std::size_t>(transform)]->kind());
+}
+
+template <class T>
+void Trainer<T>::require_support() const {
+  std::string excluded;
+  for (const Split split : data::splits) {
+    const auto samples = data_.samples(split);
+    const auto mine = comm::share(samples.cols(), comm_.rank(), comm_.size());
+    for (Index first = mine.first; first < mine.last && excluded.empty(); first += evaluation_chunk) {
+      const auto x = samples.columns(first, std::min(evaluation_chunk, mine.last - first));
+      const auto found = flow_.excluded(x);
+      if (!found) continue;
+      const auto values = x.column_span(found->sample);
+      excluded = fmt::format("{}, {} row {}: {}; the row is ({:.6g}{})", place(found->transform), split_name(split),
+                             first + found->sample, what_happened(found->status),
+                             fmt::join(values.first(std::min<std::size_t>(values.size(), 8)), ", "),
+                             values.size() > 8 ? ", …" : "");
+    }
+  }
+  comm::agree(comm_, [&] { require<DataError>(excluded.empty(), "{}", excluded); });
 }
 
 template <class T>
@@ -82,9 +120,10 @@ void Trainer<T>::add_part(Index part, StepSum<T> sum) {
   const auto share = comm::share(options_.train.batch, static_cast<int>(part), sum_.parts());
   const auto n = static_cast<std::size_t>(share.count());
   const auto rows = std::span(rows_).first(n);
-  const auto x = x_.view().columns(0, share.count());
+  const auto x = x_.view().columns(0, share.count()), context = context_.view().columns(0, share.count());
   order_.rows(step_, share.first, rows);
   gather<T>(data_.samples(Split::train), rows, x);
+  gather<T>(data_.context(Split::train), rows, context);
   std::span<const T> weight;
   double total = static_cast<double>(n);
   if (data_.weighted()) {
@@ -100,15 +139,12 @@ void Trainer<T>::add_part(Index part, StepSum<T> sum) {
                         .step = static_cast<std::uint64_t>(step_),
                         .samples = rows});
   const double log_likelihood = flow_.add_gradient(x, weight, sum.gradient(), std::span(log_prob_).first(n),
-                                                   std::span(status_).first(n), workspace_);
+                                                   std::span(status_).first(n), workspace_, context);
   sum[StepSum<T>::log_likelihood] = static_cast<T>(log_likelihood);
   sum[StepSum<T>::weight] = static_cast<T>(total);
   if (const auto& f = workspace_.failure()) {
-    const bool negative = f->status == Status::negative_determinant;
-    failure_ = fmt::format(
-        "transform {} ({}), training row {}: {}", f->transform,
-        flow_.transforms()[static_cast<std::size_t>(f->transform)]->kind(), rows[static_cast<std::size_t>(f->sample)],
-        negative ? "det(I + J) ≤ 0, although the block should be a contraction" : "values are not finite");
+    failure_ = fmt::format("{}, training row {}: {}", place(f->transform), rows[static_cast<std::size_t>(f->sample)],
+                           what_happened(f->status));
   }
 }
 
@@ -171,13 +207,15 @@ typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& failur
 
 template <class T>
 Evaluation Trainer<T>::evaluate(Split split, const flow::Flow<T>& flow) {
-  auto result = train::evaluate<T>(comm_, flow, data_.samples(split), data_.weights(split), evaluation_workspace_);
+  auto result = train::evaluate<T>(comm_, flow, data_.samples(split), data_.weights(split), data_.context(split),
+                                   evaluation_workspace_);
   result.nll -= data_.standardization().log_det();
   return result;
 }
 
 template <class T>
 Outcome Trainer<T>::run(History& history, const Observer& observer, const std::function<bool()>& stop_requested) {
+  require_support();
   const Timer timer;
   const Index every = options_.output.every, validate_every = options_.validation_interval();
   const bool validates = data_.rows(Split::validation) > 0;

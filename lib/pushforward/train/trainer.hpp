@@ -41,12 +41,14 @@ class Trainer {
  public:
   /// A fresh flow, initialised from the first rows. comm, options and data must outlive the trainer. Not collective,
   /// but the same on all ranks.
-  Trainer(const comm::Communicator& comm, const Options& options, const LogDets& log_dets, const TrainingData<T>& data);
+  Trainer(const comm::Communicator& comm, const Options& options, const flow::Architecture& architecture,
+          const LogDets& log_dets, const TrainingData<T>& data);
 
   /// Runs. Rows of the history go to `history` on rank 0 only, then to `observer`. `stop_requested` is asked on each
   /// rank before each step; one rank is enough. Afterwards flow() is the best one: of the lowest validation NLL when
   /// there is validation data, else the last; averaged when train.average is not 0; its weights folded. Collective.
-  /// Throws NumericalError for a flow that is not invertible where it should be, naming transform and row, and what
+  /// Throws DataError for rows outside the support of what comes before any parameter, before the first step;
+  /// NumericalError for a flow that is not invertible where it should be, naming transform and row, and what
   /// `history` throws, on all ranks alike.
   Outcome run(History& history, const Observer& observer, const std::function<bool()>& stop_requested);
 
@@ -71,6 +73,11 @@ class Trainer {
   /// Fills `sum` with part number `part` of the step's batch; what went wrong is in failure_.
   void add_part(Index part, StepSum<T> sum);
 
+  /// "transform 3 (coupling)", as messages name it.
+  std::string place(Index transform) const;
+  /// Collective.
+  void require_support() const;
+
   const comm::Communicator& comm_;
   const Options& options_;
   const TrainingData<T>& data_;
@@ -84,7 +91,7 @@ class Trainer {
   std::string failure_;  // of this rank's rows in the present step
 
   // Of one part of a batch.
-  Matrix<T> x_;
+  Matrix<T> x_, context_;
   std::vector<T> weight_;
   std::vector<Index> rows_;
   std::vector<double> log_prob_;
