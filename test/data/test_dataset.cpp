@@ -1,4 +1,5 @@
 #include <pushforward/base/error.hpp>
+#include <pushforward/data/angle.hpp>
 #include <pushforward/data/dataset.hpp>
 #include <pushforward/data/location.hpp>
 #include <pushforward/h5/writer.hpp>
@@ -8,9 +9,11 @@
 #include <says.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 namespace pushforward::test {
@@ -202,6 +205,139 @@ BOOST_AUTO_TEST_CASE(files_that_are_no_datasets_are_refused) {
   BOOST_CHECK_EXCEPTION(Dataset{misnamed}, DataError, says({misnamed, "2 feature names for rows of 3"}));
   BOOST_TEST(Dataset(misnamed + ":/train").feature_names().back() == "x3");
   BOOST_CHECK_EXCEPTION(Dataset("absent.h5"), IoError, says({"absent.h5: no such file"}));
+}
+
+BOOST_AUTO_TEST_CASE(contexts_are_read_beside_the_rows) {
+  const auto path = file_with([](const h5::GroupWriter& root) {
+    root.write("train", constant(numbered(3, 100)));
+    root.write("test", constant(numbered(3, 2)));
+    root.write("context/train", constant(numbered(2, 100)));
+    root.write("context/test", constant(numbered(2, 2)));
+    root.write("x", std::vector{1.0, 2.0});
+    root.write("context/x", std::vector{3.0, 4.0});
+    root.write_strings("context_names", std::vector<std::string>{"heat", "class"});
+  });
+  const Dataset dataset(path);
+  BOOST_TEST(dataset.context_dimension() == 2);
+  BOOST_TEST(dataset.context_names() == (std::vector<std::string>{"heat", "class"}), boost::test_tools::per_element());
+  Matrix<double> contexts(2, 3);
+  dataset.read_context(Split::train, 5, contexts.view());
+  BOOST_TEST(close_absolute(contexts.view(), numbered(2, 100).view().columns(5, 3), 0));
+  Matrix<float> single(2, 1);
+  dataset.read_context(Split::test, 1, single.view());
+  BOOST_TEST(single(1, 0) == 11);
+  BOOST_CHECK_EXCEPTION(dataset.read_context(Split::test, 0, contexts.view()), ShapeError, says({"rows [0, 3) of"}));
+  Matrix<double> wide(3, 2);
+  BOOST_CHECK_EXCEPTION(dataset.read_context(Split::test, 0, wide.view()), ShapeError, says({"(3 × 2)", "c = 2"}));
+
+  // Divided, each row keeps its context; a line of contexts has one number each.
+  const Dataset divided(path + ":/train", {{0.5, 0.25, 0.25}, 3});
+  for (const Split split : data::splits) {
+    Matrix<double> x(3, divided.rows(split)), c(2, x.cols());
+    divided.read(split, 0, x.view());
+    divided.read_context(split, 0, c.view());
+    BOOST_TEST(close_absolute(c.view(), ConstMatrixView<double>(x).block(0, 0, 2, x.cols()), 0));
+  }
+  const auto line = data::open_rows(path + ":/x");
+  BOOST_TEST(line.context_dimension() == 1);
+  Matrix<double> second(1, 1);
+  line.read_context(1, second.view());
+  BOOST_TEST(second(0, 0) == 4);
+  BOOST_TEST(Dataset(path + ":/x", {{0.5, 0.5, 0}, 1}).context_names().front() == "c1");
+  BOOST_TEST(data::open_rows(path).context_dimension() == 2);
+
+  const Dataset plain(example());
+  BOOST_TEST(plain.context_dimension() == 0);
+  BOOST_TEST(plain.context_names().empty());
+  Matrix<double> none(0, 2);
+  BOOST_CHECK_NO_THROW(plain.read_context(Split::train, 0, none.view()));
+}
+
+BOOST_AUTO_TEST_CASE(contexts_that_do_not_fit_are_refused) {
+  const auto refused = [](const auto& fill, std::vector<std::string> parts) {
+    const auto path = file_with([&](const h5::GroupWriter& root) {
+      root.write("train", constant(numbered(3, 4)));
+      fill(root);
+    });
+    BOOST_CHECK_EXCEPTION(Dataset{path}, DataError, says(std::move(parts)));
+  };
+  refused([](auto& root) { root.write("context/train", constant(numbered(2, 3))); },
+          {"/context/train: 3 rows", "each of the 4 rows of", "/train"});
+  refused([](auto& root) { root.write_strings("context/train", std::vector<std::string>{"a"}); },
+          {"/context/train: holds no numbers"});
+  refused(
+      [](auto& root) {
+        root.write_array("context/train", std::array<Index, 2>{4, 0}, numbered(1, 1).data());
+      },
+      {"/context/train", "rows of no numbers"});
+  refused(
+      [](auto& root) {
+        root.write("context/train", constant(numbered(2, 4)));
+        root.write("test", constant(numbered(3, 1)));
+      },
+      {"/test: contexts of 0 numbers", "/train has contexts of 2"});
+  refused(
+      [](auto& root) {
+        root.write("context/train", constant(numbered(2, 4)));
+        root.write_strings("context_names", std::vector<std::string>{"a"});
+      },
+      {"1 context names for contexts of 2"});
+
+  auto context = numbered(2, 4);
+  context(1, 2) = std::numeric_limits<double>::quiet_NaN();
+  const Dataset dataset(file_with([&](const h5::GroupWriter& root) {
+    root.write("train", constant(numbered(3, 4)));
+    root.write("context/train", constant(context));
+  }));
+  BOOST_CHECK_EXCEPTION(dataset.read_context(Split::train, 0, context.view()), DataError,
+                        says({"/context/train: row 2, column 1", "1 such values in 1 of 4 rows"}));
+}
+
+BOOST_AUTO_TEST_CASE(images_and_angles_are_declared_by_attributes) {
+  const auto with = [](const char* name, const std::vector<double>& values) {
+    return file_with([&](const h5::GroupWriter& root) {
+      root.write("train", constant(numbered(12, 4)));
+      root.attribute(name, values);
+    });
+  };
+  BOOST_TEST((Dataset(with("image_shape", {3, 2, 2})).image_shape() == Shape{3, 2, 2}));
+  BOOST_TEST(!Dataset(with("other", {3, 2, 2})).image_shape().has_value());
+  BOOST_TEST(!Dataset(with("image_shape", {3, 2, 2}) + ":/train").image_shape().has_value());
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<std::vector<double>> no_shapes{{3, 4},       {3, 2, 3}, {-3, -4, 1},
+                                                   {24, 0.5, 1}, {0, 2, 2}, {3, nan, 2}};
+  for (const auto& extents : no_shapes) {
+    BOOST_CHECK_EXCEPTION(Dataset{with("image_shape", extents)}, DataError,
+                          says({"attribute image_shape is (", "number of columns, 12"}));
+  }
+  std::vector<double> marks(12);
+  BOOST_TEST(Dataset(with("periodic", marks)).periodic().empty());
+  marks[1] = marks[11] = 1;
+  BOOST_TEST(Dataset(with("periodic", marks)).periodic() == (std::vector<Index>{1, 11}),
+             boost::test_tools::per_element());
+  marks[3] = 2;
+  BOOST_CHECK_EXCEPTION(Dataset{with("periodic", marks)}, DataError, says({"periodic is 2 for column 3"}));
+  marks.pop_back();
+  BOOST_CHECK_EXCEPTION(Dataset{with("periodic", marks)}, DataError, says({"periodic has 11 numbers", "12 columns"}));
+}
+
+BOOST_AUTO_TEST_CASE(angles_are_taken_to_one_turn) {
+  using data::wrap_angle;
+  constexpr double pi = std::numbers::pi;
+  BOOST_TEST(wrap_angle<double>(pi) == -pi);
+  BOOST_TEST(wrap_angle<double>(-pi) == -pi);
+  BOOST_TEST(wrap_angle<double>(3 * pi) == -pi);
+  BOOST_TEST(wrap_angle<double>(0.0) == 0);
+  BOOST_TEST(wrap_angle<double>(std::nextafter(pi, 0)) == std::nextafter(pi, 0));
+  BOOST_TEST(wrap_angle<double>(std::nextafter(pi, 4)) == -std::nextafter(pi, 0));
+  for (Index k = -3; k <= 3; ++k) {
+    // Numbers below 23 are spaced by at most 2⁻⁴⁸.
+    BOOST_TEST(close_absolute(wrap_angle<double>(0.5 + 2 * pi * static_cast<double>(k)), 0.5, 0x1p-48));
+  }
+  constexpr float single = std::numbers::pi_v<float>;
+  BOOST_TEST(wrap_angle<float>(pi) == -single);
+  BOOST_TEST(wrap_angle<float>(std::nextafter(pi, 0)) == -single);  // as a float it is π
+  BOOST_TEST(wrap_angle<float>(1.5) == 1.5F);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 namespace pushforward::test {
@@ -80,6 +81,111 @@ BOOST_FIXTURE_TEST_CASE(weights_come_along, Ranks) {
   const auto w = data.weights(Split::train);
   BOOST_TEST(on_all_ranks(comm, close_absolute(std::accumulate(w.begin(), w.end(), 0.0), 30, 0)));
   data.release();
+}
+
+BOOST_FIXTURE_TEST_CASE(contexts_are_standardized_and_shared, Ranks) {
+  // Contexts: row number, its parity, and 7; weights favour every third row.
+  constexpr Index n = 20;
+  const auto path = (scratch_directory() / "rows.h5").string();
+  comm::agree(comm, [&] {
+    if (!comm.is_root()) return;
+    Matrix<double> x(4, n), c(3, n);
+    std::vector<double> weights;
+    for (Index j = 0; j < n; ++j) {
+      for (Index i = 0; i < 4; ++i) x(i, j) = std::sin(static_cast<double>((i + 1) * j * j));
+      c(0, j) = static_cast<double>(j);
+      c(1, j) = static_cast<double>(j % 2);
+      c(2, j) = 7;
+      weights.push_back(static_cast<double>(1 + j % 3));
+    }
+    h5::FileImage file("pushforward-dataset", 1);
+    file.root().write("train", ConstMatrixView<double>(x));
+    file.root().write("test", ConstMatrixView<double>(x).columns(0, 2));
+    file.root().write("context/train", ConstMatrixView<double>(c));
+    file.root().write("context/test", ConstMatrixView<double>(c).columns(0, 2));
+    file.root().write("weight/train", weights);
+    file.root().attribute("image_shape", std::vector<double>{2, 1, 2});
+    file.save(path);
+  });
+  TrainingData<double> data(comm, {.file = path});
+  BOOST_TEST(data.context_dimension() == 3);
+  BOOST_TEST((data.image_shape() == Shape{2, 1, 2}));
+  const auto c = data.context(Split::train);
+  BOOST_TEST_REQUIRE((c.rows() == 3 && c.cols() == n));
+  const auto w = data.weights(Split::train);
+  for (Index i = 0; i < 3; ++i) {
+    double total = 0, mean = 0, square = 0;
+    for (Index j = 0; j < n; ++j) {
+      total += w[static_cast<std::size_t>(j)];
+      mean += w[static_cast<std::size_t>(j)] * c(i, j);
+      square += w[static_cast<std::size_t>(j)] * c(i, j) * c(i, j);
+    }
+    BOOST_TEST(on_all_ranks(comm, close_absolute(mean / total, 0, 1e-14)));
+    BOOST_TEST(on_all_ranks(comm, close_absolute(square / total, i == 2 ? 0 : 1, 1e-14)));
+  }
+  Matrix<double> raw(3, 2);
+  data.context_standardization()->inverse(data.context(Split::test), raw.view());
+  BOOST_TEST(on_all_ranks(comm, close_absolute(raw.span(), std::vector<double>{0, 0, 7, 1, 1, 7}, 1e-14)));
+  BOOST_TEST(data.context_standardization()->factor()(2, 2) == 1);
+  BOOST_TEST(data.context(Split::validation).empty());
+  data.release();
+
+  TrainingData<float> whitened(comm, {.file = path, .standardize = "whiten"});
+  BOOST_TEST((whitened.context_standardization()->kind() == data::Standardization::Kind::scale));
+  whitened.release();
+  TrainingData<float> plain(comm, {.file = path, .standardize = "none"});
+  BOOST_TEST(plain.context(Split::train)(0, 13) == 13);
+  plain.release();
+  TrainingData<double> without(comm, {.file = write_rows(comm, 5, 2, false)});
+  BOOST_TEST(!without.context_standardization().has_value());
+  BOOST_TEST(without.context(Split::train).empty());
+  without.release();
+}
+
+BOOST_FIXTURE_TEST_CASE(angles_are_wrapped_and_keep_their_scale, Ranks) {
+  constexpr double pi = std::numbers::pi;
+  const auto path = (scratch_directory() / "rows.h5").string();
+  const std::vector<double> phi{pi, -pi, 1, 1 + 2 * pi, -1 - 4 * pi};
+  comm::agree(comm, [&] {
+    if (!comm.is_root()) return;
+    Matrix<double> x(3, 5);
+    for (Index j = 0; j < 5; ++j) {
+      x(0, j) = 10 + static_cast<double>(j);
+      x(1, j) = x(2, j) = phi[static_cast<std::size_t>(j)];
+    }
+    h5::FileImage file("pushforward-dataset", 1);
+    file.root().write("train", ConstMatrixView<double>(x));
+    file.root().write_strings("feature_names", std::vector<std::string>{"r", "phi", "psi"});
+    file.root().attribute("periodic", std::vector<double>{0, 0, 1});
+    file.save(path);
+  });
+  TrainingData<double> data(comm, {.file = path, .periodic = {"phi", "3"}});
+  BOOST_TEST(data.periodic() == (std::vector<Index>{1, 2}), boost::test_tools::per_element());
+  const auto x = data.samples(Split::train);
+  for (const Index i : {1, 2}) {
+    BOOST_TEST(data.standardization().mean()[static_cast<std::size_t>(i)] == 0);
+    BOOST_TEST(data.standardization().factor()(i, i) == 1);
+    const std::vector<double> angles{x(i, 0), x(i, 1), x(i, 2), x(i, 3), x(i, 4)};
+    // Numbers below 16 are spaced by at most 2⁻⁴⁹.
+    BOOST_TEST(on_all_ranks(comm, close_absolute(angles, std::vector<double>{-pi, -pi, 1, 1, -1}, 0x1p-48)));
+  }
+  BOOST_TEST(on_all_ranks(comm, close_absolute(data.standardization().log_det(), -0.5 * std::log(2.0), 1e-14)));
+  data.release();
+
+  TrainingData<float> of_file(comm, {.file = path, .standardize = "none"});
+  BOOST_TEST(of_file.periodic() == std::vector<Index>{2}, boost::test_tools::per_element());
+  BOOST_TEST(of_file.samples(Split::train)(2, 0) == -std::numbers::pi_v<float>);
+  BOOST_TEST(of_file.samples(Split::train)(1, 0) == std::numbers::pi_v<float>);  // no angle
+  of_file.release();
+  TrainingData<double> array(comm, {.file = path + ":/train", .fractions = "0.8,0.2", .periodic = {"2"}});
+  BOOST_TEST(array.periodic() == std::vector<Index>{1}, boost::test_tools::per_element());
+  array.release();
+
+  using Data = TrainingData<double>;
+  BOOST_CHECK_EXCEPTION(Data(comm, {.file = path, .standardize = "whiten"}), OptionError, says({"whiten", "psi are"}));
+  BOOST_CHECK_EXCEPTION(Data(comm, {.file = path, .periodic = {"pi"}}), OptionError,
+                        says({"data.periodic: no column 'pi'", "r, phi, psi"}));
+  BOOST_CHECK_EXCEPTION(Data(comm, {.periodic = {"1"}}), OptionError, says({"data.periodic = 1", "has no angles"}));
 }
 
 BOOST_FIXTURE_TEST_CASE(what_cannot_be_trained_on_is_refused_on_all_ranks, Ranks) {

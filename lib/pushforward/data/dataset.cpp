@@ -29,45 +29,29 @@ std::vector<std::string> dataset_names(const h5::Group& group) {
 
 Rows open_array(const h5::Group& file, const std::string& path) {
   const auto name = path.substr(std::min(path.find_first_not_of('/'), path.size()));
-  auto values = file.dataset(path);
-  if (!file.has_dataset("weight/" + name)) return Rows(std::move(values));
-  return Rows(std::move(values), file.dataset("weight/" + name));
+  const auto beside = [&](const std::string& folder) {
+    return file.has_dataset(folder + name) ? std::optional(file.dataset(folder + name)) : std::nullopt;
+  };
+  return Rows(file.dataset(path), beside("weight/"), beside("context/"));
 }
 
-}  // namespace
-
-Rows::Rows(h5::Dataset values, std::optional<h5::Dataset> weights)
-    : values_(std::move(values)), weights_(std::move(weights)) {
-  const auto& shape = values_.shape();
+void require_rows(const h5::Dataset& array) {
+  const auto& shape = array.shape();
   require<DataError>(shape.size() == 1 || shape.size() == 2,
-                     "{}: has shape ({}); an array with one row per sample is wanted, (N, d) or (N)", where(),
+                     "{}: has shape ({}); an array with one row per sample is wanted, (N, d) or (N)", array.where(),
                      fmt::join(shape, ", "));
-  require<DataError>(values_.is_numeric(), "{}: holds no numbers", where());
-  require<DataError>(count() > 0, "{}: has no rows", where());
-  require<DataError>(dimension() > 0, "{}: has rows of no numbers (d = 0)", where());
-  if (weighted()) {
-    require<DataError>(weights_->shape() == std::vector{count()} && weights_->is_numeric(),
-                       "{}: has shape ({}); one weight for each of the {} rows of {} is wanted", weights_->where(),
-                       fmt::join(weights_->shape(), ", "), count(), where());
-  }
+  require<DataError>(array.is_numeric(), "{}: holds no numbers", array.where());
+  require<DataError>(shape[0] > 0, "{}: has no rows", array.where());
+  require<DataError>(shape.back() > 0, "{}: has rows of no numbers (d = 0)", array.where());
 }
 
-template <class T>
-void Rows::read(Index first, MatrixView<T> x) const {
-  values_.read_rows(first, x);
-  for (Index j = 0; j < x.cols(); ++j) {
-    for (Index i = 0; i < x.rows(); ++i) {
-      if (!std::isfinite(x(i, j))) refuse_non_finite(first + j, i);
-    }
-  }
-}
-
-void Rows::refuse_non_finite(Index row, Index column) const {
+[[noreturn]] void refuse_non_finite(const h5::Dataset& array, Index width, Index row, Index column) {
+  const Index count = array.shape()[0];
   Index values = 0, rows = 0;
-  Matrix<double> slab(dimension(), std::min(slab_rows(dimension()), count()));
-  for (Index first = 0; first < count(); first += slab.cols()) {
-    const auto part = slab.view().columns(0, std::min(slab.cols(), count() - first));
-    values_.read_rows(first, part);
+  Matrix<double> slab(width, std::min(slab_rows(width), count));
+  for (Index first = 0; first < count; first += slab.cols()) {
+    const auto part = slab.view().columns(0, std::min(slab.cols(), count - first));
+    array.read_rows(first, part);
     for (Index j = 0; j < part.cols(); ++j) {
       const auto bad = std::ranges::count_if(part.column_span(j), [](double v) { return !std::isfinite(v); });
       values += bad;
@@ -77,7 +61,48 @@ void Rows::refuse_non_finite(Index row, Index column) const {
   throw DataError(
       fmt::format("{}: row {}, column {} (counted from 0) is NaN, infinite or too large for this precision; {} such "
                   "values in {} of {} rows. Drop those rows with flow_data import --drop-nonfinite",
-                  where(), row, column, std::max(values, Index{1}), std::max(rows, Index{1}), count()));
+                  array.where(), row, column, std::max(values, Index{1}), std::max(rows, Index{1}), count));
+}
+
+template <class T>
+void read_finite(const h5::Dataset& array, Index first, MatrixView<T> x) {
+  array.read_rows(first, x);
+  for (Index j = 0; j < x.cols(); ++j) {
+    for (Index i = 0; i < x.rows(); ++i) {
+      if (!std::isfinite(x(i, j))) refuse_non_finite(array, x.rows(), first + j, i);
+    }
+  }
+}
+
+}  // namespace
+
+Rows::Rows(h5::Dataset values, std::optional<h5::Dataset> weights, std::optional<h5::Dataset> contexts)
+    : values_(std::move(values)), weights_(std::move(weights)), contexts_(std::move(contexts)) {
+  require_rows(values_);
+  if (weighted()) {
+    require<DataError>(weights_->shape() == std::vector{count()} && weights_->is_numeric(),
+                       "{}: has shape ({}); one weight for each of the {} rows of {} is wanted", weights_->where(),
+                       fmt::join(weights_->shape(), ", "), count(), where());
+  }
+  if (contexts_) {
+    require_rows(*contexts_);
+    require<DataError>(contexts_->shape()[0] == count(),
+                       "{}: {} rows; one context for each of the {} rows of {} is "
+                       "wanted",
+                       contexts_->where(), contexts_->shape()[0], count(), where());
+  }
+}
+
+template <class T>
+void Rows::read(Index first, MatrixView<T> x) const {
+  read_finite(values_, first, x);
+}
+
+template <class T>
+void Rows::read_context(Index first, MatrixView<T> context) const {
+  require<ShapeError>(context.rows() == context_dimension(), "contexts of {} into ({} × {}), where c = {}", where(),
+                      context.rows(), context.cols(), context_dimension());
+  if (contexts_) read_finite(*contexts_, first, context);
 }
 
 void Rows::read_weights(Index first, std::span<double> weights) const {
@@ -102,15 +127,53 @@ Dataset::Dataset(const std::string& location, const Division& division) {
   const auto file = h5::open_file(name);
   if (path.empty()) {
     open_splits(file);
+    read_image_shape(file);
+    read_periodic(file);
   } else {
     open_divided(file, path, division);
   }
   if (file.has_attribute("entropy")) entropy_ = file.attribute<double>("entropy");
-  if (file.has_dataset("feature_names")) feature_names_ = file.dataset("feature_names").read_strings();
-  const bool named = static_cast<Index>(feature_names_.size()) == dimension_;
-  require<DataError>(named || feature_names_.empty() || !path.empty(), "{}: {} feature names for rows of {} numbers",
-                     name, feature_names_.size(), dimension_);
-  if (!named) feature_names_ = default_names(dimension_);
+  read_names(file, name, !path.empty());
+}
+
+void Dataset::read_names(const h5::Group& file, const std::string& name, bool divided) {
+  const auto read = [&](const std::string& array, Index d, char letter, std::string_view of, std::string_view what) {
+    auto names = file.has_dataset(array) ? file.dataset(array).read_strings() : std::vector<std::string>();
+    const bool named = static_cast<Index>(names.size()) == d;
+    require<DataError>(named || names.empty() || divided, "{}: {} {} names for {} of {} numbers", name, names.size(),
+                       of, what, d);
+    return named ? names : default_names(d, letter);
+  };
+  feature_names_ = read("feature_names", dimension_, 'x', "feature", "rows");
+  context_names_ = read("context_names", context_dimension(), 'c', "context", "contexts");
+}
+
+void Dataset::read_image_shape(const h5::Group& file) {
+  if (!file.has_attribute("image_shape")) return;
+  const auto extents = file.attribute<std::vector<double>>("image_shape");
+  const auto is_extent = [&](double v) { return v >= 1 && v <= static_cast<double>(dimension_) && v == std::floor(v); };
+  const bool valid = extents.size() == 3 && std::ranges::all_of(extents, is_extent) &&
+                     extents[0] * extents[1] * extents[2] == static_cast<double>(dimension_);
+  require<DataError>(valid,
+                     "{}: attribute image_shape is ({}); height, width and channels are wanted, whose product is the "
+                     "number of columns, {}",
+                     file.where(), fmt::join(extents, ", "), dimension_);
+  image_shape_ = {static_cast<Index>(extents[0]), static_cast<Index>(extents[1]), static_cast<Index>(extents[2])};
+}
+
+void Dataset::read_periodic(const h5::Group& file) {
+  if (!file.has_attribute("periodic")) return;
+  const auto marks = file.attribute<std::vector<double>>("periodic");
+  require<DataError>(static_cast<Index>(marks.size()) == dimension_,
+                     "{}: attribute periodic has {} numbers; one, 0 or 1, for each of the {} columns is wanted",
+                     file.where(), marks.size(), dimension_);
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    require<DataError>(marks[i] == 0 || marks[i] == 1,
+                       "{}: attribute periodic is {} for column {} (counted from 0); "
+                       "0 or 1 is wanted",
+                       file.where(), marks[i], i);
+    if (marks[i] == 1) periodic_.push_back(static_cast<Index>(i));
+  }
 }
 
 void Dataset::open_splits(const h5::Group& file) {
@@ -128,6 +191,9 @@ void Dataset::open_splits(const h5::Group& file) {
     if (split == Split::train) dimension_ = rows.dimension();
     require<DataError>(rows.dimension() == dimension_, "{}: rows of {} numbers, where {} has rows of {}", rows.where(),
                        rows.dimension(), sources_.front().where(), dimension_);
+    require<DataError>(rows.context_dimension() == context_dimension(),
+                       "{}: contexts of {} numbers, where {} has contexts of {}", rows.where(),
+                       rows.context_dimension(), sources_.front().where(), context_dimension());
     parts_[index_of(split)] = {sources_.size() - 1, rows.count(), {}};
   }
 }
@@ -173,20 +239,31 @@ void Dataset::for_runs(const Part& part, Index first, Index count, F&& f) const 
   }
 }
 
-template <class T>
-void Dataset::read(Split split, Index first, MatrixView<T> x) const {
+template <class T, class Read>
+void Dataset::read_columns(Split split, Index first, MatrixView<T> x, Read&& read) const {
   const auto& from = part(split, first, x.cols());
   if (x.cols() == 0) return;
   Index place = 0;
   for_runs(from, first, x.cols(), [&](Index row, Index count, std::span<const Index> picked) {
     if (picked.empty()) {
-      sources_[from.source].read(row, x);
+      read(sources_[from.source], row, x);
       return;
     }
-    Matrix<T> slab(dimension_, count);
-    sources_[from.source].read(row, slab.view());
-    for (const Index member : picked) std::copy_n(slab.view().column(member - row), dimension_, x.column(place++));
+    Matrix<T> slab(x.rows(), count);
+    read(sources_[from.source], row, slab.view());
+    for (const Index member : picked) std::copy_n(slab.view().column(member - row), x.rows(), x.column(place++));
   });
+}
+
+template <class T>
+void Dataset::read(Split split, Index first, MatrixView<T> x) const {
+  read_columns(split, first, x, [](const Rows& rows, Index row, MatrixView<T> to) { rows.read(row, to); });
+}
+
+template <class T>
+void Dataset::read_context(Split split, Index first, MatrixView<T> context) const {
+  read_columns(split, first, context,
+               [](const Rows& rows, Index row, MatrixView<T> to) { rows.read_context(row, to); });
 }
 
 void Dataset::read_weights(Split split, Index first, std::span<double> weights) const {
@@ -206,7 +283,11 @@ void Dataset::read_weights(Split split, Index first, std::span<double> weights) 
 
 template void Rows::read(Index, MatrixView<double>) const;
 template void Rows::read(Index, MatrixView<float>) const;
+template void Rows::read_context(Index, MatrixView<double>) const;
+template void Rows::read_context(Index, MatrixView<float>) const;
 template void Dataset::read(Split, Index, MatrixView<double>) const;
 template void Dataset::read(Split, Index, MatrixView<float>) const;
+template void Dataset::read_context(Split, Index, MatrixView<double>) const;
+template void Dataset::read_context(Split, Index, MatrixView<float>) const;
 
 }  // namespace pushforward::data

@@ -36,6 +36,10 @@ void refuse_constant_columns(const Moments& moments, std::span<const std::string
                      join(constant));
 }
 
+void require_weight(const Moments& moments) {
+  require<DataError>(moments.total_weight() > 0, "standardization: no rows, or none with a positive weight");
+}
+
 Matrix<double> deviations(const Matrix<double>& covariance) {
   Matrix<double> factor(covariance.rows(), covariance.rows());
   for (Index i = 0; i < factor.rows(); ++i) factor(i, i) = std::sqrt(covariance(i, i));
@@ -100,15 +104,28 @@ Standardization::Standardization(Kind kind, std::vector<double> mean, Matrix<dou
   }
 }
 
-Standardization::Standardization(Kind kind, const Moments& moments, std::span<const std::string> names)
+Standardization::Standardization(Kind kind, const Moments& moments, std::span<const std::string> names,
+                                 std::span<const Index> periodic)
     : Standardization(moments.dimension()) {
-  require<DataError>(moments.total_weight() > 0, "standardization: no rows, or none with a positive weight");
+  require_weight(moments);
   if (kind == Kind::none) return;
+  if (kind == Kind::whiten && !periodic.empty()) {
+    std::vector<std::string> angles;
+    for (const Index i : periodic) angles.push_back(names[static_cast<std::size_t>(i)]);
+    throw OptionError(
+        fmt::format("data.standardize = whiten mixes columns, but {} are angles, which keep their "
+                    "period; use scale",
+                    join(angles)));
+  }
   refuse_constant_columns(moments, names);
   kind_ = kind;
   mean_ = moments.mean();
   const auto covariance = moments.covariance();
   factor_ = kind == Kind::scale ? deviations(covariance) : cholesky_factor(covariance, names);
+  for (const Index i : periodic) {
+    mean_[static_cast<std::size_t>(i)] = 0;
+    factor_(i, i) = 1;
+  }
 }
 
 double Standardization::log_det() const {
@@ -162,8 +179,17 @@ Moments training_moments(const Dataset& dataset) {
   return moments;
 }
 
+Standardization fit_context(const Moments& moments) {
+  require_weight(moments);
+  auto factor = deviations(moments.covariance());
+  for (Index i = 0; i < factor.rows(); ++i) {
+    if (moments.is_constant(i)) factor(i, i) = 1;
+  }
+  return {Standardization::Kind::scale, moments.mean(), std::move(factor)};
+}
+
 Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset) {
-  return {kind, training_moments(dataset), dataset.feature_names()};
+  return {kind, training_moments(dataset), dataset.feature_names(), dataset.periodic()};
 }
 
 template void Standardization::forward(ConstMatrixView<double>, MatrixView<double>) const;

@@ -29,9 +29,11 @@ class Standardization {
   /// As stored in a model. mean: (d). factor: L (d × d), lower triangular with a positive diagonal; diagonal for
   /// `scale`. Throws DataError otherwise.
   Standardization(Kind kind, std::vector<double> mean, Matrix<double> factor);
-  /// Fitted to moments, weighted as they are. `names` (d) are those of the columns. Throws DataError naming the columns
-  /// that are constant or, for `whiten`, a linear combination of those before them.
-  Standardization(Kind kind, const Moments& moments, std::span<const std::string> names);
+  /// Fitted to moments, weighted as they are. `names` (d) are those of the columns; those in `periodic` are angles,
+  /// which keep mean 0 and scale 1. Throws DataError naming the columns that are constant or, for `whiten`, a linear
+  /// combination of those before them; OptionError for `whiten` with angles.
+  Standardization(Kind kind, const Moments& moments, std::span<const std::string> names,
+                  std::span<const Index> periodic = {});
 
   Kind kind() const { return kind_; }
   Index dimension() const { return static_cast<Index>(mean_.size()); }
@@ -61,6 +63,10 @@ Standardization::Kind parse_kind(std::string_view name);
 
 /// Moments of the training rows of a dataset, read in slabs of fixed size: the same for whoever asks. Not collective.
 Moments training_moments(const Dataset& dataset);
+
+/// For contexts, which have no density: each column by its mean and deviation, a constant one by its mean alone.
+/// Throws DataError where there are no rows, or none with a positive weight.
+Standardization fit_context(const Moments& moments);
 
 /// Fitted to the training rows of a dataset. Not collective.
 Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset);

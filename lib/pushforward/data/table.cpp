@@ -4,9 +4,9 @@
 
 namespace pushforward::data {
 
-std::vector<std::string> default_names(Index d) {
+std::vector<std::string> default_names(Index d, char letter) {
   std::vector<std::string> names;
-  for (Index i = 1; i <= d; ++i) names.push_back(fmt::format("x{}", i));
+  for (Index i = 1; i <= d; ++i) names.push_back(fmt::format("{}{}", letter, i));
   return names;
 }
 

@@ -22,6 +22,6 @@ struct Table {
 };
 
 /// "x1", "x2", …, d of them.
-std::vector<std::string> default_names(Index d);
+std::vector<std::string> default_names(Index d, char letter = 'x');
 
 }  // namespace pushforward::data

@@ -28,6 +28,8 @@ OptionSet Options::declare() {
       .add("data.standardize", data.standardize,
            "none; scale: columns to mean 0 and deviation 1; whiten: by the covariance's Cholesky factor",
            one_of({"none", "scale", "whiten"}))
+      .add("data.periodic", data.periodic,
+           "columns that are angles in radians, by name, number from 1, range 2-5 or *, beside those the file says")
       .add("model.kind", model.kind, "family of flows", one_of({"residual"}))
       .add("model.blocks", model.blocks, "residual blocks", between(1, 10'000))
       .add("model.hidden", model.hidden, "widths of a block's hidden layers", between(1, 65'536))

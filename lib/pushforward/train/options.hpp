@@ -17,6 +17,7 @@ struct DataOptions {
   std::string fractions = "0.8,0.1,0.1";  ///< of FILE:/PATH: training, validation and test
   Index seed = 1;                         ///< of the built-in density's rows, and of the division by fractions
   std::string standardize = "scale";      ///< none, scale, whiten
+  std::vector<std::string> periodic{};    ///< columns that are angles in radians, beside those the file says
 };
 
 struct ModelOptions {

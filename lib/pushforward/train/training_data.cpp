@@ -1,6 +1,11 @@
+#include <pushforward/base/text.hpp>
 #include <pushforward/base/timer.hpp>
+#include <pushforward/data/angle.hpp>
+#include <pushforward/data/columns.hpp>
 #include <pushforward/data/toy.hpp>
 #include <pushforward/train/training_data.hpp>
+
+#include <set>
 
 namespace pushforward::train {
 
@@ -8,11 +13,14 @@ namespace {
 
 using data::Split;
 using data::splits;
+using Kind = data::Standardization::Kind;
 
 // Rows that are read, standardized and narrowed at a time.
 constexpr Index slab = 16384;
 
 RowSource open_toy(const DataOptions& options) {
+  require<OptionError>(options.periodic.empty(), "data.periodic = {}: the built-in density {} has no angles",
+                       join(options.periodic), options.toy);
   const auto density = std::make_shared<const data::ToyDensity>(options.toy);
   const Index rows = options.rows, validation = std::max<Index>(1, rows / 50), test = std::max<Index>(1, rows / 10);
   const auto seed = static_cast<std::uint64_t>(options.seed);
@@ -30,6 +38,17 @@ RowSource open_toy(const DataOptions& options) {
   return source;
 }
 
+// The file's and the options', ascending.
+std::vector<Index> periodic_columns(const data::Dataset& dataset, const DataOptions& options) {
+  std::set<Index> columns(dataset.periodic().begin(), dataset.periodic().end());
+  try {
+    for (const Index column : data::select_columns(options.periodic, dataset.feature_names())) columns.insert(column);
+  } catch (const OptionError& error) {
+    throw OptionError(fmt::format("data.periodic: {}", error.what()));
+  }
+  return {columns.begin(), columns.end()};
+}
+
 RowSource open_file(const DataOptions& options, const data::Fractions& fractions) {
   const data::Division division{fractions, static_cast<std::uint64_t>(options.seed)};
   const auto dataset = std::make_shared<const data::Dataset>(options.file, division);
@@ -39,9 +58,13 @@ RowSource open_file(const DataOptions& options, const data::Fractions& fractions
   for (const Split split : splits) source.rows[data::index_of(split)] = dataset->rows(split);
   source.weighted = dataset->weighted();
   source.feature_names = dataset->feature_names();
+  source.context_names = dataset->context_names();
+  source.image_shape = dataset->image_shape();
+  source.periodic = periodic_columns(*dataset, options);
   source.entropy = dataset->entropy();
   source.read = [=](Split split, Index first, MatrixView<double> x) { dataset->read(split, first, x); };
   source.read_weights = [=](Split split, Index first, std::span<double> w) { dataset->read_weights(split, first, w); };
+  source.read_context = [=](Split split, Index first, MatrixView<double> c) { dataset->read_context(split, first, c); };
   return source;
 }
 
@@ -51,34 +74,47 @@ void in_slabs(Index rows, F&& f) {
   for (Index first = 0; first < rows; first += slab) f(first, std::min(slab, rows - first));
 }
 
-data::Standardization fit(const RowSource& source, const std::string& kind) {
-  const auto parsed = data::parse_kind(kind);
-  if (parsed == data::Standardization::Kind::none) return data::Standardization(source.dimension);
-  data::Moments moments(source.dimension);
-  Matrix<double> x(source.dimension, slab);
+// Moments over the training rows of what `read` has of them, d numbers each.
+template <class Read>
+data::Moments training_moments(const RowSource& source, Index d, Read&& read) {
+  data::Moments moments(d);
+  Matrix<double> x(d, slab);
   std::vector<double> weights;
   in_slabs(source.rows[data::index_of(Split::train)], [&](Index first, Index count) {
-    source.read(Split::train, first, x.view().columns(0, count));
+    read(Split::train, first, x.view().columns(0, count));
     if (source.weighted) {
       weights.resize(static_cast<std::size_t>(count));
       source.read_weights(Split::train, first, weights);
     }
     moments.add(x.view().columns(0, count), weights);
   });
+  return moments;
+}
+
+data::Standardization fit_rows(const RowSource& source, Kind kind) {
+  if (kind == Kind::none) return data::Standardization(source.dimension);
+  const auto moments = training_moments(source, source.dimension, source.read);
   try {
-    return {parsed, moments, source.feature_names};
+    return {kind, moments, source.feature_names, source.periodic};
   } catch (const DataError& error) {
     throw DataError(fmt::format("{}: {}", source.name, error.what()));  // the moments do not know whose they are
   }
 }
 
-// The standardization of rank 0 on all ranks.
-data::Standardization broadcast(const comm::Communicator& comm, const data::Standardization& from) {
-  std::vector<double> mean = from.mean();
-  Matrix<double> factor = from.factor();
+data::Standardization fit_contexts(const RowSource& source, Kind kind) {
+  const Index c = source.context_dimension();
+  if (kind == Kind::none) return data::Standardization(c);
+  return data::fit_context(training_moments(source, c, source.read_context));
+}
+
+// The standardization of rank 0, which is `fitted` there, on all ranks.
+data::Standardization broadcast(const comm::Communicator& comm, const std::optional<data::Standardization>& fitted,
+                                Kind kind, Index d) {
+  std::vector<double> mean = comm.is_root() ? fitted->mean() : std::vector<double>(static_cast<std::size_t>(d));
+  Matrix<double> factor = comm.is_root() ? fitted->factor() : Matrix<double>(d, d);
   comm.broadcast(mean);
   comm.broadcast(factor.span());
-  return {from.kind(), std::move(mean), std::move(factor)};
+  return {kind, std::move(mean), std::move(factor)};
 }
 
 }  // namespace
@@ -92,39 +128,60 @@ template <class T>
 TrainingData<T>::TrainingData(const comm::Communicator& comm, const DataOptions& options) : standardization_(1) {
   const PhaseScope scope(Phase::input_output);
   comm::agree(comm, [&] { source_ = open_rows(options); });
-  const Index d = source_.dimension;
-  comm::agree(comm, [&] {
-    const auto kind = data::parse_kind(options.standardize);
-    standardization_ = comm.is_root()
-                           ? fit(source_, options.standardize)
-                           : data::Standardization(kind, std::vector<double>(static_cast<std::size_t>(d)), [d] {
-                               Matrix<double> unit(d, d);
-                               for (Index i = 0; i < d; ++i) unit(i, i) = 1;
-                               return unit;
-                             }());
-  });
-  standardization_ = broadcast(comm, standardization_);
+  fit(comm, options.standardize);
   for (const Split split : splits) {
     const auto at = data::index_of(split);
     const Index rows = source_.rows[at];
-    samples_[at] = std::make_unique<comm::SharedArray<T>>(comm, d * rows);
+    samples_[at] = std::make_unique<comm::SharedArray<T>>(comm, dimension() * rows);
     weights_[at] = std::make_unique<comm::SharedArray<T>>(comm, source_.weighted ? rows : 0);
+    contexts_[at] = std::make_unique<comm::SharedArray<T>>(comm, context_dimension() * rows);
     comm::agree(comm, [&] {
-      if (!samples_[at]->is_writer()) return;
-      const MatrixView<T> to(samples_[at]->data().data(), d, rows);
-      Matrix<double> x(d, std::min(slab, rows));
-      std::vector<double> w(source_.weighted ? static_cast<std::size_t>(x.cols()) : 0);
-      in_slabs(rows, [&](Index first, Index count) {
-        source_.read(split, first, x.view().columns(0, count));
-        standardization_.forward<T>(x.view().columns(0, count), to.columns(first, count));
-        if (!source_.weighted) return;
-        source_.read_weights(split, first, std::span(w).first(static_cast<std::size_t>(count)));
-        std::copy_n(w.begin(), count, weights_[at]->data().begin() + first);
-      });
+      if (samples_[at]->is_writer()) read_rows(split);
     });
-    samples_[at]->fence();
-    weights_[at]->fence();
+    for (auto* array : {samples_[at].get(), weights_[at].get(), contexts_[at].get()}) array->fence();
   }
+}
+
+template <class T>
+void TrainingData<T>::fit(const comm::Communicator& comm, const std::string& kind) {
+  std::optional<data::Standardization> rows, contexts;
+  auto parsed = Kind::none;
+  comm::agree(comm, [&] {
+    parsed = data::parse_kind(kind);
+    if (!comm.is_root()) return;
+    rows = fit_rows(source_, parsed);
+    if (context_dimension() > 0) contexts = fit_contexts(source_, parsed);
+  });
+  standardization_ = broadcast(comm, rows, parsed, dimension());
+  if (context_dimension() == 0) return;
+  const auto of_contexts = parsed == Kind::none ? Kind::none : Kind::scale;
+  context_standardization_ = broadcast(comm, contexts, of_contexts, context_dimension());
+}
+
+template <class T>
+void TrainingData<T>::read_rows(Split split) {
+  const auto at = data::index_of(split);
+  const MatrixView<T> samples(samples_[at]->data().data(), dimension(), rows(split));
+  const MatrixView<T> contexts(contexts_[at]->data().data(), context_dimension(), rows(split));
+  Matrix<double> x(dimension(), std::min(slab, rows(split))), c(context_dimension(), x.cols());
+  std::vector<double> w(source_.weighted ? static_cast<std::size_t>(x.cols()) : 0);
+  in_slabs(rows(split), [&](Index first, Index count) {
+    const auto raw = x.view().columns(0, count);
+    const auto to = samples.columns(first, count);
+    source_.read(split, first, raw);
+    standardization_.forward<T>(raw, to);
+    for (const Index i : periodic()) {
+      for (Index j = 0; j < count; ++j) to(i, j) = data::wrap_angle<T>(raw(i, j));
+    }
+    if (context_standardization_) {
+      source_.read_context(split, first, c.view().columns(0, count));
+      context_standardization_->forward<T>(c.view().columns(0, count), contexts.columns(first, count));
+    }
+    if (source_.weighted) {
+      source_.read_weights(split, first, std::span(w).first(static_cast<std::size_t>(count)));
+      std::copy_n(w.begin(), count, weights_[at]->data().begin() + first);
+    }
+  });
 }
 
 template <class T>
@@ -132,6 +189,7 @@ void TrainingData<T>::release() {
   for (const Split split : splits) {
     samples_[data::index_of(split)]->release();
     weights_[data::index_of(split)]->release();
+    contexts_[data::index_of(split)]->release();
   }
 }
 
@@ -139,6 +197,12 @@ template <class T>
 ConstMatrixView<T> TrainingData<T>::samples(Split split) const {
   const comm::SharedArray<T>& array = *samples_[data::index_of(split)];
   return {array.data().data(), dimension(), rows(split)};
+}
+
+template <class T>
+ConstMatrixView<T> TrainingData<T>::context(Split split) const {
+  const comm::SharedArray<T>& array = *contexts_[data::index_of(split)];
+  return {array.data().data(), context_dimension(), rows(split)};
 }
 
 template <class T>
