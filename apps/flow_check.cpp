@@ -1,5 +1,6 @@
 // flow_check: what a model file holds, and whether it keeps what it promises.
 
+#include <common/context.hpp>
 #include <common/model_file.hpp>
 #include <pushforward/base/text.hpp>
 #include <pushforward/data/dataset.hpp>
@@ -7,7 +8,6 @@
 #include <pushforward/random/stream.hpp>
 
 #include <cmath>
-#include <numbers>
 
 namespace {
 
@@ -15,6 +15,7 @@ using namespace pushforward;
 
 struct Options {
   std::string split = "test";
+  std::string context;
   Index rows = 1000;
   Index jacobians = 8;
   Index seed = 0;
@@ -29,9 +30,15 @@ class Check {
   void run(const std::string& data) {
     summarize();
     certify();
-    const auto x = points(data);
-    check_round_trip(x);
-    check_log_det(x);
+    levels_ = flow::levels_of(model_.flow().architecture());
+    if (levels_ > 0) {
+      console_.result("the model dequantizes {} levels, which is no bijection: what follows is of the flow behind it",
+                      levels_);
+      model_ = flow::behind_dequantization(model_);
+    }
+    const auto [x, context] = points(data);
+    check_round_trip(x, context);
+    check_log_det(x, context);
     require<NumericalError>(failures_.empty(), "{} fails: {}", path_, join(failures_, "; "));
     console_.result("all checks hold");
   }
@@ -43,10 +50,13 @@ class Check {
 
   void summarize() {
     const auto& flow = model_.flow();
-    const auto& o = flow.options();
-    console_.result("{}: {} flow of dimension {}, {} blocks of {}, {}, Lipschitz bound {}, {} parameters", path_,
-                    o.kind, flow.dimension(), o.blocks, fmt::join(o.hidden, "×"), nn::activation_name(o.activation),
-                    o.lipschitz, flow.layout().size());
+    const auto& a = flow.architecture();
+    console_.result("{}: flow on samples of {} values: {}; {} parameters", path_, to_string(a.data.shape), summary(a),
+                    flow.layout().size());
+    if (!a.data.periodic.empty()) console_.result("angles: values {}", fmt::join(a.data.periodic, ", "));
+    if (const auto& context = model_.context()) {
+      console_.result("conditioned on {} values: {}", a.data.context, join(context->names));
+    }
     console_.result("standardization {}, log-det {:.6f} nats", data::kind_name(model_.standardization().kind()),
                     model_.standardization().log_det());
     if (model_.notes().entropy)
@@ -58,6 +68,7 @@ class Check {
 
   // Norms of the stored weights by SVD.
   void certify() {
+    if (contractions_of(model_.flow().architecture()).empty()) return;
     console_.result("Lipschitz certificate (SVD), block by block: norms of the layers, their product");
     double largest = 0;
     for (std::size_t k = 0; k < model_.flow().transforms().size(); ++k) {
@@ -73,35 +84,45 @@ class Check {
     verdict(largest < 1, fmt::format("a block's Lipschitz constant is {:.9g}", largest));
   }
 
-  /// Rows of the data, or else samples of the model: (d × n), data units.
-  Matrix<double> points(const std::string& data) {
+  /// Rows of the data, or else samples of the model: (d × n), data units; and their context (c × n).
+  std::pair<Matrix<double>, Matrix<double>> points(const std::string& data) {
     const Index d = model_.dimension();
     if (!data.empty()) {
       const auto rows = data::open_rows(data, data::parse_split(options_.split));
       require<DataError>(rows.dimension() == d, "{} has {} columns; the model has {}", rows.where(), rows.dimension(),
                          d);
-      Matrix<double> x(d, std::min(options_.rows, rows.count()));
+      const Index n = std::min(options_.rows, rows.count());
+      const apps::ContextSource context(options_.context, model_.context(), &rows, n);
+      Matrix<double> x(d, n), given(context.dimension(), n);
       rows.read(0, x.view());
-      return x;
+      context.read(0, given.view());
+      if (levels_ > 0) {
+        for (double& value : x.span()) value = (value + 0.5) / static_cast<double>(levels_);
+      }
+      return {std::move(x), std::move(given)};
     }
-    Matrix<double> x(d, options_.rows), z(d, options_.rows);
+    const apps::ContextSource context(options_.context, model_.context(), nullptr, options_.rows);
+    Matrix<double> x(d, options_.rows), z(d, options_.rows), given(context.dimension(), options_.rows);
+    context.read(0, given.view());
     for (Index j = 0; j < z.cols(); ++j) {
       random::Stream stream(static_cast<std::uint64_t>(options_.seed), random::Purpose::check, 0,
                             static_cast<std::uint64_t>(j));
-      for (Index i = 0; i < d; ++i) z(i, j) = stream.normal();
+      model_.flow().base().draw(stream, z.view().column_span(j));
     }
     flow::FlowWorkspace<double> workspace(model_.flow(), std::min(apps::workspace_samples, z.cols()),
                                           nn::Purpose::evaluate);
     std::vector<double> log_prob(static_cast<std::size_t>(z.cols()));
     std::vector<flow::Status> status(log_prob.size());
-    model_.inverse(z, x, log_prob, status, {}, workspace);
-    return x;
+    model_.inverse(z, x, log_prob, status, {}, workspace, given);
+    return {std::move(x), std::move(given)};
   }
 
-  void check_round_trip(ConstMatrixView<double> x) {
-    for (const auto method : {flow::InverseMethod::newton, flow::InverseMethod::banach}) {
-      const char* const name = method == flow::InverseMethod::newton ? "newton" : "banach";
-      const auto trip = flow::round_trip(model_, x, {.method = method, .max_iterations = 100'000});
+  void check_round_trip(ConstMatrixView<double> x, ConstMatrixView<double> context) {
+    std::vector<std::pair<flow::InverseMethod, const char*>> methods{{flow::InverseMethod::newton, "newton"},
+                                                                     {flow::InverseMethod::banach, "banach"}};
+    if (contractions_of(model_.flow().architecture()).empty()) methods = {{{}, "closed forms"}};
+    for (const auto& [method, name] : methods) {
+      const auto trip = flow::round_trip(model_, x, {.method = method, .max_iterations = 100'000}, context);
       console_.result(
           "round trip of {} rows by {}: data {:.2e} (standardized units), latent {:.2e}, log-det {:.2e} nats", x.cols(),
           name, trip.data, trip.latent, trip.log_det);
@@ -111,19 +132,21 @@ class Check {
     }
   }
 
-  void check_log_det(ConstMatrixView<double> x) {
+  void check_log_det(ConstMatrixView<double> x, ConstMatrixView<double> context) {
     const Index n = std::min(options_.jacobians, x.cols()), d = x.rows();
     std::vector<double> log_prob(static_cast<std::size_t>(n));
     std::vector<flow::Status> status(log_prob.size());
     Matrix<double> z(d, n);
     double worst = 0;
     flow::FlowWorkspace<double> workspace(model_.flow(), n, nn::Purpose::evaluate);
-    model_.log_prob(x.columns(0, n), log_prob, z, status, workspace);
+    const auto given = context.empty() ? context : context.columns(0, n);
+    model_.log_prob(x.columns(0, n), log_prob, z, status, workspace, given);
+    std::vector<double> base(log_prob.size());
+    model_.flow().base().log_prob(z, base);
     for (Index i = 0; i < n; ++i) {
-      double base = 0;
-      for (Index r = 0; r < d; ++r) base -= 0.5 * (z(r, i) * z(r, i) + std::log(2 * std::numbers::pi));
-      const double log_det = log_prob[static_cast<std::size_t>(i)] - base;
-      worst = std::max(worst, std::abs(log_det - flow::dense_log_det(model_, x.column_span(i))));
+      const auto at = static_cast<std::size_t>(i);
+      const auto u = given.empty() ? std::span<const double>() : given.column_span(i);
+      worst = std::max(worst, std::abs(log_prob[at] - base[at] - flow::dense_log_det(model_, x.column_span(i), u)));
     }
     console_.result("log-det against LU of the whole flow's Jacobian by differences, {} rows: {:.2e} nats", n, worst);
     verdict(worst <= 1e-5 * static_cast<double>(d), fmt::format("the log-det is off by {:.2e} nats", worst));
@@ -133,6 +156,7 @@ class Check {
   const Options& options_;
   const std::string& path_;
   flow::Model<double> model_;
+  Index levels_ = 0;  // of integers that the model dequantizes
   std::vector<std::string> failures_;
 };
 
@@ -147,6 +171,7 @@ int main(int argc, char** argv) {
     std::string model, data;
     OptionSet keys;
     keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("context", options.context, apps::context_help);
     keys.add("rows", options.rows, "rows, or samples of the model, for the round trip", at_least(1));
     keys.add("jacobians", options.jacobians, "rows at which the whole Jacobian is differenced", at_least(1));
     keys.add("seed", options.seed, "seed of the samples when there is no DATA", at_least(0));

@@ -1,5 +1,6 @@
 // flow_density: log p of each row of a dataset, and on a grid.
 
+#include <common/context.hpp>
 #include <common/model_file.hpp>
 #include <common/outputs.hpp>
 #include <common/report.hpp>
@@ -22,6 +23,7 @@ struct Options {
   std::string output = "density.h5";
   std::string split = "test";
   std::string grid;
+  std::string context;
   std::string precision = "double";
   std::string method = "exact";
   double standard_error = flow::RepeatOptions().standard_error;
@@ -133,12 +135,10 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   comm::agree(comm, [&] { method = logdet::parse_method(options.method); });
   auto model = apps::open_model<T>(comm, path);
   const auto& flow = model.flow();
-  const nn::NetworkOptions network{.in = flow.dimension(),
-                                   .out = flow.dimension(),
-                                   .hidden = flow.options().hidden,
-                                   .lipschitz = flow.options().lipschitz};
+  const auto network = train::largest_contraction(flow.architecture());
+  if (!network) return model;
   std::string why;
-  method = train::settle_log_det<T>(comm, method, network, nn::Purpose::evaluate, apps::workspace_samples, why);
+  method = train::settle_log_det<T>(comm, method, *network, nn::Purpose::evaluate, apps::workspace_samples, why);
   if (!why.empty()) console.message("log-det        {}", why);
   comm::agree(comm, [&] { model.set_log_det(method); });
   const auto warning = logdet::warning(method, flow::largest_lipschitz(model.flow()));
@@ -172,6 +172,7 @@ class Density {
       require<DataError>(d == 2, "--grid wants a model of dimension 2; this one has {}", d);
     });
     std::optional<data::Rows> rows;
+    std::optional<apps::ContextSource> context;
     std::optional<double> entropy;
     std::vector<h5::RowArray> arrays;
     if (!data_.empty()) {
@@ -181,12 +182,13 @@ class Density {
                            rows->dimension(), d);
         const auto file = h5::open_file(data::parse_location(data_).file);
         if (file.has_attribute("entropy")) entropy = file.attribute<double>("entropy");
+        context.emplace(options_.context, model_.context(), &*rows, rows->count());
       });
       const Index n = rows->count();
       arrays = {
           {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each row"}},
           {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each row"}},
-          {"status", h5::Element::integer64, n, 0, {.units = "", .long_name = "0 ok, 1 not finite, 3 not invertible"}}};
+          {"status", h5::Element::integer64, n, 0, {.units = "", .long_name = "0 ok, 1 not finite, 3 not invertible, 4 outside the support"}}};
       if (stochastic()) {
         arrays.push_back({"log_prob_std_error",
                           h5::Element::real64,
@@ -201,6 +203,7 @@ class Density {
       }
     }
     if (axes_) {
+      comm::agree(comm_, [&] { grid_context_.emplace(options_.context, model_.context(), nullptr, 1); });
       arrays.push_back({"grid/log_prob",
                         h5::Element::real64,
                         (*axes_)[1].points,
@@ -233,7 +236,7 @@ class Density {
       root.write("grid/y", (*axes_)[1].values());
     });
     if (axes_) evaluate_grid(file);
-    if (rows) evaluate_rows(file, *rows, entropy);
+    if (rows) evaluate_rows(file, *rows, *context, entropy);
     if (bias_bound > 0) {
       program_.console().result(
           "bias           at most {:.3g} nats a row, as far as the blocks' Lipschitz constants tell", bias_bound);
@@ -245,10 +248,12 @@ class Density {
  private:
   bool stochastic() const { return model_.log_det().stochastic(); }
 
-  void evaluate_rows(h5::ResultFile& file, const data::Rows& rows, std::optional<double> entropy) {
+  void evaluate_rows(h5::ResultFile& file, const data::Rows& rows, const apps::ContextSource& context,
+                     std::optional<double> entropy) {
     const Index d = model_.dimension();
     const Index most = std::min(apps::slab_rows, rows.count());
     Matrix<double> x(d, most), z(d, most), log_prob(1, most), standard_error(1, most), weight(1, most);
+    Matrix<double> given(context.dimension(), most);
     Matrix<Index> status_numbers(1, most), repeats(1, most), numbers(1, most);
     std::vector<flow::Status> status(static_cast<std::size_t>(most));
     train::NllSums sums;
@@ -259,12 +264,13 @@ class Density {
       comm::agree(comm_, [&] {
         rows.read_unchecked(first, x.view().columns(0, count));
         rows.read_weights(first, weight.span().first(n));
+        context.read(first, given.view().columns(0, count));
       });
       std::iota(numbers.span().begin(), numbers.span().end(), first);
       const flow::RepeatedLogProb result{log_prob.span().first(n), standard_error.span().first(n),
                                          repeats.span().first(n), std::span(status).first(n)};
-      repeated_log_prob<T>(model_, x.view().columns(0, count), numbers.span().first(n), z.view().columns(0, count),
-                           repeats_, result, workspace_);
+      repeated_log_prob<T>(model_, x.view().columns(0, count), given.view().columns(0, count), numbers.span().first(n),
+                           z.view().columns(0, count), repeats_, result, workspace_);
       repeat_count.add(result, repeats_);
       for (std::size_t i = 0; i < n; ++i) {
         sums.add(log_prob.span()[i], status[i], weight.span()[i]);
@@ -288,7 +294,7 @@ class Density {
     if (stochastic()) repeat_count.print(comm_, program_.console(), "row", model_.log_det(), repeats_);
     const auto failures = statuses.failures(comm_);
     if (!failures.empty()) {
-      program_.console().message("warning: of {} rows: {}; their log_prob is NaN, and they do not count in the mean",
+      program_.console().message("warning: of {} rows: {}; their log_prob is NaN, outside the support −inf, and they do not count in the mean",
                                  rows.count(), failures);
     }
   }
@@ -296,7 +302,10 @@ class Density {
   void evaluate_grid(h5::ResultFile& file) {
     const auto [x_axis, y_axis] = *axes_;
     const Index nx = x_axis.points;
-    Matrix<double> x(2, nx);
+    Matrix<double> x(2, nx), given(grid_context_->dimension(), nx);
+    comm::agree(comm_, [&] {
+      for (Index i = 0; i < nx; ++i) grid_context_->read(0, given.view().columns(i, 1));
+    });
     std::vector<flow::Status> status(static_cast<std::size_t>(nx));
     std::vector<Index> repeats(status.size()), numbers(status.size());
     const auto mine = comm::share(y_axis.points, comm_.rank(), comm_.size());
@@ -311,7 +320,7 @@ class Density {
       std::iota(numbers.begin(), numbers.end(), first_grid_sample + row * nx);
       const auto line = log_prob.view().column_span(row - mine.first);
       const flow::RepeatedLogProb result{line, standard_error.view().column_span(row - mine.first), repeats, status};
-      repeated_log_prob<T>(model_, x, numbers, {}, repeats_, result, workspace_);
+      repeated_log_prob<T>(model_, x, given, numbers, {}, repeats_, result, workspace_);
       repeat_count.add(result, repeats_);
       for (const double value : line) mass += std::exp(value);
     }
@@ -327,6 +336,7 @@ class Density {
   const Options& options_;
   const std::string& data_;
   std::optional<std::array<Axis, 2>> axes_;
+  std::optional<apps::ContextSource> grid_context_;
   flow::RepeatOptions repeats_;
   flow::Model<T> model_;
   flow::FlowWorkspace<T> workspace_;
@@ -350,6 +360,7 @@ int main(int argc, char** argv) {
     OptionSet keys;
     keys.add("output", options.output, "result file").alias("output", "-o");
     keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("context", options.context, apps::context_help);
     keys.add("grid", options.grid, "points \"x0:x1:n,y0:y1:n\" for a model of dimension 2");
     keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
     keys.add("method", options.method,

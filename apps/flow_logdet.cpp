@@ -1,5 +1,6 @@
 // flow_logdet: estimators of log-determinants against the exact one, on a model and data of one's own.
 
+#include <common/context.hpp>
 #include <common/log_det_table.hpp>
 #include <common/model_file.hpp>
 #include <common/outputs.hpp>
@@ -20,6 +21,7 @@ using namespace pushforward;
 struct Options {
   std::string output = "log_det.h5";
   std::string split = "test";
+  std::string context;
   Index rows = 1000;
   Index repeats = 20;
   Index probes = 0;
@@ -86,10 +88,12 @@ class Comparison {
     std::erase_if(methods_, [](const logdet::Method& m) { return to_string(m) == "exact"; });
     std::optional<data::Rows> rows;
     std::optional<flow::LogDetComparison<T>> made;
+    std::optional<apps::ContextSource> context;
     comm::agree(comm_, [&] {
       rows.emplace(data::open_rows(data_, data::parse_split(options_.split)));
       require<DataError>(rows->dimension() == model_.dimension(), "{} has {} columns; the model has {}", rows->where(),
                          rows->dimension(), model_.dimension());
+      context.emplace(options_.context, model_.context(), &*rows, rows->count());
       made.emplace(model_.flow(), flow::LogDetComparisonOptions{.methods = methods_,
                                                                 .repeats = options_.repeats,
                                                                 .seed = static_cast<std::uint64_t>(options_.seed),
@@ -105,7 +109,7 @@ class Comparison {
     }
     h5::ResultFile file(comm_, options_.output, "pushforward-log-det", 1, arrays(comparison, n),
                         [&](const h5::GroupWriter& root) { describe(root, comparison, *rows); });
-    compare(file, comparison, *rows, n);
+    compare(file, comparison, *rows, *context, n);
     file.commit();
     console_.result("wrote {}", options_.output);
   }
@@ -114,25 +118,27 @@ class Comparison {
   void fit_methods() {
     for (auto& m : methods_) {
       if (m.kind == logdet::Kind::krylov || m.kind == logdet::Kind::trace_krylov) {
-        m.terms = std::min(m.terms, model_.dimension());
+        for (const auto& network : contractions_of(model_.flow().architecture())) {
+          m.terms = std::min(m.terms, network.in);
+        }
       }
     }
-    if (std::ssize(model_.flow().options().hidden) <= logdet::ExactTrace<T>::most_hidden) return;
+    const auto traceable = [](const nn::NetworkOptions& network) {
+      return network.is_plain() && std::ssize(network.hidden) <= logdet::ExactTrace<T>::most_hidden;
+    };
+    if (std::ranges::all_of(contractions_of(model_.flow().architecture()), traceable)) return;
     std::erase_if(methods_, [](const logdet::Method& m) { return m.kind == logdet::Kind::trace_krylov; });
   }
 
   // What the methods leave open. `auto` may turn out to be one that is there already.
   void resolve() {
-    const auto& flow = model_.flow();
-    const nn::NetworkOptions network{.in = flow.dimension(),
-                                     .out = flow.dimension(),
-                                     .hidden = flow.options().hidden,
-                                     .lipschitz = flow.options().lipschitz};
+    const auto network = train::largest_contraction(model_.flow().architecture());
+    if (!network) return;  // which the comparison says
     std::vector<logdet::Method> settled;
     for (const auto& method : methods_) {
       std::string why;
       auto chosen =
-          train::settle_log_det<T>(comm_, method, network, nn::Purpose::evaluate, apps::workspace_samples, why);
+          train::settle_log_det<T>(comm_, method, *network, nn::Purpose::evaluate, apps::workspace_samples, why);
       if (!why.empty()) {
         console_.message("{}", why);
         if (options_.probes > 0 && chosen.stochastic()) chosen.probes = options_.probes;
@@ -150,12 +156,8 @@ class Comparison {
     if (analytic > 0) {
       console_.message("the log-dets of the other {} transforms are analytic: there is nothing to estimate", analytic);
     }
-    double worst = 0;
-    for (const Index k : comparison.blocks()) {
-      worst = std::max(worst, model_.flow().transforms()[static_cast<std::size_t>(k)]->contraction()->lipschitz());
-    }
     for (const auto& method : methods_) {
-      const auto warning = logdet::warning(method, worst);
+      const auto warning = logdet::warning(method, flow::largest_lipschitz(model_.flow()));
       if (!warning.empty()) console_.message("warning: {}", warning);
     }
   }
@@ -206,7 +208,8 @@ class Comparison {
     root.write("block", blocks, {"", "transforms of the model that are residual blocks"});
   }
 
-  void compare(h5::ResultFile& file, const flow::LogDetComparison<T>& comparison, const data::Rows& rows, Index n) {
+  void compare(h5::ResultFile& file, const flow::LogDetComparison<T>& comparison, const data::Rows& rows,
+               const apps::ContextSource& context, Index n) {
     const Index d = model_.dimension();
     std::vector<Index> repeats;
     for (std::size_t m = 0; m < methods_.size(); ++m) repeats.push_back(comparison.repeats(m));
@@ -217,12 +220,16 @@ class Comparison {
     const Index slab = slab_rows(comparison);
     for (Index done = 0; done < most; done += slab) {
       const Index first = std::min(mine.first + done, mine.last), count = std::min(slab, mine.last - first);
-      Matrix<double> x(d, count);
-      Matrix<T> standardized(d, count);
+      Matrix<double> x(d, count), given(context.dimension(), count);
+      Matrix<T> standardized(d, count), standardized_context(context.dimension(), count);
       std::vector<flow::Status> status(static_cast<std::size_t>(count));
-      comm::agree(comm_, [&] { rows.read_unchecked(first, x); });
+      comm::agree(comm_, [&] {
+        rows.read_unchecked(first, x);
+        context.read(first, given);
+      });
       model_.standardization().forward(x, standardized.view());
-      const auto parts = comparison.run(standardized, first, status);
+      if (model_.context()) model_.context()->standardization.forward(given, standardized_context.view());
+      const auto parts = comparison.run(standardized, first, status, standardized_context);
       Matrix<Index> numbers(1, count);
       for (std::size_t i = 0; i < status.size(); ++i) {
         statuses.add(status[i]);
@@ -326,6 +333,7 @@ int main(int argc, char** argv) {
     OptionSet keys;
     keys.add("output", options.output, "result file").alias("output", "-o");
     keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("context", options.context, apps::context_help);
     keys.add("rows", options.rows, "rows from the first on; 0: all", at_least(0, "rows"));
     keys.add("repeats", options.repeats, "draws of each row, of methods that draw", between(1, 1'000'000));
     keys.add("probes", options.probes, "probes of each method that does not say; 0: one", between(0, 1'000'000));

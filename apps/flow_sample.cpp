@@ -1,5 +1,6 @@
 // flow_sample: draws from a trained model.
 
+#include <common/context.hpp>
 #include <common/model_file.hpp>
 #include <common/outputs.hpp>
 #include <pushforward/h5/results.hpp>
@@ -13,6 +14,7 @@ struct Options {
   std::string output = "samples.h5";
   Index rows = 1000;
   Index seed = 0;
+  std::string context;
   std::string precision = "double";
   std::string method = "newton";
   double tolerance = flow::InverseOptions().tolerance;
@@ -26,6 +28,8 @@ void run(apps::Program& program, const Options& options, const std::string& path
   auto workspace = flow::FlowWorkspace<T>::within(model.flow(), apps::workspace_bytes, apps::workspace_samples,
                                                   nn::Purpose::evaluate);
   const Index d = model.dimension(), n = options.rows;
+  std::optional<apps::ContextSource> context;
+  comm::agree(comm, [&] { context.emplace(options.context, model.context(), nullptr, n); });
   if (program.dry_run()) {
     program.console().result("would draw {} samples of dimension {} into {}", n, d, options.output);
     return;
@@ -42,14 +46,19 @@ void run(apps::Program& program, const Options& options, const std::string& path
                         h5::Element::integer64,
                         n,
                         0,
-                        {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible"}}},
+                        {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}},
                       [&](const h5::GroupWriter& root) {
                         root.attribute("seed", options.seed);
+                        if (!options.context.empty()) root.attribute("context", options.context);
+                        if (const auto& image = model.notes().image) {
+                          root.attribute("image_shape", std::vector<double>{double(image->height), double(image->width),
+                                                                            double(image->channels)});
+                        }
                         if (!model.notes().feature_names.empty())
                           root.write_strings("feature_names", model.notes().feature_names);
                       });
   const Index most = std::min(apps::slab_rows, n);
-  Matrix<double> x(d, most), z(d, most), log_prob(1, most);
+  Matrix<double> x(d, most), z(d, most), log_prob(1, most), given(context->dimension(), most);
   Matrix<Index> status_numbers(1, most);
   std::vector<flow::Status> status(static_cast<std::size_t>(most));
   apps::StatusCount statuses;
@@ -58,11 +67,12 @@ void run(apps::Program& program, const Options& options, const std::string& path
     for (Index j = 0; j < count; ++j) {
       random::Stream stream(static_cast<std::uint64_t>(options.seed), random::Purpose::base_sample, 0,
                             static_cast<std::uint64_t>(first + j));
-      for (Index i = 0; i < d; ++i) z(i, j) = stream.normal();
+      model.flow().base().draw(stream, z.view().column_span(j));
     }
     comm::agree(comm, [&] {
+      context->read(first, given.view().columns(0, count));
       model.inverse(z.view().columns(0, count), x.view().columns(0, count), log_prob.span().first(size),
-                    std::span(status).first(size), inverse, workspace);
+                    std::span(status).first(size), inverse, workspace, given.view().columns(0, count));
     });
     for (std::size_t i = 0; i < size; ++i) {
       statuses.add(status[i]);
@@ -93,6 +103,7 @@ int main(int argc, char** argv) {
     keys.add("rows", options.rows, "samples to draw", at_least(1)).alias("rows", "-n");
     keys.add("output", options.output, "result file").alias("output", "-o");
     keys.add("seed", options.seed, "seed of the draws", at_least(0));
+    keys.add("context", options.context, apps::context_help);
     keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
     keys.add("method", options.method, "how residual blocks are inverted", one_of({"newton", "banach"}));
     keys.add("tolerance", options.tolerance,

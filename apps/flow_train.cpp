@@ -41,8 +41,15 @@ class Run {
     profile().clear();
     train::TrainingData<T> data(comm_, options_.data);
     std::optional<train::Trainer<T>> made;
-    const auto log_dets = train::choose_log_dets<T>(comm_, options_, data.dimension());
-    comm::agree(comm_, [&] { made.emplace(comm_, options_, log_dets, data); });
+    flow::Architecture architecture;
+    comm::agree(comm_, [&] {
+      architecture = options_.architecture({.shape = data.image_shape().value_or(Shape::vector(data.dimension())),
+                                            .periodic = data.periodic(),
+                                            .context = data.context_dimension()});
+      domains_of(architecture);  // what does not fit is better said before anything is measured
+    });
+    const auto log_dets = train::choose_log_dets<T>(comm_, options_, architecture);
+    comm::agree(comm_, [&] { made.emplace(comm_, options_, architecture, log_dets, data); });
     auto& trainer = *made;
     announce(data, log_dets, trainer);
     if (program_.dry_run()) return data.release();
@@ -73,12 +80,16 @@ class Run {
  private:
   void announce(const train::TrainingData<T>& data, const train::LogDets& log_dets, train::Trainer<T>& trainer) {
     const auto& source = data.source();
+    std::string remarks;
+    if (data.image_shape()) remarks += fmt::format("; images {}", to_string(*data.image_shape()));
+    if (!data.periodic().empty()) remarks += fmt::format("; {} angles", data.periodic().size());
+    if (data.context_dimension() > 0) remarks += fmt::format("; a context of {} values", data.context_dimension());
+    if (data.weighted()) remarks += "; weighted";
     console_.message("data       {}: {} columns; {} rows for training, {} for validation, {} for test{}", source.name,
                      data.dimension(), data.rows(Split::train), data.rows(Split::validation), data.rows(Split::test),
-                     data.weighted() ? "; weighted" : "");
-    console_.message("model      {} blocks of {}, {}, Lipschitz {}, {} parameters, {}", options_.model.blocks,
-                     fmt::join(options_.model.hidden, "×"), options_.model.activation, options_.model.lipschitz,
-                     trainer.flow().layout().size(), options_.model.precision);
+                     remarks);
+    console_.message("model      {}: {}; {} parameters, {}", options_.model.kind,
+                     summary(trainer.flow().architecture()), trainer.flow().layout().size(), options_.model.precision);
     console_.message("run        {} {}, BLAS {} with {} {} each, workspace {} each", comm_.size(),
                      comm_.size() == 1 ? "rank" : "ranks", linalg::blas_core(), linalg::blas_threads(),
                      linalg::blas_threads() == 1 ? "thread" : "threads",
@@ -118,6 +129,7 @@ class Run {
             const train::History& history, const train::Outcome& outcome) {
     const PhaseScope scope(Phase::input_output);
     flow::ModelNotes notes{.feature_names = data.source().feature_names,
+                           .image = data.image_shape(),
                            .entropy = data.source().entropy,
                            .provenance = {{"configuration", keys_.to_toml()},
                                           {"version", std::string(version())},
@@ -134,7 +146,11 @@ class Run {
       if (!options_.data.file.empty()) {
         notes.provenance.emplace_back("input_sha256", data::file_digest(data::parse_location(options_.data.file).file));
       }
-      flow::save_model(options_.output.model, data.standardization(), trainer.flow(), notes,
+      std::optional<flow::ModelContext> context;
+      if (data.context_standardization()) {
+        context.emplace(flow::ModelContext{*data.context_standardization(), data.source().context_names});
+      }
+      flow::save_model(options_.output.model, data.standardization(), trainer.flow(), notes, context,
                        [&](const h5::GroupWriter& root) { history.write(root); });
     });
     console_.result("model          {}, history {}", options_.output.model, options_.history_path());
@@ -172,7 +188,7 @@ void run(apps::Program& program, const train::Options& options, const OptionSet&
 
 int main(int argc, char** argv) {
   const char* const summary =
-      "Trains a normalizing flow by maximum likelihood, on all ranks of mpirun, with exact log-determinants. "
+      "Trains a normalizing flow by maximum likelihood, on all ranks of mpirun. "
       "Without arguments: a residual flow on the built-in checkerboard.";
   return apps::run_program(argc, argv, "flow_train", summary, [](apps::Program& program) {
     train::Options options;

@@ -41,7 +41,7 @@ class StatusCount {
   std::string failures(const comm::Communicator& comm) const;
 
  private:
-  std::array<double, 4> counts_{};
+  std::array<double, 5> counts_{};
 };
 
 }  // namespace pushforward::apps

@@ -101,6 +101,21 @@ std::string place_in_chain(std::size_t k, const LayerOptions& layer, const Domai
   return fmt::format("transform {} ({}) on samples of {} values", k, layer.kind(), to_string(at.shape));
 }
 
+std::string summary(const Architecture& architecture) {
+  std::vector<std::pair<std::string, Index>> counts;
+  for (const auto& layer : architecture.chain) {
+    const auto found = std::ranges::find(counts, layer.kind(), &std::pair<std::string, Index>::first);
+    if (found == counts.end()) {
+      counts.emplace_back(layer.kind(), 1);
+    } else {
+      ++found->second;
+    }
+  }
+  std::string text;
+  for (const auto& [kind, count] : counts) text += fmt::format("{} {}, ", count, kind);
+  return text + "base " + architecture.base.kind;
+}
+
 std::vector<Domain> domains_of(const Architecture& architecture) {
   require<ShapeError>(architecture.data.size() >= 1, "flow: dimension {} must be at least 1", architecture.data.size());
   std::vector<Domain> domains{architecture.data};

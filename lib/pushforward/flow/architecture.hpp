@@ -50,6 +50,9 @@ struct Architecture {
   BaseOptions base{};
 };
 
+/// For people: "20 residual, 21 actnorm", kinds in the order of their first transforms; and the base density.
+std::string summary(const Architecture& architecture);
+
 /// The domain in front of each transform and, last, behind the chain: its length + 1. Throws OptionError or ShapeError
 /// where a transform does not fit what the one before leaves, naming both.
 std::vector<Domain> domains_of(const Architecture& architecture);

@@ -1,3 +1,4 @@
+#include <pushforward/base/angle.hpp>
 #include <pushforward/flow/residual.hpp>
 #include <pushforward/flow/residual_inverse.hpp>
 #include <pushforward/logdet/exact.hpp>
@@ -83,7 +84,7 @@ ResidualBlock<T>::ResidualBlock(nn::ParameterLayout& layout, const std::string& 
 template <class T>
 void ResidualBlock<T>::wrap(MatrixView<T> x) const {
   for (const Index row : network_.options().periodic) {
-    for (Index j = 0; j < x.cols(); ++j) x(row, j) = wrapped_angle(x(row, j));
+    for (Index j = 0; j < x.cols(); ++j) x(row, j) = wrap_angle<T>(static_cast<double>(x(row, j)));
   }
 }
 

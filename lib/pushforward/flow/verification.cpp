@@ -44,6 +44,23 @@ double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, 
 
 }  // namespace
 
+Index levels_of(const Architecture& architecture) {
+  if (architecture.chain.empty()) return 0;
+  const auto* const options = std::get_if<DequantizeOptions>(&architecture.chain.front().options());
+  return options == nullptr ? 0 : options->levels;
+}
+
+Model<double> behind_dequantization(const Model<double>& model) {
+  Architecture rest = model.flow().architecture();
+  rest.chain.erase(rest.chain.begin());
+  Flow<double> flow(std::move(rest), 0);
+  // It has no parameters of its own.
+  const auto parameters = model.flow().parameters();
+  std::copy(parameters.begin(), parameters.end(), flow.parameters().begin());
+  flow.prepare(Normalization::stored);
+  return {data::Standardization(model.dimension()), std::move(flow), model.notes(), model.context()};
+}
+
 double dense_log_det(const Model<double>& model, std::span<const double> x, std::span<const double> context,
                      double step) {
   // f′(x) ≈ (8[f(x+h) − f(x−h)] − [f(x+2h) − f(x−2h)])/12h

@@ -7,6 +7,12 @@
 
 namespace pushforward::flow {
 
+/// The levels of integers that a flow begins by dequantizing; 0 where it does not.
+Index levels_of(const Architecture& architecture);
+/// The same model without its first transform, on what that makes of data: dequantization is no bijection. The model
+/// begins with one.
+Model<double> behind_dequantization(const Model<double>& model);
+
 /// log|det ∂z/∂x| of the whole model (standardization included) at one x (d) and context (c), nats: LU of its dense Jacobian by central
 /// differences of fourth order. `step`: relative to each column's scale. Error about 1e-9 for smooth flows of moderate
 /// log-det. Throws NumericalError when the Jacobian is singular.

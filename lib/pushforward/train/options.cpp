@@ -6,13 +6,48 @@
 
 namespace pushforward::train {
 
-flow::FlowOptions ModelOptions::flow_options() const {
-  return {.kind = kind,
-          .blocks = blocks,
-          .hidden = hidden,
-          .activation = nn::activation_of(activation),
-          .lipschitz = lipschitz,
-          .actnorm = actnorm};
+namespace {
+
+OptionTables chain_tables(std::vector<flow::LayerOptions>& chain) {
+  return {.key = "model.chain",
+          .help = "transforms of model.kind = 'chain', from data to latents",
+          .clear = [&chain] { chain.clear(); },
+          .append =
+              [&chain](std::string_view kind) {
+                return chain.emplace_back(flow::LayerOptions::of_kind(kind)).declare();
+              },
+          .all =
+              [&chain] {
+                std::vector<std::pair<std::string, OptionSet>> all;
+                for (auto& layer : chain) all.emplace_back(layer.kind(), layer.declare());
+                return all;
+              }};
+}
+
+}  // namespace
+
+flow::FlowOptions ModelOptions::flow_options(bool image) const {
+  auto options = flow::default_options(kind, image);
+  if (blocks > 0) options.blocks = blocks;
+  if (!hidden.empty()) options.hidden = hidden;
+  if (scales > 0) options.scales = scales;
+  options.kernels = kernels;
+  options.activation = activation;
+  options.lipschitz = lipschitz;
+  options.actnorm = actnorm;
+  options.map = map;
+  options.levels = levels;
+  options.logit = logit;
+  options.base = base;
+  options.chain = chain;
+  return options;
+}
+
+flow::Architecture Options::architecture(const flow::Domain& domain) const {
+  require<OptionError>((model.levels == 0 && model.logit == 0) || data.standardize == "none",
+                       "model.levels = {} and model.logit = {} want data as it is: data.standardize = \"none\"",
+                       model.levels, model.logit);
+  return flow::architecture_of(model.flow_options(domain.shape.is_image()), domain);
 }
 
 OptionSet Options::declare() {
@@ -30,13 +65,40 @@ OptionSet Options::declare() {
            one_of({"none", "scale", "whiten"}))
       .add("data.periodic", data.periodic,
            "columns that are angles in radians, by name, number from 1, range 2-5 or *, beside those the file says")
-      .add("model.kind", model.kind, "family of flows", one_of({"residual"}))
-      .add("model.blocks", model.blocks, "residual blocks", between(1, 10'000))
-      .add("model.hidden", model.hidden, "widths of a block's hidden layers", between(1, 65'536))
+      .add("model.kind", model.kind, "family of flows; chain: the transforms of the tables [[model.chain]]",
+           one_of(flow::flow_kinds()))
+      .add("model.blocks", model.blocks,
+           "blocks, of images at each scale; 0: residual 20, planar and radial 32, spline, maf and iaf 6, others 8; of "
+           "images 4",
+           between(0, 10'000))
+      .add("model.hidden", model.hidden,
+           "widths of a block's hidden layers, of images channels; empty: residual 48,48, others 128,128; of images "
+           "64,64",
+           between(1, 65'536))
+      .add("model.kernels", model.kernels,
+           "of images: odd sizes of the kernels, one more than hidden layers; empty: 3, 1 …, 3", between(1, 1023))
       .add("model.activation", model.activation, "activation of the hidden layers", one_of(nn::activation_names()))
-      .add("model.lipschitz", model.lipschitz, "bound on the Lipschitz constant of each block", strictly_between(0, 1))
+      .add("model.lipschitz", model.lipschitz, "bound on the Lipschitz constant of each residual block",
+           strictly_between(0, 1))
       .add("model.actnorm", model.actnorm, "an ActNorm before each block and at the end")
+      .add("model.map", model.map.kind, "map of maf and iaf", one_of({"additive", "affine", "spline"}))
+      .add("model.scale_limit", model.map.scale_limit, "affine maps: bound on |log scale|", between(1e-3, 40))
+      .add("model.bins", model.map.bins, "splines: bins", between(2, 64))
+      .add("model.bound", model.map.bound, "splines: the identity outside ±bound", more_than(0))
+      .add("model.scales", model.scales, "of images: scales, each half as wide and high as the one before; 0: 2",
+           between(0, 16))
+      .add("model.levels", model.levels,
+           "integer data 0 … levels − 1 is dequantized by uniform noise and divided by levels; 0: it is not",
+           between(0, 1 << 16))
+      .add("model.logit", model.logit, "margin a of logit(a + (1 − 2a) x), before all else, of data on [0, 1]; 0: none",
+           from_to_below(0, 0.5))
       .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
+      .add("base.kind", model.base.kind, "density of the latents that are no angles", one_of(flow::base_kinds()))
+      .add("base.components", model.base.components, "mixture: normal densities", between(1, 10'000))
+      .add("base.low", model.base.low, "uniform: lower bound")
+      .add("base.high", model.base.high, "uniform: upper bound")
+      .add("base.degrees_of_freedom", model.base.degrees_of_freedom, "student_t: degrees of freedom to begin with",
+           more_than(0))
       .add("log_det.train", log_det.train,
            "log-dets of training steps: exact, series:N, roulette[:p=P], poisson:rate=R, neumann[:p=P], krylov:M, "
            "trace+krylov:M, auto; flow_logdet --help has the whole grammar")
@@ -65,6 +127,7 @@ OptionSet Options::declare() {
       .add("output.model", output.model, "model file")
       .add("output.history", output.history, "training history (CSV); empty: the model file's name with .csv")
       .add("output.every", output.every, "steps between rows of the history", at_least(1, "steps"));
+  set.add_tables(chain_tables(model.chain));
   set.alias("data.file", "--data").alias("output.model", "--output").alias("output.model", "-o");
   set.alias("train.seed", "--seed").alias("train.reproducible", "--reproducible");
   return set;

@@ -22,14 +22,22 @@ struct DataOptions {
 
 struct ModelOptions {
   std::string kind = "residual";
-  Index blocks = 20;
-  std::vector<Index> hidden{48, 48};
+  Index blocks = 0;             ///< 0: as many as the kind has by default
+  std::vector<Index> hidden{};  ///< empty: those that the kind has by default
+  std::vector<Index> kernels{};
   std::string activation = "lipswish";
   double lipschitz = 0.99;
   bool actnorm = true;
+  flow::ScalarMapOptions map = flow::FlowOptions().map;
+  Index scales = 0;  ///< 0: as many as the kind has by default
+  Index levels = 0;
+  double logit = 0;
   std::string precision = "float";
+  flow::BaseOptions base{};
+  std::vector<flow::LayerOptions> chain{};
 
-  flow::FlowOptions flow_options() const;
+  /// Of a flow on vectors or images, with the defaults of the kind.
+  flow::FlowOptions flow_options(bool image) const;
 };
 
 struct LogDetOptions {
@@ -70,6 +78,9 @@ struct Options {
   LogDetOptions log_det;
   TrainOptions train;
   OutputOptions output;
+
+  /// The flow for data of this domain. Throws OptionError.
+  flow::Architecture architecture(const flow::Domain& domain) const;
 
   /// All keys with help and rules. The set refers to this object.
   OptionSet declare();

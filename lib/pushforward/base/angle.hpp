@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace pushforward::data {
+namespace pushforward {
 
 /// The angle in [−π, π), radians, that differs from x by a multiple of 2π; −π for π itself. T: float or double, of
 /// which π is the nearest.
@@ -13,4 +13,4 @@ T wrap_angle(double x) {
   return angle < std::numbers::pi_v<T> ? angle : -std::numbers::pi_v<T>;
 }
 
-}  // namespace pushforward::data
+}  // namespace pushforward

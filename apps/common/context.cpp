@@ -1,0 +1,104 @@
+#include <common/context.hpp>
+
+#include <pushforward/base/text.hpp>
+
+#include <charconv>
+
+namespace pushforward::apps {
+
+namespace {
+
+std::vector<std::string> pieces_of(const std::string& text) {
+  std::vector<std::string> pieces;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    pieces.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return pieces;
+}
+
+std::optional<double> number_of(std::string_view text) {
+  double value = 0;
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || at != text.data() + text.size() || !std::isfinite(value)) return {};
+  return value;
+}
+
+// Whether the text means values rather than a file.
+bool is_constant(const std::vector<std::string>& pieces, const std::vector<std::string>& names) {
+  return std::ranges::any_of(pieces, [&](const std::string& piece) {
+    return number_of(piece) || std::ranges::find(names, piece) != names.end() ||
+           (piece.find('=') != std::string::npos && piece.find('/') == std::string::npos);
+  });
+}
+
+std::vector<double> constant_of(const std::vector<std::string>& pieces, const std::vector<std::string>& names, Index c) {
+  std::vector<double> values;
+  for (const auto& piece : pieces) {
+    if (const auto value = number_of(piece)) values.push_back(*value);
+  }
+  if (values.size() == pieces.size()) {
+    require<OptionError>(std::ssize(values) == c, "--context: {} numbers for a model that takes {} ({})", values.size(),
+                         c, join(names));
+    return values;
+  }
+  values.assign(static_cast<std::size_t>(c), 0.0);
+  for (const auto& piece : pieces) {
+    // Names may hold an equals sign themselves, as "label=3" does.
+    auto name = piece;
+    double value = 1;
+    auto found = std::ranges::find(names, name);
+    if (const auto equals = piece.rfind('='); found == names.end() && equals != std::string::npos) {
+      name = piece.substr(0, equals);
+      const auto number = number_of(std::string_view(piece).substr(equals + 1));
+      require<OptionError>(number.has_value(), "--context '{}': no number behind the equals sign", piece);
+      value = *number;
+      found = std::ranges::find(names, name);
+    }
+    require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece, name,
+                         suggestion(name, names), join(names));
+    values[static_cast<std::size_t>(found - names.begin())] = value;
+  }
+  return values;
+}
+
+}  // namespace
+
+ContextSource::ContextSource(const std::string& text, const std::optional<flow::ModelContext>& context,
+                             const data::Rows* rows, Index n) {
+  require<OptionError>(context || text.empty(), "--context '{}': the model is not conditioned on anything", text);
+  if (!context) return;
+  dimension_ = context->standardization.dimension();
+  if (text.empty()) {
+    require<OptionError>(rows != nullptr && rows->context_dimension() > 0,
+                         "the model is conditioned on {} values ({}), which {}; say them by --context", dimension_,
+                         join(context->names), rows == nullptr ? "nothing gives" : rows->where() + " comes without");
+    require<DataError>(rows->context_dimension() == dimension_,
+                       "{} comes with a context of {} values; the model takes {} ({})", rows->where(),
+                       rows->context_dimension(), dimension_, join(context->names));
+    rows_ = rows;
+    return;
+  }
+  const auto pieces = pieces_of(text);
+  if (is_constant(pieces, context->names)) {
+    constant_ = constant_of(pieces, context->names, dimension_);
+    return;
+  }
+  array_.emplace(data::open_rows(text));
+  require<DataError>(array_->dimension() == dimension_ && array_->count() >= n,
+                     "{} is ({}, {}): no context of {} values for each of {} rows", array_->where(), array_->count(),
+                     array_->dimension(), dimension_, n);
+}
+
+void ContextSource::read(Index first, MatrixView<double> context) const {
+  if (rows_ != nullptr) {
+    rows_->read_context(first, context);
+  } else if (array_) {
+    array_->read(first, context);
+  } else {
+    for (Index j = 0; j < context.cols(); ++j) std::copy(constant_.begin(), constant_.end(), context.column(j));
+  }
+}
+
+}  // namespace pushforward::apps
