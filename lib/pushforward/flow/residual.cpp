@@ -151,7 +151,7 @@ void ResidualBlock<T>::describe(const h5::GroupWriter& group) const {
   group.attribute("layers", std::ssize(network_.layers()));
   group.attribute("lipschitz_bound", network_.options().lipschitz);
   std::vector<double> norms;
-  for (const auto& layer : network_.layers()) norms.push_back(static_cast<double>(layer.norm()));
+  for (const auto& layer : network_.layers()) norms.push_back(static_cast<double>(layer->norm()));
   group.attribute("lipschitz", network_.lipschitz());
   group.attribute("layer_norms", norms);
 }
