@@ -38,25 +38,25 @@ void run(apps::Program& program, const Options& options, const std::string& path
       .method = options.method == "newton" ? flow::InverseMethod::newton : flow::InverseMethod::banach,
       .tolerance = options.tolerance,
       .max_iterations = static_cast<int>(options.max_iterations)};
-  h5::ResultFile file(comm, options.output, "pushforward-samples", 1,
-                      {{"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
-                       {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
-                       {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each sample"}},
-                       {"status",
-                        h5::Element::integer64,
-                        n,
-                        0,
-                        {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}},
-                      [&](const h5::GroupWriter& root) {
-                        root.attribute("seed", options.seed);
-                        if (!options.context.empty()) root.attribute("context", options.context);
-                        if (const auto& image = model.notes().image) {
-                          root.attribute("image_shape", std::vector<double>{double(image->height), double(image->width),
-                                                                            double(image->channels)});
-                        }
-                        if (!model.notes().feature_names.empty())
-                          root.write_strings("feature_names", model.notes().feature_names);
-                      });
+  h5::ResultFile file(
+      comm, options.output, "pushforward-samples", 1,
+      {{"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
+       {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
+       {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each sample"}},
+       {"status",
+        h5::Element::integer64,
+        n,
+        0,
+        {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}},
+      [&](const h5::GroupWriter& root) {
+        root.attribute("seed", options.seed);
+        if (!options.context.empty()) root.attribute("context", options.context);
+        if (const auto& image = model.notes().image) {
+          root.attribute("image_shape",
+                         std::vector<double>{double(image->height), double(image->width), double(image->channels)});
+        }
+        if (!model.notes().feature_names.empty()) root.write_strings("feature_names", model.notes().feature_names);
+      });
   const Index most = std::min(apps::slab_rows, n);
   Matrix<double> x(d, most), z(d, most), log_prob(1, most), given(context->dimension(), most);
   Matrix<Index> status_numbers(1, most);

@@ -33,7 +33,8 @@ bool is_constant(const std::vector<std::string>& pieces, const std::vector<std::
   });
 }
 
-std::vector<double> constant_of(const std::vector<std::string>& pieces, const std::vector<std::string>& names, Index c) {
+std::vector<double> constant_of(const std::vector<std::string>& pieces, const std::vector<std::string>& names,
+                                Index c) {
   std::vector<double> values;
   for (const auto& piece : pieces) {
     if (const auto value = number_of(piece)) values.push_back(*value);
@@ -56,8 +57,8 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
       value = *number;
       found = std::ranges::find(names, name);
     }
-    require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece, name,
-                         suggestion(name, names), join(names));
+    require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece,
+                         name, suggestion(name, names), join(names));
     values[static_cast<std::size_t>(found - names.begin())] = value;
   }
   return values;

@@ -8,7 +8,7 @@ std::string StatusCount::failures(const comm::Communicator& comm) const {
   auto counts = counts_;
   comm.sum(std::span<double>(counts));
   static constexpr std::array names{"ok", "not finite", "not converged", "with a determinant that is not positive",
-                                         "outside the support"};
+                                    "outside the support"};
   std::vector<std::string> words;
   for (std::size_t i = 1; i < counts.size(); ++i) {
     if (counts[i] > 0) words.push_back(fmt::format("{} {}", static_cast<Index>(counts[i]), names[i]));

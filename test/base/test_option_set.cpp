@@ -193,6 +193,39 @@ BOOST_AUTO_TEST_CASE(strings_are_quoted_and_escaped) {
   BOOST_TEST(toml_text(std::vector<std::string>{"a,b", ""}) == R"(["a,b", ""])");
 }
 
+BOOST_FIXTURE_TEST_CASE(lists_of_tables_stand_behind_all_keys, Set) {
+  struct Layer {
+    Index width = 4;
+  };
+  std::vector<Layer> layers;
+  const auto keys_of = [](Layer& layer) {
+    OptionSet keys;
+    keys.add("width", layer.width, "units");
+    return keys;
+  };
+  options.add_tables({.key = "model.layers",
+                      .help = "layers",
+                      .clear = [&] { layers.clear(); },
+                      .append = [&](std::string_view) { return keys_of(layers.emplace_back()); },
+                      .all =
+                          [&] {
+                            std::vector<std::pair<std::string, OptionSet>> all;
+                            for (auto& layer : layers) all.emplace_back("dense", keys_of(layer));
+                            return all;
+                          }});
+  BOOST_TEST(options.tables("model.hidden") == nullptr);
+  const auto* const tables = options.tables("model.layers");
+  BOOST_REQUIRE(tables != nullptr);
+  const auto empty = options.to_toml();
+  BOOST_TEST(empty.find("[[") == std::string::npos);
+  tables->append("dense").set_text("width", "7", "test");
+  tables->append("dense");
+  BOOST_TEST(options.to_toml() == empty + "\n[[model.layers]]\nkind = \"dense\"\n# units\nwidth = 7\n"
+                                          "\n[[model.layers]]\nkind = \"dense\"\n# units\nwidth = 4\n");
+  tables->clear();
+  BOOST_TEST(options.to_toml() == empty);
+}
+
 BOOST_FIXTURE_TEST_CASE(keys_help_and_defaults_are_listed_in_order, Set) {
   BOOST_TEST(options.keys().front() == "train.average");
   BOOST_TEST(options.keys().back() == "data.columns");

@@ -254,8 +254,7 @@ void LogDetComparison<T>::compare(std::size_t b, const Points& points, Index fir
 }
 
 template <class T>
-void LogDetComparison<T>::compare_gradients(std::size_t b, const Points& points, Index first,
-                                            LogDetPart& part) const {
+void LogDetComparison<T>::compare_gradients(std::size_t b, const Points& points, Index first, LogDetPart& part) const {
   const auto& layout = flow_.layout();
   // The parameters of the block stand together in the flat buffer.
   const auto path = fmt::format("transforms/{:03d}/", blocks_[b]);

@@ -48,10 +48,9 @@ class LogDetComparison {
   /// Bound on a method's bias by the Lipschitz constant of block number b (of blocks()), nats.
   double bias_bound(std::size_t method, std::size_t b) const;
 
-  /// x: (d × n) in, standardized, and its context (c × n); `first` is the global number of its first sample. status: (n)
-  /// out. Returns the sum
-  /// over blocks, then each block. Draws of a sample depend on seed, its number, block and repeat alone. Allocates.
-  /// Not collective.
+  /// x: (d × n) in, standardized, and its context (c × n); `first` is the global number of its first sample. status:
+  /// (n) out. Returns the sum over blocks, then each block. Draws of a sample depend on seed, its number, block and
+  /// repeat alone. Allocates. Not collective.
   std::vector<LogDetPart> run(ConstMatrixView<T> x, Index first, std::span<Status> status,
                               ConstMatrixView<T> context = {}) const;
 

@@ -11,7 +11,10 @@ using Chain = std::vector<LayerOptions>;
 class Builder {
  public:
   Builder(const FlowOptions& options, const Domain& data)
-      : o_(options), image_(data.shape.is_image()), angles_(!data.periodic.empty()) {
+      : o_(options),
+        activation_(nn::activation_name(options.activation)),
+        image_(data.shape.is_image()),
+        angles_(!data.periodic.empty()) {
     if (o_.levels > 0) chain_.emplace_back(DequantizeOptions{.levels = o_.levels});
     if (o_.logit > 0) chain_.emplace_back(ElementwiseOptions{.function = "logit", .margin = o_.logit});
   }
@@ -21,7 +24,7 @@ class Builder {
       if (s > 0) chain_.emplace_back(SqueezeOptions{});
       for (Index b = 0; b < o_.blocks; ++b) {
         norm();
-        chain_.emplace_back(ResidualOptions{o_.hidden, kernels(), o_.activation, o_.lipschitz});
+        chain_.emplace_back(ResidualOptions{o_.hidden, kernels(), activation_, o_.lipschitz});
       }
     }
     norm();
@@ -71,7 +74,7 @@ class Builder {
   Chain autoregressive(bool inverse) {
     for (Index b = 0; b < o_.blocks; ++b) {
       norm();
-      chain_.emplace_back(AutoregressiveOptions{o_.map, o_.hidden, o_.activation, inverse});
+      chain_.emplace_back(AutoregressiveOptions{o_.map, o_.hidden, activation_, inverse});
       if (b + 1 < o_.blocks) chain_.emplace_back(PermutationOptions{.order = "reverse"});
     }
     norm();
@@ -94,7 +97,7 @@ class Builder {
   void coupling(const char* map, const char* mask) {
     ScalarMapOptions with = o_.map;
     with.kind = map;
-    chain_.emplace_back(CouplingOptions{mask, with, o_.hidden, kernels(), o_.activation});
+    chain_.emplace_back(CouplingOptions{mask, with, o_.hidden, kernels(), activation_});
   }
 
   std::vector<Index> kernels() const {
@@ -107,6 +110,7 @@ class Builder {
   Index scales() const { return image_ ? o_.scales : 1; }
 
   const FlowOptions& o_;
+  std::string activation_;
   bool image_, angles_;
   Chain chain_;
 };

@@ -30,7 +30,8 @@ template <class T>
 class Repeats {
  public:
   Repeats(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
-          std::span<const Index> samples, std::uint64_t seed, const RepeatedLogProb& result, FlowWorkspace<T>& workspace)
+          std::span<const Index> samples, std::uint64_t seed, const RepeatedLogProb& result,
+          FlowWorkspace<T>& workspace)
       : model_(model),
         x_(x),
         context_(context),
@@ -116,8 +117,8 @@ Index stein_repeats(double variance, const RepeatOptions& options) {
 
 template <class T>
 void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
-                       std::span<const Index> samples, MatrixView<double> z, const RepeatOptions& options, const RepeatedLogProb& result,
-                       FlowWorkspace<T>& workspace) {
+                       std::span<const Index> samples, MatrixView<double> z, const RepeatOptions& options,
+                       const RepeatedLogProb& result, FlowWorkspace<T>& workspace) {
   const auto n = static_cast<std::size_t>(x.cols());
   require<ShapeError>(samples.size() == n && result.log_prob.size() == n && result.standard_error.size() == n &&
                           result.repeats.size() == n && result.status.size() == n,
@@ -180,12 +181,12 @@ double largest_lipschitz(const Flow<T>& flow) {
   return largest;
 }
 
-template void repeated_log_prob(const Model<float>&, ConstMatrixView<double>, ConstMatrixView<double>, std::span<const Index>,
-                                MatrixView<double>, const RepeatOptions&, const RepeatedLogProb&,
-                                FlowWorkspace<float>&);
-template void repeated_log_prob(const Model<double>&, ConstMatrixView<double>, ConstMatrixView<double>, std::span<const Index>,
-                                MatrixView<double>, const RepeatOptions&, const RepeatedLogProb&,
-                                FlowWorkspace<double>&);
+template void repeated_log_prob(const Model<float>&, ConstMatrixView<double>, ConstMatrixView<double>,
+                                std::span<const Index>, MatrixView<double>, const RepeatOptions&,
+                                const RepeatedLogProb&, FlowWorkspace<float>&);
+template void repeated_log_prob(const Model<double>&, ConstMatrixView<double>, ConstMatrixView<double>,
+                                std::span<const Index>, MatrixView<double>, const RepeatOptions&,
+                                const RepeatedLogProb&, FlowWorkspace<double>&);
 template double log_det_bias_bound(const Model<float>&);
 template double log_det_bias_bound(const Model<double>&);
 template double largest_lipschitz(const Flow<float>&);

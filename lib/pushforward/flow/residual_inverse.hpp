@@ -17,8 +17,8 @@ class ResidualInverse {
   /// Memory for up to n samples of width d with contexts of c values, needed during solve() only.
   ResidualInverse(linalg::Workspace& scratch, Index d, Index c, Index n);
 
-  /// z: (d × n) in. context: (c × n) in. x: (d × n) out. status: (n), set to not_converged or not_finite where that is so. Samples that are
-  /// done leave the batch. lipschitz: L < 1.
+  /// z: (d × n) in. context: (c × n) in. x: (d × n) out. status: (n), set to not_converged or not_finite where that is
+  /// so. Samples that are done leave the batch. lipschitz: L < 1.
   void solve(const nn::Network<T>& network, nn::NetworkState<T>& passes, logdet::ExactLogDet<T>& exact,
              double lipschitz, ConstMatrixView<T> z, ConstMatrixView<T> context, MatrixView<T> x,
              std::span<Status> status, const InverseOptions& options);

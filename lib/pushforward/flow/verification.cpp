@@ -83,7 +83,8 @@ double dense_log_det(const Model<double>& model, std::span<const double> x, std:
   for (Index j = 0; j < n; ++j) {
     for (Index i = 0; i < d; ++i) {
       // An angle may have gone round between the points.
-      const double value = periodic[static_cast<std::size_t>(i)] ? z(i, j - j % 4) + angle(z(i, j) - z(i, j - j % 4)) : z(i, j);
+      const double value =
+          periodic[static_cast<std::size_t>(i)] ? z(i, j - j % 4) + angle(z(i, j) - z(i, j - j % 4)) : z(i, j);
       jacobian(i, j / 4) += weights[static_cast<std::size_t>(j % 4)] * value / scale(j / 4);
     }
   }

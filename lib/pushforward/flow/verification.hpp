@@ -13,9 +13,9 @@ Index levels_of(const Architecture& architecture);
 /// begins with one.
 Model<double> behind_dequantization(const Model<double>& model);
 
-/// log|det ∂z/∂x| of the whole model (standardization included) at one x (d) and context (c), nats: LU of its dense Jacobian by central
-/// differences of fourth order. `step`: relative to each column's scale. Error about 1e-9 for smooth flows of moderate
-/// log-det. Throws NumericalError when the Jacobian is singular.
+/// log|det ∂z/∂x| of the whole model (standardization included) at one x (d) and context (c), nats: LU of its dense
+/// Jacobian by central differences of fourth order. `step`: relative to each column's scale. Error about 1e-9 for
+/// smooth flows of moderate log-det. Throws NumericalError when the Jacobian is singular.
 double dense_log_det(const Model<double>& model, std::span<const double> x, std::span<const double> context = {},
                      double step = 1e-3);
 

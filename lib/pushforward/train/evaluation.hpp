@@ -25,9 +25,9 @@ struct NllSums {
   Evaluation result() const;
 };
 
-/// Of samples (d × N), which every rank has whole, with weights (N) or empty and contexts (c × N) or empty: each rank works its share of blocks of
-/// rows, and the blocks' sums are added in the same way on any number of ranks. A stochastic log-det draws the same in
-/// every call. Collective.
+/// Of samples (d × N), which every rank has whole, with weights (N) or empty and contexts (c × N) or empty: each rank
+/// works its share of blocks of rows, and the blocks' sums are added in the same way on any number of ranks. A
+/// stochastic log-det draws the same in every call. Collective.
 template <class T>
 Evaluation evaluate(const comm::Communicator& comm, const flow::Flow<T>& flow, ConstMatrixView<T> samples,
                     std::span<const T> weights, ConstMatrixView<T> context, flow::FlowWorkspace<T>& workspace);

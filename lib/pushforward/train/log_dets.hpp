@@ -33,9 +33,7 @@ extern template logdet::Method settle_log_det<float>(const comm::Communicator&, 
                                                      const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
 extern template logdet::Method settle_log_det<double>(const comm::Communicator&, const logdet::Method&,
                                                       const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
-extern template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&,
-                                                      const flow::Architecture&);
-extern template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&,
-                                                        const flow::Architecture&);
+extern template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&, const flow::Architecture&);
+extern template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&, const flow::Architecture&);
 
 }  // namespace pushforward::train

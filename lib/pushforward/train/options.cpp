@@ -9,19 +9,18 @@ namespace pushforward::train {
 namespace {
 
 OptionTables chain_tables(std::vector<flow::LayerOptions>& chain) {
-  return {.key = "model.chain",
-          .help = "transforms of model.kind = 'chain', from data to latents",
-          .clear = [&chain] { chain.clear(); },
-          .append =
-              [&chain](std::string_view kind) {
-                return chain.emplace_back(flow::LayerOptions::of_kind(kind)).declare();
-              },
-          .all =
-              [&chain] {
-                std::vector<std::pair<std::string, OptionSet>> all;
-                for (auto& layer : chain) all.emplace_back(layer.kind(), layer.declare());
-                return all;
-              }};
+  return {
+      .key = "model.chain",
+      .help = "transforms of model.kind = 'chain', from data to latents",
+      .clear = [&chain] { chain.clear(); },
+      .append =
+          [&chain](std::string_view kind) { return chain.emplace_back(flow::LayerOptions::of_kind(kind)).declare(); },
+      .all =
+          [&chain] {
+            std::vector<std::pair<std::string, OptionSet>> all;
+            for (auto& layer : chain) all.emplace_back(layer.kind(), layer.declare());
+            return all;
+          }};
 }
 
 }  // namespace
@@ -32,7 +31,7 @@ flow::FlowOptions ModelOptions::flow_options(bool image) const {
   if (!hidden.empty()) options.hidden = hidden;
   if (scales > 0) options.scales = scales;
   options.kernels = kernels;
-  options.activation = activation;
+  options.activation = nn::activation_of(activation);
   options.lipschitz = lipschitz;
   options.actnorm = actnorm;
   options.map = map;

@@ -1,6 +1,6 @@
+#include <pushforward/base/angle.hpp>
 #include <pushforward/base/text.hpp>
 #include <pushforward/base/timer.hpp>
-#include <pushforward/base/angle.hpp>
 #include <pushforward/data/columns.hpp>
 #include <pushforward/data/toy.hpp>
 #include <pushforward/train/training_data.hpp>

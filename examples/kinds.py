@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+"""Trains each family of flows on each built-in density and prints what is left between test NLL and entropy.
+
+  examples/kinds.py [--kinds nice,glow] [--densities moons] [--jobs 2] [--folder build/kinds] [flow_train's flags]
+
+Runs flow_train (build/apps/, or on the PATH) once for each pair, one rank each, --jobs at a time; models and histories
+stay in the folder, and so does the table, as kinds.csv. A pair whose model is there already is not trained again.
+"""
+
+import argparse
+import csv
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+DENSITIES = ["checkerboard", "circles", "8gaussians", "swissroll", "2spirals", "rings", "moons", "pinwheel"]
+
+# What a family is given beyond its defaults, and beyond what is common to all.
+COMMON = "--data.rows 500000 --train.batch 500 --train.steps 6000 --train.warmup 200".split()
+KINDS = {
+    "residual": "--train.learning_rate 1e-2",
+    "nice": "--model.blocks 12 --train.learning_rate 2e-3",
+    "realnvp": "--model.blocks 12 --train.learning_rate 2e-3",
+    "glow": "--model.blocks 12 --train.learning_rate 2e-3",
+    "spline": "--train.learning_rate 3e-3",
+    "maf": "--model.blocks 10 --train.learning_rate 2e-3",
+    "iaf": "--model.blocks 10 --train.learning_rate 2e-3",
+    "planar": "--model.blocks 64 --train.learning_rate 5e-3",
+    "radial": "--model.blocks 64 --train.learning_rate 5e-3",
+}
+
+RESULT = re.compile(r"test NLL +(\S+) ± (\S+) nats.*, (\S+) from the entropy (\S+)")
+TIME = re.compile(r"trained +\d+ steps in (.*)")
+
+
+def program():
+    built = pathlib.Path(__file__).resolve().parent.parent / "build/apps/flow_train"
+    return str(built) if built.exists() else shutil.which("flow_train") or sys.exit("flow_train is not built")
+
+
+def train(folder, kind, density, flags):
+    """(excess over the entropy, its standard error, seconds) of one run, whose output is kept as a log."""
+    name = folder / f"{kind}_{density}"
+    log = name.with_suffix(".log")
+    if not name.with_suffix(".h5").exists():
+        command = [program(), "--model.kind", kind, "--data.toy", density, "-o", f"{name}.h5",
+                   *COMMON, *KINDS[kind].split(), *flags]
+        run = subprocess.run(command, capture_output=True, text=True,
+                             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+        log.write_text(" ".join(command) + "\n" + run.stderr + run.stdout)
+        if run.returncode != 0:
+            return None
+    text = log.read_text()
+    result = RESULT.search(text)
+    return float(result[3]), float(result[2]), TIME.search(text)[1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--densities", default=",".join(DENSITIES))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("build/kinds"))
+    options, flags = parser.parse_known_args()
+    kinds, densities = options.kinds.split(","), options.densities.split(",")
+    unknown = [word for word, known in [(k, KINDS) for k in kinds] + [(d, DENSITIES) for d in densities]
+               if word not in known]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join([*KINDS, *DENSITIES])}")
+    options.folder.mkdir(parents=True, exist_ok=True)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        runs = {(k, d): pool.submit(train, options.folder, k, d, flags) for k in kinds for d in densities}
+    failed = 0
+    with open(options.folder / "kinds.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["kind", "density", "excess_nats", "standard_error", "time"])
+        print(f"{'nats above':<10}" + "".join(f"{d:>13}" for d in densities))
+        for kind in kinds:
+            line = f"{kind:<10}"
+            for density in densities:
+                result = runs[kind, density].result()
+                failed += result is None
+                line += f"{'failed':>13}" if result is None else f"{result[0]:>13.3f}"
+                if result is not None:
+                    table.writerow([kind, density, *result])
+            print(line)
+    if failed:
+        print(f"{failed} runs failed: see their logs in {options.folder}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
