@@ -52,10 +52,16 @@ Domain behind(const ElementwiseOptions& options, Domain at) {
 Domain behind(const PermutationOptions& options, Domain at) {
   const Index d = at.size();
   if (at.periodic.empty() || std::ssize(at.periodic) == d) return at;
-  require<OptionError>(options.order == "reverse",
-                       "of values of which some are angles, the only permutation is order = \"reverse\"");
-  for (Index& row : at.periodic) row = d - 1 - row;
-  std::reverse(at.periodic.begin(), at.periodic.end());
+  const auto from = [&](Index row) {
+    return options.order == "reverse" ? d - 1 - row : options.indices[static_cast<std::size_t>(row)];
+  };
+  require<OptionError>(options.order == "reverse" || std::ssize(options.indices) == d,
+                       "of values of which some are angles, the order is reverse or given");
+  std::vector<Index> periodic;
+  for (Index row = 0; row < d; ++row) {
+    if (std::binary_search(at.periodic.begin(), at.periodic.end(), from(row))) periodic.push_back(row);
+  }
+  at.periodic = std::move(periodic);
   return at;
 }
 

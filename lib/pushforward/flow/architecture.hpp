@@ -5,7 +5,18 @@
 
 #include <pushforward/base/option_set.hpp>
 #include <pushforward/base/shape.hpp>
+#include <pushforward/flow/actnorm.hpp>
+#include <pushforward/flow/base_density.hpp>
+#include <pushforward/flow/dequantize.hpp>
+#include <pushforward/flow/elementwise.hpp>
 #include <pushforward/flow/layer_options.hpp>
+#include <pushforward/flow/linear.hpp>
+#include <pushforward/flow/permutation.hpp>
+#include <pushforward/flow/planar.hpp>
+#include <pushforward/flow/radial.hpp>
+#include <pushforward/flow/scaling.hpp>
+#include <pushforward/flow/split.hpp>
+#include <pushforward/flow/squeeze.hpp>
 #include <pushforward/nn/network.hpp>
 
 #include <variant>

@@ -10,6 +10,7 @@
 #include <pushforward/flow/radial.hpp>
 #include <pushforward/flow/residual.hpp>
 #include <pushforward/flow/scaling.hpp>
+#include <pushforward/flow/split.hpp>
 #include <pushforward/flow/squeeze.hpp>
 
 namespace pushforward::flow {
