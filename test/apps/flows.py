@@ -28,6 +28,9 @@ SMALL = ["--model.blocks", 2, "--model.hidden", "8,8", "--train.steps", 30, "--t
          "--train.learning_rate", 0.02]
 
 
+TWICE = ["--model.precision", "double", "--output.every", 1]  # the arithmetic and the rows of a comparison
+
+
 def small(*arguments):
     """The arguments behind SMALL, without what they say themselves: a list's flag that is given twice adds up."""
     pairs = zip(SMALL[::2], SMALL[1::2])
@@ -143,3 +146,31 @@ class FlowTest(ProgramTest):
         self.assertEqual(np.shape(a), np.shape(b))
         with self.assertRaises(AssertionError):
             self.assertNear(a, b, tolerance)
+
+
+class CourseTest(FlowTest):
+    """With runs on some ranks, whose histories are compared."""
+
+    def course(self, *arguments, ranks):
+        """History (columns of texts) and model file of a run on some ranks."""
+        name = f"on{ranks}"
+        self.train("-o", f"{name}.h5", *arguments, ranks=ranks)
+        header, columns = read_history(self.folder / f"{name}.csv")
+        self.assertEqual(header, COLUMNS)
+        return columns, self.folder / f"{name}.h5"
+
+    def assertSameCourse(self, a, b, tolerance=1e-9):
+        """Two histories agree to a relative tolerance in all that is computed."""
+        self.assertEqual(a["step"], b["step"])
+        for name in ["train_nll", "validation_nll", "learning_rate", "gradient_norm"]:
+            self.assertEqual([text == "" for text in a[name]], [text == "" for text in b[name]])
+            x, y = (np.array([float(text) for text in side[name] if text]) for side in (a, b))
+            self.assertTrue(np.all(np.abs(x - y) <= tolerance * np.abs(y)), (name, x, y))
+
+    def assertSameOnRanks(self, *arguments, steps=50):
+        first, _ = self.course("--train.steps", steps, *TWICE, *arguments, ranks=1)
+        self.assertEqual(first["step"], [str(step) for step in range(1, steps + 1)])
+        for ranks in [2, 3, 8]:
+            other, _ = self.course("--train.steps", steps, *TWICE, *arguments, ranks=ranks)
+            self.assertSameCourse(other, first)
+        return first

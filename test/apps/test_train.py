@@ -13,43 +13,17 @@ import numpy as np
 
 import cases
 import flows
-from flows import COLUMNS, SMALL, FlowTest
+from flows import COLUMNS, SMALL, CourseTest, FlowTest
 from harness import TIME_LIMIT, command
 
-TWICE = ["--model.precision", "double", "--output.every", 1]  # the arithmetic and the rows of a comparison
 
-
-class Course(FlowTest):
+class Course(CourseTest):
     """The trajectory is that of the global batch, whoever works it."""
-
-    def course(self, *arguments, ranks):
-        """History (columns of texts) and model file of a run on some ranks."""
-        name = f"on{ranks}"
-        self.train("-o", f"{name}.h5", *arguments, ranks=ranks)
-        header, columns = flows.read_history(self.folder / f"{name}.csv")
-        self.assertEqual(header, COLUMNS)
-        return columns, self.folder / f"{name}.h5"
-
-    def assertSameCourse(self, a, b, tolerance=1e-9):
-        """Two histories agree to a relative tolerance in all that is computed."""
-        self.assertEqual(a["step"], b["step"])
-        for name in ["train_nll", "validation_nll", "learning_rate", "gradient_norm"]:
-            self.assertEqual([text == "" for text in a[name]], [text == "" for text in b[name]])
-            x, y = (np.array([float(text) for text in side[name] if text]) for side in (a, b))
-            self.assertTrue(np.all(np.abs(x - y) <= tolerance * np.abs(y)), (name, x, y))
-
-    def assertSameOnRanks(self, *arguments, steps=50):
-        first, _ = self.course("--train.steps", steps, *TWICE, *arguments, ranks=1)
-        self.assertEqual(first["step"], [str(step) for step in range(1, steps + 1)])
-        for ranks in [2, 3, 8]:
-            other, _ = self.course("--train.steps", steps, *TWICE, *arguments, ranks=ranks)
-            self.assertSameCourse(other, first)
-        return first
 
     def test_a_batch_that_does_not_divide(self):
         first = self.assertSameOnRanks("--data", flows.data(2), "--train.batch", 61)
         # The twin: another batch is another course.
-        other, _ = self.course("--data", flows.data(2), "--train.steps", 50, *TWICE, "--train.batch", 62, ranks=1)
+        other, _ = self.course("--data", flows.data(2), "--train.steps", 50, *flows.TWICE, "--train.batch", 62, ranks=1)
         with self.assertRaises(AssertionError):
             self.assertSameCourse(other, first, 1e-4)
 
@@ -95,7 +69,7 @@ class Course(FlowTest):
         for standardize, log_det in [("none", np.log(x.std(axis=0)).sum()), ("scale", np.log(x.std(axis=0)).sum()),
                                      ("whiten", np.linalg.slogdet(np.cov(x.T, bias=True))[1] / 2)]:
             columns, _ = self.course("--data", flows.data(5), "--train.batch", len(x), "--train.steps", 1,
-                                     "--data.standardize", standardize, *TWICE, ranks=2)
+                                     "--data.standardize", standardize, *flows.TWICE, ranks=2)
             self.assertNear(float(columns["train_nll"][0]), gaussian + log_det, 1e-10)
 
     def test_weights_count_like_repeated_rows(self):
@@ -106,7 +80,7 @@ class Course(FlowTest):
         self.put("repeated.h5", {"train": np.repeat(splits["train"], weight, axis=0),
                                  "validation": np.repeat(splits["validation"], held, axis=0)})
         # Not standardized: a gradient that is 0 but for rounding would be Adam's to blow up.
-        arguments = [*TWICE, "--model.actnorm", "false", "--data.standardize", "none"]
+        arguments = [*flows.TWICE, "--model.actnorm", "false", "--data.standardize", "none"]
         repeated, _ = self.course("--data", "repeated.h5", *arguments, "--train.batch", weight.sum(), ranks=1)
         weighted, _ = self.course("--data", "weighted.h5", *arguments, "--train.batch", len(weight), ranks=3)
         self.assertSameCourse(weighted, repeated)
@@ -123,7 +97,7 @@ class LogDets(FlowTest):
 
     def model_of(self, *arguments, ranks=0, name="flow"):
         """Validation NLLs of a run, the printed test NLL and error, the model's log_det attributes, the messages."""
-        run = self.train("--data", flows.data(8), *TWICE, "--train.validate_every", 10, *arguments, "-o", f"{name}.h5",
+        run = self.train("--data", flows.data(8), *flows.TWICE, "--train.validate_every", 10, *arguments, "-o", f"{name}.h5",
                          ranks=ranks)
         _, columns = flows.read_history(self.folder / f"{name}.csv")
         test = re.search(r"test NLL +(\S+) ± (\S+) nats", run.stdout)

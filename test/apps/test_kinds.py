@@ -1,0 +1,210 @@
+"""Every family of flows: trained, stored, evaluated by numpy from the file, sampled, examined, on any number of ranks."""
+
+import h5py
+import numpy as np
+
+import cases
+import flows  # finds model_density
+import model_density
+from flows import CourseTest, FlowTest
+
+FAMILIES = ["residual", "nice", "realnvp", "glow", "spline", "maf", "iaf", "planar", "radial"]
+
+# A chain of all that vectors can go through, written out.
+CHAIN = """
+[model]
+kind = "chain"
+
+[[model.chain]]
+kind = "elementwise"
+function = "affine"
+scale = 2.0
+shift = 0.5
+
+[[model.chain]]
+kind = "permutation"
+
+[[model.chain]]
+kind = "linear"
+form = "dense"
+
+[[model.chain]]
+kind = "linear"
+form = "householder"
+
+[[model.chain]]
+kind = "coupling"
+mask = "second"
+map = "spline"
+bins = 4
+hidden = [8]
+
+[[model.chain]]
+kind = "autoregressive"
+map = "spline"
+hidden = [8]
+
+[[model.chain]]
+kind = "residual"
+hidden = [8]
+
+[[model.chain]]
+kind = "split"
+
+[[model.chain]]
+kind = "planar"
+
+[[model.chain]]
+kind = "scaling"
+
+[base]
+kind = "mixture"
+components = 3
+"""
+
+
+class Kinds(CourseTest):
+    def examine(self, model, data, *context):
+        """The file's density by numpy is flow_density's, samples have the density they say, and flow_check agrees."""
+        out = self.density(model, data, *context)
+        with h5py.File(self.folder / model) as file, h5py.File(self.folder / data) as rows:
+            u = rows["context/test"][:] if "context" in rows else None
+            self.assertNear(model_density.log_prob(file, rows["test"][:], u), out["log_prob"], 1e-9)
+            self.assertTrue(np.all(out["status"] == 0))
+        self.succeed("flow_check", model, data, "--rows", 20, "--jacobians", 2, *context)
+
+    def test_each_family(self):
+        self.put("data.h5", flows.split_rows(3))
+        for kind in FAMILIES:
+            with self.subTest(kind):
+                self.train("--model.kind", kind, "--data", "data.h5", "--model.precision", "double", "-o", "flow.h5")
+                self.examine("flow.h5", "data.h5")
+                drawn = self.sample("flow.h5", "-n", 50)
+                self.put("drawn.h5", {"x": drawn["x"]})
+                self.assertNear(self.density("flow.h5", "drawn.h5:/x")["log_prob"], drawn["log_prob"], 1e-6)
+                self.assertNear(self.density("flow.h5", "drawn.h5:/x")["z"], drawn["z"], 1e-6)
+                # The twin: samples that are not the model's.
+                self.assertFar(self.density("flow.h5", "data.h5")["log_prob"][:40], drawn["log_prob"][:40], 1e-3)
+
+    def test_each_family_on_any_number_of_ranks(self):
+        for kind in FAMILIES:
+            with self.subTest(kind):
+                self.assertSameOnRanks("--model.kind", kind, "--data", flows.data(3), "--train.batch", 61, steps=12)
+
+    def test_a_chain_that_is_written_out(self):
+        self.put("data.h5", flows.split_rows(4))
+        (self.folder / "chain.toml").write_text(CHAIN)
+        self.train("chain.toml", "--data", "data.h5", "--model.precision", "double", "-o", "flow.h5")
+        self.examine("flow.h5", "data.h5")
+        # The configuration that is printed, and the one in the file, are the same chain.
+        printed = self.succeed("flow_train", "chain.toml", "--print-config").stdout
+        (self.folder / "again.toml").write_text(printed)
+        self.assertEqual(self.succeed("flow_train", "again.toml", "--print-config").stdout, printed)
+        self.assertEqual(printed.count("[[model.chain]]"), 10)
+
+    def test_every_base(self):
+        self.put("data.h5", flows.split_rows(3))
+        for base in ["standard_normal", "normal", "mixture", "student_t", "logistic"]:
+            with self.subTest(base):
+                self.train("--base.kind", base, "--model.kind", "realnvp", "--data", "data.h5", "--model.precision",
+                           "double", "-o", "flow.h5")
+                self.examine("flow.h5", "data.h5")
+        # Data on a box is what a uniform base with maps of the box is for.
+        u = np.random.default_rng(1).uniform(-1, 1, (400, 3))
+        self.put("box.h5", {"train": u[:300], "validation": u[300:350], "test": u[350:]})
+        self.train("--base.kind", "uniform", "--model.kind", "maf", "--model.map", "spline", "--model.bound", 1,
+                   "--model.actnorm", "no", "--data", "box.h5", "--data.standardize", "none", "-o", "flow.h5")
+        out = self.density("flow.h5", "box.h5")
+        self.assertTrue(np.all(out["status"] == 0))
+        self.put("outside.h5", {"x": np.array([[0.5, 0, 0], [1.5, 0, 0]])})
+        outside = self.density("flow.h5", "outside.h5:/x")
+        self.assertEqual(outside["status"].tolist(), [0, 4])
+        self.assertEqual(outside["log_prob"][1], -np.inf)
+
+    def test_with_a_context(self):
+        x, names = flows.split_rows(3), ["train", "validation", "test"]
+        context = {f"context/{name}": np.stack([x[name][:, 0], x[name][:, 1] ** 2], axis=1) for name in names}
+        self.put("data.h5", x | context | {"context_names": np.array([b"a", b"b=1"])})
+        for kind in ["residual", "realnvp", "spline", "maf", "iaf"]:
+            with self.subTest(kind):
+                self.train("--model.kind", kind, "--data", "data.h5", "--model.precision", "double", "-o", "flow.h5")
+                self.examine("flow.h5", "data.h5")
+                self.put("context.h5", {"u": context["context/test"], "rows": x["test"]})
+                out = self.density("flow.h5", "data.h5")
+                self.assertNear(self.density("flow.h5", "context.h5:/rows", "--context", "context.h5:/u")["log_prob"],
+                                out["log_prob"], 1e-12)
+                self.assertFar(self.density("flow.h5", "data.h5", "--context", "3.5,0.25")["log_prob"],
+                               out["log_prob"], 1e-3)
+                self.assertNear(self.sample("flow.h5", "-n", 5, "--context", "a=3.5,b=1")["x"],
+                                self.sample("flow.h5", "-n", 5, "--context", "3.5,1")["x"], 1e-12)
+        for arguments, message in [
+            (["data.h5", "--context", "1,2,3"], "3 numbers for a model that takes 2 (a, b=1)"),
+            (["data.h5", "--context", "c=2"], "the model has no context 'c'"),
+            (["context.h5:/rows"], "context.h5:/rows comes without"),
+        ]:
+            self.assertFailure(self.run_program("flow_density", "flow.h5", *arguments), 2, message)
+        self.assertSameOnRanks("--model.kind", "spline", "--data", "data.h5", "--train.batch", 61, steps=8)
+
+    def test_angles(self):
+        generator = np.random.default_rng(5)
+        phi = generator.vonmises(1.0, 2.0, 400)
+        psi = np.angle(np.exp(1j * (2 * phi + generator.normal(size=400))))
+        x = np.stack([phi, psi, generator.normal(size=400)], axis=1)
+        self.put("torus.h5", {"train": x[:300], "validation": x[300:350], "test": x[350:]},
+                 periodic=np.array([1.0, 1.0, 0.0]))
+        for kind in ["spline", "residual", "maf"]:
+            with self.subTest(kind):
+                flags = ["--model.map", "spline"] if kind == "maf" else []
+                self.train("--model.kind", kind, *flags, "--data", "torus.h5", "--model.precision", "double", "-o",
+                           "flow.h5")
+                self.examine("flow.h5", "torus.h5")
+                edge = np.array([[np.pi, 0.3, 0.5], [-np.pi, 0.3, 0.5], [1.0, np.pi, -1], [1.0, -np.pi, -1],
+                                 [0.2, 0.4, 0.6], [0.2 + 2 * np.pi, 0.4 - 2 * np.pi, 0.6]])
+                self.put("edge.h5", {"x": edge})
+                p = self.density("flow.h5", "edge.h5:/x")["log_prob"]
+                self.assertNear(p[::2], p[1::2], 1e-12)
+                drawn = self.sample("flow.h5", "-n", 200)["x"]
+                self.assertTrue(np.all(np.abs(drawn[:, :2]) <= np.pi))
+
+
+class Images(FlowTest):
+    def setUp(self):
+        super().setUp()
+        generator = np.random.default_rng(2)
+        x = generator.integers(0, 8, (300, 32)).astype(float)
+        x[:, 1:] = (x[:, 1:] + x[:, :-1]) // 2
+        self.integers = x
+        shape = np.array([4.0, 4.0, 2.0])
+        for name, rows in {"integers.h5": x, "images.h5": (x + generator.uniform(size=x.shape)) / 8}.items():
+            self.put(name, {"train": rows[:200], "validation": rows[200:250], "test": rows[250:]}, image_shape=shape)
+
+    def test_each_family(self):
+        for kind in ["residual", "realnvp", "glow", "spline", "maf"]:
+            with self.subTest(kind):
+                flags = ["--model.kind", kind, "--data.standardize", "none", "--model.logit", 0.05]
+                self.train(*flags, "--data", "images.h5", "--model.precision", "double", "-o", "flow.h5")
+                out = self.density("flow.h5", "images.h5")
+                self.assertTrue(np.all(out["status"] == 0))
+                with h5py.File(self.folder / "flow.h5") as model, h5py.File(self.folder / "images.h5") as data:
+                    self.assertNear(model_density.log_prob(model, data["test"][:]), out["log_prob"], 1e-9)
+                drawn = self.sample("flow.h5", "-n", 20)["x"]
+                self.assertTrue(np.all((drawn >= 0) & (drawn <= 1)))
+                self.succeed("flow_check", "flow.h5", "images.h5", "--rows", 10, "--jacobians", 1)
+
+    def test_integers_are_dequantized(self):
+        flags = ["--model.kind", "glow", "--data.standardize", "none", "--model.levels", 8, "--model.logit", 0.05]
+        self.train(*flags, "--data", "integers.h5", "-o", "flow.h5")
+        first = self.density("flow.h5", "integers.h5")["log_prob"]
+        self.assertNear(self.density("flow.h5", "integers.h5", ranks=2)["log_prob"], first, 1e-12)
+        drawn = self.sample("flow.h5", "-n", 20)["x"]
+        self.assertTrue(np.all((drawn == np.round(drawn)) & (drawn >= 0) & (drawn <= 7)))
+        self.succeed("flow_check", "flow.h5", "integers.h5", "--rows", 10, "--jacobians", 1)
+        x = self.integers.copy()
+        x[7, 3] = 8
+        self.put("wrong.h5", {"train": x, "test": x})
+        run = self.run_program("flow_train", "--data", "wrong.h5", "--model.kind", "nice", *flags[2:], ranks=2)
+        self.assertFailure(run, 3, "transform 0 (dequantize), train row 7: a value is outside the support")
+
+
+if __name__ == "__main__":
+    cases.main()
