@@ -1,7 +1,9 @@
 // A training step allocates nothing after the first, and a workspace takes the memory that it states. Counted by
 // standing in for the C library's allocation functions, which operator new calls as well.
 
+#include <pushforward/flow/base_density.hpp>
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/flow/scalar_map.hpp>
 #include <pushforward/linalg/threads.hpp>
 #include <pushforward/optim/optimizer.hpp>
 
@@ -115,6 +117,36 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first,
   // Log-dets through the input, and through a hidden layer.
   take_steps<T>({128, 128}, 64 << 20);
   take_steps<T>({128, 16}, 8 << 20);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(scalar_maps_and_base_densities_allocate_nothing, T, Precisions) {
+  constexpr Index d = 5, n = 7;
+  const auto x = random_matrix<T>(d, n, 1);
+  Matrix<T> z(d, n), x_bar(d, n);
+  std::vector<double> log_det(n), draw(d);
+  for (const auto& kind : flow::scalar_map_kinds()) {
+    const auto map = flow::make_scalar_map<T>({.kind = kind});
+    const auto theta = random_matrix<T>(map->parameters(), d * n, 2);
+    Matrix<T> theta_bar(map->parameters(), d * n);
+    BOOST_TEST(allocations_of([&] {
+                 map->forward(theta, x, z, log_det);
+                 map->inverse(theta, z, z, log_det);
+                 map->reverse(theta, x, z, {}, x_bar, theta_bar);
+               }).calls == 0);
+  }
+  for (const auto& kind : flow::base_kinds()) {
+    nn::ParameterLayout layout;
+    const auto base = flow::make_base<T>(layout, {.kind = kind, .periodic = {1}}, d, 1);
+    std::vector<T> parameters(static_cast<std::size_t>(layout.size())), gradient(parameters.size());
+    base->initialise(parameters);
+    random::Stream stream(1, random::Purpose::check);
+    BOOST_TEST(allocations_of([&] {
+                 base->prepare(parameters);
+                 base->log_prob(x, log_det);
+                 base->reverse(x, {}, z, gradient);
+                 base->draw(stream, draw);
+               }).calls == 0);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_workspace_takes_what_it_states) {

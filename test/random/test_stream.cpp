@@ -125,6 +125,26 @@ BOOST_AUTO_TEST_CASE(signs_are_balanced) {
   BOOST_TEST(close_absolute(mean, 0.0, bound(1, draws)));
 }
 
+BOOST_AUTO_TEST_CASE(gammas_have_the_moments_of_their_shape) {
+  for (const double shape : {0.3, 1.0, 2.5, 40.0}) {
+    Stream stream(10, Purpose::check);
+    double square = 0;
+    const double mean = mean_of(draws, [&] {
+      const double x = stream.gamma(shape);
+      square += (x - shape) * (x - shape) / static_cast<double>(draws);
+      return x;
+    });
+    // Variance a, fourth central moment 3a² + 6a.
+    BOOST_TEST(close_absolute(mean, shape, bound(std::sqrt(shape), draws)));
+    BOOST_TEST(close_absolute(square, shape, bound(std::sqrt(2 * shape * shape + 6 * shape), draws)));
+    BOOST_TEST(!close_absolute(1.05 * mean, shape, bound(std::sqrt(shape), draws)));
+  }
+  Stream stream(10, Purpose::check);
+  BOOST_CHECK_EXCEPTION(stream.gamma(0), OptionError, [](const OptionError& error) {
+    return std::string(error.what()) == "Stream::gamma: shape = 0 must be positive";
+  });
+}
+
 BOOST_AUTO_TEST_CASE(integers_below_n_are_equally_frequent) {
   Stream stream(5, Purpose::check);
   std::vector<double> counts(6, 0.0);

@@ -58,7 +58,7 @@ struct Spline<T>::Bin {
     const T ratio = s / t.d;
     return static_cast<double>(std::log(ratio * ratio * t.p));
   }
-  BinGradient reverse(T u, T v, T z_bar, T w_bar) const;
+  BinGradient reverse(T u, T v, T z_bar, T omega) const;
 };
 
 template <class T>

@@ -14,9 +14,9 @@
 // θ = (K widths, K heights, slopes[, shift]), all raw:
 //     width_k / 2B = min_width + (1 − K·min_width)·softmax(raw)_k, heights alike,
 //     d = min_derivative + softplus(raw + o), o such that d = 1 at raw = 0.
-// On an interval there are the K − 1 slopes of inner knots, those at ±B are 1, and z = x outside. On the circle
-// [−π, π) there are K, of knots 0 to K − 1, the one of knot K being that of knot 0; x is shifted by the last parameter
-// before, and wrapped to [−π, π) before and after.
+// On an interval there are the K − 1 slopes of inner knots; those at ±B are 1, and outside z = x, where θ is not looked
+// at. On the circle [−π, π) there are K, of knots 0 to K − 1, the one of knot K being that of knot 0; x is shifted by
+// the last parameter before, and wrapped to [−π, π) before and after.
 
 #include <pushforward/flow/scalar_map.hpp>
 

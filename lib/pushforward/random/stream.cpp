@@ -38,6 +38,17 @@ double Stream::normal() {
   return radius * std::cos(angle);
 }
 
+double Stream::gamma(double shape) {
+  require<OptionError>(shape > 0, "Stream::gamma: shape = {} must be positive", shape);
+  // A draw of shape + 1 times U^{1/shape} is one of shape.
+  const double boost = shape < 1 ? std::pow(uniform(), 1 / shape) : 1;
+  const double d = (shape < 1 ? shape + 1 : shape) - 1.0 / 3, c = 1 / std::sqrt(9 * d);
+  while (true) {
+    const double x = normal(), root = 1 + c * x, v = root * root * root;
+    if (root > 0 && std::log(uniform()) < 0.5 * x * x + d * (1 - v + std::log(v))) return boost * d * v;
+  }
+}
+
 double Stream::rademacher() {
   return (bits() >> 63) != 0 ? 1.0 : -1.0;
 }

@@ -41,6 +41,8 @@ class Stream {
   double uniform();
   /// Standard normal (Box–Muller).
   double normal();
+  /// Gamma with the given shape > 0 and scale 1, by rejection [Marsaglia & Tsang 2000]. Throws OptionError.
+  double gamma(double shape);
   /// −1 or +1 with probability ½ each.
   double rademacher();
   /// Uniform integer in [0, n), n ≥ 1, without bias.
