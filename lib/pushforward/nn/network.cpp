@@ -1,6 +1,8 @@
 #include <pushforward/base/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/nn/autoregressive.hpp>
+#include <pushforward/nn/conv.hpp>
+#include <pushforward/nn/dense.hpp>
 #include <pushforward/nn/network.hpp>
 
 #include <cmath>
@@ -78,6 +80,16 @@ std::unique_ptr<Layer<T>> Network<T>::make_layer(ParameterLayout& layout, const 
   const T bound = static_cast<T>(std::pow(options_.lipschitz, 1.0 / static_cast<double>(options_.depth())));
   const random::Stream start(seed_, random::Purpose::power_start, 0, key_, static_cast<std::uint64_t>(l));
   const auto widths = options_.widths();
+  if (options_.is_convolutional()) {
+    const Index kernel = options_.kernels[at], pixels = options_.pixels();
+    const ConvSize size{.image = {options_.height, options_.width, widths[at] / pixels},
+                        .channels = widths[at + 1] / pixels,
+                        .kernel_height = kernel,
+                        .kernel_width = kernel,
+                        .pad_height = kernel / 2,
+                        .pad_width = kernel / 2};
+    return std::make_unique<ConvLayer<T>>(layout, path, size, bound, start);
+  }
   Matrix<T> mask;
   if (options_.autoregressive) {
     const auto degrees = [&](Index layer) {
