@@ -12,17 +12,18 @@
 // the map, whose vectors u, v give G = ∂(uᵀŴv)/∂W, the weight gradient of the pair (u, v). As a certificate it comes
 // from above:
 //   - by SVD of the map as a matrix, where that is small;
-//   - else from a circular convolution [Sedghi et al. 2019]. On N_h × N_w pixels, N_h = H + k_h − 1 and N_w = W + k_w −
-//   1,
-//     put x into a corner and zeros around it: then a patch that begins at one of the pixels −(k_h − 1) … H − 1 (that
-//     is N_h of them, distinct modulo N_h) sees the same values in either, since what wraps around is zero. So the
-//     outputs of the padded convolution are zeros (beyond a padding of k − 1) or outputs of the circular one, and its
-//     matrix is a block of the other's: its norm is no larger. The circular one is block diagonal after a unitary
-//     Fourier transform, with blocks A(θ, ψ) = Σ_{r, s} e^{i(θr + ψs)} W(·; r, s, ·) at θ = 2πj/N_h, ψ = 2πl/N_w: its
-//     norm is the largest of theirs. A complex A = R + iS has the singular values of the real [R −S; S R], twice each.
-//     A kernel of size 1 along an axis depends on no frequency of it: for 1 × 1 kernels the certificate is exact. With
-//     unit vectors (u₁ u₂), (v₁ v₂) of that matrix at the largest, σ = u₁ᵀRv₁ − u₁ᵀSv₂ + u₂ᵀSv₁ + u₂ᵀRv₂ gives G(·; r,
-//     s, ·) = cos(θr + ψs)·(u₁v₁ᵀ + u₂v₂ᵀ) + sin(θr + ψs)·(u₂v₁ᵀ − u₁v₂ᵀ).
+//   - else from a circular convolution on N_h × N_w pixels, N_h = H + k_h − 1, N_w = W + k_w − 1 [Sedghi et al. 2019].
+//
+// Put x into a corner of these pixels and zeros around it. A patch that begins at one of the rows −(k_h − 1) … H − 1,
+// which are N_h and distinct modulo N_h, sees the same values as without wrapping around, since what wraps is zero; so
+// along columns. All outputs of the padded convolution are therefore outputs of the circular one, or zeros where the
+// padding is beyond k − 1: its matrix is a block of the other's, and its norm no larger. The circular one is block
+// diagonal after a unitary Fourier transform, with blocks A(θ, ψ) = Σ_{r, s} exp(i(θr + ψs)) W(·; r, s, ·) at the
+// frequencies θ = 2πj/N_h, ψ = 2πl/N_w: its norm is the largest of theirs. A complex A = R + iS has the singular values
+// of the real [R −S; S R], where each comes twice. Along an axis where the kernel has size 1 there is nothing that
+// depends on the frequency: for 1 × 1 kernels the certificate is exact. With unit vectors (u₁ u₂), (v₁ v₂) of that
+// matrix where it is largest, σ = u₁ᵀRv₁ − u₁ᵀSv₂ + u₂ᵀSv₁ + u₂ᵀRv₂, and so
+//     G(·; r, s, ·) = cos(θr + ψs)·(u₁v₁ᵀ + u₂v₂ᵀ) + sin(θr + ψs)·(u₂v₁ᵀ − u₁v₂ᵀ).
 
 #include <pushforward/base/shape.hpp>
 #include <pushforward/nn/layer.hpp>
