@@ -7,7 +7,7 @@
 #include <pushforward/linalg/threads.hpp>
 #include <pushforward/optim/optimizer.hpp>
 
-#include "../linalg/fixtures.hpp"
+#include "../nn/networks.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -102,6 +102,31 @@ void take_steps(const std::vector<Index>& hidden, Index budget) {
   for (const auto s : status) BOOST_TEST((s == flow::Status::ok));
 }
 
+// All passes of a network, tangents given and those of the identity, and what a step does with its parameters.
+void take_passes(const nn::NetworkOptions& options) {
+  constexpr Index n = 5;
+  const Index d = options.in;
+  TestNetwork<double> net(options);
+  const auto x = random_matrix<double>(d, n, 82), context = random_matrix<double>(options.context, n, 83);
+  Passes<double> passes(net.network, n, d, nn::Purpose::gradient);
+  Matrix<double> y(options.out, n), jv(options.out, n * d), jtu(d, n * d), x_bar(d, n);
+  const auto v = random_matrix<double>(d, 2 * n, 84);
+  std::vector<double> gradient(net.parameters.size());
+  const auto step = [&] {
+    net.prepare(nn::Normalization::power_iteration);
+    for (const auto& directions : {nn::Directions<double>::identity(d), nn::Directions<double>::given(v, 2)}) {
+      net.network.forward(*passes, x, y, context);
+      net.network.tangent(*passes, directions, jv.view().columns(0, n * directions.k));
+      net.network.cotangent(*passes, jv, d, jtu);
+      net.network.reverse(*passes, x_bar, gradient);
+    }
+    net.network.finish_gradient(gradient);
+    net.network.fold(net.parameters);
+  };
+  step();
+  BOOST_TEST(allocations_of(step).calls == 0);
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(allocation)
@@ -147,6 +172,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(scalar_maps_and_base_densities_allocate_nothing, T
                  base->draw(stream, draw);
                }).calls == 0);
   }
+}
+
+BOOST_AUTO_TEST_CASE(passes_of_networks_of_all_kinds_allocate_nothing) {
+  linalg::set_blas_threads(1);
+  take_passes({.in = 12, .out = 12, .hidden = {4, 3}, .context = 2, .height = 2, .width = 3, .kernels = {3, 1, 3}});
+  take_passes({.in = 5, .out = 5, .hidden = {8, 7}, .context = 2, .periodic = {1, 4}});
+  take_passes({.in = 4, .out = 8, .hidden = {9}, .context = 2, .periodic = {0}, .autoregressive = true});
 }
 
 BOOST_AUTO_TEST_CASE(a_workspace_takes_what_it_states) {
