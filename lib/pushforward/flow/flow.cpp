@@ -77,11 +77,11 @@ Flow<T>::Flow(Index dimension, const FlowOptions& options, std::uint64_t seed)
                                    .activation = options.activation,
                                    .lipschitz = options.lipschitz};
   for (Index b = 0; b < options.blocks; ++b) {
-    if (options.actnorm) transforms_.push_back(std::make_unique<ActNorm<T>>(layout_, path(), dimension));
+    if (options.actnorm) transforms_.push_back(std::make_unique<ActNorm<T>>(layout_, path(), Shape::vector(dimension)));
     transforms_.push_back(
         std::make_unique<ResidualBlock<T>>(layout_, path(), network, seed, static_cast<std::uint64_t>(b)));
   }
-  if (options.actnorm) transforms_.push_back(std::make_unique<ActNorm<T>>(layout_, path(), dimension));
+  if (options.actnorm) transforms_.push_back(std::make_unique<ActNorm<T>>(layout_, path(), Shape::vector(dimension)));
   parameters_ = Matrix<T>(layout_.size(), 1);
   for (const auto& t : transforms_) t->initialise(parameters());
   prepare(Normalization::svd);
