@@ -1,11 +1,12 @@
 // A training step allocates nothing after the first, and a workspace takes the memory that it states. Counted by
 // standing in for the C library's allocation functions, which operator new calls as well.
 
+#include <pushforward/flow/dequantize.hpp>
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/linalg/threads.hpp>
 #include <pushforward/optim/optimizer.hpp>
 
-#include "../linalg/fixtures.hpp"
+#include "simple_maps.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -100,6 +101,38 @@ void take_steps(const std::vector<Index>& hidden, Index budget) {
   for (const auto s : status) BOOST_TEST((s == flow::Status::ok));
 }
 
+// Values in (0.1, 0.9), where all functions are defined.
+template <class T>
+void require_passes_without_allocation(const SimpleMap& map, const Shape& shape) {
+  constexpr Index n = 7;
+  nn::ParameterLayout layout;
+  std::unique_ptr<flow::Transform<T>> transform;
+  if (map.kind == "dequantize") {
+    transform = std::make_unique<flow::Dequantize<T>>(layout, "t", shape, flow::DequantizeOptions());
+  } else {
+    transform = make_simple<T>(map, shape, layout);
+  }
+  std::vector<T> parameters(static_cast<std::size_t>(layout.size())), gradient(parameters.size()), weight(n, T(1));
+  transform->initialise(parameters);
+  const auto x =
+      matrix_of<T>(shape.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
+  Matrix<T> z(shape.size(), n), bar(shape.size(), n);
+  std::vector<double> log_det(n);
+  std::vector<flow::Status> status(n);
+  linalg::Workspace counted_kept, counted_scratch;
+  transform->plan(counted_kept, counted_scratch, n, flow::Purpose::gradient);
+  linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
+  const auto state = transform->plan(kept, scratch, n, flow::Purpose::gradient);
+  const auto step = [&] {
+    transform->prepare(std::span<const T>(parameters), flow::Normalization::svd);
+    transform->forward(*state, x, z, log_det, status);
+    transform->reverse(*state, z, weight, bar, gradient);
+    transform->inverse(*state, x, z, log_det, status, {});
+  };
+  step();
+  BOOST_TEST(allocations_of(step).calls == 0);
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(allocation)
@@ -115,6 +148,18 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first,
   // Log-dets through the input, and through a hidden layer.
   take_steps<T>({128, 128}, 64 << 20);
   take_steps<T>({128, 16}, 8 << 20);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(transforms_without_a_network_allocate_nothing, T, Precisions) {
+  linalg::set_blas_threads(1);
+  for (const Index d : {20, 64}) {
+    for (const SimpleMap& map : simple_maps) {
+      BOOST_TEST_CONTEXT(map.kind << ' ' << map.detail << ", d = " << d) {
+        require_passes_without_allocation<T>(map, simple_shape(d));
+      }
+    }
+    require_passes_without_allocation<T>({"dequantize", ""}, simple_shape(d));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_workspace_takes_what_it_states) {

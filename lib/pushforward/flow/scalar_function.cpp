@@ -77,8 +77,11 @@ ScalarFunction::Value ScalarFunction::operator()(double u) const {
       const double log_slope = -log_one_minus_exp(u);
       return {u < ln2 ? std::log(std::expm1(u)) : u - log_slope, log_slope};
     }
-    // 1 − tanh² u = 4e^{−2|u|}/(1 + e^{−2|u|})².
-    case Function::tanh: return {std::tanh(u), 2 * (ln2 - std::abs(u) - std::log1p(std::exp(-2 * std::abs(u))))};
+    // In the tails 1 − tanh² u = 4e^{−2|u|}/(1 + e^{−2|u|})².
+    case Function::tanh: {
+      const double t = std::tanh(u), far = 2 * (ln2 - std::abs(u) - std::log1p(std::exp(-2 * std::abs(u))));
+      return {t, std::abs(u) < 1 ? std::log1p(-t * t) : far};
+    }
     case Function::atanh: return {std::atanh(u), -std::log1p(u) - std::log1p(-u)};
     case Function::sigmoid:
       return {(sigmoid(u) - margin_) / (1 - 2 * margin_), -softplus(u) - softplus(-u) - std::log1p(-2 * margin_)};
