@@ -65,6 +65,7 @@ inline bool keeps_volume(const SimpleMap& map) {
 
 inline flow::ElementwiseOptions elementwise_options(const SimpleMap& map) {
   flow::ElementwiseOptions options{.function = std::string(map.detail), .shift = -0.5, .scale = 2};
+  if (map.detail == "exp") options.columns = {0};
   if (map.detail == "leaky") options.slope = 0.3;
   if (map.detail == "logit" || map.detail == "sigmoid") options.margin = 0.05;
   return options;

@@ -179,6 +179,24 @@ BOOST_AUTO_TEST_CASE(a_split_puts_what_is_kept_first) {
   BOOST_TEST(split.options().keep == 1);
 }
 
+BOOST_AUTO_TEST_CASE(options_are_declared_by_their_names) {
+  using Keys = std::vector<std::string>;
+  flow::PermutationOptions permutation;
+  flow::LinearOptions linear;
+  flow::SplitOptions split;
+  flow::PlanarOptions planar;
+  BOOST_TEST(permutation.declare().keys() == (Keys{"order", "indices"}));
+  BOOST_TEST(linear.declare().keys() == (Keys{"form", "bias", "reflections", "indices", "signs"}));
+  BOOST_TEST(split.declare().keys() == Keys{"keep"});
+  BOOST_TEST(planar.declare().keys().empty());
+  auto set = linear.declare();
+  set.set_text("form", "householder", "test");
+  set.set_text("signs", "-1,1", "test");
+  BOOST_TEST(linear.form == "householder");
+  BOOST_TEST(linear.signs == (std::vector<Index>{-1, 1}));
+  BOOST_CHECK_EXCEPTION(set.set_text("form", "lu", "test"), OptionError, says({"must be one of", "plu"}));
+}
+
 BOOST_AUTO_TEST_CASE(shapes_and_options_that_do_not_fit_are_refused) {
   nn::ParameterLayout layout;
   require_refused(
