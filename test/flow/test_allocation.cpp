@@ -2,12 +2,14 @@
 // standing in for the C library's allocation functions, which operator new calls as well.
 
 #include <pushforward/flow/base_density.hpp>
+#include <pushforward/flow/dequantize.hpp>
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/flow/scalar_map.hpp>
 #include <pushforward/linalg/threads.hpp>
 #include <pushforward/optim/optimizer.hpp>
 
 #include "../nn/networks.hpp"
+#include "simple_maps.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -127,6 +129,38 @@ void take_passes(const nn::NetworkOptions& options) {
   BOOST_TEST(allocations_of(step).calls == 0);
 }
 
+// Values in (0.1, 0.9), where all functions are defined.
+template <class T>
+void require_passes_without_allocation(const SimpleMap& map, const Shape& shape) {
+  constexpr Index n = 7;
+  nn::ParameterLayout layout;
+  std::unique_ptr<flow::Transform<T>> transform;
+  if (map.kind == "dequantize") {
+    transform = std::make_unique<flow::Dequantize<T>>(layout, "t", shape, flow::DequantizeOptions());
+  } else {
+    transform = make_simple<T>(map, shape, layout);
+  }
+  std::vector<T> parameters(static_cast<std::size_t>(layout.size())), gradient(parameters.size()), weight(n, T(1));
+  transform->initialise(parameters);
+  const auto x =
+      matrix_of<T>(shape.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
+  Matrix<T> z(shape.size(), n), bar(shape.size(), n);
+  std::vector<double> log_det(n);
+  std::vector<flow::Status> status(n);
+  linalg::Workspace counted_kept, counted_scratch;
+  transform->plan(counted_kept, counted_scratch, n, flow::Purpose::gradient);
+  linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
+  const auto state = transform->plan(kept, scratch, n, flow::Purpose::gradient);
+  const auto step = [&] {
+    transform->prepare(std::span<const T>(parameters), flow::Normalization::svd);
+    transform->forward(*state, x, z, log_det, status);
+    transform->reverse(*state, z, weight, bar, gradient);
+    transform->inverse(*state, x, z, log_det, status, {});
+  };
+  step();
+  BOOST_TEST(allocations_of(step).calls == 0);
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(allocation)
@@ -179,6 +213,18 @@ BOOST_AUTO_TEST_CASE(passes_of_networks_of_all_kinds_allocate_nothing) {
   take_passes({.in = 12, .out = 12, .hidden = {4, 3}, .context = 2, .height = 2, .width = 3, .kernels = {3, 1, 3}});
   take_passes({.in = 5, .out = 5, .hidden = {8, 7}, .context = 2, .periodic = {1, 4}});
   take_passes({.in = 4, .out = 8, .hidden = {9}, .context = 2, .periodic = {0}, .autoregressive = true});
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(transforms_without_a_network_allocate_nothing, T, Precisions) {
+  linalg::set_blas_threads(1);
+  for (const Index d : {20, 64}) {
+    for (const SimpleMap& map : simple_maps) {
+      BOOST_TEST_CONTEXT(map.kind << ' ' << map.detail << ", d = " << d) {
+        require_passes_without_allocation<T>(map, simple_shape(d));
+      }
+    }
+    require_passes_without_allocation<T>({"dequantize", ""}, simple_shape(d));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_workspace_takes_what_it_states) {

@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_leave_each_actnorm_with_mean_zero_and_deviati
   require_standard(log_prob(flow, x, 64).value, tolerance);
 
   nn::ParameterLayout layout;
-  flow::ActNorm<T> norm(layout, "norm", 3);
+  flow::ActNorm<T> norm(layout, "norm", Shape::vector(3));
   std::vector<T> parameters(6);
   norm.initialise_from_data(parameters, x);
   norm.prepare(parameters, Normalization::svd);
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_leave_each_actnorm_with_mean_zero_and_deviati
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_constant_column_keeps_scale_one, T, Precisions) {
   nn::ParameterLayout layout;
-  const flow::ActNorm<T> norm(layout, "norm", 2);
+  const flow::ActNorm<T> norm(layout, "norm", Shape::vector(2));
   for (const Index n : {Index{1}, Index{3}, Index{7}, Index{1000}}) {
     // 0.1 is no binary fraction, so the mean of n of them is rounded.
     const auto x = matrix_of<T>(2, n, [](Index i, Index j) { return i == 0 ? 0.1 : static_cast<double>(j % 2); });

@@ -177,6 +177,44 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(multiply_lower_does_not_read_the_upper_part, T, Pr
   }
 }
 
+// All eight kinds of triangular matrix, their other half (and, where it is taken to be 1, the diagonal) poisoned.
+BOOST_AUTO_TEST_CASE_TEMPLATE(triangular_products_and_solutions_read_one_half, T, Precisions) {
+  using linalg::Diagonal, linalg::Triangle;
+  for (const auto triangle : {Triangle::lower, Triangle::upper}) {
+    for (const auto diagonal : {Diagonal::stored, Diagonal::unit}) {
+      for (const Op op : both_ops) {
+        for (const Index d : {1, 2, 5, 33}) {
+          const auto in_half = [&](Index i, Index j) { return triangle == Triangle::lower ? i > j : i < j; };
+          const auto read = [&](Index i, Index j) { return in_half(i, j) || (i == j && diagonal == Diagonal::stored); };
+          const auto a = matrix_of<T>(d, d, [&, r = random_matrix<T>(d, d, 17)](Index i, Index j) {
+            if (i == j) return diagonal == Diagonal::unit ? T(1) : T(2) + std::abs(r(i, j));
+            return in_half(i, j) ? r(i, j) / static_cast<T>(d) : T(0);
+          });
+          Padded<T> poisoned(a.view());
+          for (Index j = 0; j < d; ++j) {
+            for (Index i = 0; i < d; ++i) {
+              if (!read(i, j)) poisoned.view()(i, j) = nan_of<T>;
+            }
+          }
+          const auto b = random_matrix<T>(d, 3, 18);
+          Padded<T> image(b.view()), x(b.view());
+          linalg::multiply_triangular(triangle, op, diagonal, poisoned.view(), image.view());
+          linalg::solve_triangular(triangle, op, diagonal, poisoned.view(), x.view());
+          auto bound = product<T>(magnitudes<T>(a), magnitudes<T>(b), op);
+          for (T& value : bound.span()) value *= static_cast<T>(gamma<T>(d + 1));
+          BOOST_TEST(elementwise_within<T>(image, product<T>(a, b, op), bound));
+          // As for solve_lower.
+          bound = product<T>(magnitudes<T>(a), magnitudes<T>(x.view()), op);
+          for (T& value : bound.span()) value *= static_cast<T>(gamma<T>(d + 2));
+          BOOST_TEST(elementwise_within<T>(product<T>(a, Matrix<T>(x.view()), op), b, bound));
+          BOOST_TEST(image.padding_untouched());
+          BOOST_TEST(x.padding_untouched());
+        }
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(operands_that_do_not_fit_are_named_with_their_sizes, T, Precisions) {
   const Matrix<T> a(2, 3), b(4, 5);
   Matrix<T> c(2, 5);
@@ -196,6 +234,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operands_that_do_not_fit_are_named_with_their_size
                         says({"solve_lower: l (2 × 3) does not fit b (2 × 5)"}));
   BOOST_CHECK_EXCEPTION(linalg::multiply_lower(Matrix<T>(3, 3), c.view()), ShapeError,
                         says({"multiply_lower: l (3 × 3) does not fit b (2 × 5)"}));
+  BOOST_CHECK_EXCEPTION(
+      linalg::multiply_triangular(linalg::Triangle::upper, Op::none, linalg::Diagonal::unit, Matrix<T>(3, 3), c.view()),
+      ShapeError, says({"multiply_triangular: a (3 × 3) does not fit b (2 × 5)"}));
+  BOOST_CHECK_EXCEPTION(
+      linalg::solve_triangular(linalg::Triangle::upper, Op::none, linalg::Diagonal::unit, a, c.view()), ShapeError,
+      says({"solve_triangular: a (2 × 3) does not fit b (2 × 5)"}));
 }
 
 BOOST_AUTO_TEST_CASE(sizes_beyond_the_fortran_integer_are_refused) {

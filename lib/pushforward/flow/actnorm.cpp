@@ -1,4 +1,5 @@
 #include <pushforward/flow/actnorm.hpp>
+#include <pushforward/flow/batch.hpp>
 
 #include <cmath>
 
@@ -14,23 +15,26 @@ struct ActNormState final : TransformState<T> {
 }  // namespace
 
 template <class T>
-ActNorm<T>::ActNorm(nn::ParameterLayout& layout, const std::string& name, Index d)
-    : d_(d), scale_(static_cast<std::size_t>(d), T(1)), shift_(static_cast<std::size_t>(d), T(0)) {
-  const auto offset = [&](Index block) { return layout.blocks()[static_cast<std::size_t>(block)].offset; };
-  log_scale_offset_ = offset(layout.add(name + "/log_scale", d));
-  shift_offset_ = offset(layout.add(name + "/shift", d));
-}
+ActNorm<T>::ActNorm(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
+                    const ActNormOptions& options)
+    : shape_(shape),
+      options_(options),
+      log_scale_offset_(add_vector(layout, name + "/log_scale", shape.channels)),
+      shift_offset_(add_vector(layout, name + "/shift", shape.channels)),
+      scale_(static_cast<std::size_t>(shape.channels), T(1)),
+      shift_(scale_.size(), T(0)) {}
 
 template <class T>
 void ActNorm<T>::initialise(std::span<T> parameters) const {
-  std::fill_n(parameters.data() + log_scale_offset_, d_, T(0));
-  std::fill_n(parameters.data() + shift_offset_, d_, T(0));
+  std::fill_n(parameters.data() + log_scale_offset_, shape_.channels, T(0));
+  std::fill_n(parameters.data() + shift_offset_, shape_.channels, T(0));
 }
 
 template <class T>
-void ActNorm<T>::initialise_from_data(std::span<T> parameters, ConstMatrixView<T> x) const {
+void ActNorm<T>::initialise_from_data(std::span<T> parameters, ConstMatrixView<T> samples) const {
+  const auto x = pixels_of<const T>(shape_, samples);
   const auto n = static_cast<double>(x.cols());
-  for (Index i = 0; i < d_; ++i) {
+  for (Index i = 0; i < shape_.channels; ++i) {
     double mean = 0, square = 0;
     for (Index j = 0; j < x.cols(); ++j) mean += static_cast<double>(x(i, j)) / n;
     for (Index j = 0; j < x.cols(); ++j) square += std::pow(static_cast<double>(x(i, j)) - mean, 2) / n;
@@ -46,12 +50,13 @@ void ActNorm<T>::initialise_from_data(std::span<T> parameters, ConstMatrixView<T
 template <class T>
 void ActNorm<T>::prepare(std::span<const T> parameters, Normalization) {
   log_det_ = 0;
-  for (Index i = 0; i < d_; ++i) {
+  for (Index i = 0; i < shape_.channels; ++i) {
     const T log_scale = parameters[static_cast<std::size_t>(log_scale_offset_ + i)];
     scale_[static_cast<std::size_t>(i)] = std::exp(log_scale);
     shift_[static_cast<std::size_t>(i)] = parameters[static_cast<std::size_t>(shift_offset_ + i)];
     log_det_ += static_cast<double>(log_scale);
   }
+  log_det_ *= static_cast<double>(shape_.pixels());
 }
 
 template <class T>
@@ -60,11 +65,13 @@ std::unique_ptr<TransformState<T>> ActNorm<T>::plan(linalg::Workspace&, linalg::
 }
 
 template <class T>
-void ActNorm<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
-                         std::span<Status>) const {
-  static_cast<ActNormState<T>&>(state).x = x;
+void ActNorm<T>::forward(TransformState<T>& state, ConstMatrixView<T> samples, MatrixView<T> latents,
+                         std::span<double> log_det, std::span<Status>) const {
+  static_cast<ActNormState<T>&>(state).x = samples;
+  const auto x = pixels_of<const T>(shape_, samples);
+  const auto z = pixels_of<T>(shape_, latents);
   for (Index j = 0; j < x.cols(); ++j) {
-    for (Index i = 0; i < d_; ++i) {
+    for (Index i = 0; i < shape_.channels; ++i) {
       const auto at = static_cast<std::size_t>(i);
       z(i, j) = scale_[at] * (x(i, j) - shift_[at]);
     }
@@ -73,19 +80,17 @@ void ActNorm<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixV
 }
 
 template <class T>
-void ActNorm<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
-                         MatrixView<T> x_bar, std::span<T> gradient) const {
-  const auto x = static_cast<ActNormState<T>&>(state).x;
+void ActNorm<T>::reverse(TransformState<T>& state, ConstMatrixView<T> latent_bar, std::span<const T> weight,
+                         MatrixView<T> sample_bar, std::span<T> gradient) const {
+  const auto x = pixels_of<const T>(shape_, static_cast<ActNormState<T>&>(state).x);
+  const auto z_bar = pixels_of<const T>(shape_, latent_bar);
+  const auto x_bar = pixels_of<T>(shape_, sample_bar);
   T* const log_scale_gradient = gradient.data() + log_scale_offset_;
   T* const shift_gradient = gradient.data() + shift_offset_;
-  T total_weight = static_cast<T>(x.cols());
-  if (!weight.empty()) {
-    total_weight = 0;
-    for (const T w : weight) total_weight += w;
-  }
-  for (Index i = 0; i < d_; ++i) log_scale_gradient[i] += total_weight;
+  const T log_det_bar = total_weight(weight, latent_bar.cols()) * static_cast<T>(shape_.pixels());
+  for (Index i = 0; i < shape_.channels; ++i) log_scale_gradient[i] += log_det_bar;
   for (Index j = 0; j < x.cols(); ++j) {
-    for (Index i = 0; i < d_; ++i) {
+    for (Index i = 0; i < shape_.channels; ++i) {
       const auto at = static_cast<std::size_t>(i);
       const T bar = scale_[at] * z_bar(i, j);
       x_bar(i, j) = bar;
@@ -96,10 +101,12 @@ void ActNorm<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std
 }
 
 template <class T>
-void ActNorm<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
-                         std::span<Status>, const InverseOptions&) const {
+void ActNorm<T>::inverse(TransformState<T>&, ConstMatrixView<T> latents, MatrixView<T> samples,
+                         std::span<double> log_det, std::span<Status>, const InverseOptions&) const {
+  const auto z = pixels_of<const T>(shape_, latents);
+  const auto x = pixels_of<T>(shape_, samples);
   for (Index j = 0; j < z.cols(); ++j) {
-    for (Index i = 0; i < d_; ++i) {
+    for (Index i = 0; i < shape_.channels; ++i) {
       const auto at = static_cast<std::size_t>(i);
       x(i, j) = z(i, j) / scale_[at] + shift_[at];
     }

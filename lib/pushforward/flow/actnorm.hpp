@@ -1,22 +1,31 @@
 #pragma once
 
-// ActNorm [Kingma & Dhariwal 2018]: z = exp(log_scale) ∘ (x − shift), initialised so that its first batch comes out
-// with mean 0 and standard deviation 1 per column.
+// ActNorm [Kingma & Dhariwal 2018]: z = exp(log_scale) ∘ (x − shift), one scale and shift per channel, initialised so
+// that its first batch comes out with mean 0 and standard deviation 1 per channel. Its log-det is Σ log_scale, times
+// the number of pixels.
 
+#include <pushforward/base/option_set.hpp>
 #include <pushforward/flow/transform.hpp>
 
 namespace pushforward::flow {
 
+/// There is nothing to choose.
+struct ActNormOptions {
+  OptionSet declare() { return {}; }
+};
+
 template <class T>
 class ActNorm final : public Transform<T> {
  public:
-  /// Adds `<name>/log_scale` (d) and `<name>/shift` (d) to the layout.
-  ActNorm(nn::ParameterLayout& layout, const std::string& name, Index d);
+  /// Adds `<name>/log_scale` and `<name>/shift` (channels) to the layout.
+  ActNorm(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const ActNormOptions& options = {});
+
+  const ActNormOptions& options() const { return options_; }
 
   std::string_view kind() const override { return "actnorm"; }
-  Shape input_shape() const override { return Shape::vector(d_); }
+  Shape input_shape() const override { return shape_; }
   void initialise(std::span<T> parameters) const override;
-  /// A column that is constant in x keeps scale 1.
+  /// A channel that is constant in x keeps scale 1.
   void initialise_from_data(std::span<T> parameters, ConstMatrixView<T> x) const override;
   void prepare(std::span<const T> parameters, Normalization normalization) override;
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
@@ -29,7 +38,9 @@ class ActNorm final : public Transform<T> {
                std::span<Status> status, const InverseOptions& options) const override;
 
  private:
-  Index d_, log_scale_offset_, shift_offset_;
+  Shape shape_;
+  ActNormOptions options_;
+  Index log_scale_offset_, shift_offset_;
   std::vector<T> scale_, shift_;
   double log_det_ = 0;
 };

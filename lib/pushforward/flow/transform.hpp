@@ -14,8 +14,10 @@
 #include <pushforward/logdet/estimator.hpp>
 #include <pushforward/nn/network.hpp>
 
+#include <limits>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace pushforward::flow {
 
@@ -69,6 +71,10 @@ class Transform {
   virtual Shape input_shape() const = 0;
   /// Of what goes on to the next transform; smaller than the input where latents are split off.
   virtual Shape output_shape() const { return input_shape(); }
+  /// The open interval of values that forward() admits in row i; (−∞, ∞) for most.
+  virtual std::pair<double, double> support(Index /*row*/) const {
+    return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  }
 
   /// Initial parameters that depend on no data.
   virtual void initialise(std::span<T> parameters) const = 0;

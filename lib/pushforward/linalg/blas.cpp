@@ -63,15 +63,28 @@ T checked_norm(F&& call, std::span<const T> x) {
   return call(&n, x.data(), &one);
 }
 
+// What of a triangular matrix is read, and how; `letter` is its name in messages.
+struct Triangular {
+  char letter;
+  Triangle triangle;
+  Op op;
+  Diagonal diagonal;
+};
+
 template <class T, class F>
-void checked_triangular(F&& call, const char* name, Op op_l, ConstMatrixView<T> l, MatrixView<T> b) {
-  require<ShapeError>(l.rows() == l.cols() && l.cols() == b.rows(), "{}: l ({} × {}) does not fit b ({} × {})", name,
-                      l.rows(), l.cols(), b.rows(), b.cols());
+void checked_triangular(F&& call, const char* name, const Triangular& how, ConstMatrixView<T> a, MatrixView<T> b) {
+  require<ShapeError>(a.rows() == a.cols() && a.cols() == b.rows(), "{}: {} ({} × {}) does not fit b ({} × {})", name,
+                      how.letter, a.rows(), a.cols(), b.rows(), b.cols());
   if (b.empty()) return;
-  const char letter = static_cast<char>(op_l);
-  const Integer m = narrow(b.rows()), n = narrow(b.cols()), ldl = leading(l.ld()), ldb = leading(b.ld());
+  const char triangle = static_cast<char>(how.triangle), op = static_cast<char>(how.op);
+  const char diagonal = static_cast<char>(how.diagonal);
+  const Integer m = narrow(b.rows()), n = narrow(b.cols()), lda = leading(a.ld()), ldb = leading(b.ld());
   const T alpha = 1;
-  call("L", "L", &letter, "N", &m, &n, &alpha, l.data(), &ldl, b.data(), &ldb);
+  call("L", &triangle, &op, &diagonal, &m, &n, &alpha, a.data(), &lda, b.data(), &ldb);
+}
+
+constexpr Triangular lower(Op op) {
+  return {'l', Triangle::lower, op, Diagonal::stored};
 }
 
 }  // namespace
@@ -115,17 +128,32 @@ float norm2(std::span<const float> x) {
 }
 
 void solve_lower(Op op_l, ConstMatrixView<double> l, MatrixView<double> b) {
-  checked_triangular(fortran::dtrsm_, "solve_lower", op_l, l, b);
+  checked_triangular(fortran::dtrsm_, "solve_lower", lower(op_l), l, b);
 }
 void solve_lower(Op op_l, ConstMatrixView<float> l, MatrixView<float> b) {
-  checked_triangular(fortran::strsm_, "solve_lower", op_l, l, b);
+  checked_triangular(fortran::strsm_, "solve_lower", lower(op_l), l, b);
 }
 
 void multiply_lower(ConstMatrixView<double> l, MatrixView<double> b) {
-  checked_triangular(fortran::dtrmm_, "multiply_lower", Op::none, l, b);
+  checked_triangular(fortran::dtrmm_, "multiply_lower", lower(Op::none), l, b);
 }
 void multiply_lower(ConstMatrixView<float> l, MatrixView<float> b) {
-  checked_triangular(fortran::strmm_, "multiply_lower", Op::none, l, b);
+  checked_triangular(fortran::strmm_, "multiply_lower", lower(Op::none), l, b);
+}
+
+void multiply_triangular(Triangle triangle, Op op_a, Diagonal diagonal, ConstMatrixView<double> a,
+                         MatrixView<double> b) {
+  checked_triangular(fortran::dtrmm_, "multiply_triangular", {'a', triangle, op_a, diagonal}, a, b);
+}
+void multiply_triangular(Triangle triangle, Op op_a, Diagonal diagonal, ConstMatrixView<float> a, MatrixView<float> b) {
+  checked_triangular(fortran::strmm_, "multiply_triangular", {'a', triangle, op_a, diagonal}, a, b);
+}
+
+void solve_triangular(Triangle triangle, Op op_a, Diagonal diagonal, ConstMatrixView<double> a, MatrixView<double> b) {
+  checked_triangular(fortran::dtrsm_, "solve_triangular", {'a', triangle, op_a, diagonal}, a, b);
+}
+void solve_triangular(Triangle triangle, Op op_a, Diagonal diagonal, ConstMatrixView<float> a, MatrixView<float> b) {
+  checked_triangular(fortran::strsm_, "solve_triangular", {'a', triangle, op_a, diagonal}, a, b);
 }
 
 }  // namespace pushforward::linalg

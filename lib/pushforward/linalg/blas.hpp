@@ -9,6 +9,10 @@ namespace pushforward::linalg {
 
 /// The letter BLAS takes for an operand.
 enum class Op : char { none = 'N', transpose = 'T' };
+/// Which half of a matrix is read; the other is not.
+enum class Triangle : char { lower = 'L', upper = 'U' };
+/// Whether the diagonal of a triangular matrix is read or taken to be 1.
+enum class Diagonal : char { stored = 'N', unit = 'U' };
 
 /// c ← alpha · op(a) · op(b) + beta · c. With beta = 0, c is only written. c must not alias a or b.
 void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView<double> a, ConstMatrixView<double> b, double beta,
@@ -40,6 +44,15 @@ void solve_lower(Op op_l, ConstMatrixView<float> l, MatrixView<float> b);
 /// b ← l · b with l lower triangular; its upper part is not read.
 void multiply_lower(ConstMatrixView<double> l, MatrixView<double> b);
 void multiply_lower(ConstMatrixView<float> l, MatrixView<float> b);
+
+/// b ← op(a) · b with a triangular.
+void multiply_triangular(Triangle triangle, Op op_a, Diagonal diagonal, ConstMatrixView<double> a,
+                         MatrixView<double> b);
+void multiply_triangular(Triangle triangle, Op op_a, Diagonal diagonal, ConstMatrixView<float> a, MatrixView<float> b);
+
+/// b ← op(a)⁻¹ · b with a triangular.
+void solve_triangular(Triangle triangle, Op op_a, Diagonal diagonal, ConstMatrixView<double> a, MatrixView<double> b);
+void solve_triangular(Triangle triangle, Op op_a, Diagonal diagonal, ConstMatrixView<float> a, MatrixView<float> b);
 
 /// Floating-point operations of a (m × k)·(k × n) product.
 constexpr double gemm_flops(Index m, Index n, Index k) {

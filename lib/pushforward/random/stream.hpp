@@ -17,16 +17,17 @@ namespace pushforward::random {
 /// What the numbers are for. Part of the key, so that no two uses share a stream. The numbers are part of the file
 /// formats' reproducibility: append, never renumber.
 enum class Purpose : std::uint64_t {
-  parameters = 1,   ///< initial weights
-  batches = 2,      ///< order of the training rows
-  toy_data = 3,     ///< built-in densities
-  split = 4,        ///< division of a dataset by fractions
-  dequantize = 5,   ///< uniform noise added to integer columns
-  base_sample = 6,  ///< draws from the base density
-  power_start = 7,  ///< start vectors of power iterations
-  check = 8,        ///< points at which a model is examined
-  probe = 9,        ///< vectors of log-det estimators
-  roulette = 10,    ///< lengths of randomly truncated series
+  parameters = 1,        ///< initial weights
+  batches = 2,           ///< order of the training rows
+  toy_data = 3,          ///< built-in densities
+  split = 4,             ///< division of a dataset by fractions
+  dequantize = 5,        ///< uniform noise added to integer columns
+  base_sample = 6,       ///< draws from the base density
+  power_start = 7,       ///< start vectors of power iterations
+  check = 8,             ///< points at which a model is examined
+  probe = 9,             ///< vectors of log-det estimators
+  roulette = 10,         ///< lengths of randomly truncated series
+  dequantize_draw = 11,  ///< uniform noise that a model adds to integers, anew in each pass
 };
 
 /// The stream of (seed, purpose, step, sample, probe): uniforms, normals, signs, one after the other.
