@@ -64,7 +64,7 @@ class Check {
       const auto* const network = model_.flow().transforms()[k]->contraction();
       if (network == nullptr) continue;
       std::vector<std::string> norms;
-      for (const auto& layer : network->layers()) norms.push_back(fmt::format("{:.6f}", layer.norm()));
+      for (const auto& layer : network->layers()) norms.push_back(fmt::format("{:.6f}", layer->norm()));
       console_.result("  {:03d}  {}  {:.6f}", k, join(norms, " "), network->lipschitz());
       largest = std::max(largest, network->lipschitz());
     }

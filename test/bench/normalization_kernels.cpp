@@ -52,8 +52,8 @@ std::vector<Result> time_spectral_norm(const Session& session) {
     prepare();
     Checks checks;
     for (const auto& layer : flow.transforms()[0]->contraction()->layers()) {
-      checks.close("a layer's norm", linalg::reference::spectral_norm<T>(layer.weight()),
-                   static_cast<double>(layer.bound()), power_tolerance);
+      checks.close("a layer's norm", linalg::reference::spectral_norm<T>(layer->weight()),
+                   static_cast<double>(layer->bound()), power_tolerance);
     }
     Result result{.label = label(shape), .rows = 0, .check = checks.nearest()};
     result.timing = time_repeats(session, prepare);

@@ -166,7 +166,7 @@ PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
                       "transform {} is no residual block with lipswish", t);
     std::vector<Layer> layers;
     for (std::size_t l = 0; l < network->layers().size(); ++l) {
-      const auto& layer = network->layers()[l];
+      const auto& layer = *network->layers()[l];
       Layer plain{Matrix<double>(layer.out(), layer.in()), {layer.bias().begin(), layer.bias().end()}};
       for (Index i = 0; i < layer.weight().size(); ++i) {
         plain.weight.data()[i] = static_cast<double>(layer.weight().data()[i]);

@@ -53,7 +53,7 @@ template <class T>
 void write_bounds(const h5::GroupWriter& root, const flow::Flow<T>& flow) {
   std::vector<double> bounds;
   for (const auto& layer : flow.transforms()[0]->contraction()->layers()) {
-    bounds.push_back(static_cast<double>(layer.bound()));
+    bounds.push_back(static_cast<double>(layer->bound()));
   }
   root.write("bounds", bounds);
 }

@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(weights_are_as_after_training) {
     for (const auto& transform : flow.transforms()) {
       // Every layer is held at its bound.
       for (const auto& layer : transform->contraction()->layers()) {
-        BOOST_TEST(close_relative(layer.norm(), layer.bound(), 1e-12));
+        BOOST_TEST(close_relative(layer->norm(), layer->bound(), 1e-12));
       }
       // det(I + J) well away from 1, above and below in turn.
       linalg::Workspace counted_kept, counted_scratch;

@@ -37,10 +37,10 @@ template <class T>
 std::vector<Real> naive_forward(const TestNetwork<T>& net, std::vector<Real> h) {
   const auto& layers = net.network.layers();
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    std::vector<Real> a(static_cast<std::size_t>(layers[l].out()));
+    std::vector<Real> a(static_cast<std::size_t>(layers[l]->out()));
     for (std::size_t i = 0; i < a.size(); ++i) {
-      a[i] = layers[l].bias()[i];
-      for (std::size_t j = 0; j < h.size(); ++j) a[i] += Real(layers[l].weight()(Index(i), Index(j))) * h[j];
+      a[i] = layers[l]->bias()[i];
+      for (std::size_t j = 0; j < h.size(); ++j) a[i] += Real(layers[l]->weight()(Index(i), Index(j))) * h[j];
     }
     if (l + 1 < layers.size()) {
       Real beta = 1;
@@ -271,8 +271,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_fresh_network_is_zero_and_its_hidden_layers_are_
   Passes<T> state(net.network, 4, 0, Purpose::evaluate);
   const auto y = forward(net, *state, random_matrix<T>(3, 4, 33));
   BOOST_TEST(close_absolute(y.view(), Matrix<T>(3, 4).view(), 0));
-  BOOST_TEST(net.network.layers()[0].norm() > 0);
-  BOOST_TEST(net.network.layers()[2].norm() == 0);
+  BOOST_TEST(net.network.layers()[0]->norm() > 0);
+  BOOST_TEST(net.network.layers()[2]->norm() == 0);
   BOOST_TEST(net.network.lipschitz() == 0);
 }
 

@@ -148,7 +148,7 @@ template <class T>
 void ResidualBlock<T>::describe(const h5::GroupWriter& group) const {
   group.attribute("layers", std::ssize(network_.layers()));
   std::vector<double> norms;
-  for (const auto& layer : network_.layers()) norms.push_back(static_cast<double>(layer.norm()));
+  for (const auto& layer : network_.layers()) norms.push_back(static_cast<double>(layer->norm()));
   group.attribute("certified_lipschitz", network_.lipschitz());
   group.attribute("layer_norms", norms);
 }

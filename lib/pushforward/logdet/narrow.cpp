@@ -108,7 +108,7 @@ void NarrowEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   const Index n = passes.samples(), r = width_, columns = n * r;
   const bool gradient = passes.purpose() == nn::Purpose::gradient;
   if (!s.joined.empty()) {
-    const auto first = layers.front().weight(), last = layers.back().weight();
+    const auto first = layers.front()->weight(), last = layers.back()->weight();
     const PhaseScope scope(Phase::tangents, gemm_flops(first.rows(), last.cols(), first.cols()));
     gemm(Op::none, Op::none, T(1), first, last, T(0), s.joined);
   }
@@ -116,7 +116,7 @@ void NarrowEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   MatrixView<T> t;
   for (std::size_t i = 0; i < walk_.size(); ++i) {
     const auto& hop = walk_[i];
-    const ConstMatrixView<T> v = hop.layer ? layers[static_cast<std::size_t>(*hop.layer)].weight() : s.joined;
+    const ConstMatrixView<T> v = hop.layer ? layers[static_cast<std::size_t>(*hop.layer)]->weight() : s.joined;
     const auto raw = s.tangents[i].raw.columns(0, columns), scaled = s.tangents[i].scaled.columns(0, columns);
     if (i > 0) {
       const PhaseScope scope(Phase::tangents, gemm_flops(v.rows(), columns, v.cols()));
@@ -161,7 +161,7 @@ void NarrowEstimator<T>::add_to_reverse(const nn::Network<T>& network, nn::Netwo
 
   for (auto i = walk_.size() - 1;; --i) {
     const auto& hop = walk_[i];
-    const auto layer = hop.layer ? &layers[static_cast<std::size_t>(*hop.layer)] : nullptr;
+    const auto layer = hop.layer ? layers[static_cast<std::size_t>(*hop.layer)].get() : nullptr;
     const auto v = layer != nullptr ? layer->weight() : ConstMatrixView<T>(s.joined);
     const auto v_bar = layer != nullptr ? layer->weight_gradient(gradient) : s.joined_bar;
     if (hop.slopes) {
@@ -187,10 +187,10 @@ void NarrowEstimator<T>::add_to_reverse(const nn::Network<T>& network, nn::Netwo
   }
 
   if (s.joined.empty()) return;
-  const auto first = layers.front().weight(), last = layers.back().weight();
+  const auto first = layers.front()->weight(), last = layers.back()->weight();
   const PhaseScope scope(Phase::reverse, 2 * gemm_flops(first.rows(), last.cols(), first.cols()));
-  gemm(Op::none, Op::transpose, T(1), s.joined_bar, last, T(1), layers.front().weight_gradient(gradient));
-  gemm(Op::transpose, Op::none, T(1), first, s.joined_bar, T(1), layers.back().weight_gradient(gradient));
+  gemm(Op::none, Op::transpose, T(1), s.joined_bar, last, T(1), layers.front()->weight_gradient(gradient));
+  gemm(Op::transpose, Op::none, T(1), first, s.joined_bar, T(1), layers.back()->weight_gradient(gradient));
 }
 
 template class NarrowEstimator<float>;

@@ -45,14 +45,14 @@ void ExactTrace<T>::value(const nn::Network<T>& network, const nn::NetworkState<
 template <class T>
 void ExactTrace<T>::value_linear(const nn::Network<T>& network, std::span<double> sum) {
   double trace = 0;
-  for (Index i = 0; i < network.in(); ++i) trace += static_cast<double>(network.layers()[0].weight()(i, i));
+  for (Index i = 0; i < network.in(); ++i) trace += static_cast<double>(network.layers()[0]->weight()(i, i));
   std::fill(sum.begin(), sum.end(), trace);
 }
 
 template <class T>
 void ExactTrace<T>::value_one_hidden(const nn::Network<T>& network, const nn::NetworkState<T>& passes,
                                      std::span<double> sum) {
-  const auto w1 = network.layers()[0].weight(), w2 = network.layers()[1].weight();
+  const auto w1 = network.layers()[0]->weight(), w2 = network.layers()[1]->weight();
   const auto d1 = passes.slope(0);
   const Index h = w1.rows(), n = std::ssize(sum);
   if (square_) {
@@ -80,8 +80,8 @@ template <class T>
 void ExactTrace<T>::value_two_hidden(const nn::Network<T>& network, const nn::NetworkState<T>& passes,
                                      std::span<double> sum) {
   const auto& layers = network.layers();
-  const auto w2 = layers[1].weight();
-  gemm(Op::transpose, Op::transpose, T(1), layers[2].weight(), layers[0].weight(), T(0), inner_);
+  const auto w2 = layers[1]->weight();
+  gemm(Op::transpose, Op::transpose, T(1), layers[2]->weight(), layers[0]->weight(), T(0), inner_);
   for (Index j = 0; j < coupling_.cols(); ++j) {
     for (Index i = 0; i < coupling_.rows(); ++i) coupling_(i, j) = w2(i, j) * inner_(i, j);
   }
@@ -106,7 +106,7 @@ void ExactTrace<T>::add_linear(const nn::Network<T>& network, nn::NetworkState<T
                                std::span<T> gradient) {
   T total = 0;
   for (Index i = 0; i < passes.samples(); ++i) total += weight_of(weight, i);
-  const auto bar = network.layers()[0].weight_gradient(gradient);
+  const auto bar = network.layers()[0]->weight_gradient(gradient);
   for (Index i = 0; i < bar.rows(); ++i) bar(i, i) += total;
 }
 
@@ -116,8 +116,8 @@ void ExactTrace<T>::add_one_hidden(const nn::Network<T>& network, nn::NetworkSta
   const auto& layers = network.layers();
   const auto d1 = passes.slope(0);
   const auto d1_bar = passes.slope_bar(0);
-  const auto w1 = layers[0].weight(), w2 = layers[1].weight();
-  const auto w1_bar = layers[0].weight_gradient(gradient), w2_bar = layers[1].weight_gradient(gradient);
+  const auto w1 = layers[0]->weight(), w2 = layers[1]->weight();
+  const auto w1_bar = layers[0]->weight_gradient(gradient), w2_bar = layers[1]->weight_gradient(gradient);
   const Index h = d1.rows(), n = d1.cols();
   for (Index i = 0; i < n; ++i) {
     const T w = weight_of(weight, i);
@@ -173,16 +173,16 @@ void ExactTrace<T>::add_two_hidden(const nn::Network<T>& network, nn::NetworkSta
   gemm(Op::transpose, Op::none, T(1), coupling_, weighted, T(0), d1_bar);
   // M̄, in the place of M, which is not needed any more; then W̄₂ and P̄, in that of (W₁W₃)ᵀ.
   gemm(Op::none, Op::transpose, T(1), weighted, d1, T(0), coupling_);
-  const auto w2 = layers[1].weight();
-  const auto w2_bar = layers[1].weight_gradient(gradient);
+  const auto w2 = layers[1]->weight();
+  const auto w2_bar = layers[1]->weight_gradient(gradient);
   for (Index j = 0; j < w2.cols(); ++j) {
     for (Index i = 0; i < w2.rows(); ++i) {
       w2_bar(i, j) += coupling_(i, j) * inner_(i, j);
       inner_(i, j) = coupling_(i, j) * w2(i, j);
     }
   }
-  gemm(Op::transpose, Op::transpose, T(1), inner_, layers[2].weight(), T(1), layers[0].weight_gradient(gradient));
-  gemm(Op::transpose, Op::transpose, T(1), layers[0].weight(), inner_, T(1), layers[2].weight_gradient(gradient));
+  gemm(Op::transpose, Op::transpose, T(1), inner_, layers[2]->weight(), T(1), layers[0]->weight_gradient(gradient));
+  gemm(Op::transpose, Op::transpose, T(1), layers[0]->weight(), inner_, T(1), layers[2]->weight_gradient(gradient));
 }
 
 template class ExactTrace<float>;

@@ -2,86 +2,86 @@
 #include <pushforward/linalg/lapack.hpp>
 #include <pushforward/nn/dense.hpp>
 
-#include <cmath>
-
 namespace pushforward::nn {
 
-namespace {
-
-constexpr int most_power_iterations = 100;
-
-// Change of σ from one iteration to the next that is no change.
-template <class T>
-constexpr T rounding = 4 * std::numeric_limits<T>::epsilon();
-
-}  // namespace
+using linalg::gemm;
+using linalg::Op;
 
 template <class T>
 DenseLayer<T>::DenseLayer(ParameterLayout& layout, const std::string& name, Index in, Index out, T bound,
-                          random::Stream start)
-    : in_(in),
-      out_(out),
-      bound_(bound),
-      power_(out, in, start),
-      effective_(out, in),
-      bias_(static_cast<std::size_t>(out)) {
-  require<ShapeError>(in >= 1 && out >= 1, "dense layer {}: sizes {} → {} must be at least 1", name, in, out);
-  require<OptionError>(bound > 0, "dense layer {}: Lipschitz bound {} must be positive", name, bound);
-  const auto offset = [&](Index block) { return layout.blocks()[static_cast<std::size_t>(block)].offset; };
-  weight_offset_ = offset(layout.add(name + "/weight", out, in));
-  bias_offset_ = offset(layout.add(name + "/bias", out));
+                          random::Stream start, Matrix<T> mask)
+    : Layer<T>(layout, "dense", name, {.in = in, .out = out, .rows = out, .cols = in}, bound),
+      mask_(std::move(mask)),
+      power_(out, in, start) {
+  require<ShapeError>(mask_.size() == 0 || (mask_.rows() == out && mask_.cols() == in),
+                      "dense layer {}: a mask ({} × {}) does not fit a weight ({} × {})", name, mask_.rows(),
+                      mask_.cols(), out, in);
 }
 
 template <class T>
-void DenseLayer<T>::initialise(std::span<T> parameters, random::Stream& stream, bool zero) const {
-  const auto w = weight_in(parameters);
-  const double scale = zero ? 0 : 1 / std::sqrt(static_cast<double>(in_));
-  for (Index j = 0; j < in_; ++j) {
-    for (Index i = 0; i < out_; ++i) w(i, j) = static_cast<T>(scale * stream.normal());
-  }
-  for (T& b : bias_gradient(parameters)) b = static_cast<T>(scale * (2 * stream.uniform() - 1));
+void DenseLayer<T>::apply(ConstMatrixView<T> x, MatrixView<T> y, std::span<T>) const {
+  gemm(Op::none, Op::none, T(1), weight(), x, T(0), y);
 }
 
 template <class T>
-void DenseLayer<T>::prepare(std::span<const T> parameters, Normalization normalization) {
-  const ConstMatrixView<T> w(parameters.data() + weight_offset_, out_, in_);
-  std::copy_n(parameters.data() + bias_offset_, out_, bias_.data());
-  if (normalization == Normalization::power_iteration) {
-    sigma_ = std::isfinite(bound_) ? power_.update(w, T(1e-4), most_power_iterations) : T(0);
-  } else {
-    sigma_ = linalg::singular_values(w).front();
+void DenseLayer<T>::apply_transpose(ConstMatrixView<T> y, MatrixView<T> x, std::span<T>) const {
+  gemm(Op::transpose, Op::none, T(1), weight(), y, T(0), x);
+}
+
+template <class T>
+void DenseLayer<T>::add_weight_gradient(ConstMatrixView<T> bar, ConstMatrixView<T> x, std::span<T> gradient,
+                                        std::span<T>) const {
+  gemm(Op::none, Op::transpose, T(1), bar, x, T(1), weight_gradient(gradient));
+}
+
+template <class T>
+double DenseLayer<T>::flops(Index columns) const {
+  return linalg::gemm_flops(this->out(), columns, this->in());
+}
+
+template <class T>
+void DenseLayer<T>::to_matrix(MatrixView<T> matrix) const {
+  for (Index j = 0; j < matrix.cols(); ++j) std::copy_n(weight().column(j), matrix.rows(), matrix.column(j));
+}
+
+template <class T>
+void DenseLayer<T>::add_matrix_gradient(ConstMatrixView<T> bar, std::span<T> gradient) const {
+  const auto to = weight_gradient(gradient);
+  for (Index j = 0; j < bar.cols(); ++j) {
+    for (Index i = 0; i < bar.rows(); ++i) to(i, j) += bar(i, j);
   }
-  shrunk_ = normalization != Normalization::stored && sigma_ > bound_;
+}
+
+template <class T>
+Index DenseLayer<T>::fan_in(Index row) const {
+  if (mask_.size() == 0) return this->in();
+  Index ones = 0;
+  for (Index j = 0; j < mask_.cols(); ++j) ones += mask_(row, j) != 0;
+  return ones;
+}
+
+template <class T>
+void DenseLayer<T>::mask(MatrixView<T> w) const {
+  for (Index i = 0; i < mask_.size(); ++i) {
+    if (mask_.data()[i] == 0) w.data()[i] = 0;
+  }
+}
+
+template <class T>
+T DenseLayer<T>::measure_norm(Normalization normalization) {
+  if (normalization != Normalization::power_iteration) return linalg::singular_values(weight()).front();
+  return power_.update(weight(), training_tolerance<T>, most_power_iterations);
+}
+
+template <class T>
+void DenseLayer<T>::prepare_norm_gradient(Normalization normalization) {
   // The gradient through σ wants its singular vectors.
-  if (shrunk_ && normalization == Normalization::svd) power_.update(w, rounding<T>, 10 * most_power_iterations);
-  const T factor = shrunk_ ? bound_ / sigma_ : T(1);
-  norm_ = shrunk_ ? bound_ : sigma_;
-  for (Index i = 0; i < w.size(); ++i) effective_.data()[i] = factor * w.data()[i];
+  if (normalization == Normalization::svd) power_.update(weight(), no_change<T>, 10 * most_power_iterations);
 }
 
 template <class T>
-MatrixView<T> DenseLayer<T>::weight_gradient(std::span<T> gradient) const {
-  return weight_in(gradient);
-}
-
-template <class T>
-std::span<T> DenseLayer<T>::bias_gradient(std::span<T> gradient) const {
-  return gradient.subspan(static_cast<std::size_t>(bias_offset_), static_cast<std::size_t>(out_));
-}
-
-template <class T>
-void DenseLayer<T>::finish_gradient(std::span<T> gradient) const {
-  if (!shrunk_) return;
-  const auto w_bar = weight_in(gradient);
-  const std::span<T> flat(w_bar.data(), static_cast<std::size_t>(w_bar.size()));
-  const T along = linalg::dot(std::span<const T>(flat), effective_.span()) / bound_;
-  linalg::ger(-along, power_.left(), power_.right(), w_bar);
-  for (T& value : flat) value *= bound_ / sigma_;
-}
-
-template <class T>
-void DenseLayer<T>::fold(std::span<T> parameters) const {
-  std::copy_n(effective_.data(), effective_.size(), weight_in(parameters).data());
+void DenseLayer<T>::add_norm_gradient(T factor, MatrixView<T> w_bar) const {
+  linalg::ger(factor, power_.left(), power_.right(), w_bar);
 }
 
 template class DenseLayer<float>;

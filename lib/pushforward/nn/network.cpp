@@ -1,5 +1,6 @@
 #include <pushforward/base/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
+#include <pushforward/nn/autoregressive.hpp>
 #include <pushforward/nn/network.hpp>
 
 #include <cmath>
@@ -9,22 +10,12 @@ namespace pushforward::nn {
 namespace {
 
 using linalg::gemm;
-using linalg::gemm_flops;
 using linalg::Op;
 
+// a (channels·pixels × n), contiguous, as (channels × pixels·n).
 template <class T>
-double product_flops(const DenseLayer<T>& layer, Index columns) {
-  return gemm_flops(layer.out(), columns, layer.in());
-}
-
-// gradient += the sum of the columns of a.
-template <class T>
-void add_column_sum(ConstMatrixView<T> a, std::span<T> gradient) {
-  T* __restrict const sum = gradient.data();
-  for (Index j = 0, rows = a.rows(); j < a.cols(); ++j) {
-    const T* const column = a.column(j);
-    for (Index i = 0; i < rows; ++i) sum[i] += column[i];
-  }
+MatrixView<T> by_pixel(MatrixView<T> a, Index channels) {
+  return {a.data(), channels, a.size() / channels};
 }
 
 }  // namespace
@@ -33,9 +24,10 @@ template <class T>
 NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                               Index k, Purpose purpose)
     : n_max_(n), k_max_(k), purpose_(purpose) {
-  const auto& widths = network.options().hidden;
   const Index columns = n * (1 + k);
-  for (const Index w : widths) {
+  const auto& layers = network.layers();
+  for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
+    const Index w = layers[l]->out();
     Hidden h;
     h.values = kept.matrix<T>(w, columns);
     h.first = kept.matrix<T>(w, n);
@@ -50,105 +42,190 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
     hidden_.push_back(h);
   }
   if (purpose == Purpose::gradient) seed_ = kept.matrix<T>(network.out(), columns);
+  const auto& options = network.options();
+  if (!options.periodic.empty()) features_ = kept.matrix<T>(options.features(), columns);
+  if (options.is_convolutional() && k >= options.in) first_matrix_ = kept.matrix<T>(layers[0]->out(), options.in);
   ping_ = scratch.take<T>(network.widest() * columns);
   pong_ = scratch.take<T>(network.widest() * columns);
+  Index elements = 0;
+  for (const auto& layer : layers) elements = std::max(elements, layer->scratch());
+  scratch_ = scratch.take<T>(elements);
 }
 
 template <class T>
 Network<T>::Network(ParameterLayout& layout, const std::string& name, const NetworkOptions& options, std::uint64_t seed,
                     std::uint64_t key)
-    : options_(options), seed_(seed), key_(key) {
-  require<OptionError>(options.lipschitz > 0, "network {}: Lipschitz bound {} must be positive", name,
-                       options.lipschitz);
-  const auto depth = std::ssize(options.hidden) + 1;
-  const T bound = static_cast<T>(std::pow(options.lipschitz, 1.0 / static_cast<double>(depth)));
-  Index in = options.in;
-  for (Index l = 0; l < depth; ++l) {
-    const bool last = l + 1 == depth;
-    const Index out = last ? options.out : options.hidden[static_cast<std::size_t>(l)];
+    : options_(options), seed_(seed), key_(key), features_(options.in, options.periodic) {
+  options.check(name);
+  const auto offset = [&](Index block) { return layout.blocks()[static_cast<std::size_t>(block)].offset; };
+  for (Index l = 0; l < options.depth(); ++l) {
     const auto path = fmt::format("{}/layer_{}", name, l);
-    const random::Stream start(seed, random::Purpose::power_start, 0, key, static_cast<std::uint64_t>(l));
-    layers_.emplace_back(layout, path, in, out, bound, start);
-    if (!last && has_slope(options.activation)) {
-      const Index block = layout.add(path + "/log_beta", 1);
-      slope_offsets_.push_back(layout.blocks()[static_cast<std::size_t>(block)].offset);
+    layers_.push_back(make_layer(layout, path, l));
+    if (l == 0 && has_context()) {
+      context_weight_ = Matrix<T>(layers_[0]->channels(), options.context);
+      context_offset_ = offset(layout.add(path + "/context", layers_[0]->channels(), options.context));
     }
-    in = out;
+    if (l + 1 < options.depth() && has_slope(options.activation)) {
+      slope_offsets_.push_back(offset(layout.add(path + "/log_beta", 1)));
+    }
   }
   slopes_.assign(options.hidden.size(), T(1));
 }
 
 template <class T>
+std::unique_ptr<Layer<T>> Network<T>::make_layer(ParameterLayout& layout, const std::string& path, Index l) const {
+  const auto at = static_cast<std::size_t>(l);
+  const T bound = static_cast<T>(std::pow(options_.lipschitz, 1.0 / static_cast<double>(options_.depth())));
+  const random::Stream start(seed_, random::Purpose::power_start, 0, key_, static_cast<std::uint64_t>(l));
+  const auto widths = options_.widths();
+  Matrix<T> mask;
+  if (options_.autoregressive) {
+    const auto degrees = [&](Index layer) {
+      const Index d = options_.in;
+      auto sources = features_.sources();  // of layer 0: dimensions, whose degrees are one more
+      if (layer == 0) {
+        for (Index& degree : sources) ++degree;
+        return sources;
+      }
+      if (layer < options_.depth()) return hidden_degrees(widths[static_cast<std::size_t>(layer)], d);
+      std::vector<Index> outputs;
+      for (Index i = 0; i < options_.out; ++i) outputs.push_back(i / (options_.out / d));
+      return outputs;
+    };
+    mask = degree_mask<T>(degrees(l), degrees(l + 1));
+  }
+  return std::make_unique<DenseLayer<T>>(layout, path, widths[at], widths[at + 1], bound, start, std::move(mask));
+}
+
+template <class T>
 Index Network<T>::widest() const {
-  Index w = std::max(in(), out());
-  for (const Index h : options_.hidden) w = std::max(w, h);
-  return w;
+  const auto widths = options_.widths();
+  return std::max(*std::max_element(widths.begin(), widths.end()), in());
+}
+
+template <class T>
+MatrixView<T> Network<T>::context_in(std::span<T> buffer) const {
+  return {buffer.data() + context_offset_, context_weight_.rows(), context_weight_.cols()};
 }
 
 template <class T>
 void Network<T>::initialise(std::span<T> parameters) const {
   random::Stream stream(seed_, random::Purpose::parameters, 0, key_);
-  for (const auto& layer : layers_) layer.initialise(parameters, stream, &layer == &layers_.back());
+  for (const auto& layer : layers_) layer->initialise(parameters, stream, layer == layers_.back());
   for (const Index offset : slope_offsets_) parameters[static_cast<std::size_t>(offset)] = 0;
+  if (!has_context()) return;
+  const auto u = context_in(parameters);
+  const double scale = layers_.size() == 1 ? 0 : 1 / std::sqrt(static_cast<double>(u.cols()));
+  for (Index i = 0; i < u.size(); ++i) u.data()[i] = static_cast<T>(scale * stream.normal());
 }
 
 template <class T>
 void Network<T>::prepare(std::span<const T> parameters, Normalization normalization) {
   const PhaseScope scope(Phase::spectral_norm);
-  for (auto& layer : layers_) layer.prepare(parameters, normalization);
+  for (auto& layer : layers_) layer->prepare(parameters, normalization);
   for (std::size_t l = 0; l < slope_offsets_.size(); ++l) {
     slopes_[l] = std::exp(parameters[static_cast<std::size_t>(slope_offsets_[l])]);
   }
+  std::copy_n(parameters.data() + context_offset_, context_weight_.size(), context_weight_.data());
 }
 
 template <class T>
 void Network<T>::finish_gradient(std::span<T> gradient) const {
   const PhaseScope scope(Phase::spectral_norm);
-  for (const auto& layer : layers_) layer.finish_gradient(gradient);
+  for (const auto& layer : layers_) layer->finish_gradient(gradient);
 }
 
 template <class T>
 void Network<T>::fold(std::span<T> parameters) const {
-  for (const auto& layer : layers_) layer.fold(parameters);
+  for (const auto& layer : layers_) layer->fold(parameters);
 }
 
 template <class T>
 double Network<T>::lipschitz() const {
   double product = 1;
-  for (const auto& layer : layers_) product *= static_cast<double>(layer.norm());
+  for (const auto& layer : layers_) product *= static_cast<double>(layer->norm());
   return product;
 }
 
 template <class T>
-void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T> y) const {
+ConstMatrixView<T> Network<T>::first_input(const NetworkState<T>& s) const {
+  return features_.empty() ? s.x_ : ConstMatrixView<T>(s.features_.columns(0, s.n_));
+}
+
+template <class T>
+ConstMatrixView<T> Network<T>::first_matrix(const NetworkState<T>& s) const {
+  return options_.is_convolutional() ? ConstMatrixView<T>(s.first_matrix_) : layers_[0]->weight();
+}
+
+template <class T>
+void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T> y, ConstMatrixView<T> u) const {
   const Index n = x.cols();
   require<ShapeError>(
       x.rows() == in() && y.rows() == out() && y.cols() == n && n <= s.n_max_,
       "network forward: x ({} × {}) and y ({} × {}) do not fit a network {} → {} with room for {} samples", x.rows(), n,
       y.rows(), y.cols(), in(), out(), s.n_max_);
+  require<ShapeError>(u.rows() == options_.context && (!has_context() || u.cols() == n),
+                      "network forward: a context ({} × {}) does not fit {} samples of a network whose context has {} "
+                      "values",
+                      u.rows(), u.cols(), n, options_.context);
   s.x_ = x;
+  s.context_ = u;
   s.n_ = n;
   s.k_ = 0;
   s.has_slope_bar_ = false;
-  ConstMatrixView<T> h = x;
+  if (!features_.empty()) features_.evaluate(x, s.features_.columns(0, n));
+  ConstMatrixView<T> h = first_input(s);
   for (std::size_t l = 0; l < s.hidden_.size(); ++l) {
+    const auto& layer = *layers_[l];
     auto& hidden = s.hidden_[l];
     const auto a = hidden.a.columns(0, n);
     {
-      const PhaseScope scope(Phase::forward, product_flops(layers_[l], n));
-      gemm(Op::none, Op::none, T(1), layers_[l].weight(), h, T(0), a);
+      const PhaseScope scope(Phase::forward, layer.flops(n));
+      layer.apply(h, a, s.scratch_);
+      if (l == 0) add_context(s, a);
     }
     const PhaseScope scope(Phase::activations);
-    const auto second = s.purpose_ == Purpose::gradient ? hidden.second.columns(0, n) : MatrixView<T>();
+    const Index channels = layer.channels();
+    const auto second =
+        s.purpose_ == Purpose::gradient ? by_pixel(hidden.second.columns(0, n), channels) : MatrixView<T>();
     const auto values = hidden.values.columns(0, n);
-    activate(options_.activation, slopes_[l], layers_[l].bias(), a, {values, hidden.first.columns(0, n), second});
+    activate(options_.activation, slopes_[l], layer.bias(), by_pixel(a, channels),
+             {by_pixel(values, channels), by_pixel(hidden.first.columns(0, n), channels), second});
     h = values;
   }
-  const PhaseScope scope(Phase::forward, product_flops(layers_.back(), n));
-  gemm(Op::none, Op::none, T(1), layers_.back().weight(), h, T(0), y);
+  const auto& layer = *layers_.back();
+  const PhaseScope scope(Phase::forward, layer.flops(n));
+  layer.apply(h, y, s.scratch_);
+  if (layers_.size() == 1) add_context(s, y);
+  const Index channels = layer.channels();
   for (Index j = 0; j < n; ++j) {
-    for (Index i = 0; i < out(); ++i) y(i, j) += layers_.back().bias()[static_cast<std::size_t>(i)];
+    for (Index p = 0; p < out(); p += channels) {
+      for (Index i = 0; i < channels; ++i) y(p + i, j) += layer.bias()[static_cast<std::size_t>(i)];
+    }
   }
+}
+
+// a ← a + U u, at each pixel.
+template <class T>
+void Network<T>::add_context(const NetworkState<T>& s, MatrixView<T> a) const {
+  if (!has_context()) return;
+  const Index channels = context_weight_.rows();
+  if (channels == a.rows()) return gemm(Op::none, Op::none, T(1), context_weight_, s.context_, T(1), a);
+  const MatrixView<T> shift(s.ping_.data(), channels, a.cols());
+  gemm(Op::none, Op::none, T(1), context_weight_, s.context_, T(0), shift);
+  for (Index j = 0; j < a.cols(); ++j) {
+    for (Index p = 0; p < a.rows(); p += channels) {
+      for (Index i = 0; i < channels; ++i) a(p + i, j) += shift(i, j);
+    }
+  }
+}
+
+// The tangents of layer 0 with V = I: (w × d·n).
+template <class T>
+void Network<T>::tangents_of_identity(NetworkState<T>& s, MatrixView<T> t) const {
+  if (!features_.empty()) return features_.product(s.features_.columns(0, s.n_), first_matrix(s), t);
+  const auto matrix = first_matrix(s);
+  for (Index i = 0; i < s.n_; ++i) std::copy_n(matrix.data(), matrix.size(), t.column(i * in()));
 }
 
 template <class T>
@@ -162,33 +239,42 @@ void Network<T>::tangent(NetworkState<T>& s, const Directions<T>& v, MatrixView<
   s.identity_ = v.is_identity;
   s.v_ = v.v;
   ConstMatrixView<T> t = v.v;
+  if (v.is_identity) {
+    if (options_.is_convolutional()) layers_[0]->to_matrix(s.first_matrix_);
+  } else if (!features_.empty()) {
+    const auto of_features = s.features_.columns(n, n * k);
+    features_.tangent(s.features_.columns(0, n), k, v.v, of_features);
+    t = of_features;
+  }
   for (std::size_t l = 0; l < s.hidden_.size(); ++l) {
     auto& hidden = s.hidden_[l];
     const auto scaled = hidden.values.columns(n, n * k);
     const auto first = hidden.first.columns(0, n);
-    if (l == 0 && v.is_identity) {
+    const bool of_identity = l == 0 && v.is_identity;
+    if (of_identity && features_.empty()) {
       const PhaseScope scope(Phase::activations);
       for (Index i = 0; i < n; ++i) {
-        scale_tangents<T>(first.columns(i, 1), k, layers_[0].weight(), scaled.columns(i * k, k));
+        scale_tangents<T>(first.columns(i, 1), k, first_matrix(s), scaled.columns(i * k, k));
       }
     } else {
       const auto raw = s.purpose_ == Purpose::gradient ? hidden.tangents.columns(0, n * k) : scaled;
-      {
-        const PhaseScope scope(Phase::tangents, product_flops(layers_[l], n * k));
-        gemm(Op::none, Op::none, T(1), layers_[l].weight(), t, T(0), raw);
+      if (of_identity) {
+        const PhaseScope scope(Phase::activations);
+        tangents_of_identity(s, raw);
+      } else {
+        const PhaseScope scope(Phase::tangents, layers_[l]->flops(n * k));
+        layers_[l]->apply(t, raw, s.scratch_);
       }
       const PhaseScope scope(Phase::activations);
       scale_tangents<T>(first, k, raw, scaled);
     }
     t = scaled;
   }
-  const PhaseScope scope(Phase::tangents, product_flops(layers_.back(), n * k));
+  const PhaseScope scope(Phase::tangents, layers_.back()->flops(n * k));
   if (s.hidden_.empty() && v.is_identity) {
-    for (Index i = 0; i < n; ++i) {
-      std::copy_n(layers_[0].weight().data(), layers_[0].weight().size(), jv.column(i * k));
-    }
+    tangents_of_identity(s, jv);
   } else {
-    gemm(Op::none, Op::none, T(1), layers_.back().weight(), t, T(0), jv);
+    layers_.back()->apply(t, jv, s.scratch_);
   }
 }
 
@@ -201,20 +287,24 @@ void Network<T>::cotangent(NetworkState<T>& s, ConstMatrixView<T> u, Index k, Ma
       jtu.cols(), k, n, 1 + s.k_max_);
   ConstMatrixView<T> bar = u;
   for (auto l = std::ssize(layers_) - 1; l > 0; --l) {
-    const auto& layer = layers_[static_cast<std::size_t>(l)];
+    const auto& layer = *layers_[static_cast<std::size_t>(l)];
     auto& hidden = s.hidden_[static_cast<std::size_t>(l - 1)];
     const MatrixView<T> next(s.ping_.data(), layer.in(), n * k);
     {
-      const PhaseScope scope(Phase::tangents, product_flops(layer, n * k));
-      gemm(Op::transpose, Op::none, T(1), layer.weight(), bar, T(0), next);
+      const PhaseScope scope(Phase::tangents, layer.flops(n * k));
+      layer.apply_transpose(bar, next, s.scratch_);
     }
     const PhaseScope scope(Phase::activations);
     scale_tangents<T>(hidden.first.columns(0, n), k, next, next);
     bar = next;
     std::swap(s.ping_, s.pong_);
   }
-  const PhaseScope scope(Phase::tangents, product_flops(layers_[0], n * k));
-  gemm(Op::transpose, Op::none, T(1), layers_[0].weight(), bar, T(0), jtu);
+  const auto& layer = *layers_[0];
+  const PhaseScope scope(Phase::tangents, layer.flops(n * k));
+  if (features_.empty()) return layer.apply_transpose(bar, jtu, s.scratch_);
+  const MatrixView<T> of_features(s.ping_.data(), layer.in(), n * k);
+  layer.apply_transpose(bar, of_features, s.scratch_);
+  features_.cotangent(s.features_.columns(0, n), k, of_features, jtu);
 }
 
 template <class T>
@@ -223,22 +313,20 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
   require<ShapeError>(s.purpose_ == Purpose::gradient && x_bar.rows() == in() && x_bar.cols() == n,
                       "network reverse: x_bar ({} × {}) for {} samples of width {}, or a state that keeps no gradient",
                       x_bar.rows(), x_bar.cols(), n, in());
-  const auto depth = std::ssize(layers_);
   MatrixView<T> bar = s.seed_.columns(0, columns);  // [ā | T̄] of layer l
-  for (auto l = depth - 1; l > 0; --l) {
-    const auto& layer = layers_[static_cast<std::size_t>(l)];
+  for (auto l = std::ssize(layers_) - 1; l > 0; --l) {
+    const auto& layer = *layers_[static_cast<std::size_t>(l)];
     auto& hidden = s.hidden_[static_cast<std::size_t>(l - 1)];
     const MatrixView<T> next(s.ping_.data(), layer.in(), columns);
     {
-      const PhaseScope scope(Phase::reverse, 2 * product_flops(layer, columns));
-      gemm(Op::none, Op::transpose, T(1), bar, hidden.values.columns(0, columns), T(1),
-           layer.weight_gradient(gradient));
-      add_column_sum<T>(bar.columns(0, n), layer.bias_gradient(gradient));
-      gemm(Op::transpose, Op::none, T(1), layer.weight(), bar, T(0), next);
+      const PhaseScope scope(Phase::reverse, 2 * layer.flops(columns));
+      layer.add_weight_gradient(bar, hidden.values.columns(0, columns), gradient, s.scratch_);
+      layer.add_bias_gradient(bar.columns(0, n), gradient);
+      layer.apply_transpose(bar, next, s.scratch_);
     }
     const PhaseScope scope(Phase::activations);
-    const bool broadcast = l == 1 && s.identity_ && k > 0;
-    const ConstMatrixView<T> t = broadcast ? layers_[0].weight() : hidden.tangents.columns(0, n * k);
+    const bool broadcast = l == 1 && s.identity_ && k > 0 && features_.empty();
+    const ConstMatrixView<T> t = broadcast ? first_matrix(s) : hidden.tangents.columns(0, n * k);
     const bool slope = !slope_offsets_.empty();
     const double along_slope = reverse_activation<T>(
         {hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n), hidden.second.columns(0, n),
@@ -248,20 +336,63 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
     bar = next;
     std::swap(s.ping_, s.pong_);
   }
-  const PhaseScope scope(Phase::reverse, 2 * product_flops(layers_[0], n));
-  const auto& layer = layers_[0];
-  const auto weight_gradient = layer.weight_gradient(gradient);
-  const auto a_bar = bar.columns(0, n);
-  gemm(Op::none, Op::transpose, T(1), a_bar, s.x_, T(1), weight_gradient);
-  add_column_sum<T>(a_bar, layer.bias_gradient(gradient));
-  const std::span<T> flat(weight_gradient.data(), static_cast<std::size_t>(weight_gradient.size()));
-  if (k > 0 && s.identity_) {
-    // (w × d·n) seen as (w·d × n): W̄₁ gains the sum over samples.
-    add_column_sum<T>(ConstMatrixView<T>(bar.column(n), layer.out() * k, n), flat);
-  } else if (k > 0) {
-    gemm(Op::none, Op::transpose, T(1), bar.columns(n, n * k), s.v_, T(1), weight_gradient);
+  const PhaseScope scope(Phase::reverse, 2 * layers_[0]->flops(n));
+  reverse_context(s, bar.columns(0, n), gradient);
+  reverse_first_layer(s, bar, x_bar, gradient);
+}
+
+// bar: [ā | T̄] of layer 0.
+template <class T>
+void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar, MatrixView<T> x_bar,
+                                     std::span<T> gradient) const {
+  const auto& layer = *layers_[0];
+  const Index n = s.n_, k = s.k_;
+  const auto a_bar = bar.columns(0, n), t_bar = bar.columns(n, n * k);
+  const bool given = k > 0 && !s.identity_, identity = k > 0 && s.identity_;
+  layer.add_weight_gradient(a_bar, first_input(s), gradient, s.scratch_);
+  layer.add_bias_gradient(a_bar, gradient);
+  if (features_.empty()) {
+    layer.apply_transpose(a_bar, x_bar, s.scratch_);
+    if (given) layer.add_weight_gradient(t_bar, s.v_, gradient, s.scratch_);
+    if (!identity || n == 0) return;
+    // The matrix of the layer is every sample's tangents: its gradient is the sum.
+    const MatrixView<T> sum(s.ping_.data(), layer.out(), k);
+    std::copy_n(t_bar.data(), sum.size(), sum.data());
+    T* __restrict const to = sum.data();
+    for (Index i = 1; i < n; ++i) {
+      const T* const mine = t_bar.column(i * k);
+      for (Index r = 0; r < sum.size(); ++r) to[r] += mine[r];
+    }
+    return layer.add_matrix_gradient(sum, gradient);
   }
-  gemm(Op::transpose, Op::none, T(1), layer.weight(), a_bar, T(0), x_bar);
+  const auto f = s.features_.columns(0, n);
+  const MatrixView<T> f_bar(s.ping_.data(), layer.in(), given ? n * (1 + k) : n);
+  layer.apply_transpose(bar.columns(0, f_bar.cols()), f_bar, s.scratch_);
+  features_.cotangent(f, 1, f_bar.columns(0, n), x_bar);
+  if (given) {
+    layer.add_weight_gradient(t_bar, s.features_.columns(n, n * k), gradient, s.scratch_);
+    features_.add_curvature(f, k, s.v_, f_bar.columns(n, n * k), x_bar);
+  } else if (identity) {
+    features_.add_product_reverse(f, layer.weight(), t_bar, layer.weight_gradient(gradient), x_bar);
+  }
+}
+
+// Ū += Σ ā uᵀ, ā summed over pixels.
+template <class T>
+void Network<T>::reverse_context(NetworkState<T>& s, ConstMatrixView<T> a_bar, std::span<T> gradient) const {
+  if (!has_context()) return;
+  const Index channels = context_weight_.rows();
+  if (channels == a_bar.rows()) {
+    return gemm(Op::none, Op::transpose, T(1), a_bar, s.context_, T(1), context_in(gradient));
+  }
+  const MatrixView<T> sum(s.ping_.data(), channels, a_bar.cols());
+  for (Index j = 0; j < a_bar.cols(); ++j) {
+    std::copy_n(a_bar.column(j), channels, sum.column(j));
+    for (Index p = channels; p < a_bar.rows(); p += channels) {
+      for (Index i = 0; i < channels; ++i) sum(i, j) += a_bar(p + i, j);
+    }
+  }
+  gemm(Op::none, Op::transpose, T(1), sum, s.context_, T(1), context_in(gradient));
 }
 
 template class NetworkState<float>;

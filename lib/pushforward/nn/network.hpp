@@ -1,6 +1,6 @@
 #pragma once
 
-// A multilayer perceptron g: ℝᵈ → ℝᵉ in its four passes, on a batch of n samples, one per column:
+// A network g: ℝᵈ → ℝᵉ, dense or convolutional, in its four passes, on a batch of n samples, one per column:
 //
 //   forward     y = g(x), keeping what the other passes need
 //   tangent     T ↦ J T for k tangents per sample, J = ∂g/∂x                          (JVP)
@@ -10,28 +10,27 @@
 //
 // Layers: a₁ = W₁x + b₁, hₗ = φ(aₗ), aₗ₊₁ = Wₗ₊₁hₗ + bₗ₊₁, y = a_L. The k tangents of a sample stand in adjacent
 // columns, and all tangents of all samples go through a layer as one matrix product. The tangents of the first layer
-// with V = I are its weight: no product at all.
+// with V = I are its weight: no product at all. They are those of every sample, and of a convolution its matrix.
+//
+// A context u per sample enters through the first layer, a₁ = W₁x + U u + b₁, at every pixel alike. U has no Lipschitz
+// bound: g is a contraction in x only, and u takes part as a constant. Of angles the first layer sees cos and sin
+// (angle_features.hpp), and an autoregressive network's weights have masks (autoregressive.hpp).
 //
 // With T̂ₗ = W τₗ₋₁ and τₗ = φ′(aₗ) ∘ T̂ₗ, the reverse of layer l takes [h̄ₗ | τ̄ₗ] to [āₗ | T̄ₗ] elementwise
 // (activation.hpp), then W̄ₗ += [āₗ | T̄ₗ][hₗ₋₁ | τₗ₋₁]ᵀ, b̄ₗ += Σ āₗ, [h̄ₗ₋₁ | τ̄ₗ₋₁] = Wₗᵀ[āₗ | T̄ₗ]: values and tangents
 // lie side by side in memory, so that each is one product.
 
 #include <pushforward/linalg/workspace.hpp>
-#include <pushforward/nn/activation.hpp>
+#include <pushforward/nn/angle_features.hpp>
 #include <pushforward/nn/dense.hpp>
+#include <pushforward/nn/network_options.hpp>
+
+#include <memory>
 
 namespace pushforward::nn {
 
 /// What a pass is for: values only, or also the reverse pass that follows.
 enum class Purpose { evaluate, gradient };
-
-struct NetworkOptions {
-  Index in = 0;                         ///< width of x
-  Index out = 0;                        ///< width of y
-  std::vector<Index> hidden{128, 128};  ///< widths of the hidden layers; may be empty (a linear map)
-  Activation activation = Activation::lipswish;
-  double lipschitz = 0.9;  ///< bound on Lip(g), > 0; each of L layers gets its L-th root. Infinity: free
-};
 
 /// Directions of a tangent pass: k per sample, or the columns of the identity (k = width of x) for every sample.
 template <class T>
@@ -90,8 +89,11 @@ class NetworkState {
 
   std::vector<Hidden> hidden_;
   MatrixView<T> seed_;
-  std::span<T> ping_, pong_;  // (w × n(1 + k)) each, for the widest w
-  ConstMatrixView<T> x_, v_;
+  MatrixView<T> features_;      // of angles, [f | ∂f V]: (F × n(1 + k)), for evaluation (F × n); empty without
+  MatrixView<T> first_matrix_;  // of a convolution in the first layer, for identity directions: (w × d)
+  std::span<T> ping_, pong_;    // (w × n(1 + k)) each, for the widest w
+  std::span<T> scratch_;        // of the layers
+  ConstMatrixView<T> x_, context_, v_;
   Index n_max_, k_max_;
   Purpose purpose_;
   Index n_ = 0, k_ = 0;
@@ -103,14 +105,16 @@ template <class T>
 class Network {
  public:
   /// Adds the parameters `<name>/layer_<l>/weight`, `…/bias` and, where the activation has a slope, `…/log_beta` to the
-  /// layout. seed, key: name the random streams of initial weights and power iterations.
+  /// layout; where there is a context, `…/context` (channels × context) of layer 0. seed, key: name the random streams
+  /// of initial weights and power iterations. Throws OptionError for options that contradict each other.
   Network(ParameterLayout& layout, const std::string& name, const NetworkOptions& options, std::uint64_t seed,
           std::uint64_t key);
 
   const NetworkOptions& options() const { return options_; }
-  const std::vector<DenseLayer<T>>& layers() const { return layers_; }
+  const std::vector<std::unique_ptr<Layer<T>>>& layers() const { return layers_; }
   Index in() const { return options_.in; }
   Index out() const { return options_.out; }
+  /// The largest number of values of a sample anywhere.
   Index widest() const;
 
   /// Random hidden layers; the last layer zero, so that g = 0.
@@ -121,11 +125,13 @@ class Network {
   void finish_gradient(std::span<T> gradient) const;
   /// Overwrites weights by effective weights in the parameter buffer.
   void fold(std::span<T> parameters) const;
-  /// Π of the layers' norms: a certificate for Lip(g) after prepare(…, svd), else an estimate from below.
+  /// Π of the layers' norms: a certificate for Lip(g) after prepare(…, svd), else an estimate from below. Infinity
+  /// where they are free.
   double lipschitz() const;
 
-  /// x: (in × n) in, to stay valid until reverse(). y: (out × n) out.
-  void forward(NetworkState<T>& state, ConstMatrixView<T> x, MatrixView<T> y) const;
+  /// x: (in × n) in, to stay valid until reverse(). y: (out × n) out. u: (context × n) in, to stay valid until
+  /// reverse(), or empty without a context.
+  void forward(NetworkState<T>& state, ConstMatrixView<T> x, MatrixView<T> y, ConstMatrixView<T> u = {}) const;
   /// jv: (out × n·k) out. At the x of the last forward(). Keeps the tangents for reverse().
   void tangent(NetworkState<T>& state, const Directions<T>& v, MatrixView<T> jv) const;
   /// u: (out × n·k) in; jtu: (in × n·k) out, must not alias u. At the x of the last forward(); k up to the state's.
@@ -138,9 +144,25 @@ class Network {
  private:
   friend class NetworkState<T>;
 
+  std::unique_ptr<Layer<T>> make_layer(ParameterLayout& layout, const std::string& path, Index l) const;
+  bool has_context() const { return options_.context > 0; }
+  MatrixView<T> context_in(std::span<T> buffer) const;
+  // What layer 0 multiplies with its weight at the last forward().
+  ConstMatrixView<T> first_input(const NetworkState<T>& s) const;
+  // The matrix of layer 0, after a tangent pass with identity directions.
+  ConstMatrixView<T> first_matrix(const NetworkState<T>& s) const;
+  void add_context(const NetworkState<T>& s, MatrixView<T> a) const;
+  void tangents_of_identity(NetworkState<T>& s, MatrixView<T> t) const;
+  void reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar, MatrixView<T> x_bar,
+                           std::span<T> gradient) const;
+  void reverse_context(NetworkState<T>& s, ConstMatrixView<T> a_bar, std::span<T> gradient) const;
+
   NetworkOptions options_;
   std::uint64_t seed_, key_;
-  std::vector<DenseLayer<T>> layers_;
+  AngleFeatures<T> features_;
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  Index context_offset_ = 0;          // of U in the flat buffers
+  Matrix<T> context_weight_;          // U
   std::vector<Index> slope_offsets_;  // of log β in the flat buffers, per hidden layer
   std::vector<T> slopes_;             // β
 };

@@ -31,10 +31,17 @@ PowerIteration<T>::PowerIteration(Index rows, Index cols, random::Stream start)
 template <class T>
 T PowerIteration<T>::update(ConstMatrixView<T> w, T tolerance, int max_iterations) {
   using linalg::Op;
+  return update([&w](std::span<const T> x, std::span<T> y) { linalg::gemv(Op::none, T(1), w, x, T(0), y); },
+                [&w](std::span<const T> y, std::span<T> x) { linalg::gemv(Op::transpose, T(1), w, y, T(0), x); },
+                tolerance, max_iterations);
+}
+
+template <class T>
+T PowerIteration<T>::update(const Product& apply, const Product& apply_transpose, T tolerance, int max_iterations) {
   for (int iteration = 0; iteration < max_iterations; ++iteration) {
-    linalg::gemv(Op::transpose, T(1), w, std::span<const T>(u_), T(0), std::span<T>(next_v_));
+    apply_transpose(u_, next_v_);
     if (!(normalize(next_v_) > 0)) return sigma_ = 0;
-    linalg::gemv(Op::none, T(1), w, std::span<const T>(next_v_), T(0), std::span<T>(next_u_));
+    apply(next_v_, next_u_);
     const T sigma = normalize(next_u_);
     if (!(sigma > 0)) return sigma_ = 0;
     std::swap(u_, next_u_);

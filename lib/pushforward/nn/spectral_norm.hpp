@@ -1,11 +1,13 @@
 #pragma once
 
-// The largest singular value of a weight matrix: warm-started power iteration while training [Miyato et al. 2018], SVD
+// The largest singular value of a linear map: warm-started power iteration while training [Miyato et al. 2018], SVD
 // where it has to be a guarantee. A power iteration is a lower bound, and never called more than that.
 
 #include <pushforward/linalg/matrix.hpp>
 #include <pushforward/random/stream.hpp>
 
+#include <functional>
+#include <limits>
 #include <vector>
 
 namespace pushforward::nn {
@@ -17,7 +19,15 @@ enum class Normalization {
   stored            ///< Ŵ = W as read from a file, σ by SVD
 };
 
-/// Power iteration on one (out × in) matrix, its singular vectors kept from call to call.
+/// How far a power iteration goes in a training step, and where singular vectors are wanted: relative change of σ from
+/// one iteration to the next, and ten times as many of them.
+template <class T>
+constexpr T training_tolerance = T(1e-4);
+template <class T>
+constexpr T no_change = 4 * std::numeric_limits<T>::epsilon();
+constexpr int most_power_iterations = 100;
+
+/// Power iteration on one (rows × cols) matrix or linear map, its singular vectors kept from call to call.
 template <class T>
 class PowerIteration {
  public:
@@ -27,6 +37,9 @@ class PowerIteration {
   /// Iterates v ← wᵀu/‖·‖, u ← wv/‖·‖ until σ = uᵀwv changes by less than `tolerance` relative, at least once and at
   /// most `max_iterations` times. Returns σ ≤ ‖w‖₂; 0 for a matrix of zeros, which leaves the vectors as they were.
   T update(ConstMatrixView<T> w, T tolerance, int max_iterations);
+  /// The same by products alone: apply(x, y) writes w x to y, apply_transpose(y, x) wᵀy to x.
+  using Product = std::function<void(std::span<const T>, std::span<T>)>;
+  T update(const Product& apply, const Product& apply_transpose, T tolerance, int max_iterations);
 
   T sigma() const { return sigma_; }
   std::span<const T> left() const { return u_; }

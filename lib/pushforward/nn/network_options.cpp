@@ -1,0 +1,51 @@
+#include <pushforward/base/text.hpp>
+#include <pushforward/linalg/blas.hpp>
+#include <pushforward/nn/network_options.hpp>
+
+namespace pushforward::nn {
+
+std::vector<Index> NetworkOptions::widths() const {
+  const Index each = is_convolutional() ? pixels() : 1;
+  std::vector<Index> all{features()};
+  for (const Index w : hidden) all.push_back(each * w);
+  all.push_back(out);
+  return all;
+}
+
+double NetworkOptions::layer_flops(Index l) const {
+  const auto w = widths();
+  const auto at = static_cast<std::size_t>(l);
+  if (!is_convolutional()) return linalg::gemm_flops(w[at + 1], 1, w[at]);
+  return linalg::gemm_flops(w[at + 1], 1, kernels[at] * kernels[at] * (w[at] / pixels()));
+}
+
+void NetworkOptions::check(const std::string& name) const {
+  require<OptionError>(lipschitz > 0, "network {}: Lipschitz bound {} must be positive", name, lipschitz);
+  require<OptionError>(context >= 0, "network {}: a context of width {} must have at least 0", name, context);
+  for (std::size_t i = 0; i < periodic.size(); ++i) {
+    require<OptionError>(periodic[i] >= 0 && periodic[i] < in && (i == 0 || periodic[i - 1] < periodic[i]),
+                         "network {}: angles {} must be rows of x, 0 to {}, ascending", name, periodic[i], in - 1);
+  }
+  require<OptionError>(!autoregressive || (in > 0 && out % in == 0),
+                       "network {}: an autoregressive map has as many outputs for each of its inputs, so {} must be a "
+                       "multiple of {}",
+                       name, out, in);
+  if (!is_convolutional()) {
+    require<OptionError>(pixels() == 1, "network {}: images of {} × {} pixels need kernels", name, height, width);
+    return;
+  }
+  require<OptionError>(std::ssize(kernels) == depth(), "network {}: {} kernels for {} layers; each needs one", name,
+                       kernels.size(), depth());
+  for (const Index kernel : kernels) {
+    require<OptionError>(kernel > 0 && kernel % 2 == 1, "network {}: a kernel of {} must be odd, to keep image sizes",
+                         name, kernel);
+  }
+  require<OptionError>(height > 0 && width > 0 && in % pixels() == 0 && out % pixels() == 0,
+                       "network {}: {} → {} values are not whole channels of {} × {} pixels", name, in, out, height,
+                       width);
+  require<OptionError>(periodic.empty() && !autoregressive,
+                       "network {}: angles and autoregressive masks are for dense networks, not for those with kernels",
+                       name);
+}
+
+}  // namespace pushforward::nn

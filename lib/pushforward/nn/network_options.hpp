@@ -1,0 +1,38 @@
+#pragma once
+
+// What a network is made of, and what follows from that before there is one.
+
+#include <pushforward/nn/activation.hpp>
+
+namespace pushforward::nn {
+
+struct NetworkOptions {
+  Index in = 0;                         ///< width of x
+  Index out = 0;                        ///< width of y
+  std::vector<Index> hidden{128, 128};  ///< widths of the hidden layers, or their channels; may be empty (a linear map)
+  Activation activation = Activation::lipswish;
+  double lipschitz = 0.9;         ///< bound on Lip(g), > 0; each of L layers gets its L-th root. Infinity: free
+  Index context = 0;              ///< width of u, which g(x; u) is conditioned on
+  std::vector<Index> periodic{};  ///< rows of x that are angles in radians, ascending; for dense networks
+  bool autoregressive = false;  ///< output rows i·m … i·m + m − 1 depend on x_j, j < i, only, m = out/in; if dense
+  Index height = 1, width = 1;   ///< of images, for convolutional networks
+  std::vector<Index> kernels{};  ///< sizes of square kernels, odd, one for each layer; empty: dense
+
+  /// Number of layers.
+  Index depth() const { return std::ssize(hidden) + 1; }
+  bool is_convolutional() const { return !kernels.empty(); }
+  /// g = W_L φ(… φ(W₁x + …)) with dense matrices, which some estimators of log-dets rely on.
+  bool is_plain() const { return kernels.empty() && periodic.empty(); }
+  Index pixels() const { return height * width; }
+  /// What the first layer sees: x itself, but (cos xᵢ, sin xᵢ) for an angle.
+  Index features() const { return in + std::ssize(periodic); }
+  /// Values of a sample before and behind each layer: features(), hidden layers, out.
+  std::vector<Index> widths() const;
+  /// Floating-point operations of a layer's product with one vector.
+  double layer_flops(Index l) const;
+
+  /// Throws OptionError, naming the network, where the above contradict each other.
+  void check(const std::string& name) const;
+};
+
+}  // namespace pushforward::nn
