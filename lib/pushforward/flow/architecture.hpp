@@ -4,22 +4,13 @@
 // what a model file stores, what TOML writes out as [[model.chain]], and what the families of presets.hpp come to.
 
 #include <pushforward/base/option_set.hpp>
-#include <pushforward/base/shape.hpp>
+#include <pushforward/flow/domain.hpp>
 #include <pushforward/flow/layer_options.hpp>
 #include <pushforward/nn/network.hpp>
 
 #include <variant>
 
 namespace pushforward::flow {
-
-/// Samples at some place of a chain.
-struct Domain {
-  Shape shape;
-  std::vector<Index> periodic{};  ///< values that are angles on [−π, π), ascending
-  Index context = 0;              ///< values per sample that the density is conditioned on
-
-  Index size() const { return shape.size(); }
-};
 
 /// One transform of a chain: its kind and the options that the kind has.
 class LayerOptions {
