@@ -11,10 +11,11 @@ namespace pushforward::test {
 /// An estimator at n points of a network, with all its memory.
 template <class T>
 struct Trial {
-  Trial(const TestNetwork<T>& net, const Matrix<T>& at, const std::string& text, nn::Purpose purpose)
+  Trial(const TestNetwork<T>& net, const Matrix<T>& at, const std::string& text, nn::Purpose purpose, Matrix<T> of = {})
       : net_(net),
         estimator(logdet::make_estimator<T>(logdet::parse_method(text), net.network.options())),
         x(at),
+        context(std::move(of)),
         y(at.rows(), at.cols()),
         passes(net.network, at.cols(), estimator->tangents(net.network), purpose) {
     linalg::Workspace kept_count, scratch_count;
@@ -30,7 +31,7 @@ struct Trial {
   }
 
   void estimate(const logdet::Draws& draws) {
-    net_.network.forward(*passes, x, y);
+    net_.network.forward(*passes, x, y, context);
     estimator->estimate(net_.network, *passes, *state, draws, {value, variance, sign, products});
   }
 
@@ -55,7 +56,7 @@ struct Trial {
 
   const TestNetwork<T>& net_;
   std::unique_ptr<logdet::Estimator<T>> estimator;
-  Matrix<T> x, y;
+  Matrix<T> x, context, y;
   Passes<T> passes;
   linalg::Workspace kept, scratch;
   std::unique_ptr<typename logdet::Estimator<T>::State> state;

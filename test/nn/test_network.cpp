@@ -1,7 +1,5 @@
 #include "closed_forms.hpp"
-#include "networks.hpp"
-
-#include <numeric>
+#include "passes.hpp"
 
 namespace pushforward::test {
 
@@ -75,37 +73,6 @@ std::vector<Real> naive_tangent(const TestNetwork<T>& net, std::span<const T> x,
   return jv;
 }
 
-template <class T>
-Matrix<T> forward(const TestNetwork<T>& net, nn::NetworkState<T>& state, const Matrix<T>& x) {
-  Matrix<T> y(net.network.out(), x.cols());
-  net.network.forward(state, x, y);
-  return y;
-}
-
-// k random directions for each sample, or those of the identity.
-template <class T>
-struct Tangents {
-  Tangents(Index d, Index n, Index count, bool is_identity)
-      : identity(is_identity), k(is_identity ? d : count), v(random_matrix<T>(d, n * k, 32)) {
-    for (Index j = 0; identity && j < n * k; ++j) {
-      for (Index i = 0; i < d; ++i) v(i, j) = i == j % d ? T(1) : T(0);
-    }
-  }
-  Directions<T> directions() const { return identity ? Directions<T>::identity(k) : Directions<T>::given(v, k); }
-
-  bool identity;
-  Index k;
-  Matrix<T> v;
-};
-
-constexpr std::pair<Index, bool> tangent_kinds[] = {{0, false}, {1, false}, {3, false}, {0, true}};
-
-template <class T>
-double inner(const Matrix<T>& a, const Matrix<T>& b) {
-  return std::inner_product(a.span().begin(), a.span().end(), b.span().begin(), 0.0, std::plus<>(),
-                            [](T x, T y) { return static_cast<double>(x) * static_cast<double>(y); });
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(network)
@@ -151,23 +118,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(tangents_agree_with_central_differences, T, Precis
 
 // ⟨U, J V⟩ = ⟨Jᵀ U, V⟩.
 BOOST_AUTO_TEST_CASE_TEMPLATE(cotangents_are_the_transpose_of_tangents, T, Precisions) {
-  for_each_network([](const NetworkOptions& options, Index n) {
-    const TestNetwork<T> net(options);
-    const auto x = random_matrix<T>(options.in, n, 33);
-    for (const auto& [count, identity] : tangent_kinds) {
-      for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
-        const Tangents<T> t(options.in, n, count, identity);
-        Passes<T> state(net.network, n, t.k, purpose);
-        forward(net, *state, x);
-        Matrix<T> jv(options.out, n * t.k), jtu(options.in, n * t.k);
-        const auto u = random_matrix<T>(options.out, n * t.k, 34);
-        net.network.tangent(*state, t.directions(), jv);
-        net.network.cotangent(*state, u, t.k, jtu);
-        BOOST_TEST(
-            close_absolute(inner(u, jv), inner(jtu, t.v), gamma<T>(200) * (1 + frobenius<T>(u) * frobenius<T>(jv))));
-      }
-    }
-  });
+  for_each_network([](const NetworkOptions& options, Index n) { check_cotangents<T>(options, n); });
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(both_purposes_give_the_same_values, T, Precisions) {
@@ -194,57 +145,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(reverse_is_the_gradient_of_value_and_tangents, T, 
     for_each_network([&](NetworkOptions options, Index n) {
       if (n == 0 || (activation != Activation::lipswish && (n == 1 || options.in == 2))) return;
       options.activation = activation;
-      TestNetwork<T> net(options);
-      TestNetwork<double> exact(options);
-      net.settle();
-      const auto x = random_matrix<T>(options.in, n, 33);
-      const auto y_bar = random_matrix<T>(options.out, n, 35);
-      for (const auto& [count, identity] : tangent_kinds) {
-        const Tangents<T> t(options.in, n, count, identity);
-        const Tangents<double> exact_t(options.in, n, count, identity);
-        const auto u = random_matrix<T>(options.out, n * t.k, 36);
-        Passes<T> state(net.network, n, t.k, Purpose::gradient);
-        Passes<double> exact_state(exact.network, n, t.k, Purpose::evaluate);
-
-        const auto objective = [&](std::span<const double> parameters, const Matrix<double>& at) {
-          exact.network.prepare(parameters, Normalization::svd);
-          Matrix<double> jv(options.out, n * t.k);
-          exact.parameters.assign(parameters.begin(), parameters.end());
-          const double value = inner(converted<double>(y_bar), forward(exact, *exact_state, at));
-          exact.network.tangent(*exact_state, exact_t.directions(), jv);
-          return value + inner(converted<double>(u), jv);
-        };
-
-        forward(net, *state, x);
-        Matrix<T> jv(options.out, n * t.k), x_bar(options.in, n);
-        if (t.k > 0) net.network.tangent(*state, t.directions(), jv);
-        std::copy_n(y_bar.data(), y_bar.size(), state->value_seed().data());
-        if (t.k > 0) std::copy_n(u.data(), u.size(), state->tangent_seed(t.k).data());
-        std::vector<T> gradient(net.parameters.size());
-        net.network.reverse(*state, x_bar, gradient);
-        net.network.finish_gradient(gradient);
-
-        const std::vector<double> parameters(net.parameters.begin(), net.parameters.end());
-        const auto exact_x = converted<double>(x);
-        for (const auto& block : net.layout.blocks()) {
-          const auto at = static_cast<std::size_t>(block.offset), size = static_cast<std::size_t>(block.size());
-          const auto f = [&](std::span<const double> values) {
-            auto moved = parameters;
-            std::copy(values.begin(), values.end(), moved.begin() + block.offset);
-            return objective(moved, exact_x);
-          };
-          const auto claimed = std::span<const T>(gradient).subspan(at, size);
-          BOOST_TEST_CONTEXT(nn::activation_name(activation) << ", " << block.name << ", k = " << t.k) {
-            BOOST_TEST(is_gradient(f, std::span(parameters).subspan(at, size), claimed, taylor_scale<T>(), ++line));
-            BOOST_TEST(!is_gradient<T>(f, std::span(parameters).subspan(at, size), one_percent_off(claimed),
-                                       taylor_scale<T>(), line));
-          }
-        }
-        const auto f = [&](std::span<const double> values) {
-          return objective(parameters, Matrix<double>(ConstMatrixView<double>(values.data(), options.in, n)));
-        };
-        BOOST_TEST(is_gradient<T>(f, exact_x.span(), x_bar.span(), taylor_scale<T>(), ++line));
-        BOOST_TEST(!is_gradient<T>(f, exact_x.span(), one_percent_off<T>(x_bar.span()), taylor_scale<T>(), line));
+      BOOST_TEST_CONTEXT(nn::activation_name(activation)) {
+        check_reverse<T>(options, n, line);
       }
     });
   }

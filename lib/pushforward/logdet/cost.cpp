@@ -3,6 +3,7 @@
 #include <pushforward/logdet/cost.hpp>
 #include <pushforward/logdet/estimator.hpp>
 #include <pushforward/logdet/trace.hpp>
+#include <pushforward/nn/conv.hpp>
 
 #include <algorithm>
 
@@ -28,13 +29,6 @@ double lu_flops(Index order, nn::Purpose purpose) {
   return (purpose == nn::Purpose::gradient ? 8.0 / 3.0 : 2.0 / 3.0) * k * k * k;
 }
 
-std::vector<Index> widths(const nn::NetworkOptions& network) {
-  std::vector<Index> all{network.in};
-  all.insert(all.end(), network.hidden.begin(), network.hidden.end());
-  all.push_back(network.out);
-  return all;
-}
-
 // Best of a few runs, seconds.
 template <class F>
 double best_time(F&& f) {
@@ -48,19 +42,46 @@ double best_time(F&& f) {
   return best;
 }
 
+// Seconds of the product of the two widest layers, and its operations.
+template <class T>
+std::pair<double, double> time_product(const nn::NetworkOptions& network, Index columns) {
+  auto w = network.widths();
+  std::sort(w.begin(), w.end(), std::greater<>());
+  Matrix<T> a(w[0], w[1]), b(w[1], columns), c(w[0], columns);
+  a.fill(T(0.5));
+  b.fill(T(0.25));
+  const double seconds = best_time([&] { linalg::gemm(linalg::Op::none, linalg::Op::none, T(1), a, b, T(0), c); });
+  return {seconds, linalg::gemm_flops(w[0], columns, w[1])};
+}
+
+// The same of a convolution, patches and all: that with most operations.
+template <class T>
+std::pair<double, double> time_convolution(const nn::NetworkOptions& network, Index columns) {
+  Index widest = 0;
+  for (Index l = 1; l < network.depth(); ++l) {
+    if (network.layer_flops(l) > network.layer_flops(widest)) widest = l;
+  }
+  nn::ParameterLayout layout;
+  nn::ConvLayer<T> layer(layout, "timed", network.conv_size(widest), std::numeric_limits<T>::infinity(),
+                         {0, random::Purpose::power_start});
+  layer.prepare(std::vector<T>(static_cast<std::size_t>(layout.size()), T(0.5)), nn::Normalization::power_iteration);
+  Matrix<T> x(layer.in(), columns), y(layer.out(), columns);
+  x.fill(T(0.25));
+  std::vector<T> scratch(static_cast<std::size_t>(layer.scratch()));
+  const double seconds = best_time([&] { layer.apply(x, y, scratch); });
+  return {seconds, layer.flops(columns)};
+}
+
 }  // namespace
 
 double product_flops(const nn::NetworkOptions& network) {
-  const auto w = widths(network);
   double flops = 0;
-  for (std::size_t l = 1; l < w.size(); ++l) flops += linalg::gemm_flops(w[l], 1, w[l - 1]);
+  for (Index l = 0; l < network.depth(); ++l) flops += network.layer_flops(l);
   return flops;
 }
 
 Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Purpose purpose) {
-  const auto w = widths(network);
-  const double first = linalg::gemm_flops(w[1], 1, w[0]);
-  return {passes(purpose) * static_cast<double>(network.in) * (product_flops(network) - first),
+  return {passes(purpose) * static_cast<double>(network.in) * (product_flops(network) - network.layer_flops(0)),
           lu_flops(network.in, purpose)};
 }
 
@@ -71,7 +92,7 @@ bool joins_ends(const nn::NetworkOptions& network, Index h) {
 }
 
 Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Purpose purpose) {
-  const auto w = widths(network);
+  const auto w = network.widths();
   const Index order = network.hidden[static_cast<std::size_t>(h)];
   double flops = product_flops(network);
   if (joins_ends(network, h)) {
@@ -92,8 +113,15 @@ std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network) {
 }
 
 std::optional<Index> exact_through(const Method& method, const nn::NetworkOptions& network) {
-  const auto h = narrowest_hidden(network);
   if (method.through == Through::input) return {};
+  if (!network.is_plain()) {
+    require<OptionError>(method.through != Through::narrowest,
+                         "log-det method {}: the hidden layers of dense networks only, without angles, can be gone "
+                         "through; use exact",
+                         to_string(method));
+    return {};
+  }
+  const auto h = narrowest_hidden(network);
   require<OptionError>(h || method.through != Through::narrowest,
                        "log-det method {}: the network has no hidden layer to go through", to_string(method));
   if (method.through == Through::narrowest) return h;
@@ -121,7 +149,8 @@ Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
                      std::string* why) {
   if (method.kind != Kind::automatic) return with_safe_roulette(method, network);
-  const bool has_trace = network.hidden.size() <= static_cast<std::size_t>(ExactTrace<double>::most_hidden);
+  const bool has_trace =
+      network.is_plain() && network.hidden.size() <= static_cast<std::size_t>(ExactTrace<double>::most_hidden);
   const bool gradient = purpose == nn::Purpose::gradient;
   const auto arnoldi = [&](Index steps) {
     return Method{.kind = has_trace ? Kind::trace_krylov : Kind::krylov, .terms = std::min(steps, network.in)};
@@ -147,13 +176,9 @@ Method choose_method(const Method& method, const nn::NetworkOptions& network, co
 
 template <class T>
 Rates measure_rates(const nn::NetworkOptions& network, Index n) {
-  auto w = widths(network);
-  std::sort(w.begin(), w.end(), std::greater<>());
-  const Index d = network.in, columns = std::clamp<Index>(n * d, 1, 4096);
-  Matrix<T> a(w[0], w[1]), b(w[1], columns), c(w[0], columns);
-  a.fill(T(0.5));
-  b.fill(T(0.25));
-  const double gemm = best_time([&] { linalg::gemm(linalg::Op::none, linalg::Op::none, T(1), a, b, T(0), c); });
+  const Index d = network.in, columns = std::clamp<Index>(n * d, 1, network.is_convolutional() ? 64 : 4096);
+  const auto [seconds, flops] =
+      network.is_convolutional() ? time_convolution<T>(network, columns) : time_product<T>(network, columns);
 
   const Index count = std::clamp<Index>(4096 / (d * d), 1, 256);
   Matrix<T> lu(d, d * count), inverse(d, d * count);
@@ -167,8 +192,7 @@ Rates measure_rates(const nn::NetworkOptions& network, Index n) {
     linalg::lu_log_det(lu, pivots, log_det, sign);
     linalg::lu_inverse_transpose(lu, pivots, sign, inverse);
   });
-  return {1e-9 * linalg::gemm_flops(w[0], columns, w[1]) / gemm,
-          1e-9 * static_cast<double>(count) * lu_flops(d, nn::Purpose::gradient) / factor};
+  return {1e-9 * flops / seconds, 1e-9 * static_cast<double>(count) * lu_flops(d, nn::Purpose::gradient) / factor};
 }
 
 template Rates measure_rates<float>(const nn::NetworkOptions&, Index);

@@ -9,7 +9,9 @@
 //   through hidden layer h  k = w_h, the matrices in cyclic order from layer h on [det(I + AB) = det(I + BA)], the
 //                           first of them again for nothing; where it saves operations, W₁W_L is one matrix, formed
 //                           once a batch
-// A gradient takes two more products for each of them, and the inverse.
+// A gradient takes two more products for each of them, and the inverse. Ways through hidden layers are for plain
+// networks (nn/network_options.hpp): others have exact log-dets through the input, where a convolution's tangents in
+// the first layer are its matrix and those of angles take no product either.
 
 #include <pushforward/logdet/method.hpp>
 #include <pushforward/nn/network.hpp>
@@ -31,7 +33,8 @@ struct Rates {
   double lu = 1;
 };
 
-/// Rates at the shapes of exact log-dets of n samples: products of the two widest layers, LU and inverse of order d.
+/// Rates at the shapes of exact log-dets of n samples: products of the two widest layers, or the convolution with most
+/// operations, LU and inverse of order d.
 /// About 30 ms. Not collective: ranks that must choose alike share what one of them measured.
 template <class T>
 Rates measure_rates(const nn::NetworkOptions& network, Index n);
@@ -47,7 +50,7 @@ bool joins_ends(const nn::NetworkOptions& network, Index h);
 /// The narrowest hidden layer, the first of them if there are several; none without hidden layers.
 std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network);
 /// The hidden layer through which an exact method goes, or none for the input. Throws OptionError for
-/// through=narrowest without hidden layers.
+/// through=narrowest without hidden layers, or where the network is not plain.
 std::optional<Index> exact_through(const Method& method, const nn::NetworkOptions& network);
 
 /// Of trace+krylov and krylov with their number of steps and probes, tangents and reverse included; `lu` is the work on
@@ -57,7 +60,7 @@ Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::
 /// The method itself, a roulette with its p, or what `auto` stands for: exact where a step takes at most four times the
 /// time, or an evaluation at most eight times the time, that it takes with the stochastic default: trace+krylov with a
 /// tolerance of 0.1 for gradients, of which four steps are reckoned with, trace+krylov:6 in evaluation; krylov for
-/// networks of more than two hidden layers. `why` (out, may be null): a line for people.
+/// networks of more than two hidden layers and those that are not plain. `why` (out, may be null): a line for people.
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
                      std::string* why = nullptr);
 

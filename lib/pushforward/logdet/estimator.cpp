@@ -42,6 +42,9 @@ Method with_safe_roulette(const Method& method, const nn::NetworkOptions& networ
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network) {
   const Method m = with_safe_roulette(method, network);
+  require<OptionError>(
+      m.kind != Kind::trace_krylov || network.is_plain(),
+      "log-det method {}: exact traces are those of dense networks without angles; use krylov or exact", to_string(m));
   switch (m.kind) {
     case Kind::automatic: throw BugError("log-det method auto has not been resolved");
     case Kind::exact:

@@ -64,7 +64,8 @@ Method with_safe_roulette(const Method& method, const nn::NetworkOptions& networ
 
 /// The estimator of a method for networks of this shape; `auto` must have been resolved (cost.hpp). Throws OptionError
 /// for a method that the network cannot have: more Arnoldi steps than dimensions, without a tolerance; an exact trace
-/// of more than two hidden layers; through=narrowest without any.
+/// of more than two hidden layers; through=narrowest without any; both of them where the network is not
+/// plain (nn/network_options.hpp).
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
 

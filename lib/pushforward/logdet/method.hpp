@@ -13,7 +13,8 @@
 //   krylov[:M][,tol=T]                     M Arnoldi steps on each probe; or as many, at most M (12 if it is not said),
 //                                          as bring the residual of (I + J)⁻ᵀv below T (0.1 if neither is said)
 //   trace+krylov[:M][,tol=T]               tr J exactly, Arnoldi steps for the rest: the stochastic default
-//   auto                                   exact or trace+krylov, by a cost model (cost.hpp)
+//   auto                                   exact or trace+krylov, by a cost model (cost.hpp); krylov where
+//                                          exact traces are not to be had
 //
 // Stochastic ones further take probe=rademacher|gaussian|hadamard, probes=K and, where lengths are random,
 // length=sample|step: drawn for each sample, or once for all samples of a step.

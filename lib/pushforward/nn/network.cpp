@@ -1,6 +1,7 @@
 #include <pushforward/base/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/nn/autoregressive.hpp>
+#include <pushforward/nn/dense.hpp>
 #include <pushforward/nn/network.hpp>
 
 #include <cmath>
@@ -77,20 +78,21 @@ std::unique_ptr<Layer<T>> Network<T>::make_layer(ParameterLayout& layout, const 
   const auto at = static_cast<std::size_t>(l);
   const T bound = static_cast<T>(std::pow(options_.lipschitz, 1.0 / static_cast<double>(options_.depth())));
   const random::Stream start(seed_, random::Purpose::power_start, 0, key_, static_cast<std::uint64_t>(l));
+  if (options_.is_convolutional()) {
+    return std::make_unique<ConvLayer<T>>(layout, path, options_.conv_size(l), bound, start);
+  }
   const auto widths = options_.widths();
   Matrix<T> mask;
   if (options_.autoregressive) {
+    const Index d = options_.in, m = options_.out / d;
     const auto degrees = [&](Index layer) {
-      const Index d = options_.in;
-      auto sources = features_.sources();  // of layer 0: dimensions, whose degrees are one more
-      if (layer == 0) {
-        for (Index& degree : sources) ++degree;
-        return sources;
-      }
-      if (layer < options_.depth()) return hidden_degrees(widths[static_cast<std::size_t>(layer)], d);
-      std::vector<Index> outputs;
-      for (Index i = 0; i < options_.out; ++i) outputs.push_back(i / (options_.out / d));
-      return outputs;
+      if (layer > 0 && layer < options_.depth()) return hidden_degrees(widths[static_cast<std::size_t>(layer)], d);
+      std::vector<Index> ends = features_.sources();
+      for (Index& degree : ends) ++degree;
+      if (layer == 0) return ends;
+      ends.clear();
+      for (Index i = 0; i < options_.out; ++i) ends.push_back(i / m);
+      return ends;
     };
     mask = degree_mask<T>(degrees(l), degrees(l + 1));
   }

@@ -22,7 +22,7 @@
 
 #include <pushforward/linalg/workspace.hpp>
 #include <pushforward/nn/angle_features.hpp>
-#include <pushforward/nn/dense.hpp>
+#include <pushforward/nn/layer.hpp>
 #include <pushforward/nn/network_options.hpp>
 
 #include <memory>

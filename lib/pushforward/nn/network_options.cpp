@@ -12,11 +12,22 @@ std::vector<Index> NetworkOptions::widths() const {
   return all;
 }
 
+ConvSize NetworkOptions::conv_size(Index l) const {
+  const auto w = widths();
+  const auto at = static_cast<std::size_t>(l);
+  const Index kernel = kernels[at];
+  return {.image = {height, width, w[at] / pixels()},
+          .channels = w[at + 1] / pixels(),
+          .kernel_height = kernel,
+          .kernel_width = kernel,
+          .pad_height = kernel / 2,
+          .pad_width = kernel / 2};
+}
+
 double NetworkOptions::layer_flops(Index l) const {
   const auto w = widths();
   const auto at = static_cast<std::size_t>(l);
-  if (!is_convolutional()) return linalg::gemm_flops(w[at + 1], 1, w[at]);
-  return linalg::gemm_flops(w[at + 1], 1, kernels[at] * kernels[at] * (w[at] / pixels()));
+  return linalg::gemm_flops(w[at + 1], 1, is_convolutional() ? conv_size(l).patch() : w[at]);
 }
 
 void NetworkOptions::check(const std::string& name) const {

@@ -3,6 +3,7 @@
 // What a network is made of, and what follows from that before there is one.
 
 #include <pushforward/nn/activation.hpp>
+#include <pushforward/nn/conv.hpp>
 
 namespace pushforward::nn {
 
@@ -28,6 +29,8 @@ struct NetworkOptions {
   Index features() const { return in + std::ssize(periodic); }
   /// Values of a sample before and behind each layer: features(), hidden layers, out.
   std::vector<Index> widths() const;
+  /// Of a layer, where there are kernels.
+  ConvSize conv_size(Index l) const;
   /// Floating-point operations of a layer's product with one vector.
   double layer_flops(Index l) const;
 
