@@ -35,6 +35,10 @@ const std::vector<Conditional>& maps_of_numbers() {
           maps.push_back(coupling(mask, map, {.shape = shape, .context = maps.size() % 2 == 0 ? 0 : 2}));
         }
         maps.push_back(autoregressive(map, {.shape = shape}, false));
+        for (const auto* mask : {"first", "odd", "checkerboard", "checkerboard-odd"}) {
+          if (shape.channels == 1 && !std::string_view(mask).starts_with("checker")) continue;
+          maps.push_back(coupling(mask, map, {.shape = shape, .context = maps.size() % 2 == 0 ? 0 : 2}, {3, 1, 3}));
+        }
       }
     }
     return maps;
