@@ -220,8 +220,9 @@ BOOST_FIXTURE_TEST_CASE(lists_of_tables_stand_behind_all_keys, Set) {
   BOOST_TEST(empty.find("[[") == std::string::npos);
   tables->append("dense").set_text("width", "7", "test");
   tables->append("dense");
-  BOOST_TEST(options.to_toml() == empty + "\n[[model.layers]]\nkind = \"dense\"\n# units\nwidth = 7\n"
-                                          "\n[[model.layers]]\nkind = \"dense\"\n# units\nwidth = 4\n");
+  BOOST_TEST(options.to_toml() == empty +
+                                      "\n[[model.layers]]\nkind = \"dense\"\n# units\nwidth = 7\n"
+                                      "\n[[model.layers]]\nkind = \"dense\"\n# units\nwidth = 4\n");
   tables->clear();
   BOOST_TEST(options.to_toml() == empty);
 }

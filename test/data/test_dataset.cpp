@@ -322,7 +322,6 @@ BOOST_AUTO_TEST_CASE(images_and_angles_are_declared_by_attributes) {
 }
 
 BOOST_AUTO_TEST_CASE(angles_are_taken_to_one_turn) {
-  using data::wrap_angle;
   constexpr double pi = std::numbers::pi;
   BOOST_TEST(wrap_angle<double>(pi) == -pi);
   BOOST_TEST(wrap_angle<double>(-pi) == -pi);

@@ -47,11 +47,20 @@ struct Case {
     exact->set(parameters, nn::Normalization::svd);
   }
 
+  /// Conditions both on c values per sample.
+  void condition(Index c) {
+    context = random_matrix<T>(c, x.cols(), 63);
+    subject->condition(context);
+    exact->condition(matrix_of<double>(c, x.cols(), [&](Index i, Index j) { return context(i, j); }));
+  }
+
   std::unique_ptr<Subject<T>> subject;
   std::unique_ptr<Subject<double>> exact;
   std::vector<double> parameters;
   Matrix<T> x, z;  // what goes in, and, of the inverse, what it starts from
+  Matrix<T> context;
   std::vector<T> weight;
+  double step = 1;  ///< of differences, relative to the usual one; smaller for maps whose second derivatives jump
 
  private:
   // Products of such weights have a trace, so that log-dets are not near 0.
@@ -151,7 +160,8 @@ Verdict log_dets_cancel(Case<T>& c) {
 /// The log-det is that of the dense Jacobian, by central differences of fourth order in double.
 template <class T>
 Verdict log_det_is_that_of_the_jacobian(Case<T>& c) {
-  constexpr double h = 1e-3, offsets[] = {-2, -1, 1, 2}, weights[] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
+  constexpr double offsets[] = {-2, -1, 1, 2}, weights[] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
+  const double h = 1e-3 * c.step;
   const Index d = c.subject->dimension();
   std::vector<double> expected;
   for (Index s = 0; s < c.x.cols(); ++s) {
@@ -160,12 +170,16 @@ Verdict log_det_is_that_of_the_jacobian(Case<T>& c) {
       for (Index i = 0; i < d; ++i) points(i, j) = c.x(i, s);
       points(j / 4, j) += h * offsets[j % 4];
     }
+    if (c.context.size() > 0) {
+      c.exact->condition(matrix_of<double>(c.context.rows(), 1, [&](Index i, Index) { return c.context(i, s); }));
+    }
     const auto image = c.exact->forward(points, 4 * d);
     for (Index j = 0; j < 4 * d; ++j) {
       for (Index i = 0; i < d; ++i) jacobian(i, j / 4) += weights[j % 4] / h * image.value(i, j);
     }
     expected.push_back(linalg::reference::log_det<double>(jacobian).log_abs);
   }
+  c.exact->condition(kit::in_double(c.context));
   return kit::close_log_dets<T>(c.subject->forward(c.x, c.x.cols()).log_det, expected, d);
 }
 
@@ -196,7 +210,8 @@ void for_each_gradient(Case<T>& c, std::span<const T> weight, F&& f) {
     }
     return sum;
   };
-  const auto scale = taylor_scale<T>(1e-13 * static_cast<double>(1 + exact_x.size()) * std::abs(objective(exact_x)));
+  auto scale = taylor_scale<T>(1e-13 * static_cast<double>(1 + exact_x.size()) * std::abs(objective(exact_x)));
+  scale.h *= c.step;
   std::uint64_t line = 0;
   for (const auto& block : c.subject->layout().blocks()) {
     const auto at = static_cast<std::size_t>(block.offset), size = static_cast<std::size_t>(block.size());
@@ -303,6 +318,7 @@ class Broken final : public Subject<T> {
   void set(std::span<const T> parameters, nn::Normalization normalization) override {
     inner_->set(parameters, normalization);
   }
+  void condition(const Matrix<T>& context) override { inner_->condition(context); }
 
   Image forward(const Matrix<T>& x, Index chunk) override {
     Image image = inner_->forward(x, chunk);

@@ -40,6 +40,8 @@ class Subject {
   virtual const nn::ParameterLayout& layout() const = 0;
   /// Takes parameters; power iteration is run until it no longer moves, which gradients need.
   virtual void set(std::span<const T> parameters, nn::Normalization normalization) = 0;
+  /// What samples are conditioned on from now on: (c × n), or (c × 1) for all of them alike.
+  virtual void condition(const Matrix<T>& /*context*/) {}
   virtual Image forward(const Matrix<T>& x, Index chunk) = 0;
   virtual Image inverse(const Matrix<T>& z, const flow::InverseOptions& options, Index chunk) = 0;
   /// weight: (n), or empty.
@@ -71,6 +73,8 @@ class TransformSubject final : public Subject<T> {
   void set(std::span<const T> parameters, nn::Normalization normalization) override {
     for (int i = 0; i < this->repeats(normalization); ++i) transform_->prepare(parameters, normalization);
   }
+
+  void condition(const Matrix<T>& context) override { context_ = context; }
 
   Image forward(const Matrix<T>& x, Index chunk) override {
     Image image = this->blank(d_, x.cols());
@@ -116,12 +120,19 @@ class TransformSubject final : public Subject<T> {
     transform_->plan(counted_kept, counted_scratch, chunk, purpose);
     linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
     const auto state = transform_->plan(kept, scratch, chunk, purpose);
-    for (Index first = 0; first < x.cols(); first += chunk) f(*state, first, std::min(chunk, x.cols() - first));
+    for (Index first = 0; first < x.cols(); first += chunk) {
+      const Index count = std::min(chunk, x.cols() - first);
+      const auto context = matrix_of<T>(
+          context_.rows(), count, [&](Index i, Index j) { return context_(i, context_.cols() == 1 ? 0 : first + j); });
+      state->context = context;
+      f(*state, first, count);
+    }
   }
 
   Index d_;
   nn::ParameterLayout layout_;
   std::unique_ptr<flow::Transform<T>> transform_;
+  Matrix<T> context_;
 };
 
 /// A whole flow; its log-det is its log-density less that of the base.

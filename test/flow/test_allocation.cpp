@@ -9,6 +9,7 @@
 #include <pushforward/optim/optimizer.hpp>
 
 #include "../nn/networks.hpp"
+#include "conditional.hpp"
 #include "simple_maps.hpp"
 
 #include <cerrno>
@@ -161,6 +162,40 @@ void require_passes_without_allocation(const SimpleMap& map, const Shape& shape)
   BOOST_TEST(allocations_of(step).calls == 0);
 }
 
+// Passes of a transform with memory for n samples.
+template <class T>
+Count allocations_of_passes(const Conditional& map) {
+  constexpr Index n = 7;
+  nn::ParameterLayout layout;
+  const auto transform = make_transform<T>(map, layout);
+  transform->prepare(random_vector<T>(layout.size(), 1), nn::Normalization::svd);
+  const auto x = random_matrix<T>(map.domain.size(), n, 2), context = random_matrix<T>(map.domain.context, n, 3);
+  Matrix<T> z(x.rows(), n), x_bar(x.rows(), n);
+  std::vector<T> gradient(static_cast<std::size_t>(layout.size()));
+  std::vector<double> log_det(static_cast<std::size_t>(n));
+  std::vector<flow::Status> status(log_det.size());
+  Count sum{0, 0};
+  for (const auto purpose : {nn::Purpose::evaluate, nn::Purpose::gradient}) {
+    linalg::Workspace counted_kept, counted_scratch;
+    transform->plan(counted_kept, counted_scratch, n, purpose);
+    linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
+    const auto state = transform->plan(kept, scratch, n, purpose);
+    state->context = context;
+    const auto count = allocations_of([&] {
+      transform->forward(*state, x, z, log_det, status);
+      if (purpose == nn::Purpose::evaluate) {
+        transform->inverse(*state, x, z, log_det, status, {});
+      } else {
+        transform->reverse(*state, z, {}, x_bar, gradient);
+        transform->finish_gradient(gradient);
+      }
+    });
+    sum.calls += count.calls;
+    sum.bytes += count.bytes;
+  }
+  return sum;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(allocation)
@@ -224,6 +259,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(transforms_without_a_network_allocate_nothing, T, 
       }
     }
     require_passes_without_allocation<T>({"dequantize", ""}, simple_shape(d));
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(passes_of_conditional_maps_allocate_nothing, T, Precisions) {
+  linalg::set_blas_threads(1);
+  const Domain vector{.shape = Shape::vector(9), .periodic = {2, 5}, .context = 3};
+  for (const auto& map :
+       {coupling("even", "spline", vector), autoregressive("spline", vector, false),
+        autoregressive("spline", vector, true),
+        coupling("checkerboard", "affine", {.shape = {4, 4, 2}, .periodic = {}, .context = 1}, {3, 1, 3})}) {
+    BOOST_TEST_CONTEXT(map.name()) {
+      BOOST_TEST(allocations_of_passes<T>(map).calls == 0);
+    }
   }
 }
 

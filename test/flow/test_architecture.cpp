@@ -90,9 +90,9 @@ BOOST_AUTO_TEST_CASE(families_are_chains) {
   BOOST_TEST(kinds_of({.kind = "spline", .blocks = 2}, torus) == Words({"coupling", "coupling"}));
   BOOST_TEST(kinds_of({.kind = "maf", .blocks = 2, .actnorm = false}, plain) ==
              Words({"autoregressive", "permutation", "autoregressive"}));
-  BOOST_TEST(kinds_of({.kind = "glow", .blocks = 1, .actnorm = false, .scales = 2, .levels = 17, .logit = 0.05}, image) ==
-             Words({"dequantize", "elementwise", "squeeze", "linear", "coupling", "split", "squeeze", "linear",
-                    "coupling"}));
+  BOOST_TEST(
+      kinds_of({.kind = "glow", .blocks = 1, .actnorm = false, .scales = 2, .levels = 17, .logit = 0.05}, image) ==
+      Words({"dequantize", "elementwise", "squeeze", "linear", "coupling", "split", "squeeze", "linear", "coupling"}));
   BOOST_TEST(architecture_of({.kind = "maf"}, image).data.shape.is_image() == false);
   BOOST_CHECK_THROW(architecture_of({.kind = "chain"}, plain), OptionError);
   BOOST_CHECK_THROW(architecture_of({.kind = "nice", .chain = {ActNormOptions{}}}, plain), OptionError);

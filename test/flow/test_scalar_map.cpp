@@ -28,7 +28,8 @@ const std::vector<ScalarMapOptions>& all_maps() {
       {.kind = "spline", .bins = 64, .bound = 5, .min_width = 2e-3, .min_height = 1e-4, .min_derivative = 0.1},
       {.kind = "circular_spline", .bins = 2},
       {.kind = "circular_spline"},
-      {.kind = "circular_spline", .bins = 13, .min_width = 1e-2}};
+      {.kind = "circular_spline", .bins = 13, .min_width = 1e-2},
+      {.kind = "rotation"}};
   return maps;
 }
 
@@ -36,7 +37,7 @@ bool is_spline(const ScalarMapOptions& o) {
   return o.kind.find("spline") != std::string::npos;
 }
 bool is_circular(const ScalarMapOptions& o) {
-  return o.kind == "circular_spline";
+  return o.kind == "circular_spline" || o.kind == "rotation";
 }
 Real bound_of(const ScalarMapOptions& o) {
   return is_circular(o) ? std::numbers::pi_v<Real> : Real(o.bound);
@@ -162,7 +163,7 @@ RealPoint spline(const ScalarMapOptions& o, const T* theta, Real x) {
 
 template <class T>
 RealPoint closed_form(const ScalarMapOptions& o, const T* theta, Real x) {
-  if (o.kind == "additive") return {x + Real(theta[0]), 1};
+  if (o.kind == "additive" || o.kind == "rotation") return {x + Real(theta[0]), 1};
   if (is_spline(o)) return spline(o, theta, x);
   const Real scale = std::exp(Real(o.scale_limit) * std::tanh(Real(theta[1]) / Real(o.scale_limit)));
   return {x * scale + Real(theta[0]), scale};
@@ -426,7 +427,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(tails_are_the_identity, T, Precisions) {
   BOOST_TEST(close_absolute(at(*map, theta, inside).value, 3, 20 * gamma<T>(1)));
 }
 
-BOOST_AUTO_TEST_CASE(a_circular_spline_has_period_two_pi) {
+BOOST_AUTO_TEST_CASE(maps_of_the_circle_have_period_two_pi) {
   for (const auto& options : all_maps()) {
     if (!is_circular(options)) continue;
     const auto map = flow::make_scalar_map<double>(options);
@@ -567,7 +568,7 @@ BOOST_AUTO_TEST_CASE(options_out_of_range_are_refused) {
   };
   refused({.kind = "splines"},
           "scalar map 'splines' is unknown (did you mean 'spline'?); there are additive, affine, spline, "
-          "circular_spline");
+          "circular_spline, rotation");
   refused({.kind = "affine", .scale_limit = 0}, "affine map: scale_limit = 0 must be in (0, 40]");
   refused({.kind = "affine", .scale_limit = nan_of<double>}, "scale_limit = nan must be in (0, 40]");
   refused({.kind = "spline", .bins = 1}, "spline: bins = 1 must be from 2 to 64");

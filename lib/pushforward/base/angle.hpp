@@ -5,12 +5,14 @@
 
 namespace pushforward {
 
-/// The angle in [−π, π), radians, that differs from x by a multiple of 2π; −π for π itself. T: float or double, of
-/// which π is the nearest.
+/// The representative of an angle in [−π, π), radians, π as T has it. What lies there already stays as it is, bit for
+/// bit; NaN for what is not finite.
 template <class T>
 T wrap_angle(double x) {
+  constexpr T pi = std::numbers::pi_v<T>;
+  if (const T same = static_cast<T>(x); same >= -pi && same < pi) return same;
   const T angle = static_cast<T>(std::remainder(x, 2 * std::numbers::pi));
-  return angle < std::numbers::pi_v<T> ? angle : -std::numbers::pi_v<T>;
+  return angle < pi ? angle : -pi;
 }
 
 }  // namespace pushforward

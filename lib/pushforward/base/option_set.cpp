@@ -140,9 +140,9 @@ std::string OptionSet::to_toml() const {
       text += fmt::format("# {}\n{} = {}\n", help_text(entry), name, toml_text(current_value(entry.target)));
     }
   }
-  for (const auto& tables : tables_) {
-    for (const auto& [kind, keys] : tables.all()) {
-      text += fmt::format("\n[[{}]]\nkind = {}\n{}", tables.key, toml_text(kind), keys.to_toml());
+  for (const auto& list : tables_) {
+    for (const auto& [kind, keys] : list.all()) {
+      text += fmt::format("\n[[{}]]\nkind = {}\n{}", list.key, toml_text(kind), keys.to_toml());
     }
   }
   return text;

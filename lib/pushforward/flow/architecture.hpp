@@ -4,10 +4,10 @@
 // what a model file stores, what TOML writes out as [[model.chain]], and what the families of presets.hpp come to.
 
 #include <pushforward/base/option_set.hpp>
-#include <pushforward/base/shape.hpp>
 #include <pushforward/flow/actnorm.hpp>
 #include <pushforward/flow/base_density.hpp>
 #include <pushforward/flow/dequantize.hpp>
+#include <pushforward/flow/domain.hpp>
 #include <pushforward/flow/elementwise.hpp>
 #include <pushforward/flow/layer_options.hpp>
 #include <pushforward/flow/linear.hpp>
@@ -22,15 +22,6 @@
 #include <variant>
 
 namespace pushforward::flow {
-
-/// Samples at some place of a chain.
-struct Domain {
-  Shape shape;
-  std::vector<Index> periodic{};  ///< values that are angles on [−π, π), ascending
-  Index context = 0;              ///< values per sample that the density is conditioned on
-
-  Index size() const { return shape.size(); }
-};
 
 /// One transform of a chain: its kind and the options that the kind has.
 class LayerOptions {

@@ -1,3 +1,4 @@
+#include <pushforward/base/angle.hpp>
 #include <pushforward/base/text.hpp>
 #include <pushforward/flow/scalar_map.hpp>
 #include <pushforward/flow/spline.hpp>
@@ -119,8 +120,34 @@ void AffineMap<T>::inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, Matri
   }
 }
 
+template <class T>
+void RotationMap<T>::forward(ConstMatrixView<T> theta, ConstMatrixView<T> x, MatrixView<T> z,
+                             std::span<double> log_det) const {
+  this->require_operands(theta, x, z, log_det.size());
+  const Index e = x.rows();
+  for (Index i = 0; i < x.cols(); ++i) {
+    for (Index r = 0; r < e; ++r) z(r, i) = wrap_angle<T>(static_cast<double>(x(r, i) + theta(0, r + i * e)));
+  }
+}
+
+template <class T>
+void RotationMap<T>::reverse(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar,
+                             std::span<const T> weight, MatrixView<T> x_bar, MatrixView<T> theta_bar) const {
+  AdditiveMap<T>().reverse(theta, x, z_bar, weight, x_bar, theta_bar);
+}
+
+template <class T>
+void RotationMap<T>::inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, MatrixView<T> x,
+                             std::span<double> log_det) const {
+  this->require_operands(theta, z, x, log_det.size());
+  const Index e = z.rows();
+  for (Index i = 0; i < z.cols(); ++i) {
+    for (Index r = 0; r < e; ++r) x(r, i) = wrap_angle<T>(static_cast<double>(z(r, i) - theta(0, r + i * e)));
+  }
+}
+
 const std::vector<std::string>& scalar_map_kinds() {
-  static const std::vector<std::string> kinds{"additive", "affine", "spline", "circular_spline"};
+  static const std::vector<std::string> kinds{"additive", "affine", "spline", "circular_spline", "rotation"};
   return kinds;
 }
 
@@ -130,6 +157,7 @@ std::unique_ptr<ScalarMap<T>> make_scalar_map(const ScalarMapOptions& options) {
   if (options.kind == "additive") return std::make_unique<AdditiveMap<T>>();
   if (options.kind == "affine") return std::make_unique<AffineMap<T>>(options.scale_limit);
   if (options.kind == "spline") return std::make_unique<Spline<T>>(SplineEnds::linear, options);
+  if (options.kind == "rotation") return std::make_unique<RotationMap<T>>();
   require<OptionError>(options.kind == "circular_spline", "scalar map '{}' is unknown{}; there are {}", options.kind,
                        suggestion(options.kind, kinds), join(kinds));
   return std::make_unique<Spline<T>>(SplineEnds::circular, options);
@@ -141,6 +169,8 @@ template class AdditiveMap<float>;
 template class AdditiveMap<double>;
 template class AffineMap<float>;
 template class AffineMap<double>;
+template class RotationMap<float>;
+template class RotationMap<double>;
 template std::unique_ptr<ScalarMap<float>> make_scalar_map(const ScalarMapOptions&);
 template std::unique_ptr<ScalarMap<double>> make_scalar_map(const ScalarMapOptions&);
 

@@ -7,6 +7,7 @@
 //   affine           z = x·eˢ + t, s = c·tanh(raw/c)                             [Dinh et al. 2017]
 //   spline           rational-quadratic on [−B, B], the identity outside         [Durkan et al. 2019]
 //   circular_spline  a shift, then a rational-quadratic spline, of an angle      [Rezende et al. 2020]
+//   rotation         z = x + t of an angle, wrapped to [−π, π)
 //
 // With θ = 0 each is the identity, to rounding.
 
@@ -90,6 +91,20 @@ class AffineMap final : public ScalarMap<T> {
   T limit_;
 };
 
+/// z = x + t of an angle, z and x on [−π, π). θ = (t).
+template <class T>
+class RotationMap final : public ScalarMap<T> {
+ public:
+  std::string_view kind() const override { return "rotation"; }
+  Index parameters() const override { return 1; }
+  void forward(ConstMatrixView<T> theta, ConstMatrixView<T> x, MatrixView<T> z,
+               std::span<double> log_det) const override;
+  void reverse(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, MatrixView<T> theta_bar) const override;
+  void inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, MatrixView<T> x,
+               std::span<double> log_det) const override;
+};
+
 /// What a scalar map is built from.
 struct ScalarMapOptions {
   std::string kind = "affine";   ///< one of scalar_map_kinds()
@@ -113,6 +128,8 @@ extern template class AdditiveMap<float>;
 extern template class AdditiveMap<double>;
 extern template class AffineMap<float>;
 extern template class AffineMap<double>;
+extern template class RotationMap<float>;
+extern template class RotationMap<double>;
 extern template std::unique_ptr<ScalarMap<float>> make_scalar_map(const ScalarMapOptions&);
 extern template std::unique_ptr<ScalarMap<double>> make_scalar_map(const ScalarMapOptions&);
 

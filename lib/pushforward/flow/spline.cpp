@@ -1,3 +1,4 @@
+#include <pushforward/base/angle.hpp>
 #include <pushforward/flow/spline.hpp>
 
 #include <array>
@@ -170,9 +171,7 @@ auto Spline<T>::bin(const T* theta, const Knots& x, const Knots& y, Index k) con
 // To [−π, π) on a circle.
 template <class T>
 T Spline<T>::wrap(T x) const {
-  if (!circular_ || (x >= -bound_ && x < bound_)) return x;
-  const T y = std::remainder(x, 2 * bound_);
-  return y < bound_ ? y : y - 2 * bound_;
+  return circular_ ? wrap_angle<T>(static_cast<double>(x)) : x;
 }
 
 template <class T>

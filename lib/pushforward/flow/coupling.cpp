@@ -1,0 +1,174 @@
+#include <pushforward/base/angle.hpp>
+#include <pushforward/base/text.hpp>
+#include <pushforward/flow/coupling.hpp>
+
+#include <algorithm>
+
+namespace pushforward::flow {
+
+namespace {
+
+const std::vector<std::string>& masks() {
+  static const std::vector<std::string> names{"first", "second", "even", "odd", "checkerboard", "checkerboard-odd"};
+  return names;
+}
+
+// Whether a channel of a pixel stays.
+bool stays(const std::string& mask, const Shape& shape, Index pixel, Index channel) {
+  const Index colour = (pixel / shape.width + pixel % shape.width) % 2;
+  if (mask == "checkerboard") return colour == 0;
+  if (mask == "checkerboard-odd") return colour == 1;
+  if (mask == "even") return channel % 2 == 0;
+  if (mask == "odd") return channel % 2 == 1;
+  return (channel < (shape.channels + 1) / 2) == (mask == "first");
+}
+
+// Places in units of m.
+template <class T>
+auto elements_of(const CouplingMask& mask, bool convolutional) {
+  std::vector<typename ElementMaps<T>::Element> elements;
+  for (const Index row : mask.active) {
+    elements.push_back({row, convolutional && mask.checkerboard ? row : std::ssize(elements)});
+  }
+  return elements;
+}
+
+nn::NetworkOptions network_of(const CouplingMask& mask, const Domain& domain, const CouplingOptions& options, Index m) {
+  nn::NetworkOptions network{.in = std::ssize(mask.passive),
+                             .out = m * std::ssize(mask.active),
+                             .hidden = options.hidden,
+                             .activation = nn::activation_of(options.activation),
+                             .lipschitz = std::numeric_limits<double>::infinity()};
+  network.context = domain.context;
+  if (options.kernels.empty()) {
+    for (Index k = 0; k < network.in; ++k) {
+      const Index row = mask.passive[static_cast<std::size_t>(k)];
+      if (std::binary_search(domain.periodic.begin(), domain.periodic.end(), row)) network.periodic.push_back(k);
+    }
+    return network;
+  }
+  require<OptionError>(domain.shape.is_image(),
+                       "{} kernels for vectors of {} values: a convolutional network needs images; leave kernels out",
+                       options.kernels.size(), domain.size());
+  require<OptionError>(domain.periodic.empty(),
+                       "{} kernels for images of which {} values are angles: a convolutional network sees none; leave "
+                       "kernels out",
+                       options.kernels.size(), domain.periodic.size());
+  if (mask.checkerboard) {
+    network.in = domain.size();
+    network.out = m * domain.size();
+  }
+  network.height = domain.shape.height;
+  network.width = domain.shape.width;
+  network.kernels = options.kernels;
+  return network;
+}
+
+}  // namespace
+
+CouplingMask::CouplingMask(const std::string& name, const Shape& shape) : checkerboard(name.starts_with("checker")) {
+  require<OptionError>(std::find(masks().begin(), masks().end(), name) != masks().end(),
+                       "mask = '{}' is unknown{}; there are {}", name, suggestion(name, masks()), join(masks()));
+  require<ShapeError>(shape.size() >= 2,
+                      "{} value cannot be divided into some that stay and some that are mapped, which takes 2: use "
+                      "autoregressive, which takes 1 value",
+                      shape.size());
+  require<OptionError>(shape.is_image() || !checkerboard,
+                       "mask = '{}' of vectors of {} values: a checkerboard needs images; use even or odd", name,
+                       shape.size());
+  require<ShapeError>(checkerboard || shape.channels >= 2,
+                      "mask = '{}' of images {} with {} channel: divides channels, of which there must be 2; use "
+                      "checkerboard, or squeeze before",
+                      name, to_string(shape), shape.channels);
+  for (Index row = 0; row < shape.size(); ++row) {
+    (stays(name, shape, row / shape.channels, row % shape.channels) ? passive : active).push_back(row);
+  }
+}
+
+template <class T>
+struct Coupling<T>::State final : TransformState<T> {
+  State(const nn::Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Purpose purpose)
+      : passes(network, kept, scratch, n, 0, purpose) {
+    auto& memory = purpose == Purpose::gradient ? kept : scratch;
+    seen = memory.matrix<T>(network.in(), n);
+    theta = memory.matrix<T>(network.out(), n);
+    if (purpose == Purpose::gradient) seen_bar = scratch.matrix<T>(network.in(), n);
+  }
+
+  nn::NetworkState<T> passes;
+  MatrixView<T> seen, seen_bar;  // by the network
+  MatrixView<T> theta;
+  ConstMatrixView<T> x;
+};
+
+template <class T>
+Coupling<T>::Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
+                      const CouplingOptions& options, std::uint64_t seed, std::uint64_t key)
+    : Coupling(layout, name, domain, options, CouplingMask(options.mask, domain.shape), seed, key) {}
+
+template <class T>
+Coupling<T>::Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
+                      const CouplingOptions& options, const CouplingMask& mask, std::uint64_t seed, std::uint64_t key)
+    : shape_(domain.shape),
+      maps_(options.map, elements_of<T>(mask, !options.kernels.empty()), domain.periodic),
+      network_(layout, name, network_of(mask, domain, options, maps_.parameters()), seed, key) {
+  const bool whole = network_.in() == domain.size();
+  for (const Index row : mask.passive) {
+    const bool angle = std::binary_search(domain.periodic.begin(), domain.periodic.end(), row);
+    passive_.push_back({row, whole ? row : std::ssize(passive_), angle});
+  }
+}
+
+template <class T>
+std::unique_ptr<TransformState<T>> Coupling<T>::plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                                     Purpose purpose) const {
+  return std::make_unique<State>(network_, kept, scratch, n, purpose);
+}
+
+template <class T>
+void Coupling<T>::condition(State& s, ConstMatrixView<T> from, MatrixView<T> to) const {
+  const Index n = from.cols();
+  const auto seen = s.seen.columns(0, n);
+  for (Index i = 0; i < n; ++i) {
+    std::fill_n(seen.column(i), seen.rows(), T(0));
+    for (const auto& [row, place, angle] : passive_) {
+      to(row, i) = seen(place, i) = angle ? wrap_angle<T>(static_cast<double>(from(row, i))) : from(row, i);
+    }
+  }
+  network_.forward(s.passes, seen, s.theta.columns(0, n), s.context);
+}
+
+template <class T>
+void Coupling<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+                          std::span<Status>) const {
+  auto& s = static_cast<State&>(state);
+  s.x = x;
+  condition(s, x, z);
+  maps_.forward(s.theta.columns(0, x.cols()), x, z, log_det);
+}
+
+template <class T>
+void Coupling<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
+                          MatrixView<T> x_bar, std::span<T> gradient) const {
+  auto& s = static_cast<State&>(state);
+  const Index n = z_bar.cols();
+  const auto seen_bar = s.seen_bar.columns(0, n);
+  maps_.reverse(s.theta.columns(0, n), s.x, z_bar, weight, x_bar, s.passes.value_seed());
+  network_.reverse(s.passes, seen_bar, gradient);
+  for (Index i = 0; i < n; ++i) {
+    for (const auto& [row, place, angle] : passive_) x_bar(row, i) = z_bar(row, i) + seen_bar(place, i);
+  }
+}
+
+template <class T>
+void Coupling<T>::inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+                          std::span<Status>, const InverseOptions&) const {
+  auto& s = static_cast<State&>(state);
+  condition(s, z, x);
+  maps_.inverse(s.theta.columns(0, z.cols()), z, x, log_det);
+}
+
+template class Coupling<float>;
+template class Coupling<double>;
+
+}  // namespace pushforward::flow
