@@ -237,7 +237,6 @@ BOOST_AUTO_TEST_CASE(rows_are_cleaned_with_their_contexts) {
   BOOST_TEST(close_absolute(import.parts[0].values, std::vector<double>{1, 1, 1, 2, 3, 4}, 0));
   options.context = {"y"};
   BOOST_TEST(import_tables(options).layout.context_names.front() == "y");  // constant, and kept
-  options.context = {"c"};
   options.inputs = {file("t.csv", "1,red\n2,blue\n")};
   options.context = {"2"};
   BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"t.csv:1: 'red' in column 2"}));
