@@ -115,8 +115,10 @@ struct ImportFiles {
   OptionSet options;
 
   explicit ImportFiles(apps::Program& program) {
-    auto& command = program.add_command("import", "Makes a dataset file from CSV, NPY, NPZ and HDF5 files.");
-    command.add_option("INPUT", inputs, "FILE.csv|npy|npz|h5[:PATH], whose rows are divided by --split");
+    auto& command =
+        program.add_command("import", "Makes a dataset file from CSV, NPY, NPZ, HDF5, IDX and CIFAR files.");
+    command.add_option("INPUT", inputs,
+                       "FILE[:PATH] (csv, npy, npz, h5, idx, bin; gz), or FILE+LABELS; rows are divided by --split");
     auto& assigned = import.assigned;
     options.add("train", assigned[data::index_of(Split::train)], "inputs whose rows are all for training")
         .add("validation", assigned[data::index_of(Split::validation)], "likewise for validation")
@@ -129,6 +131,12 @@ struct ImportFiles {
         .add("columns", import.columns, "columns to keep, by name, number from 1, range 2-5 or *")
         .add("exclude", import.exclude, "columns to leave out")
         .add("weight", import.weight, "column that holds the rows' weights")
+        .add("context", import.context, "columns that the density is conditioned on")
+        .add("one-hot", import.one_hot,
+             "contexts that hold classes 0, 1, …, to become a column for each: COLUMNS[=CLASSES]")
+        .add("periodic", import.periodic, "columns that are angles, in radians")
+        .add("degrees", import.degrees, "the angles are in degrees, to be made radians")
+        .add("image", import.image, "rows are images: HEIGHT,WIDTH[,CHANNELS], channels fastest")
         .add("drop-nonfinite", import.drop_nonfinite, "drop rows with missing, NaN or infinite values")
         .add("drop-duplicates", import.drop_duplicates, "drop rows that are equal to an earlier one")
         .add("drop-constant", import.drop_constant, "drop columns with one value only")
@@ -143,10 +151,15 @@ struct ImportFiles {
   void run(apps::Program& program) {
     const auto& comm = program.comm();
     std::vector<apps::NamedFile> files;
-    for (const auto& input : inputs) files.push_back({"INPUT", input});
-    for (const auto& assigned : import.assigned) {
-      for (const auto& input : assigned) files.push_back({"INPUT", input});
-    }
+    const auto add_files = [&](const std::vector<std::string>& list) {
+      for (const auto& input : list) {
+        const auto [rows, labels] = data::parse_labelled(input);
+        files.push_back({"INPUT", rows});
+        files.push_back({"INPUT", labels});
+      }
+    };
+    add_files(inputs);
+    for (const auto& assigned : import.assigned) add_files(assigned);
     output.check(comm, files);
     data::Import result;
     comm::agree(comm, [&] {
@@ -180,7 +193,8 @@ struct ImportFiles {
     for (const Split split : data::splits) {
       const auto& part = result.parts[data::index_of(split)];
       if (part.rows() == 0) continue;
-      writer.write(split, 0, part.view());
+      writer.write(split, 0, part.data());
+      if (part.contexts > 0) writer.write_context(split, 0, part.context());
       if (result.layout.weighted) writer.write_weights(split, 0, part.weights);
     }
     writer.commit();
@@ -222,17 +236,33 @@ struct Info {
       lines.push_back(fmt::format("{:<10} {} × {}{}", name, dataset.rows(split), dataset.dimension(),
                                   dataset.weighted() ? ", weighted" : ""));
     }
-    const auto moments = data::training_moments(dataset);
-    const auto covariance = moments.covariance();
-    lines.push_back(fmt::format("{:<24} {:>12} {:>12} {:>12} {:>12}", is_array ? "column" : "column of train", "mean",
-                                "deviation", "least", "greatest"));
-    for (Index i = 0; i < dataset.dimension(); ++i) {
-      const auto k = static_cast<std::size_t>(i);
-      lines.push_back(fmt::format("{:<24} {:>12.6g} {:>12.6g} {:>12.6g} {:>12.6g}{}", dataset.feature_names()[k],
-                                  moments.mean()[k], std::sqrt(covariance(i, i)), moments.least()[k],
-                                  moments.greatest()[k], moments.is_constant(i) ? "  constant" : ""));
+    if (dataset.image_shape()) {
+      lines.push_back(fmt::format("{:<10} {}", "images", to_string(*dataset.image_shape())));
+    }
+    if (!dataset.periodic().empty()) {
+      std::vector<std::string> names;
+      for (const Index i : dataset.periodic()) names.push_back(dataset.feature_names()[static_cast<std::size_t>(i)]);
+      lines.push_back(fmt::format("{:<10} {}", "angles", join(names)));
+    }
+    describe_columns(is_array ? "column" : "column of train", dataset.feature_names(), data::training_moments(dataset),
+                     lines);
+    if (dataset.context_dimension() > 0) {
+      describe_columns(is_array ? "context" : "context of train", dataset.context_names(),
+                       data::context_moments(dataset), lines);
     }
     return lines;
+  }
+
+  static void describe_columns(std::string_view title, const std::vector<std::string>& names,
+                               const data::Moments& moments, std::vector<std::string>& lines) {
+    const auto covariance = moments.covariance();
+    lines.push_back(fmt::format("{:<24} {:>12} {:>12} {:>12} {:>12}", title, "mean", "deviation", "least", "greatest"));
+    for (Index i = 0; i < moments.dimension(); ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      lines.push_back(fmt::format("{:<24} {:>12.6g} {:>12.6g} {:>12.6g} {:>12.6g}{}", names[k], moments.mean()[k],
+                                  std::sqrt(covariance(i, i)), moments.least()[k], moments.greatest()[k],
+                                  moments.is_constant(i) ? "  constant" : ""));
+    }
   }
 };
 

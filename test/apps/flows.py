@@ -21,6 +21,9 @@ from harness import TIME_LIMIT, ProgramTest, command
 SOURCE = pathlib.Path(os.environ["PUSHFORWARD_SOURCE"])
 sys.path.insert(0, str(SOURCE / "examples"))
 
+# Published raw files lie beside the source tree, or where PUSHFORWARD_DATA says.
+DATA = pathlib.Path(os.environ.get("PUSHFORWARD_DATA", SOURCE.parent / "shared" / "data"))
+
 COLUMNS = ["step", "seconds", "train_nll", "validation_nll", "learning_rate", "gradient_norm"]
 
 # Flags of a model that trains in a moment.

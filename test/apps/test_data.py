@@ -1,8 +1,15 @@
 """flow_data: what it makes, what it refuses, on any number of ranks."""
 
+import gzip
 import re
+import struct
+import unittest
+
+import h5py
+import numpy as np
 
 import cases
+import flows
 from harness import ProgramTest
 
 POWER = "\ufefftemperature,vacuum,class\r\n1.5,40,a\r\n2.5,41,b\r\n1.5,40,a\r\n3.5,43,b\r\n4.5,47,a\r\n"
@@ -120,6 +127,129 @@ class Import(FlowData):
         self.assertEqual(self.data("import", "bad.csv", "-o", "out.h5").returncode, 3)
         self.assertEqual((self.folder / "out.h5").read_bytes(), before)
         self.assertEqual(self.files(), ["bad.csv", "good.csv", "out.h5"])
+
+
+class Conditions(FlowData):
+    """Contexts, classes, angles and images, as h5py reads them."""
+
+    def idx(self, name, array):
+        """Writes an array as an IDX file, compressed for a name in .gz; gives its name."""
+        code = {"uint8": 8, "int16": 0x0b, "float32": 0x0d}[array.dtype.name]
+        content = struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
+        content += array.astype(array.dtype.newbyteorder(">")).tobytes()
+        (self.folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return name
+
+    def test_images_and_labels_of_idx_files(self):
+        random = np.random.default_rng(1)
+        inputs, images, labels = {}, {}, {}
+        for split, rows in [("train", 30), ("test", 7)]:
+            images[split] = random.integers(0, 256, (rows, 5, 4), dtype=np.uint8)
+            labels[split] = random.permutation(np.arange(rows, dtype=np.uint8) % 3)
+            inputs[split] = (self.idx(f"{split}-images-idx3-ubyte.gz", images[split]) + "+"
+                             + self.idx(f"{split}-labels-idx1-ubyte", labels[split]))
+        arguments = ["import", "--train", inputs["train"], "--test", inputs["test"], "--validation-fraction", 0,
+                     "--context", "label", "--one-hot", "label"]
+        stdout = self.made(*arguments, "-o", "m.h5", ranks=2)
+        self.assertIn("read train-images-idx3-ubyte.gz: 30 rows, 21 columns (IDX array (30, 5, 4) of unsigned bytes; "
+                      "label from train-labels-idx1-ubyte: IDX array (30) of unsigned bytes)", stdout)
+        self.assertIn("label: 3 classes\ncontexts: label=0, label=1, label=2\nimages of 5×4×1\n", stdout)
+        with h5py.File(self.folder / "m.h5") as file:
+            self.assertEqual(list(file.attrs["image_shape"]), [5, 4, 1])
+            self.assertNotIn("periodic", file.attrs)
+            self.assertEqual(list(file["context_names"][()]), [b"label=0", b"label=1", b"label=2"])
+            for split in ["train", "test"]:
+                np.testing.assert_array_equal(file[split][()].reshape(-1, 5, 4), images[split])
+                np.testing.assert_array_equal(file["context"][split][()], np.eye(3)[labels[split]])
+        info = self.made("info", "m.h5")
+        self.assertIn("images     5×4×1\n", info)
+        self.assertRegex(info, r"context of train +mean +deviation +least +greatest\nlabel=0 +0.333333 ")
+        run = self.data(*arguments, "-o", "train-labels-idx1-ubyte")
+        self.assertFailure(run, 2, "INPUT and --output are the same file, train-labels-idx1-ubyte")
+        for missing in ["train-labels-idx1-ubyte", "train-images-idx3-ubyte.gz"]:
+            (self.folder / missing).unlink()
+            self.assertFailure(self.data(*arguments, "-o", "n.h5"), 5, missing)
+
+    def test_bad_image_files(self):
+        self.idx("short-idx3-ubyte", np.zeros((2, 3, 3), dtype=np.float32))
+        whole = (self.folder / "short-idx3-ubyte").read_bytes()
+        (self.folder / "short-idx3-ubyte").write_bytes(whole[:-5])
+        (self.folder / "whole.idx").write_bytes(whole)
+        self.idx("three.idx", np.zeros(3, dtype=np.uint8))
+        self.write("text.idx", "1,2\n3,4\n")
+        (self.folder / "short.gz").write_bytes(gzip.compress(whole)[:-9])
+        (self.folder / "batch.bin").write_bytes(bytes(3073) + bytes(10))
+        (self.folder / "label.bin").write_bytes(bytes(3073) + bytes([77]) + bytes(3072))
+        for name, code, message in [
+                ("short-idx3-ubyte", 5, "67 bytes of data, where shape (2, 3, 3) of floats has 72"),
+                ("text.idx", 5, "text.idx: is not an IDX file: its first bytes are (31 2c 32 0a)"),
+                ("short.gz", 5, "short.gz: cannot be unpacked: it is truncated or damaged"),
+                ("batch.bin", 5, "batch.bin: 3083 bytes are no whole number of CIFAR records"),
+                ("label.bin", 3, "label.bin: record 2 (counted from 1) has label 77; CIFAR-10 has 10 of them"),
+                ("whole.idx+three.idx", 3, "three.idx: 3 labels for the 2 rows of whole.idx")]:
+            self.assertFailure(self.data("import", name, "-o", "out.h5"), code, message)
+        self.assertNotIn("out.h5", self.files())
+
+    def test_a_batch_of_cifar(self):
+        random = np.random.default_rng(2)
+        labels = np.arange(10, dtype=np.uint8)
+        planes = random.integers(0, 256, (10, 3, 32, 32), dtype=np.uint8)
+        (self.folder / "data_batch_1.bin").write_bytes(
+            np.concatenate([labels[:, None], planes.reshape(10, -1)], axis=1).tobytes())
+        self.made("import", "--train", "data_batch_1.bin", "--validation-fraction", 0, "--context", "label",
+                  "--precision", "float", "-o", "c.h5")
+        with h5py.File(self.folder / "c.h5") as file:
+            self.assertEqual(list(file.attrs["image_shape"]), [32, 32, 3])
+            np.testing.assert_array_equal(file["train"][()].reshape(-1, 32, 32, 3), planes.transpose(0, 2, 3, 1))
+            np.testing.assert_array_equal(file["context/train"][()], labels[:, None])
+            self.assertEqual(file["train"].dtype, np.float32)
+
+    def test_angles(self):
+        self.write("a.csv", "r,phi\n" + "".join(f"{i},{30 * i - 360}\n" for i in range(25)))
+        stdout = self.made("import", "--train", "a.csv", "--validation-fraction", 0, "--periodic", "phi", "--degrees",
+                           "-o", "a.h5")
+        self.assertIn("angles from degrees, taken to [−π, π): phi", stdout)
+        self.assertIn("angles     phi\n", self.made("info", "a.h5"))
+        with h5py.File(self.folder / "a.h5") as file:
+            self.assertEqual(list(file.attrs["periodic"]), [0, 1])
+            phi = file["train"][:, 1]
+        self.assertEqual([phi[6], phi[18]], [-np.pi, -np.pi])  # −180° and 180°
+        np.testing.assert_allclose(phi, np.angle(np.exp(1j * np.radians(30 * np.arange(25) - 360 + 1e-9))), atol=1e-9)
+
+    def test_refusals(self):
+        self.write("a.csv", "x,k,l\n1,0,0\n2,1,0.5\n3,-2,1\n")
+        for arguments, code, message in [
+                (["--one-hot", "k"], 2, "--one-hot 'k': column k is no context; choose it with --context k"),
+                (["--context", "k", "--one-hot", "k"], 3, "a.csv, row 3 (counted from 1): -2 in column k is no class"),
+                (["--context", "l", "--one-hot", "l"], 3, "a.csv, row 2 (counted from 1): 0.5 in column l is no class"),
+                (["--context", "m"], 2, "no column 'm'"),
+                (["--image", "2,2"], 2, "--image 2,2: images of 2×2×1 have 4 values, but rows have 3 columns"),
+                (["--degrees"], 2, "--degrees: no column is an angle")]:
+            self.assertFailure(self.data("import", "a.csv", *arguments, "-o", "out.h5"), code, message)
+
+
+@unittest.skipUnless(flows.DATA.is_dir(), f"there is no {flows.DATA}")
+class Published(FlowData):
+    def test_dihedral_angles(self):
+        path = flows.DATA / "ala2_phipsi" / "phipsi.npz"
+        self.made("import", "--train", f"{path}:seed1,{path}:seed2", "--test", f"{path}:seed3",
+                  "--validation-fraction", 0, "--periodic", "*", "-o", "a.h5")
+        raw = np.load(path)
+        with h5py.File(self.folder / "a.h5") as file:
+            self.assertEqual(list(file.attrs["periodic"]), [1, 1])
+            np.testing.assert_array_equal(file["train"][()], np.concatenate([raw["seed1"], raw["seed2"]]))
+            np.testing.assert_array_equal(file["test"][()], raw["seed3"])
+
+    def test_digits_given_their_class(self):
+        folder = flows.DATA / "optdigits"
+        self.made("import", "--train", folder / "optdigits.tra", "--test", folder / "optdigits.tes",
+                  "--validation-fraction", 0, "--context", "65", "--one-hot", "65", "--image", "8,8", "-o", "d.h5")
+        with h5py.File(self.folder / "d.h5") as file:
+            self.assertEqual(list(file.attrs["image_shape"]), [8, 8, 1])
+            for split, name in [("train", "optdigits.tra"), ("test", "optdigits.tes")]:
+                raw = np.loadtxt(folder / name, delimiter=",", skiprows=1)
+                np.testing.assert_array_equal(file[split][()], raw[:, :64])
+                np.testing.assert_array_equal(file["context"][split][()], np.eye(10)[raw[:, 64].astype(int)])
 
 
 class Info(FlowData):

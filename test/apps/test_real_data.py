@@ -1,8 +1,5 @@
-"""Measured data from the raw file to a density. The raw files lie beside the source tree, or where PUSHFORWARD_DATA
-says; without them these tests are skipped."""
+"""Measured data from the raw file to a density. Without the raw files (flows.DATA) these tests are skipped."""
 
-import os
-import pathlib
 import re
 import sys
 
@@ -11,10 +8,7 @@ import numpy as np
 
 import cases
 import flows
-from flows import FlowTest
-
-DATA = pathlib.Path(os.environ.get("PUSHFORWARD_DATA", flows.SOURCE.parent / "shared" / "data"))
-
+from flows import DATA, FlowTest
 
 SKIPPED = 77  # the exit code by which meson knows
 

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <numbers>
 #include <set>
 
 namespace pushforward::test {
@@ -192,6 +193,123 @@ BOOST_AUTO_TEST_CASE(columns_are_shifted_and_divided) {
   options.divide = {"x2=3"};
   const auto values = import_tables(options).parts[0].values;
   BOOST_TEST(close_absolute(values, std::vector<double>{10, 4, 12, 5}, 0));
+}
+
+BOOST_AUTO_TEST_CASE(contexts_are_columns_beside_the_data) {
+  auto options = whole({file("a.csv", "a,b,c,d\n1,2,3,0.5\n4,5,6,0.5\n7,8,9,0.25\n")});
+  options.context = {"c", "1"};
+  const auto import = import_tables(options);
+  BOOST_TEST(import.layout.dimension == 2);
+  BOOST_TEST(import.layout.feature_names == (std::vector<std::string>{"b", "d"}), boost::test_tools::per_element());
+  BOOST_TEST(import.layout.context_names == (std::vector<std::string>{"c", "a"}), boost::test_tools::per_element());
+  const auto& train = part(import, Split::train);
+  BOOST_TEST(close_absolute(Matrix<double>(train.data()).span(), std::vector<double>{2, 0.5, 5, 0.5, 8, 0.25}, 0));
+  BOOST_TEST(close_absolute(Matrix<double>(train.context()).span(), std::vector<double>{3, 1, 6, 4, 9, 7}, 0));
+  BOOST_TEST(reports(import, "contexts: c, a"));
+
+  // All of the data is not of the contexts, which are touched where they are named.
+  options.shift = {"10", "a=100"};
+  options.divide = {"*=2", "1=5"};
+  options.dequantize = {"auto"};
+  const auto changed = import_tables(options);
+  const auto x = part(changed, Split::train).view();
+  BOOST_TEST(std::floor(10 * x(0, 1)) == 15);  // (5 + u + 10) / 2 / 5
+  BOOST_TEST(x(1, 1) == 5.25);
+  BOOST_TEST(x(2, 1) == 6);
+  BOOST_TEST(x(3, 1) == 104);
+  BOOST_TEST(reports(changed, "dequantized with uniform noise on (0, 1): b"));
+  options.dequantize = {"c=0.5"};
+  const auto noisy = import_tables(options);
+  BOOST_TEST(part(noisy, Split::train).view()(2, 1) > 6);
+  BOOST_TEST(part(noisy, Split::train).view()(2, 1) < 6.5);
+
+  options.context = {"*"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({"no column is left"}));
+}
+
+BOOST_AUTO_TEST_CASE(rows_are_cleaned_with_their_contexts) {
+  auto options = whole({file("a.csv", "x,y,c\n1,5,1\n1,5,2\n1,5,1\n2,5,\n3,5,4\n")});
+  options.context = {"c"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"a.csv, row 4", "in column c"}));
+  options.drop_nonfinite = options.drop_duplicates = options.drop_constant = true;
+  const auto import = import_tables(options);
+  BOOST_TEST(import.layout.feature_names == std::vector<std::string>{"x"}, boost::test_tools::per_element());
+  BOOST_TEST(close_absolute(import.parts[0].values, std::vector<double>{1, 1, 1, 2, 3, 4}, 0));
+  options.context = {"y"};
+  BOOST_TEST(import_tables(options).layout.context_names.front() == "y");  // constant, and kept
+  options.inputs = {file("t.csv", "1,red\n2,blue\n")};
+  options.context = {"2"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"t.csv:1: 'red' in column 2"}));
+}
+
+BOOST_AUTO_TEST_CASE(classes_become_columns) {
+  ImportOptions options;
+  options.assigned = {{{file("a.csv", "x,k,c\n0.5,0,7\n1.5,1,8\n")}, {}, {file("b.csv", "x,k,c\n2.5,3,9\n")}}};
+  options.validation_fraction = 0;
+  options.context = {"c", "k"};
+  options.one_hot = {"k"};
+  const auto import = import_tables(options);
+  BOOST_TEST(import.layout.context_names == (std::vector<std::string>{"c", "k=0", "k=1", "k=2", "k=3"}),
+             boost::test_tools::per_element());
+  BOOST_TEST(close_absolute(part(import, Split::train).values,
+                            std::vector<double>{0.5, 7, 1, 0, 0, 0, 1.5, 8, 0, 1, 0, 0}, 0));
+  BOOST_TEST(close_absolute(part(import, Split::test).values, std::vector<double>{2.5, 9, 0, 0, 0, 1}, 0));
+  BOOST_TEST(reports(import, "k: 4 classes"));
+  options.one_hot = {"k=6"};
+  BOOST_TEST(import_tables(options).layout.context_names.back() == "k=5");
+  options.shift = {"c=-7"};
+  options.one_hot = {"*=4"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({"column x is no context", "--context x"}));
+  options.one_hot = {"2-3=4"};
+  BOOST_TEST(import_tables(options).layout.context_names.size() == 8);
+  options.one_hot = {"k=3"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"b.csv, row 1", "3 in column k", "0 to 2"}));
+  options.shift = {"k=-1"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"a.csv, row 1", "-1 in column k"}));
+  options.shift = {"k=0.5"};
+  options.one_hot = {"k"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"0.5 in column k is no class"}));
+  options.shift = {"k=1e9"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"0 to 9999"}));
+  for (const char* text : {"k=0", "k=2.5", "k=-1", "k=1e6"}) {
+    options.one_hot = {text};
+    BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({text, "an integer from 1 to 10000"}));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(angles_are_taken_to_one_turn_in_radians) {
+  constexpr double pi = std::numbers::pi;
+  auto options = whole({file("a.csv", "r,phi,psi\n1,180,90\n2,-180,-270\n3,540,45\n4,0,360\n")});
+  options.periodic = {"psi", "2"};
+  options.degrees = true;
+  const auto import = import_tables(options);
+  BOOST_TEST(import.layout.periodic == (std::vector<Index>{1, 2}), boost::test_tools::per_element());
+  BOOST_TEST(close_absolute(import.parts[0].values,
+                            std::vector<double>{1, -pi, pi / 2, 2, -pi, pi / 2, 3, -pi, pi / 4, 4, 0, 0}, 0));
+  BOOST_TEST(reports(import, "angles from degrees, taken to [−π, π): phi, psi"));
+  options.degrees = false;
+  options.inputs = {file("b.csv", fmt::format("r,phi,psi\n1,{0},1\n2,{1},2\n", pi, -pi))};
+  BOOST_TEST(close_absolute(import_tables(options).parts[0].values, std::vector<double>{1, -pi, 1, 2, -pi, 2}, 0));
+  options.context = {"psi"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({"no column 'psi'", "r, phi"}));
+  options.periodic.clear();
+  options.degrees = true;
+  BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({"--degrees", "--periodic"}));
+}
+
+BOOST_AUTO_TEST_CASE(rows_may_be_declared_images) {
+  auto options = whole({counting("a.csv", 0, 4)});
+  options.image = {1, 3};
+  BOOST_TEST((import_tables(options).layout.image_shape == Shape{1, 3, 1}));
+  options.image = {1, 1, 3};
+  BOOST_TEST((import_tables(options).layout.image_shape == Shape{1, 1, 3}));
+  options.image = {2, 2};
+  BOOST_CHECK_EXCEPTION(import_tables(options), OptionError,
+                        says({"--image 2,2", "images of 2×2×1 have 4 values", "3 columns"}));
+  for (const auto& extents : {std::vector<Index>{3}, {1, 1, 1, 3}, {-1, -3}, {0, 3}}) {
+    options.image = extents;
+    BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({"wanted are height, width"}));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(contradictory_requests_are_refused) {

@@ -1,6 +1,7 @@
 #include <pushforward/data/import_npy.hpp>
 
 #include <pushforward/base/error.hpp>
+#include <pushforward/data/decode.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -79,26 +80,12 @@ double half_to_double(std::uint16_t bits) {
   return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
-template <class V>
-std::vector<double> decode(Bytes bytes, bool swap) {
-  std::vector<double> values(bytes.size() / sizeof(V));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    std::array<std::byte, sizeof(V)> element;
-    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * sizeof(V)), sizeof(V), element.begin());
-    if (swap) std::ranges::reverse(element);
-    values[i] = static_cast<double>(std::bit_cast<V>(element));
-  }
-  return values;
-}
-
 std::vector<double> decode_half(Bytes bytes, bool swap) {
   auto values = decode<std::uint16_t>(bytes, swap);
   std::ranges::transform(values, values.begin(),
                          [](double v) { return half_to_double(static_cast<std::uint16_t>(v)); });
   return values;
 }
-
-using Decoder = std::vector<double> (*)(Bytes, bool);
 
 struct Type {
   std::string_view code;

@@ -1,10 +1,13 @@
 #include <pushforward/data/samples.hpp>
 
+#include <pushforward/base/error.hpp>
+#include <pushforward/data/angle.hpp>
 #include <pushforward/random/stream.hpp>
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numbers>
 #include <unordered_set>
 
 namespace pushforward::data {
@@ -20,12 +23,12 @@ void keep_elements(std::vector<V>& elements, const std::vector<bool>& keep) {
   elements.resize(kept);
 }
 
-// Columns of which every value satisfies the predicate, given column and value.
+// Columns of data of which every value satisfies the predicate, given column and value.
 template <class F>
 std::vector<Index> columns_where(const Samples& samples, F&& holds) {
   std::vector<Index> columns;
   const auto x = samples.view();
-  for (Index i = 0; i < x.rows(); ++i) {
+  for (Index i = 0; i < samples.dimension(); ++i) {
     bool all = true;
     for (Index j = 0; all && j < x.cols(); ++j) all = holds(i, x(i, j));
     if (all) columns.push_back(i);
@@ -116,6 +119,49 @@ void dequantize(Samples& samples, Index column, double width, std::uint64_t seed
 void rescale(Samples& samples, Index column, double shift, double divisor) {
   const auto x = samples.view();
   for (Index j = 0; j < x.cols(); ++j) x(column, j) = (x(column, j) + shift) / divisor;
+}
+
+void wrap_angles(Samples& samples, Index column, bool degrees) {
+  const auto x = samples.view();
+  for (Index j = 0; j < x.cols(); ++j) {
+    const double angle = x(column, j);
+    x(column, j) = wrap_angle<double>(degrees ? std::remainder(angle, 360) / 180 * std::numbers::pi : angle);
+  }
+}
+
+Index one_hot(Samples& samples, Index column, Index classes, const std::function<std::string(Index)>& place) {
+  const Index before = samples.columns();
+  const std::string name = samples.names[static_cast<std::size_t>(column)];
+  const auto x = samples.view();
+  const Index most = classes > 0 ? classes : most_classes;
+  Index count = classes;
+  for (Index j = 0; j < x.cols(); ++j) {
+    const double value = x(column, j);
+    require<DataError>(value >= 0 && value < static_cast<double>(most) && value == std::floor(value),
+                       "{}: {} in column {} is no class; classes are the integers from 0 to {}", place(j), value, name,
+                       most - 1);
+    count = std::max(count, static_cast<Index>(value) + 1);
+  }
+
+  Samples wider{.names = samples.names,
+                .contexts = samples.contexts + count - 1,
+                .values = {},
+                .weights = samples.weights,
+                .origin = samples.origin,
+                .assigned = samples.assigned};
+  const auto at = wider.names.erase(wider.names.begin() + column);
+  std::vector<std::string> names;
+  for (Index k = 0; k < count; ++k) names.push_back(fmt::format("{}={}", name, k));
+  wider.names.insert(at, names.begin(), names.end());
+  wider.values.assign(static_cast<std::size_t>(wider.columns() * wider.rows()), 0);
+  const auto to = wider.view();
+  for (Index j = 0; j < x.cols(); ++j) {
+    std::copy_n(x.column(j), column, to.column(j));
+    to(column + static_cast<Index>(x(column, j)), j) = 1;
+    std::copy_n(x.column(j) + column + 1, before - column - 1, to.column(j) + column + count);
+  }
+  samples = std::move(wider);
+  return count;
 }
 
 }  // namespace pushforward::data

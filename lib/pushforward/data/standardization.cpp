@@ -162,21 +162,37 @@ void Standardization::inverse(ConstMatrixView<T> z, MatrixView<double> x) const 
   }
 }
 
-Moments training_moments(const Dataset& dataset) {
+namespace {
+
+// Of what read(first row, columns) has of the training rows, d numbers each.
+template <class Read>
+Moments moments_of(const Dataset& dataset, Index d, Read&& read) {
   constexpr Index slab_rows = 8192;
   const Index rows = dataset.rows(Split::train);
-  Moments moments(dataset.dimension());
-  Matrix<double> slab(dataset.dimension(), std::min(slab_rows, rows));
+  Moments moments(d);
+  Matrix<double> slab(d, std::min(slab_rows, rows));
   std::vector<double> weights(static_cast<std::size_t>(slab.cols()));
   for (Index first = 0; first < rows; first += slab.cols()) {
     const Index count = std::min(slab.cols(), rows - first);
     const auto x = slab.view().columns(0, count);
     const auto w = std::span(weights).first(static_cast<std::size_t>(count));
-    dataset.read(Split::train, first, x);
+    read(first, x);
     dataset.read_weights(Split::train, first, w);
     moments.add(x, w);
   }
   return moments;
+}
+
+}  // namespace
+
+Moments training_moments(const Dataset& dataset) {
+  return moments_of(dataset, dataset.dimension(),
+                    [&](Index first, MatrixView<double> x) { dataset.read(Split::train, first, x); });
+}
+
+Moments context_moments(const Dataset& dataset) {
+  return moments_of(dataset, dataset.context_dimension(),
+                    [&](Index first, MatrixView<double> c) { dataset.read_context(Split::train, first, c); });
 }
 
 Standardization fit_context(const Moments& moments) {

@@ -64,6 +64,9 @@ Standardization::Kind parse_kind(std::string_view name);
 /// Moments of the training rows of a dataset, read in slabs of fixed size: the same for whoever asks. Not collective.
 Moments training_moments(const Dataset& dataset);
 
+/// Likewise of the contexts.
+Moments context_moments(const Dataset& dataset);
+
 /// For contexts, which have no density: each column by its mean and deviation, a constant one by its mean alone.
 /// Throws DataError where there are no rows, or none with a positive weight.
 Standardization fit_context(const Moments& moments);
