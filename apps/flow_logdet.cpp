@@ -8,6 +8,7 @@
 #include <pushforward/data/dataset.hpp>
 #include <pushforward/data/location.hpp>
 #include <pushforward/flow/log_det_comparison.hpp>
+#include <pushforward/flow/repeated.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/logdet/trace.hpp>
 #include <pushforward/train/log_dets.hpp>

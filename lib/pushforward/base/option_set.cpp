@@ -78,6 +78,14 @@ OptionSet& OptionSet::add_entry(OptionEntry entry) {
   return *this;
 }
 
+OptionSet& OptionSet::add_table(std::string_view table, const OptionSet& keys) {
+  for (OptionEntry entry : keys.entries_) {
+    entry.key = fmt::format("{}.{}", table, entry.key);
+    add_entry(std::move(entry));
+  }
+  return *this;
+}
+
 OptionSet& OptionSet::alias(std::string_view key, std::string flag) {
   auto& entry = entries_[position(key, flag)];
   entry.aliases.push_back(std::move(flag));

@@ -75,6 +75,8 @@ class OptionSet {
   OptionSet& add(std::string key, T& target, std::string help, OptionRule rule = {}) {
     return add_entry({std::move(key), &target, std::move(help), std::move(rule), target, {}});
   }
+  /// All keys of another set, as "table.key".
+  OptionSet& add_table(std::string_view table, const OptionSet& keys);
   /// Another flag for a key that was added. Throws OptionError for an unknown key.
   OptionSet& alias(std::string_view key, std::string flag);
 

@@ -7,14 +7,13 @@ namespace pushforward::flow {
 
 namespace {
 
-template <std::size_t... I>
-std::vector<LayerOptions> one_of_each(std::index_sequence<I...>) {
-  return {LayerOptions(std::variant_alternative_t<I, LayerOptions::Variant>{})...};
-}
-
-const std::vector<LayerOptions>& defaults() {
-  static const auto all = one_of_each(std::make_index_sequence<std::variant_size_v<LayerOptions::Variant>>());
-  return all;
+// Default options of the kind with this number.
+template <std::size_t I = 0>
+LayerOptions defaults(std::size_t kind) {
+  if constexpr (I + 1 < std::variant_size_v<LayerOptions::Variant>) {
+    if (kind != I) return defaults<I + 1>(kind);
+  }
+  return std::variant_alternative_t<I, LayerOptions::Variant>();
 }
 
 void require_no_angles(const Domain& at) {
@@ -96,7 +95,7 @@ LayerOptions LayerOptions::of_kind(std::string_view kind) {
   const auto found = std::find(kinds().begin(), kinds().end(), kind);
   require<OptionError>(found != kinds().end(), "kind = '{}' is unknown{}; there are {}", kind,
                        suggestion(kind, kinds()), join(kinds()));
-  return defaults()[static_cast<std::size_t>(found - kinds().begin())];
+  return defaults(static_cast<std::size_t>(found - kinds().begin()));
 }
 
 OptionSet LayerOptions::declare() {

@@ -77,6 +77,16 @@ const std::vector<std::string>& base_kinds() {
   return kinds;
 }
 
+OptionSet BaseOptions::declare() {
+  OptionSet set;
+  set.add("kind", kind, "density of the latents that are no angles", one_of(base_kinds()))
+      .add("components", components, "mixture: normal densities", between(1, 1024))
+      .add("low", low, "uniform: lower bound")
+      .add("high", high, "uniform: upper bound")
+      .add("degrees_of_freedom", degrees_of_freedom, "student_t: degrees of freedom to begin with", more_than(0));
+  return set;
+}
+
 template <class T>
 std::unique_ptr<BaseDensity<T>> make_base(nn::ParameterLayout& layout, const BaseOptions& options, Index dimension,
                                           std::uint64_t seed) {

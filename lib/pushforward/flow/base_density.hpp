@@ -13,6 +13,7 @@
 // Rows that are angles are uniform on [−π, π] whatever the kind, which is that of the remaining rows. Location and
 // scale where a kind has none are left to the flow's transforms.
 
+#include <pushforward/base/option_set.hpp>
 #include <pushforward/nn/parameters.hpp>
 #include <pushforward/random/stream.hpp>
 
@@ -29,6 +30,9 @@ struct BaseOptions {
   double high = 1;                       ///< of uniform
   double degrees_of_freedom = 5;         ///< of student_t, positive: those that training begins with
   std::vector<Index> periodic{};         ///< rows that are angles, in [−π, π]
+
+  /// All keys but `periodic`, which follows from the chain.
+  OptionSet declare();
 };
 
 template <class T>

@@ -27,6 +27,7 @@ class Dequantize final : public Transform<T> {
   std::string_view kind() const override { return "dequantize"; }
   const DequantizeOptions& options() const { return options_; }
   Shape input_shape() const override { return shape_; }
+  bool is_fixed() const override { return true; }
   /// (−1, levels), in which only the integers are admitted.
   std::pair<double, double> support(Index row) const override;
   void initialise(std::span<T> /*parameters*/) const override {}

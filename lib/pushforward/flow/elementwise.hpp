@@ -36,6 +36,7 @@ class Elementwise final : public Transform<T> {
   std::string_view kind() const override { return "elementwise"; }
   const ElementwiseOptions& options() const { return options_; }
   Shape input_shape() const override { return shape_; }
+  bool is_fixed() const override { return true; }
   std::pair<double, double> support(Index row) const override;
   void initialise(std::span<T> /*parameters*/) const override {}
   void prepare(std::span<const T> /*parameters*/, Normalization /*normalization*/) override {}

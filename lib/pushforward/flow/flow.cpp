@@ -1,3 +1,4 @@
+#include <pushforward/base/timer.hpp>
 #include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
 

@@ -60,9 +60,9 @@ class Repeats {
   /// Repeats [from, to) of a row, some of them not before finish().
   void take(std::size_t row, Index from, Index to) {
     for (Index repeat = from; repeat < to && result_.status[row] == Status::ok; ++repeat) {
-      const auto at = static_cast<Index>(row), to = std::ssize(rows_);
-      std::copy_n(x_.column(at), x_.rows(), batch_.view().column(to));
-      if (!context_.empty()) std::copy_n(context_.column(at), context_.rows(), batch_context_.view().column(to));
+      const auto at = static_cast<Index>(row), next = std::ssize(rows_);
+      std::copy_n(x_.column(at), x_.rows(), batch_.view().column(next));
+      if (!context_.empty()) std::copy_n(context_.column(at), context_.rows(), batch_context_.view().column(next));
       rows_.push_back(row);
       numbers_.push_back(samples_[row]);
       steps_.push_back(repeat);

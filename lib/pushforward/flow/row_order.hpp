@@ -27,6 +27,7 @@ class RowOrder : public Transform<T> {
   RowOrder(const Shape& shape, std::vector<Index> order) : shape_(shape), order_(std::move(order)) {}
 
   Shape input_shape() const final { return shape_; }
+  bool is_fixed() const final { return true; }
   void initialise(std::span<T> /*parameters*/) const final {}
   void prepare(std::span<const T> /*parameters*/, Normalization /*normalization*/) final {}
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,

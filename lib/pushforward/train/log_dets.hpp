@@ -9,7 +9,7 @@
 namespace pushforward::train {
 
 struct LogDets {
-  logdet::Method train, evaluate;
+  logdet::Method train{}, evaluate{};
   /// For people: the methods, why `auto` chose what it did, warnings.
   std::vector<std::string> notes{}, warnings{};
 };

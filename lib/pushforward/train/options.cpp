@@ -92,12 +92,7 @@ OptionSet Options::declare() {
       .add("model.logit", model.logit, "margin a of logit(a + (1 − 2a) x), before all else, of data on [0, 1]; 0: none",
            from_to_below(0, 0.5))
       .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
-      .add("base.kind", model.base.kind, "density of the latents that are no angles", one_of(flow::base_kinds()))
-      .add("base.components", model.base.components, "mixture: normal densities", between(1, 10'000))
-      .add("base.low", model.base.low, "uniform: lower bound")
-      .add("base.high", model.base.high, "uniform: upper bound")
-      .add("base.degrees_of_freedom", model.base.degrees_of_freedom, "student_t: degrees of freedom to begin with",
-           more_than(0))
+      .add_table("base", model.base.declare())
       .add("log_det.train", log_det.train,
            "log-dets of training steps: exact, series:N, roulette[:p=P], poisson:rate=R, neumann[:p=P], krylov:M, "
            "trace+krylov:M, auto; flow_logdet --help has the whole grammar")
