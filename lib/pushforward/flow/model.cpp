@@ -26,10 +26,6 @@ Shape read_shape(const h5::Group& group, std::string_view name) {
   return {std::llround(values[0]), std::llround(values[1]), std::llround(values[2])};
 }
 
-std::string transform_path(std::size_t k) {
-  return fmt::format("transforms/{:03d}", k);
-}
-
 template <class T>
 void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
   const auto group = root.make_group("flow");
@@ -41,8 +37,9 @@ void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
   group.attribute("precision", std::is_same_v<T, float> ? "float" : "double");
   group.attribute("parameters", flow.layout().size());
   group.attribute("length", std::ssize(a.chain));
+  const auto transforms = group.make_group("transforms");
   for (std::size_t k = 0; k < a.chain.size(); ++k) {
-    const auto transform = group.make_group(transform_path(k));
+    const auto transform = transforms.make_group(fmt::format("{:03d}", k));
     LayerOptions layer = a.chain[k];
     transform.attribute("kind", layer.kind());
     write_options(transform, layer.declare());
@@ -56,7 +53,8 @@ void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
     if (block.is_vector) {
       group.write(block.name, std::span<const T>(values.data(), static_cast<std::size_t>(block.rows)));
     } else {
-      group.write(block.name, values, {.units = "", .long_name = "weight, (in, out)"});
+      const bool weight = block.name.ends_with("/weight");
+      group.write(block.name, values, {.units = "", .long_name = weight ? "weight, (in, out)" : ""});
     }
   }
 }
@@ -73,7 +71,7 @@ Architecture read_architecture(const h5::Group& group) {
     a.data.periodic.push_back(std::llround(row));
   const auto length = static_cast<std::size_t>(group.attribute<Index>("length"));
   for (std::size_t k = 0; k < length; ++k) {
-    const auto transform = group.group(transform_path(k));
+    const auto transform = group.group(fmt::format("transforms/{:03d}", k));
     auto& layer = a.chain.emplace_back(LayerOptions::of_kind(transform.attribute<std::string>("kind")));
     OptionSet options = layer.declare();
     read_options(transform, options);
