@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 DENSITIES = ["checkerboard", "circles", "8gaussians", "swissroll", "2spirals", "rings", "moons", "pinwheel"]
 
 # What a family is given beyond its defaults, and beyond what is common to all.
-COMMON = "--data.rows 500000 --train.batch 500 --train.steps 6000 --train.warmup 200".split()
+COMMON = "--data.rows 200000 --train.batch 500 --train.steps 3000 --train.warmup 200".split()
 KINDS = {
     "residual": "--train.learning_rate 1e-2",
     "nice": "--model.blocks 12 --train.learning_rate 2e-3",
