@@ -136,7 +136,13 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   auto model = apps::open_model<T>(comm, path);
   const auto& flow = model.flow();
   const auto network = train::largest_contraction(flow.architecture());
-  if (!network) return model;
+  if (!network) {
+    if (method.kind != logdet::Kind::exact) {
+      console.message("log-det        analytic: the model has no residual blocks, for which --method {} would be",
+                      options.method);
+    }
+    return model;
+  }
   std::string why;
   method = train::settle_log_det<T>(comm, method, *network, nn::Purpose::evaluate, apps::workspace_samples, why);
   if (!why.empty()) console.message("log-det        {}", why);

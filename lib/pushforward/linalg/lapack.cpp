@@ -124,6 +124,7 @@ void factor_stack(F&& getrf, MatrixView<T> a, std::span<int> pivots, std::span<d
   require<ShapeError>(sign.size() == log_abs_det.size(), "lu_log_det: {} signs for {} matrices", sign.size(),
                       log_abs_det.size());
   const Index d = a.rows(), n = std::ssize(log_abs_det);
+  // A 2 × 2 matrix takes longer to transpose into lanes than to factor.
   if (d <= interleaved_order && d != 2) return interleaved_factor(a, pivots, log_abs_det, sign);
   const Integer order = narrow(d), lda = leading(a.ld());
   for (Index i = 0; i < n; ++i) {

@@ -14,9 +14,8 @@
 //   tr J of two     d̄₁ = w Mᵀd₂, d̄₂ = w M d₁, M̄ = Σ w d₂d₁ᵀ, W̄₂ = M̄ ∘ (W₁W₃)ᵀ, and with P̄ = (M̄ ∘ W₂)ᵀ the gradient
 //                   with respect to W₁W₃: W̄₁ = P̄ W₃ᵀ, W̄₃ = W₁ᵀ P̄.
 //   tr J of one     d̄₁ = w diag K, and K̄ is diagonal: K̄ᵢᵢ = Σ w d₁ᵢ.
-//   tr J² of one    K ∘ Kᵀ is symmetric: d̄₁ = 2w (K ∘ Kᵀ)d₁, and with S = Σ w d₁d₁ᵀ, d Σ w tr J² = Σᵢⱼ Sᵢⱼ d(KᵢⱼKⱼᵢ),
-//   so
-//                   that K̄ = 2 S ∘ Kᵀ.
+//   tr J² of one    K ∘ Kᵀ is symmetric: d̄₁ = 2w (K ∘ Kᵀ)d₁, and with S = Σ w d₁d₁ᵀ,
+//                   d Σ w tr J² = Σᵢⱼ Sᵢⱼ d(KᵢⱼKⱼᵢ), so that K̄ = 2 S ∘ Kᵀ.
 //   of K            W̄₁ = K̄W₂ᵀ, W̄₂ = W₁ᵀK̄.
 
 #include <pushforward/nn/network.hpp>
