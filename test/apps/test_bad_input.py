@@ -151,6 +151,80 @@ class Models(BadInputTest):
             refused("flow_sample", "wild.h5", code=4, says="train with a smaller model.lipschitz")
 
 
+class Flows(BadInputTest):
+    """Chains, and families on data that they do not fit. (Families that fit: test_kinds.py.)"""
+
+    def chain(self, name, *layers):
+        """Writes a configuration whose chain has these tables."""
+        tables = "".join(f"\n[[model.chain]]\n{layer}\n" for layer in layers)
+        return self.write(name, f'[model]\nkind = "chain"\n{tables}')
+
+    def test_tables_that_are_no_chain(self):
+        with self.refusals() as refused:
+            for name, layer, says in [
+                    ("kind.toml", 'kind = "couplin"', "kind.toml, line 4: kind = 'couplin' is unknown (did you mean "
+                                                      "'coupling'?); there are actnorm, residual, coupling"),
+                    ("key.toml", 'kind = "coupling"\nmsk = "even"', "key.toml, line 6: unknown key msk (did you mean "
+                                                                    "'mask'?)"),
+                    ("type.toml", 'kind = "coupling"\nhidden = "8"', 'type.toml, line 6: hidden = "8": must be a list '
+                                                                     "of integers, not a string"),
+                    ("value.toml", 'kind = "elementwise"\nfunction = "leaky"\nslope = 0',
+                     "value.toml, line 7: slope = 0: must be more than 0"),
+                    ("other.toml", 'kind = "actnorm"\nhidden = [8]', "other.toml, line 6: unknown key hidden"),
+                    ("none.toml", 'mask = "even"', "none.toml, line 4: [[model.chain]] needs its kind")]:
+                refused("flow_train", self.chain(name, layer), code=2, says=says)
+            self.write("table.toml", '[model]\nkind = "chain"\n\n[model.chain]\nkind = "coupling"\n')
+            refused("flow_train", "table.toml", code=2, says="table.toml, line 4: model.chain must be a list of tables")
+            refused("flow_train", "--model.kind", "chain", code=2, says="model.kind = 'chain' with 0 tables")
+            refused("flow_train", self.chain("fine.toml", 'kind = "actnorm"'), "--model.kind", "nice", code=2,
+                    says="model.kind = 'nice' with 1 tables [[model.chain]]")
+
+    def test_pieces_that_do_not_fit(self):
+        with self.refusals() as refused:
+            for name, layers, says in [
+                    ("squeeze.toml", ['kind = "actnorm"', 'kind = "squeeze"'], "transform 1 (squeeze) on samples of 2 "
+                                                                               "values: only images of even height"),
+                    ("mask.toml", ['kind = "coupling"\nmask = "checkerboard"'], "a checkerboard needs images"),
+                    ("kernels.toml", ['kind = "coupling"\nkernels = [3, 1, 3]'],
+                     "transform 0 (coupling) on samples of 2 values: 3 kernels for vectors of 2 values"),
+                    ("split.toml", ['kind = "split"\nkeep = 2'], "transform 0 (split) on samples of 2 values: 2 of 2"),
+                    ("behind.toml", ['kind = "split"', 'kind = "coupling"'], "transform 1 (coupling) on samples of 1 "
+                                                                             "values: 1 value cannot be divided"),
+                    ("order.toml", ['kind = "permutation"\norder = "given"\nindices = [0, 0]'],
+                     "indices = [0, 0]: must hold each of 0 to 1 once")]:
+                refused("flow_train", self.chain(name, *layers), code=2, says=says)
+
+    def test_data_that_families_cannot_take(self):
+        x = flows.rows(3, 50)
+        self.put("one.h5", {"train": x[:, :1]})
+        self.put("odd.h5", {"train": flows.rows(15, 50)}, image_shape=np.array([3.0, 5.0, 1.0]))
+        self.put("angles.h5", {"train": np.angle(np.exp(1j * x))}, periodic=np.array([1.0, 0, 0]))
+        self.put("contexts.h5", {"train": x, "context/train": x[:40, :1]})
+        with self.refusals() as refused:
+            for file, kind, code, says, *flags in [
+                    ("one.h5", "nice", 2, "transform 0 (coupling) on samples of 1 values: 1 value cannot be divided"),
+                    ("odd.h5", "glow", 2, "transform 0 (squeeze) on samples of 3×5×1 values: only images of even"),
+                    ("odd.h5", "nice", 2, "3 kernels for vectors of 15 values", "--model.kernels", "3,1,3"),
+                    ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'spline' or"),
+                    ("angles.h5", "planar", 2, "transform 0 (planar) on samples of 3 values: value 0 is an angle"),
+                    ("contexts.h5", "maf", 3, "contexts.h5:/context/train: 40 rows; one context for each of the 50")]:
+                refused("flow_train", "--data", file, "--model.kind", kind, *flags, code=code, says=says)
+
+    def test_contexts_that_are_missing(self):
+        x = flows.rows(3, 50)
+        self.put("given.h5", {"train": x, "test": x, "context/train": x[:, :1], "context/test": x[:, :1]})
+        self.assertSuccess(self.run_program("flow_train", "--data", "given.h5", "-o", "flow.h5", "--model.kind",
+                                            "realnvp", *SMALL))
+        self.put("bare.h5", {"test": x})
+        missing = "the model is conditioned on 1 values (c1), which nothing gives; say them by --context"
+        with self.refusals() as refused:
+            refused("flow_sample", "flow.h5", code=2, says=missing)
+            refused("flow_check", "flow.h5", code=2, says=missing, ranks=2)
+            refused("flow_density", "flow.h5", "bare.h5", code=3, says="bare.h5:/test comes without")
+            refused("flow_sample", "flow.h5", "--context", "1,2", code=2, says="2 numbers for a model that takes 1 (c1)")
+            refused("flow_sample", flows.model(3), "--context", "1", code=2, says="context")
+
+
 class Options(BadInputTest):
     def test_keys_that_are_unknown(self):
         self.write("run.toml", "[train]\nlerning_rate = 0.1\n")
@@ -178,9 +252,9 @@ class Options(BadInputTest):
                     ("train.beta1", 1, "at least 0 and less than 1"), ("train.seed", -1, "at least 0"),
                     ("train.optimizer", "sgd", "one of adam, adamw, adamax"), ("train.schedule", "linear", "one of"),
                     ("train.workspace", 0, "more than 0"), ("model.lipschitz", 1, "more than 0 and less than 1"),
-                    ("model.blocks", 0, "between 1 and"), ("model.blocks", 10**12, "between 1 and"),
+                    ("model.blocks", -1, "between 0 and"), ("model.blocks", 10**12, "between 0 and"),
                     ("model.hidden", "8,0", "between 1 and"), ("model.activation", "gelu", "one of lipswish, tanh"),
-                    ("model.kind", "glow", "one of"), ("model.precision", "half", "one of float, double"),
+                    ("model.kind", "glew", "one of"), ("model.precision", "half", "one of float, double"),
                     ("data.toy", "moon", "one of checkerboard"), ("data.rows", 9, "at least 10"),
                     ("data.standardize", "minmax", "one of none, scale, whiten")]:
                 refused("flow_train", f"--{key}", value, code=2, ranks=0,

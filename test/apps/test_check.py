@@ -32,8 +32,8 @@ class Good(FlowTest):
 
     def test_the_summary(self):
         stdout = self.assertGood(2, flows.model(2), flows.data(2))
-        self.assertIn(f"{flows.model(2)}: residual flow of dimension 2, 2 blocks of 8×8, lipswish, Lipschitz bound "
-                      "0.99, 244 parameters\n", stdout)
+        self.assertIn(f"{flows.model(2)}: flow on samples of 2 values: 3 actnorm, 2 residual, base standard_normal; "
+                      "244 parameters\n", stdout)
         for line in ["standardization scale, log-det -", "ranks           1\n", "steps           30\n",
                      f"input           {flows.data(2)}\n"]:
             self.assertIn(line, stdout)
@@ -126,8 +126,13 @@ class Spoilt(FlowTest):
         def later(file):
             file.attrs["format_version"] = 2
 
-        def unknown(file):
-            file["flow"].attrs["activation"] = "tanhh"
+        block = "flow/transforms/001"
+
+        def change_attribute(group, name, value):
+            return lambda file: file[group].attrs.__setitem__(name, value)
+
+        def lose_attribute(group, name):
+            return lambda file: file[group].attrs.__delitem__(name)
 
         for change, message in [
                 (lose, "no 'bias' in it"),
@@ -135,14 +140,19 @@ class Spoilt(FlowTest):
                 (transpose, "layer_0/weight has shape (8, 2) where the model's architecture wants (2, 8)"),
                 (text, "standardization/mean: holds text elements, not numbers"),
                 (later, "has format version 2; this program reads up to 1"),
-                (unknown, "activation 'tanhh' is unknown (did you mean 'tanh'?)"),
-                (lambda file: file["flow"].attrs.__delitem__("hidden"), "no attribute 'hidden'"),
-                (lambda file: file["flow"].attrs.__setitem__("dimension", 0), "dimension 0"),
-                (lambda file: file["flow"].attrs.__setitem__("dimension", 3), "where the model's architecture wants"),
                 (not_finite, "NaN or infinity"),
                 (lambda file: file["standardization/factor"].__setitem__((0, 0), 0.0), "column 0 has mean"),
-                (lambda file: file["flow"].attrs.__setitem__("lipschitz", 1.5), "Lipschitz bound 1.5 must be below 1"),
-                (lambda file: file["flow"].attrs.__setitem__("kind", "coupling"), "coupling")]:
+                (change_attribute(block, "activation", "tanhh"), "must be one of lipswish, tanh"),
+                (change_attribute(block, "lipschitz", 1.5), "lipschitz = 1.5: must be more than 0 and less than 1"),
+                (change_attribute(block, "hidden", np.array([8.0])), "layer_1/weight has shape (8, 8) where"),
+                (lose_attribute(block, "hidden"), "no attribute 'hidden'"),
+                (change_attribute(block, "kind", "residal"), "'residal' is unknown (did you mean 'residual'?)"),
+                (change_attribute(block, "kind", "coupling"), "no attribute"),
+                (change_attribute("flow", "length", 6), "no '005' in it"),
+                (change_attribute("flow", "shape", np.array([1.0, 1.0, 0.0])), "is not height, width and channels"),
+                (change_attribute("flow", "shape", np.array([1.0, 1.0, 3.0])), "where the model's architecture wants"),
+                (change_attribute("flow", "context", 1), "no 'context' in it"),
+                (change_attribute("flow/base", "kind", "norml"), "must be one of standard_normal")]:
             model = self.spoil(change)
             run = self.run_program("flow_check", model)
             self.assertFailure(run, 3, "flow_check: ", "spoilt.h5", message)

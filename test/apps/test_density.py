@@ -230,7 +230,8 @@ class Rows(FlowTest):
         good = self.density(flows.model(2), "rows.h5:good")
         for ranks in [0, 3]:
             run = self.succeed("flow_density", flows.model(2), "rows.h5:bad", "-o", "bad_out.h5", ranks=ranks)
-            self.assertIn("warning: of 30 rows: 2 not finite; their log_prob is NaN, and they do not count", run.stderr)
+            self.assertIn("warning: of 30 rows: 2 not finite; their log_prob is NaN, outside the support −inf, and they "
+                          "do not count in the mean", run.stderr)
             self.assertEqual(run.stderr.count("warning"), 1)
             bad = flows.read_h5(self.folder / "bad_out.h5")
             fine = ~np.isin(np.arange(30), [4, 17])
@@ -293,12 +294,13 @@ class Stochastic(FlowTest):
             self.assertNear(a[name], b[name], tolerance)
 
     def assertCalibrated(self, rows, exact):
-        """Errors in units of standard errors: their mean square is 1 for many repeats, 7/5 for eight."""
+        """Errors in units of standard errors: their mean square is 1 for many repeats, 7/5 for eight. The skewness of
+        single values, here about 1, shifts their mean by up to a fifth of itself."""
         t = (rows["log_prob"] - exact["log_prob"]) / rows["log_prob_std_error"]
         self.assertLess(np.max(np.abs(t)), 8)
         self.assertGreater(np.mean(t**2), 0.7)
         self.assertLess(np.mean(t**2), 2)
-        self.assertLess(abs(np.mean(t)), 4 * np.sqrt(1.4 / len(t)))
+        self.assertLess(abs(np.mean(t)), 4 * np.sqrt(1.4 / len(t)) + 0.2)
 
     def test_means_are_the_exact_values_up_to_their_standard_errors(self):
         exact = self.rows(output="exact.h5")
@@ -343,7 +345,7 @@ class Stochastic(FlowTest):
         bound = 0
         with h5py.File(self.model()) as file:
             for transform in file["flow/transforms"].values():
-                c = transform.attrs.get("lipschitz", 0)
+                c = transform.attrs.get("certified_lipschitz", 0)
                 bound += factor * 8 * (-np.log1p(-c) - sum(c**k / k for k in range(1, terms + 1)))
         return bound
 

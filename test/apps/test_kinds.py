@@ -100,7 +100,7 @@ class Kinds(CourseTest):
         printed = self.succeed("flow_train", "chain.toml", "--print-config").stdout
         (self.folder / "again.toml").write_text(printed)
         self.assertEqual(self.succeed("flow_train", "again.toml", "--print-config").stdout, printed)
-        self.assertEqual(printed.count("[[model.chain]]"), 10)
+        self.assertEqual(printed.split("\n").count("[[model.chain]]"), 10)
 
     def test_every_base(self):
         self.put("data.h5", flows.split_rows(3))
@@ -188,7 +188,8 @@ class Images(FlowTest):
                 with h5py.File(self.folder / "flow.h5") as model, h5py.File(self.folder / "images.h5") as data:
                     self.assertNear(model_density.log_prob(model, data["test"][:]), out["log_prob"], 1e-9)
                 drawn = self.sample("flow.h5", "-n", 20)["x"]
-                self.assertTrue(np.all((drawn >= 0) & (drawn <= 1)))
+                # With a margin of 0.05, the logit takes what is within 0.05/0.9 of [0, 1].
+                self.assertTrue(np.all(np.abs(drawn - 0.5) < 0.5 + 0.05 / 0.9))
                 self.succeed("flow_check", "flow.h5", "images.h5", "--rows", 10, "--jacobians", 1)
 
     def test_integers_are_dequantized(self):

@@ -169,11 +169,11 @@ class ModelFile(FlowTest):
         self.assertEqual(self.files(), ["course.csv", "flow.h5"])
         self.assertIn("model          flow.h5, history course.csv", run.stdout)
         with h5py.File(self.folder / "flow.h5") as file:
-            self.assertEqual(sorted(file), ["base", "feature_names", "flow", "history", "provenance",
-                                            "standardization"])
+            self.assertEqual(sorted(file), ["feature_names", "flow", "history", "provenance", "standardization"])
             self.assertEqual(dict(file.attrs) | {"creator": "", "created": ""},
                              {"format": "pushforward-model", "format_version": 1, "creator": "", "created": ""})
-            self.assertEqual(dict(file["base"].attrs), {"kind": "standard_normal"})
+            self.assertEqual(dict(file["flow/base"].attrs), {"kind": "standard_normal", "components": 10, "low": -1,
+                                                             "high": 1, "degrees_of_freedom": 5})
             self.assertEqual([name.decode() for name in file["feature_names"]], ["x1", "x2"])
             self.check_standardization(file["standardization"])
             self.check_flow(file["flow"])
@@ -195,10 +195,10 @@ class ModelFile(FlowTest):
 
     def check_flow(self, group):
         attributes = dict(group.attrs)
-        self.assertEqual(list(attributes.pop("hidden")), [8, 8])
+        self.assertEqual(list(attributes.pop("shape")), [1, 1, 2])
+        self.assertEqual(list(attributes.pop("periodic")), [])
         parameters = attributes.pop("parameters")
-        self.assertEqual(attributes, {"kind": "residual", "dimension": 2, "blocks": 2, "activation": "lipswish",
-                                      "lipschitz": 0.99, "actnorm": 1, "precision": "double"})
+        self.assertEqual(attributes, {"dimension": 2, "context": 0, "length": 5, "precision": "double"})
         stored = 0
         transforms = group["transforms"]
         self.assertEqual(list(transforms), ["000", "001", "002", "003", "004"])
@@ -209,6 +209,8 @@ class ModelFile(FlowTest):
             else:
                 self.assertEqual(transform.attrs["kind"], "residual")
                 self.assertEqual(transform.attrs["layers"], 3)
+                self.assertEqual(list(transform.attrs["hidden"]), [8, 8])
+                self.assertEqual(list(transform.attrs["kernels"]), [])
                 self.assertEqual(transform.attrs["activation"], "lipswish")
                 self.check_certificate(transform)
                 shapes = {f"layer_{l}/{array}": shape for l, (m, n) in enumerate([(2, 8), (8, 8), (8, 2)])
@@ -223,8 +225,8 @@ class ModelFile(FlowTest):
     def check_certificate(self, block):
         norms = [np.linalg.norm(block[f"layer_{l}/weight"][()], 2) for l in range(3)]
         self.assertNear(block.attrs["layer_norms"], norms, 1e-12)
-        self.assertNear(block.attrs["lipschitz"], np.prod(norms), 1e-12)
-        self.assertEqual(block.attrs["lipschitz_bound"], 0.99)
+        self.assertNear(block.attrs["certified_lipschitz"], np.prod(norms), 1e-12)
+        self.assertEqual(block.attrs["lipschitz"], 0.99)
         self.assertLessEqual(np.prod(norms), 0.99 * (1 + 1e-9))
 
     def check_history(self, group):

@@ -93,6 +93,12 @@ BOOST_AUTO_TEST_CASE(families_are_chains) {
   BOOST_TEST(
       kinds_of({.kind = "glow", .blocks = 1, .actnorm = false, .scales = 2, .levels = 17, .logit = 0.05}, image) ==
       Words({"dequantize", "elementwise", "squeeze", "linear", "coupling", "split", "squeeze", "linear", "coupling"}));
+  // At the second scale there is a single pixel.
+  const Architecture pixel =
+      architecture_of({.kind = "glow", .blocks = 1, .actnorm = false, .scales = 2}, {.shape = {4, 4, 1}});
+  BOOST_TEST(std::get<CouplingOptions>(pixel.chain[2].options()).kernels == std::vector<Index>({3, 1, 3}));
+  BOOST_TEST(std::get<CouplingOptions>(pixel.chain[6].options()).kernels.empty());
+  BOOST_TEST((domains_of(pixel).back().shape == Shape::vector(8)));
   BOOST_TEST(architecture_of({.kind = "maf"}, image).data.shape.is_image() == false);
   BOOST_CHECK_THROW(architecture_of({.kind = "chain"}, plain), OptionError);
   BOOST_CHECK_THROW(architecture_of({.kind = "nice", .chain = {ActNormOptions{}}}, plain), OptionError);

@@ -83,10 +83,12 @@ def format_violations(root):
 
 
 def compile_commands(build):
-    """The compiler with its flags by the file that it compiles, of a build folder."""
+    """The compiler with its flags by the file that it compiles, of a build folder. A ccache before it is left out."""
     commands = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         words = shlex.split(entry["command"])
+        if os.path.basename(words[0]) == "ccache":
+            del words[0]
         flags = [word for word in words[1:] if word.startswith(("-I", "-isystem", "-D", "-std="))]
         commands[(build / entry["file"]).resolve()] = [words[0], *flags]
     return commands

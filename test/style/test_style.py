@@ -110,6 +110,13 @@ class Twins(unittest.TestCase):
         found = style.header_violations(self.root, BUILD, self.root / "cache")
         self.assertFound(found, "apps/outer.hpp: does not compile alone")
 
+    def test_the_compiler_is_found_behind_a_ccache(self):
+        self.write("compile_commands.json", """[
+            {"file": "../a.cpp", "command": "c++ -Ia -O3 -std=c++20 -c ../a.cpp"},
+            {"file": "../b.cpp", "command": "/usr/bin/ccache g++ -Ib -O3 -std=c++20 -c ../b.cpp"}]""")
+        self.assertEqual({path.name: words for path, words in style.compile_commands(self.root).items()},
+                         {"a.cpp": ["c++", "-Ia", "-std=c++20"], "b.cpp": ["g++", "-Ib", "-std=c++20"]})
+
     @unittest.skipUnless(has_formatter(), "needs clang-format 14")
     def test_files_of_another_format_are_found(self):
         shutil.copy(ROOT / ".clang-format", self.root)

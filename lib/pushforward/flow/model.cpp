@@ -258,9 +258,10 @@ Model<T> load_model(const std::string& path) {
     return read_model<T>(root);
   } catch (const Error& error) {
     // What the parts object to is the file's fault here, and they do not know its name.
-    const bool named = std::string_view(error.what()).find(path) != std::string_view::npos;
-    if (named || error.kind() == ErrorKind::io) throw;
-    throw DataError(fmt::format("{} holds no usable model: {}", path, error.what()));
+    if (error.kind() == ErrorKind::io) throw;
+    const std::string what = error.what();
+    const bool named = what.find(path) != std::string::npos;
+    throw DataError(named ? what : fmt::format("{} holds no usable model: {}", path, what));
   }
 }
 

@@ -14,6 +14,7 @@ class Builder {
       : o_(options),
         activation_(nn::activation_name(options.activation)),
         image_(data.shape.is_image()),
+        at_(data.shape),
         angles_(!data.periodic.empty()) {
     if (o_.levels > 0) chain_.emplace_back(DequantizeOptions{.levels = o_.levels});
     if (o_.logit > 0) chain_.emplace_back(ElementwiseOptions{.function = "logit", .margin = o_.logit});
@@ -21,7 +22,7 @@ class Builder {
 
   Chain residual() {
     for (Index s = 0; s < scales(); ++s) {
-      if (s > 0) chain_.emplace_back(SqueezeOptions{});
+      if (s > 0) squeeze();
       for (Index b = 0; b < o_.blocks; ++b) {
         norm();
         chain_.emplace_back(ResidualOptions{o_.hidden, kernels(), activation_, o_.lipschitz});
@@ -44,11 +45,10 @@ class Builder {
         coupling("affine", b % 2 == 0 ? one : other);
       }
     };
-    if (!image_) couplings("even", "odd");
-    for (Index s = 0; image_ && s < scales(); ++s) {
-      couplings("checkerboard", "checkerboard-odd");
+    for (Index s = 0; s < scales(); ++s) {
+      at_.is_image() ? couplings("checkerboard", "checkerboard-odd") : couplings("even", "odd");
       if (s + 1 == scales()) break;
-      chain_.emplace_back(SqueezeOptions{});
+      squeeze();
       couplings("first", "second");
       chain_.emplace_back(SplitOptions{});
     }
@@ -59,7 +59,7 @@ class Builder {
   // Glow, or with splits of another map. Angles are neither scaled nor mixed: the masks alternate in their place.
   Chain mixed(const char* map) {
     for (Index s = 0; s < scales(); ++s) {
-      if (image_) chain_.emplace_back(SqueezeOptions{});
+      if (image_) squeeze();
       for (Index b = 0; b < o_.blocks; ++b) {
         norm();
         if (!angles_) chain_.emplace_back(LinearOptions{.form = "plu"});
@@ -94,10 +94,17 @@ class Builder {
     if (o_.actnorm && !angles_) chain_.emplace_back(ActNormOptions{});
   }
 
+  void squeeze() {
+    chain_.emplace_back(SqueezeOptions{});
+    at_ = {at_.height / 2, at_.width / 2, 4 * at_.channels};
+  }
+
   void coupling(const char* map, const char* mask) {
     ScalarMapOptions with = o_.map;
     with.kind = map;
-    chain_.emplace_back(CouplingOptions{mask, with, o_.hidden, kernels(), activation_});
+    // An image squeezed to a single pixel is a vector, on which couplings have dense networks.
+    const bool dense = image_ && !at_.is_image();
+    chain_.emplace_back(CouplingOptions{mask, with, o_.hidden, dense ? std::vector<Index>() : kernels(), activation_});
   }
 
   std::vector<Index> kernels() const {
@@ -111,7 +118,9 @@ class Builder {
 
   const FlowOptions& o_;
   std::string activation_;
-  bool image_, angles_;
+  bool image_;
+  Shape at_;  // behind the squeezes so far; splits are not told
+  bool angles_;
   Chain chain_;
 };
 

@@ -137,7 +137,10 @@ void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, ConstMa
     result.standard_error[row] = good ? standard_error : nan;
   };
   if (!model.log_det().stochastic()) {
+    // A dequantization draws all the same.
+    workspace.set_draws({.seed = options.seed, .samples = samples});
     model.log_prob(x, result.log_prob, z, result.status, workspace, context);
+    workspace.set_draws({});
     for (std::size_t row = 0; row < n; ++row) {
       result.repeats[row] = 1;
       settle(row, result.log_prob[row], 0);

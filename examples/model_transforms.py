@@ -1,0 +1,278 @@
+"""The transforms of a model file by the section "Model" of data/README.md, in numpy: z and log|det ∂z/∂x| of rows x.
+
+Each is a function of the transform's group, the rows x (n, d) and their Place; it gives z (n, d) and a log-det, (n) or
+one number, nats. place_behind() says what the next transform sees.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from model_maps import FUNCTIONS, domain, logistic, map_of, softplus, wrap
+
+
+@dataclasses.dataclass
+class Place:
+    """What rows are at some place of the chain."""
+
+    shape: tuple  # height, width, channels
+    angles: list  # columns that are angles, ascending
+    context: np.ndarray  # (n, c), standardized
+
+    @property
+    def size(self):
+        return int(np.prod(self.shape))
+
+    @property
+    def pixels(self):
+        return self.shape[0] * self.shape[1]
+
+
+def double(dataset):
+    return np.asarray(dataset, dtype=np.float64)
+
+
+def integers(attribute):
+    return [int(value) for value in attribute]
+
+
+# Networks.
+
+def lipswish(a, beta):
+    s = logistic(beta * a)
+    return a * s / 1.1, (s + beta * a * s * (1 - s)) / 1.1
+
+
+# Value and derivative of each activation; beta is lipswish's slope.
+ACTIVATIONS = {
+    "lipswish": lipswish,
+    "tanh": lambda a, _: (np.tanh(a), 1 - np.tanh(a) ** 2),
+    "elu": lambda a, _: (np.where(a > 0, a, np.expm1(np.minimum(a, 0))), np.exp(np.minimum(a, 0))),
+    "softplus": lambda a, _: (softplus(a), logistic(a)),
+    "relu": lambda a, _: (np.maximum(a, 0), (a > 0).astype(float)),
+    "sine": lambda a, _: (np.sin(a), np.cos(a)),
+}
+
+
+def features(x, angles):
+    """What a network sees of x, and its derivatives (n, d, features), row j along x_j."""
+    n, d = x.shape
+    others = [i for i in range(d) if i not in angles]
+    columns, tangents = [x[:, i] for i in others], np.zeros((n, d, d + len(angles)))
+    for k, i in enumerate(others):
+        tangents[:, i, k] = 1
+    for i in angles:
+        tangents[:, i, len(columns)], tangents[:, i, len(columns) + 1] = -np.sin(x[:, i]), np.cos(x[:, i])
+        columns += [np.cos(x[:, i]), np.sin(x[:, i])]
+    return np.stack(columns, axis=1), tangents
+
+
+def linear_map(h, weight, pixels, kernel):
+    """h · weight for rows h, or the convolution of images (height, width) = pixels, channels fastest."""
+    if kernel == 0:
+        return h @ weight
+    n, (height, width), pad = len(h), pixels, kernel // 2
+    images = np.pad(h.reshape(n, height, width, -1), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    patches = [images[:, r : r + height, s : s + width] for r in range(kernel) for s in range(kernel)]
+    return (np.concatenate(patches, axis=3) @ weight).reshape(n, -1)
+
+
+def network(group, x, angles, place, jacobian=False):
+    """g(x; u) (n, e) of the network whose layers are in the group; with its Jacobian (n, d, e), row j along x_j."""
+    activation = ACTIVATIONS[group.attrs["activation"]]
+    layers = len(group.attrs["hidden"]) + 1
+    kernels = integers(group.attrs.get("kernels", [])) or [0] * layers
+    h, tangents = features(x, angles)
+    for l in range(layers):
+        layer = group[f"layer_{l}"]
+        weight, bias = double(layer["weight"]), double(layer["bias"])
+        repeats = place.pixels if kernels[l] else 1  # a bias belongs to a channel
+        h = linear_map(h, weight, place.shape[:2], kernels[l]) + np.tile(bias, repeats)
+        if "context" in layer:
+            h += np.tile(place.context @ double(layer["context"]), repeats)
+        if jacobian:
+            n, d, width = tangents.shape
+            tangents = linear_map(tangents.reshape(n * d, width), weight, place.shape[:2], kernels[l])
+            tangents = tangents.reshape(n, d, -1)
+        if l + 1 < layers:
+            beta = np.exp(double(layer["log_beta"])[0]) if "log_beta" in layer else None
+            h, slope = activation(h, beta)
+            tangents = tangents * slope[:, None, :] if jacobian else tangents
+    return (h, tangents) if jacobian else h
+
+
+# Transforms that a network makes.
+
+def wrapped(x, angles):
+    x = x.copy()
+    x[:, angles] = wrap(x[:, angles])
+    return x
+
+
+def residual(group, x, place):
+    g, jacobian = network(group, x, place.angles, place, jacobian=True)
+    return wrapped(x + g, place.angles), np.linalg.slogdet(np.eye(place.size) + jacobian)[1]
+
+
+def passive_columns(mask, shape):
+    """True for the columns of a coupling that stay."""
+    height, width, channels = shape
+    row, column, channel = np.indices(shape)
+    return {
+        "first": channel < (channels + 1) // 2,
+        "second": channel >= (channels + 1) // 2,
+        "even": channel % 2 == 0,
+        "odd": channel % 2 == 1,
+        "checkerboard": (row + column) % 2 == 0,
+        "checkerboard-odd": (row + column) % 2 == 1,
+    }[mask].reshape(-1)
+
+
+def parameters_of_each(group, columns, angles):
+    """m, the parameters that each of these columns has among a network's outputs."""
+    return max(map_of(group.attrs, column in angles)[1] for column in columns)
+
+
+def map_column(group, x, theta, is_angle, inverse=False):
+    tau, m = map_of(group.attrs, is_angle)
+    return tau(x, theta[:, :m], group.attrs, inverse)
+
+
+def coupling(group, x, place):
+    stays = passive_columns(group.attrs["mask"], place.shape)
+    passive, active = np.flatnonzero(stays), np.flatnonzero(~stays)
+    m = parameters_of_each(group, active, place.angles)
+    z = wrapped(x, [i for i in place.angles if stays[i]])
+    whole = len(group.attrs["kernels"]) > 0 and group.attrs["mask"].startswith("checkerboard")
+    if whole:
+        outputs, places = network(group, np.where(stays, z, 0), [], place), active
+    else:
+        seen_angles = [k for k, i in enumerate(passive) if i in place.angles]
+        outputs, places = network(group, z[:, passive], seen_angles, place), np.arange(len(active))
+    theta = outputs.reshape(len(x), -1, m)
+    total = np.zeros(len(x))
+    for column, k in zip(active, places):
+        z[:, column], log_slope = map_column(group, x[:, column], theta[:, k], column in place.angles)
+        total += log_slope
+    return z, total
+
+
+def autoregressive(group, x, place):
+    d = x.shape[1]
+    m = parameters_of_each(group, range(d), place.angles)
+    theta_of = lambda y: network(group, y, place.angles, place).reshape(len(x), d, m)
+    inverse = bool(group.attrs["inverse"])
+    theta = None if inverse else theta_of(x)
+    z, total = np.zeros_like(x), np.zeros(len(x))
+    for r in range(d):
+        if inverse:  # θ_r depends on what has been solved for already
+            theta = theta_of(z)
+        z[:, r], log_slope = map_column(group, x[:, r], theta[:, r], r in place.angles, inverse)
+        total += log_slope
+    return z, total
+
+
+# Transforms in closed form.
+
+def actnorm(group, x, place):
+    log_scale, shift = double(group["log_scale"]), double(group["shift"])
+    z = np.tile(np.exp(log_scale), place.pixels) * (x - np.tile(shift, place.pixels))
+    return z, place.pixels * log_scale.sum()
+
+
+def scaling(group, x, _):
+    log_scale = double(group["log_scale"])
+    return np.exp(log_scale) * x, log_scale.sum()
+
+
+def elementwise(group, x, _):
+    """−∞ for rows that the function does not take."""
+    o = group.attrs
+    columns = integers(o["columns"]) or list(range(x.shape[1]))
+    u = (x[:, columns] - o["shift"]) / o["scale"]
+    low, high = domain(o["function"], o["margin"])
+    z = x.copy()
+    with np.errstate(all="ignore"):
+        z[:, columns], log_slope = FUNCTIONS[o["function"]](u, o)
+    log_det = (log_slope - np.log(o["scale"])).sum(axis=1)
+    return z, np.where(np.all((u > low) & (u < high), axis=1), log_det, -np.inf)
+
+
+def dequantize(group, *_):
+    raise ValueError(f"{group.name} (dequantize) draws noise; evaluate what is behind it")
+
+
+def permutation(group, x, place):
+    pixels = x.reshape(len(x), place.pixels, -1)
+    return pixels[:, :, integers(group.attrs["indices"])].reshape(x.shape), 0.0
+
+
+def matrix_of(group, channels):
+    """W (c, c) of z = W x + b, and log|det W|."""
+    form = group.attrs["form"]
+    if form == "dense":
+        weight = double(group["weight"]).T
+        return weight, np.linalg.slogdet(weight)[1]
+    if form == "plu":
+        lu = double(group["lu"]).T
+        lower, upper = np.tril(lu, -1) + np.eye(channels), np.triu(lu, 1)
+        diagonal = double(group.attrs["signs"]) * np.exp(np.diag(lu))
+        return (lower @ (upper + np.diag(diagonal)))[integers(group.attrs["indices"])], np.diag(lu).sum()
+    weight = np.eye(channels)
+    for v in double(group["vectors"]):
+        weight -= 2 * np.outer(v, v @ weight) / (v @ v)
+    return weight, 0.0
+
+
+def linear(group, x, place):
+    weight, log_det = matrix_of(group, place.shape[2])
+    z = x.reshape(len(x), place.pixels, -1) @ weight.T
+    if "bias" in group:
+        z += double(group["bias"])
+    return z.reshape(x.shape), place.pixels * log_det
+
+
+def planar(group, x, _):
+    u, w, b = double(group["u"]), double(group["w"]), double(group["b"])[0]
+    u = u + (softplus(w @ u) - 1 - w @ u) * w / (w @ w)
+    t = np.tanh(x @ w + b)
+    return x + t[:, None] * u, np.log1p((1 - t**2) * (w @ u))
+
+
+def radial(group, x, _):
+    center, alpha, s = double(group["center"]), np.exp(double(group["log_alpha"])[0]), softplus(double(group["beta"])[0])
+    r = np.linalg.norm(x - center, axis=1)
+    q = (r + s) / (alpha + r)
+    log_det = (x.shape[1] - 1) * np.log(q) + np.log((r**2 + 2 * alpha * r + alpha * s) / (alpha + r) ** 2)
+    return center + q[:, None] * (x - center), log_det
+
+
+def squeeze(_, x, place):
+    height, width, channels = place.shape
+    blocks = x.reshape(len(x), height // 2, 2, width // 2, 2, channels)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(x.shape), 0.0
+
+
+def split(group, x, place):
+    keep = place_behind(group, place).shape[2]
+    pixels = x.reshape(len(x), place.pixels, -1)
+    return np.concatenate([pixels[:, :, :keep].reshape(len(x), -1), pixels[:, :, keep:].reshape(len(x), -1)], axis=1), 0.0
+
+
+def place_behind(group, place):
+    """The Place behind a transform."""
+    height, width, channels = place.shape
+    kind = group.attrs["kind"]
+    if kind == "squeeze":
+        return dataclasses.replace(place, shape=(height // 2, width // 2, 4 * channels))
+    if kind == "split":
+        keep = int(group.attrs["keep"]) or (channels + 1) // 2
+        return dataclasses.replace(place, shape=(height, width, keep), angles=[i for i in place.angles if i < keep])
+    if kind == "permutation" and place.angles:
+        is_angle = np.isin(np.arange(place.size), place.angles)[None]
+        return dataclasses.replace(place, angles=list(np.flatnonzero(permutation(group, is_angle, place)[0])))
+    return place
+
+
+TRANSFORMS = {f.__name__: f for f in [actnorm, scaling, elementwise, dequantize, permutation, linear, planar, radial,
+                                      squeeze, split, residual, coupling, autoregressive]}
