@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Puts images of a file side by side, without gaps, each value a pixel: what flow_sample drew, or a dataset.
+"""Puts images of a file side by side, without gaps or smoothing: what flow_sample drew, or a dataset.
 
     sample_sheet.py SAMPLES.h5[:PATH] -o SHEET.png [--columns 10] [--rows 10] [--levels N] [--zoom 4]
 
 The file has the attribute image_shape (height, width, channels; channels last). PATH is x, or train in a dataset file:
 an array of shape (N, height · width · channels), of which the first are shown. One channel is grey, three are red,
-green and blue. Values 0 … N − 1 go from black to white with --levels N; else from the least to the largest that is shown.
-A value that is not a number is black.
+green and blue. Values 0 … N − 1 go from black to white with --levels N; else from the least to the largest finite one that is shown.
+Below that and NaN is black, above it white.
 """
 
 import argparse
@@ -63,9 +63,12 @@ def main():
                                 ("zoom", 4, "pixels of the picture that a value takes in each direction")]:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} [{default}]")
     arguments = parser.parse_args()
-    if min(arguments.columns, arguments.rows, arguments.zoom) < 1 or arguments.levels not in [0, *range(2, 1 << 16)]:
-        parser.error("--columns, --rows and --zoom are at least 1, --levels is 0 or 2 to 65535")
-    images = read_images(arguments.input, arguments.columns * arguments.rows)
+    if min(arguments.columns, arguments.rows, arguments.zoom) < 1 or arguments.levels < 0 or arguments.levels == 1:
+        parser.error("--columns, --rows and --zoom are at least 1, --levels is 0 or at least 2")
+    try:
+        images = read_images(arguments.input, arguments.columns * arguments.rows)
+    except OSError as error:
+        raise SystemExit(f"cannot read {arguments.input}: {error}") from None
     pixels = sheet(brightness(images, arguments.levels), arguments.rows, arguments.columns)
     # imsave writes the array as it is, a pixel for an element.
     matplotlib.image.imsave(arguments.output, pixels.repeat(arguments.zoom, axis=0).repeat(arguments.zoom, axis=1))
