@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+"""Puts images of a file side by side, without gaps or smoothing: what flow_sample drew, or a dataset.
+
+    sample_sheet.py SAMPLES.h5[:PATH] -o SHEET.png [--columns 10] [--rows 10] [--levels N] [--zoom 4]
+
+The file has the attribute image_shape (height, width, channels; channels last). PATH is x, or train in a dataset file:
+an array of shape (N, height · width · channels), of which the first are shown. One channel is grey, three are red,
+green and blue. Values 0 … N − 1 go from black to white with --levels N; else from the least to the largest finite one that is shown.
+Below that and NaN is black, above it white.
+"""
+
+import argparse
+import os
+
+import h5py
+import matplotlib.image
+import numpy as np
+
+
+def read_images(place, count):
+    """The first `count` images, fewer where there are no more, of FILE or FILE:PATH: (N, height, width, channels)."""
+    file, _, path = place.rpartition(":")
+    if not file or os.path.exists(place):
+        file, path = place, ""
+    with h5py.File(file) as h5:
+        if "image_shape" not in h5.attrs:
+            raise SystemExit(f"{file} has no attribute image_shape: its rows are no images")
+        shape = tuple(int(n) for n in h5.attrs["image_shape"])
+        path = path or next((name for name in ["x", "train"] if name in h5), "x")
+        if path not in h5:
+            raise SystemExit(f"{file} has no {path}; there are {', '.join(sorted(h5))}")
+        rows = h5[path][:count]
+    if rows.ndim != 2 or rows.shape[1] != np.prod(shape) or len(rows) == 0:
+        raise SystemExit(f"{file}:{path} has the shape {rows.shape}, not (N, {np.prod(shape)}) with N > 0")
+    if shape[2] not in (1, 3):
+        raise SystemExit(f"{file} has images of {shape[2]} channels; 1 and 3 can be shown")
+    return rows.reshape(-1, *shape)
+
+
+def brightness(images, levels):
+    """Values as bytes, 0 to 255."""
+    finite = images[np.isfinite(images)]
+    low, high = (0, levels - 1) if levels else (finite.min(), finite.max()) if finite.size else (0, 1)
+    scaled = (np.nan_to_num(images.astype(float), nan=low) - low) / max(high - low, np.finfo(float).tiny)
+    return np.round(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
+
+
+def sheet(images, rows, columns):
+    """(rows · height, columns · width, 3) from (N, height, width, channels); places without an image are black."""
+    n, height, width, channels = images.shape
+    places = np.zeros((rows * columns, height, width, channels), np.uint8)
+    places[:n] = images
+    pixels = places.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return np.broadcast_to(pixels.reshape(rows * height, columns * width, channels), (rows * height, columns * width, 3))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("input", metavar="SAMPLES.h5[:PATH]")
+    parser.add_argument("-o", "--output", required=True, metavar="SHEET.png")
+    for name, default, what in [("columns", 10, "images side by side"), ("rows", 10, "images on top of each other"),
+                                ("levels", 0, "values are 0 to levels − 1; 0: as they come"),
+                                ("zoom", 4, "pixels of the picture that a value takes in each direction")]:
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} [{default}]")
+    arguments = parser.parse_args()
+    if min(arguments.columns, arguments.rows, arguments.zoom) < 1 or arguments.levels < 0 or arguments.levels == 1:
+        parser.error("--columns, --rows and --zoom are at least 1, --levels is 0 or at least 2")
+    try:
+        images = read_images(arguments.input, arguments.columns * arguments.rows)
+    except OSError as error:
+        raise SystemExit(f"cannot read {arguments.input}: {error}") from None
+    pixels = sheet(brightness(images, arguments.levels), arguments.rows, arguments.columns)
+    # imsave writes the array as it is, a pixel for an element.
+    matplotlib.image.imsave(arguments.output, pixels.repeat(arguments.zoom, axis=0).repeat(arguments.zoom, axis=1))
+
+
+if __name__ == "__main__":
+    main()

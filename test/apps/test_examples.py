@@ -1,0 +1,166 @@
+"""What lies in examples/: programs and scripts run, and configurations are accepted."""
+
+import subprocess
+import sys
+import unittest
+
+import h5py
+import numpy as np
+
+import cases
+import flows
+from flows import FlowTest
+
+try:
+    import matplotlib.image as pictures
+except ImportError:
+    pictures = None
+
+EXAMPLES = flows.SOURCE / "examples"
+FAMILIES = ["residual", "nice", "realnvp", "glow", "spline", "maf", "iaf", "planar", "radial"]
+
+
+class Programs(FlowTest):
+    def families(self, **options):
+        """NLL by name, as examples/families prints it."""
+        lines = self.succeed("families", **options).stdout.splitlines()
+        return {name: float(nll) for name, nll in map(str.split, lines)}
+
+    def test_families_beat_a_gaussian_and_the_same_on_two_ranks(self):
+        alone = self.families()
+        self.assertEqual(list(alone), ["gaussian", "entropy", *FAMILIES])
+        for name in FAMILIES:
+            self.assertLess(alone[name], alone["gaussian"] - 0.5, name)
+            # Of 20 000 rows, whose mean of −log p has a deviation of 1/√20000.
+            self.assertGreater(alone[name], alone["entropy"] - 0.03, name)
+        self.assertNear(list(self.families(ranks=2).values()), list(alone.values()), 1e-6)
+
+    def test_textbook_densities_are_their_closed_forms(self):
+        run = self.succeed("textbook", "textbook.h5")
+        values = np.array([line.split()[-2:] for line in run.stdout.splitlines()[1:]], float)
+        self.assertEqual(values.shape, (10, 2))
+        self.assertTrue(np.all(values > 0))
+        self.assertNear(values[:, 0] / values[:, 1], np.ones(10), 1e-13)
+        arrays = flows.read_h5(self.folder / "textbook.h5")
+        for name, shape in [("affine", (400,)), ("cubes", (200, 200))]:
+            density, exact = arrays[f"{name}/density"], arrays[f"{name}/closed_form"]
+            self.assertEqual(density.shape, shape)
+            self.assertNear(density / exact, np.ones(shape), 1e-12)
+        # The twin: the density without its change of volume.
+        self.assertFar(arrays["affine/density"] * 0.5, arrays["affine/closed_form"], 0.1)
+        # Samples: mean and deviation of one, and the cube roots of the other.
+        x, roots = arrays["affine/samples"], np.cbrt(arrays["cubes/samples"])
+        for values, mean, deviation in [(x, 1.5, 0.5), (roots, 0, 1)]:
+            off = (values.mean(axis=0) - mean) / (deviation / np.sqrt(len(values)))
+            self.assertTrue(np.all(np.abs(off) < 5), off)
+            self.assertTrue(np.all(np.abs(values.std(axis=0) / deviation - 1) < 0.02))
+        if not pictures:
+            return
+        picture = [sys.executable, EXAMPLES / "plot_textbook.py", "textbook.h5", "-o", "textbook.png"]
+        subprocess.run(picture, cwd=self.folder, check=True, capture_output=True)
+        self.assertGreater(pictures.imread(self.folder / "textbook.png").std(), 0.1)
+
+    def test_usage(self):
+        self.assertFailure(self.run_program("textbook"), 2, "usage: textbook OUTPUT.h5")
+        run = self.run_program("textbook", "missing/textbook.h5")
+        self.assertEqual(run.returncode, 5)
+        self.assertIn("missing/textbook.h5", run.stderr)
+        self.assertFailure(self.run_program("log_prob"), 2, "usage: log_prob MODEL.h5")
+
+
+@unittest.skipUnless(pictures, "there is no matplotlib")
+class SampleSheet(FlowTest):
+    def sheet(self, *arguments):
+        """The picture as (rows, columns, 3) bytes."""
+        run = self.run_script(*arguments)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        picture = pictures.imread(self.folder / "sheet.png")
+        return np.round(255 * picture[:, :, :3]).astype(int)
+
+    def run_script(self, *arguments):
+        command = [sys.executable, EXAMPLES / "sample_sheet.py", *map(str, arguments), "-o", "sheet.png"]
+        return subprocess.run(command, cwd=self.folder, text=True, capture_output=True)
+
+    def test_grey_images_pixel_by_pixel(self):
+        images = np.random.default_rng(1).integers(0, 17, (7, 3, 2))
+        self.put("samples.h5", {"x": images.reshape(7, 6)}, image_shape=np.array([3, 2, 1]))
+        picture = self.sheet("samples.h5", "--columns", 4, "--rows", 2, "--levels", 17, "--zoom", 1)
+        self.assertEqual(picture.shape, (6, 8, 3))
+        for i in range(8):
+            expected = np.round(images[i] * 255 / 16) if i < 7 else np.zeros((3, 2))  # the last place is empty
+            found = picture[i // 4 * 3 :, i % 4 * 2 :][:3, :2]
+            self.assertTrue(np.array_equal(found, np.repeat(expected[:, :, None], 3, axis=2)), i)
+        zoomed = self.sheet("samples.h5", "--columns", 4, "--rows", 2, "--levels", 17, "--zoom", 3)
+        self.assertTrue(np.array_equal(zoomed, picture.repeat(3, axis=0).repeat(3, axis=1)))
+
+    def test_colours_of_a_dataset_between_least_and_largest(self):
+        images = np.random.default_rng(2).normal(size=(5, 2, 2, 3))
+        self.put("data.h5", {"train": np.zeros((1, 12)), "test": images.reshape(5, 12)}, image_shape=np.array([2, 2, 3]))
+        picture = self.sheet("data.h5:test", "--columns", 2, "--rows", 2, "--zoom", 1)
+        shown = images[:4]
+        expected = np.round(255 * (shown - shown.min()) / (shown.max() - shown.min()))
+        self.assertTrue(np.array_equal(picture[:2, 2:], expected[1]))
+        self.assertTrue(np.array_equal(picture[2:, :2], expected[2]))
+        self.assertEqual(picture.max(), 255)
+
+    def test_samples_of_a_flow(self):
+        generator = np.random.default_rng(3)
+        x = generator.uniform(size=(200, 16))
+        self.put("data.h5", {"train": x[:150], "validation": x[150:], "test": x[150:]}, image_shape=np.array([4, 4, 1]))
+        self.train("--model.kind", "nice", "--data", "data.h5", "-o", "flow.h5")
+        self.sample("flow.h5", "-n", 100)
+        self.assertEqual(self.sheet("samples.h5").shape, (160, 160, 3))
+
+    def test_values_without_a_place_between_black_and_white(self):
+        x = np.array([[np.nan, 1, 2, np.inf]])
+        self.put("samples.h5", {"x": x}, image_shape=np.array([2, 2, 1]))
+        picture = self.sheet("samples.h5", "--columns", 1, "--rows", 1, "--zoom", 1)[:, :, 0]
+        self.assertEqual(picture.tolist(), [[0, 0], [255, 255]])
+        for x in [np.full((1, 4), 3.0), np.full((1, 4), np.nan)]:
+            self.put("samples.h5", {"x": x}, image_shape=np.array([2, 2, 1]))
+            self.assertTrue(np.all(self.sheet("samples.h5") == 0))
+
+    def test_what_cannot_be_shown_is_said(self):
+        self.put("vectors.h5", {"x": np.zeros((2, 4))})
+        self.put("two.h5", {"x": np.zeros((2, 8))}, image_shape=np.array([2, 2, 2]))
+        self.put("few.h5", {"x": np.zeros((2, 3))}, image_shape=np.array([2, 2, 1]))
+        for arguments, message in [
+            (["vectors.h5"], "has no attribute image_shape"),
+            (["two.h5"], "images of 2 channels"),
+            (["few.h5"], "few.h5:x has the shape (2, 3), not (N, 4)"),
+            (["few.h5:test"], "few.h5 has no test; there are x"),
+            (["missing.h5"], "missing.h5"),
+            (["few.h5", "--rows", 0], "at least 1"),
+            (["few.h5", "--levels", 1], "--levels is 0 or at least 2"),
+        ]:
+            run = self.run_script(*arguments)
+            self.assertNotEqual(run.returncode, 0)
+            self.assertIn(message, run.stderr)
+            self.assertNotIn("Traceback", run.stderr)
+
+
+class Configurations(FlowTest):
+    def test_every_file_is_accepted_and_says_how_to_use_it(self):
+        files = sorted(EXAMPLES.rglob("*.toml"))
+        self.assertGreater(len(files), 15)
+        for file in files:
+            with self.subTest(file.name):
+                printed = self.succeed("flow_train", file, "--print-config").stdout
+                self.write("again.toml", printed)
+                self.assertEqual(self.succeed("flow_train", "again.toml", "--print-config").stdout, printed)
+                text = file.read_text()
+                self.assertTrue(text.startswith("# "))
+                self.assertIn(f"flow_train examples/{file.relative_to(EXAMPLES)}", text)
+
+    def test_those_on_built_in_densities_build_their_flows(self):
+        for file in sorted(EXAMPLES.rglob("*.toml")):
+            if "\ntoy = " not in file.read_text():
+                continue
+            with self.subTest(file.name):
+                run = self.succeed("flow_train", file, "--data.rows", 1000, "--train.steps", 2, "-o", "flow.h5")
+                self.assertIn(f"model      {file.stem}: ", run.stderr)
+                with h5py.File(self.folder / "flow.h5") as model:
+                    self.assertGreater(len(model["flow/transforms"]), 0)
+
+
+cases.main()
