@@ -221,7 +221,7 @@ class Flows(BadInputTest):
             refused("flow_sample", "flow.h5", code=2, says=missing)
             refused("flow_check", "flow.h5", code=2, says=missing, ranks=2)
             refused("flow_density", "flow.h5", "bare.h5", code=3, says="bare.h5:/test comes without")
-            refused("flow_sample", "flow.h5", "--context", "1,2", code=2, says="2 numbers for a model that takes 1 (c1)")
+            refused("flow_sample", "flow.h5", "--context", "1,2", code=2, says="2 numbers for a model that takes 1")
             refused("flow_sample", flows.model(3), "--context", "1", code=2, says="context")
 
 

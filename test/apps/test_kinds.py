@@ -106,8 +106,8 @@ class Kinds(CourseTest):
         self.assertEqual(printed.split("\n").count("[[model.chain]]"), 10)
 
     def test_every_function_of_single_values(self):
-        functions = ["affine", "leaky", "cube", "cube_root", "exp", "log", "softplus", "inverse_softplus", "tanh", "atanh",
-                     "sigmoid", "logit"]
+        functions = ["affine", "leaky", "cube", "cube_root", "exp", "log", "softplus", "inverse_softplus", "tanh",
+                     "atanh", "sigmoid", "logit"]
         more = {"leaky": "slope = 0.3", "sigmoid": "margin = 0.1", "logit": "margin = 0.02"}
         tables = [f'[[model.chain]]\nkind = "elementwise"\nfunction = "{function}"\ncolumns = [{i}]\nshift = 0.1\n'
                   f"scale = 1.5\n{more.get(function, '')}\n" for i, function in enumerate(functions)]
