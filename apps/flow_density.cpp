@@ -7,6 +7,7 @@
 #include <pushforward/data/dataset.hpp>
 #include <pushforward/data/location.hpp>
 #include <pushforward/flow/repeated.hpp>
+#include <pushforward/flow/verification.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/train/log_dets.hpp>
 
@@ -235,8 +236,8 @@ class Density {
     h5::ResultFile file(comm_, options_.output, "pushforward-density", 1, arrays, [&](const h5::GroupWriter& root) {
       root.attribute("log_det", to_string(model_.log_det()));
       root.attribute("bias_bound", bias_bound);
+      if (stochastic() || flow::levels_of(model_.flow().architecture()) > 0) root.attribute("seed", options_.seed);
       if (stochastic()) {
-        root.attribute("seed", options_.seed);
         root.attribute("target_standard_error", options_.standard_error);
         root.attribute("max_repeats", options_.max_repeats);
       }
@@ -382,7 +383,7 @@ int main(int argc, char** argv) {
     keys.add("max_repeats", options.max_repeats, "of a stochastic log-det: the most evaluations of a row",
              at_least(flow::first_repeats))
         .alias("max_repeats", "--max-repeats");
-    keys.add("seed", options.seed, "seed of a stochastic log-det's draws", at_least(0));
+    keys.add("seed", options.seed, "seed of the draws of a stochastic log-det or a dequantization", at_least(0));
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.cli().add_option("DATA", data, "dataset FILE.h5, or any numeric array FILE.h5:/PATH");
     program.add_options(keys, program.cli());

@@ -240,7 +240,8 @@ def planar(group, x, _):
 
 
 def radial(group, x, _):
-    center, alpha, s = double(group["center"]), np.exp(double(group["log_alpha"])[0]), softplus(double(group["beta"])[0])
+    center, alpha = double(group["center"]), np.exp(double(group["log_alpha"])[0])
+    s = softplus(double(group["beta"])[0])
     r = np.linalg.norm(x - center, axis=1)
     q = (r + s) / (alpha + r)
     log_det = (x.shape[1] - 1) * np.log(q) + np.log((r**2 + 2 * alpha * r + alpha * s) / (alpha + r) ** 2)
@@ -256,7 +257,8 @@ def squeeze(_, x, place):
 def split(group, x, place):
     keep = place_behind(group, place).shape[2]
     pixels = x.reshape(len(x), place.pixels, -1)
-    return np.concatenate([pixels[:, :, :keep].reshape(len(x), -1), pixels[:, :, keep:].reshape(len(x), -1)], axis=1), 0.0
+    parts = [part.reshape(len(x), -1) for part in (pixels[:, :, :keep], pixels[:, :, keep:])]
+    return np.concatenate(parts, axis=1), 0.0
 
 
 def place_behind(group, place):

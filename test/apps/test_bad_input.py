@@ -181,18 +181,19 @@ class Flows(BadInputTest):
 
     def test_pieces_that_do_not_fit(self):
         with self.refusals() as refused:
-            for name, layers, says in [
-                    ("squeeze.toml", ['kind = "actnorm"', 'kind = "squeeze"'], "transform 1 (squeeze) on samples of 2 "
-                                                                               "values: only images of even height"),
-                    ("mask.toml", ['kind = "coupling"\nmask = "checkerboard"'], "a checkerboard needs images"),
-                    ("kernels.toml", ['kind = "coupling"\nkernels = [3, 1, 3]'],
+            for name, layers, code, says in [
+                    ("squeeze.toml", ['kind = "actnorm"', 'kind = "squeeze"'], 3,
+                     "transform 1 (squeeze) on samples of 2 values: only images of even height"),
+                    ("mask.toml", ['kind = "coupling"\nmask = "checkerboard"'], 2, "a checkerboard needs images"),
+                    ("kernels.toml", ['kind = "coupling"\nkernels = [3, 1, 3]'], 2,
                      "transform 0 (coupling) on samples of 2 values: 3 kernels for vectors of 2 values"),
-                    ("split.toml", ['kind = "split"\nkeep = 2'], "transform 0 (split) on samples of 2 values: 2 of 2"),
-                    ("behind.toml", ['kind = "split"', 'kind = "coupling"'], "transform 1 (coupling) on samples of 1 "
-                                                                             "values: 1 value cannot be divided"),
-                    ("order.toml", ['kind = "permutation"\norder = "given"\nindices = [0, 0]'],
+                    ("split.toml", ['kind = "split"\nkeep = 2'], 3,
+                     "transform 0 (split) on samples of 2 values: 2 of 2"),
+                    ("behind.toml", ['kind = "split"', 'kind = "coupling"'], 3,
+                     "transform 1 (coupling) on samples of 1 values: 1 value cannot be divided"),
+                    ("order.toml", ['kind = "permutation"\norder = "given"\nindices = [0, 0]'], 2,
                      "indices = [0, 0]: must hold each of 0 to 1 once")]:
-                refused("flow_train", self.chain(name, *layers), code=2, says=says)
+                refused("flow_train", self.chain(name, *layers), code=code, says=says)
 
     def test_data_that_families_cannot_take(self):
         x = flows.rows(3, 50)
@@ -202,8 +203,8 @@ class Flows(BadInputTest):
         self.put("contexts.h5", {"train": x, "context/train": x[:40, :1]})
         with self.refusals() as refused:
             for file, kind, code, says, *flags in [
-                    ("one.h5", "nice", 2, "transform 0 (coupling) on samples of 1 values: 1 value cannot be divided"),
-                    ("odd.h5", "glow", 2, "transform 0 (squeeze) on samples of 3×5×1 values: only images of even"),
+                    ("one.h5", "nice", 3, "transform 0 (coupling) on samples of 1 values: 1 value cannot be divided"),
+                    ("odd.h5", "glow", 3, "transform 0 (squeeze) on samples of 3×5×1 values: only images of even"),
                     ("odd.h5", "nice", 2, "3 kernels for vectors of 15 values", "--model.kernels", "3,1,3"),
                     ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'spline' or"),
                     ("angles.h5", "planar", 2, "transform 0 (planar) on samples of 3 values: value 0 is an angle"),
@@ -219,10 +220,12 @@ class Flows(BadInputTest):
         missing = "the model is conditioned on 1 values (c1), which nothing gives; say them by --context"
         with self.refusals() as refused:
             refused("flow_sample", "flow.h5", code=2, says=missing)
-            refused("flow_check", "flow.h5", code=2, says=missing, ranks=2)
-            refused("flow_density", "flow.h5", "bare.h5", code=3, says="bare.h5:/test comes without")
-            refused("flow_sample", "flow.h5", "--context", "1,2", code=2, says="2 numbers for a model that takes 1 (c1)")
+            refused("flow_density", "flow.h5", "bare.h5", code=2, says="bare.h5:/test comes without")
+            refused("flow_sample", "flow.h5", "--context", "1,2", code=2, says="2 numbers for a model that takes 1")
             refused("flow_sample", flows.model(3), "--context", "1", code=2, says="context")
+        run = self.run_program("flow_check", "flow.h5", ranks=2)  # which has told by then what the file holds
+        self.assertEqual(run.returncode, 2)
+        self.assertEqual(run.stderr.count(f"flow_check: {missing}"), 1)
 
 
 class Options(BadInputTest):

@@ -1,5 +1,8 @@
 """Every family of flows: trained, stored, evaluated by numpy from the file, sampled, examined, on any number of ranks."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 
@@ -72,24 +75,26 @@ class Kinds(CourseTest):
             self.assertNear(model_density.log_prob(file, rows["test"][:], u), out["log_prob"], 1e-9)
             self.assertTrue(np.all(out["status"] == 0))
         self.succeed("flow_check", model, data, "--rows", 20, "--jacobians", 2, *context)
+        return out
 
     def test_each_family(self):
         self.put("data.h5", flows.split_rows(3))
         for kind in FAMILIES:
             with self.subTest(kind):
                 self.train("--model.kind", kind, "--data", "data.h5", "--model.precision", "double", "-o", "flow.h5")
-                self.examine("flow.h5", "data.h5")
+                out = self.examine("flow.h5", "data.h5")
                 drawn = self.sample("flow.h5", "-n", 50)
                 self.put("drawn.h5", {"x": drawn["x"]})
-                self.assertNear(self.density("flow.h5", "drawn.h5:/x")["log_prob"], drawn["log_prob"], 1e-6)
-                self.assertNear(self.density("flow.h5", "drawn.h5:/x")["z"], drawn["z"], 1e-6)
+                back = self.density("flow.h5", "drawn.h5:/x")
+                self.assertNear(back["log_prob"], drawn["log_prob"], 1e-6)
+                self.assertNear(back["z"], drawn["z"], 1e-6)
                 # The twin: samples that are not the model's.
-                self.assertFar(self.density("flow.h5", "data.h5")["log_prob"][:40], drawn["log_prob"][:40], 1e-3)
+                self.assertFar(out["log_prob"], drawn["log_prob"][:40], 1e-3)
 
     def test_each_family_on_any_number_of_ranks(self):
         for kind in FAMILIES:
             with self.subTest(kind):
-                self.assertSameOnRanks("--model.kind", kind, "--data", flows.data(3), "--train.batch", 61, steps=12)
+                self.assertSameOnRanks("--model.kind", kind, "--data", flows.data(3), "--train.batch", 61, steps=4)
 
     def test_a_chain_that_is_written_out(self):
         self.put("data.h5", flows.split_rows(4))
@@ -101,6 +106,29 @@ class Kinds(CourseTest):
         (self.folder / "again.toml").write_text(printed)
         self.assertEqual(self.succeed("flow_train", "again.toml", "--print-config").stdout, printed)
         self.assertEqual(printed.split("\n").count("[[model.chain]]"), 10)
+
+    def test_every_function_of_single_values(self):
+        functions = ["affine", "leaky", "cube", "cube_root", "exp", "log", "softplus", "inverse_softplus", "tanh",
+                     "atanh", "sigmoid", "logit"]
+        more = {"leaky": "slope = 0.3", "sigmoid": "margin = 0.1", "logit": "margin = 0.02"}
+        tables = [f'[[model.chain]]\nkind = "elementwise"\nfunction = "{function}"\ncolumns = [{i}]\nshift = 0.1\n'
+                  f"scale = 1.5\n{more.get(function, '')}\n" for i, function in enumerate(functions)]
+        (self.folder / "chain.toml").write_text('[model]\nkind = "chain"\n\n' + "\n".join(tables))
+        x = np.random.default_rng(3).uniform(0.2, 0.8, (60, 12))
+        x[:, 1] -= 0.5  # both sides of leaky
+        self.put("data.h5", {"train": x, "validation": x, "test": x})
+        # Of what has no parameters nothing is trained, but of the base.
+        self.train("chain.toml", "--base.kind", "normal", "--data", "data.h5", "--data.standardize", "none",
+                   "--model.precision", "double", "-o", "flow.h5")
+        self.examine("flow.h5", "data.h5")
+        x[::2, [5, 7, 9, 11]] = [0.1, 0.0, 2.0, -1.0]
+        self.put("outside.h5", {"test": x})
+        out = self.density("flow.h5", "outside.h5")
+        self.assertEqual(out["status"].tolist(), [4, 0] * 30)
+        with h5py.File(self.folder / "flow.h5") as file:
+            expected = model_density.log_prob(file, x)
+        self.assertTrue(np.all(out["log_prob"][::2] == -np.inf) and np.all(expected[::2] == -np.inf))
+        self.assertNear(expected[1::2], out["log_prob"][1::2], 1e-9)
 
     def test_every_base(self):
         self.put("data.h5", flows.split_rows(3))
@@ -128,22 +156,32 @@ class Kinds(CourseTest):
         for kind in ["residual", "realnvp", "spline", "maf", "iaf"]:
             with self.subTest(kind):
                 self.train("--model.kind", kind, "--data", "data.h5", "--model.precision", "double", "-o", "flow.h5")
-                self.examine("flow.h5", "data.h5")
+                out = self.examine("flow.h5", "data.h5")
                 self.put("context.h5", {"u": context["context/test"], "rows": x["test"]})
-                out = self.density("flow.h5", "data.h5")
                 self.assertNear(self.density("flow.h5", "context.h5:/rows", "--context", "context.h5:/u")["log_prob"],
                                 out["log_prob"], 1e-12)
                 self.assertFar(self.density("flow.h5", "data.h5", "--context", "3.5,0.25")["log_prob"],
                                out["log_prob"], 1e-3)
                 self.assertNear(self.sample("flow.h5", "-n", 5, "--context", "a=3.5,b=1")["x"],
                                 self.sample("flow.h5", "-n", 5, "--context", "3.5,1")["x"], 1e-12)
+        reader = [sys.executable, flows.SOURCE / "examples" / "model_density.py", "flow.h5", "data.h5:/test"]
+        compared = subprocess.run([*reader, "--context", "data.h5:/context/test", "--compare", "density.h5"],
+                                  cwd=self.folder, capture_output=True, text=True)
+        self.assertNotEqual(compared.returncode, 0)  # density.h5 is of another context
+        self.density("flow.h5", "data.h5")
+        compared = subprocess.run([*reader, "--context", "data.h5:/context/test", "--compare", "density.h5"],
+                                  cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(compared.returncode, 0, compared.stdout + compared.stderr)
+        missing = subprocess.run(reader, cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn("flow.h5: the model is conditioned on 2 values", missing.stderr)
         for arguments, message in [
             (["data.h5", "--context", "1,2,3"], "3 numbers for a model that takes 2 (a, b=1)"),
             (["data.h5", "--context", "c=2"], "the model has no context 'c'"),
             (["context.h5:/rows"], "context.h5:/rows comes without"),
         ]:
             self.assertFailure(self.run_program("flow_density", "flow.h5", *arguments), 2, message)
-        self.assertSameOnRanks("--model.kind", "spline", "--data", "data.h5", "--train.batch", 61, steps=8)
+        self.assertSameOnRanks("--model.kind", "spline", "--data", "data.h5", "--train.batch", 61, steps=4)
 
     def test_angles(self):
         generator = np.random.default_rng(5)
@@ -197,6 +235,8 @@ class Images(FlowTest):
         self.train(*flags, "--data", "integers.h5", "-o", "flow.h5")
         first = self.density("flow.h5", "integers.h5")["log_prob"]
         self.assertNear(self.density("flow.h5", "integers.h5", ranks=2)["log_prob"], first, 1e-12)
+        with h5py.File(self.folder / "flow.h5") as file, self.assertRaisesRegex(ValueError, "draws noise"):
+            model_density.log_prob(file, self.integers)
         drawn = self.sample("flow.h5", "-n", 20)["x"]
         self.assertTrue(np.all((drawn == np.round(drawn)) & (drawn >= 0) & (drawn <= 7)))
         self.succeed("flow_check", "flow.h5", "integers.h5", "--rows", 10, "--jacobians", 1)

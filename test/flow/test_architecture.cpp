@@ -37,16 +37,19 @@ BOOST_AUTO_TEST_CASE(every_kind_has_its_name_and_its_options) {
   BOOST_TEST(LayerOptions::kinds().size() == std::variant_size_v<LayerOptions::Variant>);
   for (const auto& kind : LayerOptions::kinds()) BOOST_TEST(LayerOptions::of_kind(kind).kind() == kind);
   BOOST_TEST(LayerOptions(ActNormOptions{}).kind() == "actnorm");
-  BOOST_TEST(LayerOptions(CouplingOptions{}).kind() == "coupling");
-  BOOST_TEST(LayerOptions(LinearOptions{}).kind() == "linear");
-  BOOST_TEST(LayerOptions(SplitOptions{}).kind() == "split");
+  BOOST_TEST(LayerOptions(CouplingOptions()).kind() == "coupling");
+  BOOST_TEST(LayerOptions(LinearOptions()).kind() == "linear");
+  BOOST_TEST(LayerOptions(SplitOptions()).kind() == "split");
   BOOST_CHECK_EXCEPTION(LayerOptions::of_kind("couplin"), OptionError, [](const Error& e) {
     return holds(e.what(), {"'couplin' is unknown (did you mean 'coupling'?)", "actnorm"});
   });
 }
 
 BOOST_AUTO_TEST_CASE(domains_follow_the_shapes) {
-  const Architecture a{{.shape = {4, 6, 1}, .context = 2}, {SqueezeOptions{}, SplitOptions{}, ActNormOptions{}}, {}};
+  Architecture a;
+  a.data.shape = {4, 6, 1};
+  a.data.context = 2;
+  a.chain = {SqueezeOptions{}, SplitOptions(), ActNormOptions{}};
   const auto domains = domains_of(a);
   BOOST_REQUIRE(domains.size() == 4);
   BOOST_TEST((domains[1].shape == Shape{2, 3, 4}));
@@ -58,26 +61,29 @@ BOOST_AUTO_TEST_CASE(domains_follow_the_shapes) {
 
 BOOST_AUTO_TEST_CASE(angles_keep_their_places) {
   const Domain data{.shape = Shape::vector(5), .periodic = {0, 3}};
-  const auto domains = domains_of({data, {PermutationOptions{.order = "reverse"}, SplitOptions{}}, {}});
+  const auto domains = domains_of({data, {PermutationOptions{.order = "reverse"}, SplitOptions()}, {}});
   BOOST_TEST((domains[1].periodic == std::vector<Index>{1, 4}));
   BOOST_TEST((domains[2].periodic == std::vector<Index>{1}));  // the first three stay
   BOOST_TEST((periodic_latents(domains) == std::vector<Index>{1, 4}));
 }
 
 BOOST_AUTO_TEST_CASE(pieces_that_do_not_fit_are_named) {
+  CouplingOptions checkerboard, convolutional;
+  checkerboard.mask = "checkerboard";
+  convolutional.kernels = {3, 1, 3};
   const Domain image{.shape = {3, 4, 1}}, vector{.shape = Shape::vector(3)}, one{.shape = Shape::vector(1)},
       angles{.shape = Shape::vector(2), .periodic = {1}};
   BOOST_TEST(holds(refusal({ActNormOptions{}, SqueezeOptions{}}, image),
                    {"transform 1 (squeeze) on samples of 3×4×1 values", "even"}));
-  BOOST_TEST(holds(refusal({SplitOptions{}}, image), {"transform 0 (split)", "3×4×1", "1 of 1 channels"}));
-  BOOST_TEST(holds(refusal({ActNormOptions{}, CouplingOptions{}}, one), {"transform 1 (coupling)", "1 value"}));
-  BOOST_TEST(holds(refusal({CouplingOptions{.mask = "checkerboard"}}, vector), {"transform 0 (coupling)", "3"}));
-  BOOST_TEST(holds(refusal({CouplingOptions{.kernels = {3, 1, 3}}}, vector), {"transform 0 (coupling)"}));
+  BOOST_TEST(holds(refusal({SplitOptions()}, image), {"transform 0 (split)", "3×4×1", "1 of 1 channels"}));
+  BOOST_TEST(holds(refusal({ActNormOptions{}, CouplingOptions()}, one), {"transform 1 (coupling)", "1 value"}));
+  BOOST_TEST(holds(refusal({checkerboard}, vector), {"transform 0 (coupling)", "3"}));
+  BOOST_TEST(holds(refusal({convolutional}, vector), {"transform 0 (coupling)"}));
   BOOST_TEST(holds(refusal({ResidualOptions{.hidden = {4}, .kernels = {3}}}, image), {"transform 0 (residual)"}));
   BOOST_TEST(holds(refusal({ActNormOptions{}}, angles), {"transform 0 (actnorm)", "value 1 is an angle"}));
-  BOOST_TEST(holds(refusal({LinearOptions{}}, angles), {"transform 0 (linear)", "value 1 is an angle"}));
-  BOOST_TEST(holds(refusal({CouplingOptions{}}, {.shape = Shape::vector(0)}), {"dimension 0"}));
-  BOOST_TEST(refusal({CouplingOptions{}}, vector) == "");
+  BOOST_TEST(holds(refusal({LinearOptions()}, angles), {"transform 0 (linear)", "value 1 is an angle"}));
+  BOOST_TEST(holds(refusal({CouplingOptions()}, {.shape = Shape::vector(0)}), {"dimension 0"}));
+  BOOST_TEST(refusal({CouplingOptions()}, vector) == "");
 }
 
 BOOST_AUTO_TEST_CASE(families_are_chains) {
