@@ -14,6 +14,7 @@ class Builder {
       : o_(options),
         activation_(nn::activation_name(options.activation)),
         image_(data.shape.is_image()),
+        at_(data.shape),
         angles_(!data.periodic.empty()) {
     if (o_.levels > 0) chain_.emplace_back(DequantizeOptions{.levels = o_.levels});
     if (o_.logit > 0) chain_.emplace_back(ElementwiseOptions{.function = "logit", .margin = o_.logit});
@@ -21,7 +22,7 @@ class Builder {
 
   Chain residual() {
     for (Index s = 0; s < scales(); ++s) {
-      if (s > 0) chain_.emplace_back(SqueezeOptions{});
+      if (s > 0) squeeze();
       for (Index b = 0; b < o_.blocks; ++b) {
         norm();
         chain_.emplace_back(ResidualOptions{o_.hidden, kernels(), activation_, o_.lipschitz});
@@ -46,9 +47,10 @@ class Builder {
     };
     if (!image_) couplings("even", "odd");
     for (Index s = 0; image_ && s < scales(); ++s) {
-      couplings("checkerboard", "checkerboard-odd");
+      if (at_.is_image()) couplings("checkerboard", "checkerboard-odd");
+      if (!at_.is_image()) couplings("even", "odd");
       if (s + 1 == scales()) break;
-      chain_.emplace_back(SqueezeOptions{});
+      squeeze();
       couplings("first", "second");
       chain_.emplace_back(SplitOptions{});
     }
@@ -59,7 +61,7 @@ class Builder {
   // Glow, or with splits of another map. Angles are neither scaled nor mixed: the masks alternate in their place.
   Chain mixed(const char* map) {
     for (Index s = 0; s < scales(); ++s) {
-      if (image_) chain_.emplace_back(SqueezeOptions{});
+      if (image_) squeeze();
       for (Index b = 0; b < o_.blocks; ++b) {
         norm();
         if (!angles_) chain_.emplace_back(LinearOptions{.form = "plu"});
@@ -100,7 +102,14 @@ class Builder {
     chain_.emplace_back(CouplingOptions{mask, with, o_.hidden, kernels(), activation_});
   }
 
+  void squeeze() {
+    chain_.emplace_back(SqueezeOptions{});
+    at_.height /= 2;
+    at_.width /= 2;
+  }
+
   std::vector<Index> kernels() const {
+    if (image_ && !at_.is_image()) return {};  // one pixel is left
     if (!image_ || !o_.kernels.empty()) return o_.kernels;
     std::vector<Index> kernels(o_.hidden.size() + 1, 1);
     kernels.front() = kernels.back() = 3;
@@ -111,7 +120,9 @@ class Builder {
 
   const FlowOptions& o_;
   std::string activation_;
-  bool image_, angles_;
+  bool image_;
+  Shape at_;  // of the images at this point, up to their channels
+  bool angles_;
   Chain chain_;
 };
 
