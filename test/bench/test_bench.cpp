@@ -227,10 +227,12 @@ BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
   options.output.every = 1;
   const auto self = Communicator::self();
   train::TrainingData<double> data(self, options.data);
+  const auto architecture = options.architecture({.shape = Shape::vector(2)});
   for (const auto* const method : {"exact", "trace+krylov:2"}) {
     options.log_det.train = method;
-    train::Trainer<double> trainer(self, options, train::choose_log_dets<double>(self, options, 2), data);
-    flow::Flow<double> flow(2, options.model.flow_options(), 1);
+    const auto log_dets = train::choose_log_dets<double>(self, options, architecture);
+    train::Trainer<double> trainer(self, options, architecture, log_dets, data);
+    flow::Flow<double> flow(architecture, 1);
     flow.set_log_det(Purpose::gradient, logdet::parse_method(method));
     std::copy(trainer.flow().parameters().begin(), trainer.flow().parameters().end(), flow.parameters().begin());
     flow.prepare(nn::Normalization::svd);

@@ -29,7 +29,7 @@ class Subject {
     std::vector<double> log_det;  // of the direction that was taken
     std::vector<flow::Status> status;
   };
-  /// Of Σᵢ wᵢ (log N(zᵢ; 0, I) + log_detᵢ).
+  /// Of Σᵢ wᵢ (log p₀(zᵢ) + log_detᵢ).
   struct Gradient {
     std::vector<T> parameters;
     Matrix<T> x;  // (d × n), or empty where the subject does not offer it
@@ -44,6 +44,8 @@ class Subject {
   virtual void condition(const Matrix<T>& /*context*/) {}
   virtual Image forward(const Matrix<T>& x, Index chunk) = 0;
   virtual Image inverse(const Matrix<T>& z, const flow::InverseOptions& options, Index chunk) = 0;
+  /// log p₀(z), of which gradients are.
+  virtual double base_log_prob(std::span<const T> z) const { return normal_log_density<T>(z); }
   /// weight: (n), or empty.
   virtual Gradient gradient(const Matrix<T>& x, std::span<const T> weight, Index chunk) = 0;
 
@@ -143,6 +145,7 @@ class FlowSubject final : public Subject<T> {
   using typename Subject<T>::Gradient;
 
   FlowSubject(Index d, const flow::FlowOptions& options) : flow_(d, options, 1) {}
+  explicit FlowSubject(const flow::Architecture& architecture) : flow_(architecture, 1) {}
 
   Index dimension() const override { return flow_.dimension(); }
   const nn::ParameterLayout& layout() const override { return flow_.layout(); }
@@ -152,12 +155,20 @@ class FlowSubject final : public Subject<T> {
     for (int i = 0; i < this->repeats(normalization); ++i) flow_.prepare(normalization);
   }
 
+  void condition(const Matrix<T>& context) override { context_ = context; }
+
+  double base_log_prob(std::span<const T> z) const override {
+    double log_prob = 0;
+    flow_.base().log_prob({z.data(), dimension(), 1}, std::span(&log_prob, 1));
+    return log_prob;
+  }
+
   Image forward(const Matrix<T>& x, Index chunk) override {
     Image image = this->blank(dimension(), x.cols());
     flow::FlowWorkspace<T> workspace(flow_, chunk, nn::Purpose::evaluate);
-    flow_.log_prob(x, image.log_det, image.value, image.status, workspace);
+    flow_.log_prob(x, image.log_det, image.value, image.status, workspace, context(x.cols()));
     for (Index j = 0; j < x.cols(); ++j) {
-      image.log_det[std::size_t(j)] -= normal_log_density<T>(std::as_const(image.value).view().column_span(j));
+      image.log_det[std::size_t(j)] -= base_log_prob(std::as_const(image.value).view().column_span(j));
     }
     return image;
   }
@@ -165,10 +176,10 @@ class FlowSubject final : public Subject<T> {
   Image inverse(const Matrix<T>& z, const flow::InverseOptions& options, Index chunk) override {
     Image image = this->blank(dimension(), z.cols());
     flow::FlowWorkspace<T> workspace(flow_, chunk, nn::Purpose::evaluate);
-    flow_.inverse(z, image.value, image.log_det, image.status, options, workspace);
+    flow_.inverse(z, image.value, image.log_det, image.status, options, workspace, context(z.cols()));
     for (Index j = 0; j < z.cols(); ++j) {
       auto& log_det = image.log_det[static_cast<std::size_t>(j)];
-      log_det = normal_log_density<T>(z.view().column_span(j)) - log_det;
+      log_det = base_log_prob(z.view().column_span(j)) - log_det;
     }
     return image;
   }
@@ -177,13 +188,19 @@ class FlowSubject final : public Subject<T> {
     Gradient gradient{std::vector<T>(static_cast<std::size_t>(layout().size())), {}};
     Image image = this->blank(dimension(), x.cols());
     flow::FlowWorkspace<T> workspace(flow_, chunk, nn::Purpose::gradient);
-    flow_.add_gradient(x, weight, gradient.parameters, image.log_det, image.status, workspace);
+    flow_.add_gradient(x, weight, gradient.parameters, image.log_det, image.status, workspace, context(x.cols()));
     flow_.finish_gradient(gradient.parameters);
     return gradient;
   }
 
  private:
+  Matrix<T> context(Index n) const {
+    return matrix_of<T>(context_.rows(), n,
+                        [&](Index i, Index j) { return context_(i, context_.cols() == 1 ? 0 : j); });
+  }
+
   flow::Flow<T> flow_;
+  Matrix<T> context_;
 };
 
 }  // namespace pushforward::test

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "flows.hpp"
+
 namespace pushforward::test {
 
 namespace {
@@ -17,6 +19,13 @@ std::string refusal(std::vector<LayerOptions> chain, const Domain& data) {
     return error.what();
   }
   return "";
+}
+
+CouplingOptions coupling(const std::string& mask = "even", std::vector<Index> kernels = {}) {
+  CouplingOptions options;
+  options.mask = mask;
+  options.kernels = std::move(kernels);
+  return options;
 }
 
 bool holds(const std::string& text, std::initializer_list<const char*> parts) {
@@ -36,8 +45,8 @@ BOOST_AUTO_TEST_SUITE(architecture)
 BOOST_AUTO_TEST_CASE(every_kind_has_its_name_and_its_options) {
   BOOST_TEST(LayerOptions::kinds().size() == std::variant_size_v<LayerOptions::Variant>);
   for (const auto& kind : LayerOptions::kinds()) BOOST_TEST(LayerOptions::of_kind(kind).kind() == kind);
-  BOOST_TEST(LayerOptions(ActNormOptions{}).kind() == "actnorm");
-  BOOST_TEST(LayerOptions(CouplingOptions()).kind() == "coupling");
+  BOOST_TEST(LayerOptions(ActNormOptions()).kind() == "actnorm");
+  BOOST_TEST(LayerOptions(coupling()).kind() == "coupling");
   BOOST_TEST(LayerOptions(LinearOptions()).kind() == "linear");
   BOOST_TEST(LayerOptions(SplitOptions()).kind() == "split");
   BOOST_CHECK_EXCEPTION(LayerOptions::of_kind("couplin"), OptionError, [](const Error& e) {
@@ -47,9 +56,8 @@ BOOST_AUTO_TEST_CASE(every_kind_has_its_name_and_its_options) {
 
 BOOST_AUTO_TEST_CASE(domains_follow_the_shapes) {
   Architecture a;
-  a.data.shape = {4, 6, 1};
-  a.data.context = 2;
-  a.chain = {SqueezeOptions{}, SplitOptions(), ActNormOptions{}};
+  a.data = {.shape = {4, 6, 1}, .periodic = {}, .context = 2};
+  a.chain = chain_of(SqueezeOptions(), SplitOptions(), ActNormOptions());
   const auto domains = domains_of(a);
   BOOST_REQUIRE(domains.size() == 4);
   BOOST_TEST((domains[1].shape == Shape{2, 3, 4}));
@@ -61,29 +69,27 @@ BOOST_AUTO_TEST_CASE(domains_follow_the_shapes) {
 
 BOOST_AUTO_TEST_CASE(angles_keep_their_places) {
   const Domain data{.shape = Shape::vector(5), .periodic = {0, 3}};
-  const auto domains = domains_of({data, {PermutationOptions{.order = "reverse"}, SplitOptions()}, {}});
+  const auto domains = domains_of({data, chain_of(PermutationOptions{.order = "reverse"}, SplitOptions()), {}});
   BOOST_TEST((domains[1].periodic == std::vector<Index>{1, 4}));
   BOOST_TEST((domains[2].periodic == std::vector<Index>{1}));  // the first three stay
   BOOST_TEST((periodic_latents(domains) == std::vector<Index>{1, 4}));
 }
 
 BOOST_AUTO_TEST_CASE(pieces_that_do_not_fit_are_named) {
-  CouplingOptions checkerboard, convolutional;
-  checkerboard.mask = "checkerboard";
-  convolutional.kernels = {3, 1, 3};
   const Domain image{.shape = {3, 4, 1}}, vector{.shape = Shape::vector(3)}, one{.shape = Shape::vector(1)},
       angles{.shape = Shape::vector(2), .periodic = {1}};
-  BOOST_TEST(holds(refusal({ActNormOptions{}, SqueezeOptions{}}, image),
+  BOOST_TEST(holds(refusal(chain_of(ActNormOptions(), SqueezeOptions()), image),
                    {"transform 1 (squeeze) on samples of 3×4×1 values", "even"}));
-  BOOST_TEST(holds(refusal({SplitOptions()}, image), {"transform 0 (split)", "3×4×1", "1 of 1 channels"}));
-  BOOST_TEST(holds(refusal({ActNormOptions{}, CouplingOptions()}, one), {"transform 1 (coupling)", "1 value"}));
-  BOOST_TEST(holds(refusal({checkerboard}, vector), {"transform 0 (coupling)", "3"}));
-  BOOST_TEST(holds(refusal({convolutional}, vector), {"transform 0 (coupling)"}));
-  BOOST_TEST(holds(refusal({ResidualOptions{.hidden = {4}, .kernels = {3}}}, image), {"transform 0 (residual)"}));
-  BOOST_TEST(holds(refusal({ActNormOptions{}}, angles), {"transform 0 (actnorm)", "value 1 is an angle"}));
-  BOOST_TEST(holds(refusal({LinearOptions()}, angles), {"transform 0 (linear)", "value 1 is an angle"}));
-  BOOST_TEST(holds(refusal({CouplingOptions()}, {.shape = Shape::vector(0)}), {"dimension 0"}));
-  BOOST_TEST(refusal({CouplingOptions()}, vector) == "");
+  BOOST_TEST(holds(refusal(chain_of(SplitOptions()), image), {"transform 0 (split)", "3×4×1", "1 of 1 channels"}));
+  BOOST_TEST(holds(refusal(chain_of(ActNormOptions(), coupling()), one), {"transform 1 (coupling)", "1 value"}));
+  BOOST_TEST(holds(refusal(chain_of(coupling("checkerboard")), vector), {"transform 0 (coupling)", "3"}));
+  BOOST_TEST(holds(refusal(chain_of(coupling("even", {3, 1, 3})), vector), {"transform 0 (coupling)"}));
+  BOOST_TEST(
+      holds(refusal(chain_of(ResidualOptions{.hidden = {4}, .kernels = {3}}), image), {"transform 0 (residual)"}));
+  BOOST_TEST(holds(refusal(chain_of(ActNormOptions()), angles), {"transform 0 (actnorm)", "value 1 is an angle"}));
+  BOOST_TEST(holds(refusal(chain_of(LinearOptions()), angles), {"transform 0 (linear)", "value 1 is an angle"}));
+  BOOST_TEST(holds(refusal(chain_of(coupling()), {.shape = Shape::vector(0)}), {"dimension 0"}));
+  BOOST_TEST(refusal(chain_of(coupling()), vector) == "");
 }
 
 BOOST_AUTO_TEST_CASE(families_are_chains) {
@@ -99,15 +105,33 @@ BOOST_AUTO_TEST_CASE(families_are_chains) {
   BOOST_TEST(
       kinds_of({.kind = "glow", .blocks = 1, .actnorm = false, .scales = 2, .levels = 17, .logit = 0.05}, image) ==
       Words({"dequantize", "elementwise", "squeeze", "linear", "coupling", "split", "squeeze", "linear", "coupling"}));
-  // At the second scale there is a single pixel.
-  const Architecture pixel =
-      architecture_of({.kind = "glow", .blocks = 1, .actnorm = false, .scales = 2}, {.shape = {4, 4, 1}});
-  BOOST_TEST(std::get<CouplingOptions>(pixel.chain[2].options()).kernels == std::vector<Index>({3, 1, 3}));
-  BOOST_TEST(std::get<CouplingOptions>(pixel.chain[6].options()).kernels.empty());
-  BOOST_TEST((domains_of(pixel).back().shape == Shape::vector(8)));
   BOOST_TEST(architecture_of({.kind = "maf"}, image).data.shape.is_image() == false);
-  BOOST_CHECK_THROW(architecture_of({.kind = "chain"}, plain), OptionError);
-  BOOST_CHECK_THROW(architecture_of({.kind = "nice", .chain = {ActNormOptions{}}}, plain), OptionError);
+  FlowOptions chain, nice;
+  chain.kind = "chain";
+  nice.kind = "nice";
+  nice.chain = chain_of(ActNormOptions());
+  BOOST_CHECK_THROW(architecture_of(chain, plain), OptionError);
+  BOOST_CHECK_THROW(architecture_of(nice, plain), OptionError);
+}
+
+// Squeezed to one pixel, an image is a vector, whose networks are dense.
+BOOST_AUTO_TEST_CASE(images_of_one_pixel_have_dense_networks) {
+  for (const auto* kind : {"residual", "realnvp", "glow", "spline"}) {
+    auto small = default_options(kind, true);
+    small.blocks = 1;
+    small.hidden = {3};
+    small.scales = kind == std::string("residual") || kind == std::string("realnvp") ? 3 : 2;
+    const auto architecture = architecture_of(small, {.shape = {4, 4, 1}});
+    const auto domains = domains_of(architecture);
+    for (std::size_t k = 0; k < architecture.chain.size(); ++k) {
+      const auto* const options = std::get_if<CouplingOptions>(&architecture.chain[k].options());
+      const auto* const residual = std::get_if<ResidualOptions>(&architecture.chain[k].options());
+      if (options != nullptr) BOOST_TEST(options->kernels.empty() != domains[k].shape.is_image());
+      if (residual != nullptr) BOOST_TEST(residual->kernels.empty() != domains[k].shape.is_image());
+    }
+    BOOST_TEST((domains.back().shape.pixels() == 1));
+    Flow<double>(architecture, 1);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -41,7 +41,7 @@ std::unique_ptr<Subject<T>> make_subject(Kind kind, Index d) {
     });
   }
   return std::make_unique<TransformSubject<T>>(d, [&](nn::ParameterLayout& layout) {
-    return std::make_unique<flow::ResidualBlock<T>>(layout, "block", network_of(kind, d), 1, 1);
+    return std::make_unique<flow::ResidualBlock<T>>(layout, "block", Shape::vector(d), network_of(kind, d), 1, 1);
   });
 }
 

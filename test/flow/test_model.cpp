@@ -51,9 +51,10 @@ std::string scratch_file(const std::string& name) {
 struct HandWritten {
   std::string format = "pushforward-model";
   Index version = 1;
-  bool standardization = true, flow = true, provenance = true;
-  Index dimension = 1, blocks = 1;
-  std::string kind = "residual", activation = "relu", standardization_kind = "scale";
+  bool standardization = true, flow = true, provenance = true, base = true;
+  std::vector<double> shape{1, 1, 1}, periodic{};
+  Index length = 1, context = 0;
+  std::string kind = "residual", activation = "relu", base_kind = "standard_normal", standardization_kind = "scale";
   double lipschitz = 0.9;
   bool attribute_missing = false;
   std::vector<double> mean{2}, factor{4};
@@ -67,27 +68,39 @@ struct HandWritten {
       group.write("mean", mean);
       group.write_array("factor", std::array{Index{1}, std::ssize(factor)}, factor.data());
     }
-    if (flow) {
-      const auto group = file.root().make_group("flow");
-      group.attribute("kind", kind);
-      group.attribute("dimension", dimension);
-      group.attribute("blocks", blocks);
-      group.attribute("hidden", std::vector<double>{1});
-      group.attribute("activation", activation);
-      group.attribute("lipschitz", lipschitz);
-      if (!attribute_missing) group.attribute("actnorm", false);
-      const double one = 1, ten = 10;
-      group.write_array("transforms/000/layer_0/weight", std::array{Index{1}, Index{1}}, &one);
-      group.write_array("transforms/000/layer_0/bias", std::array{Index{1}}, &ten);
-      group.write_array("transforms/000/layer_1/weight", std::array{Index{1}, std::ssize(weight)}, weight.data());
-      group.write("transforms/000/layer_1/bias", bias);
-    }
+    if (flow) write_flow(file.root().make_group("flow"));
     if (provenance) file.root().make_group("provenance");
     const auto path = scratch_file("hand.h5");
     file.save(path);
     return path;
   }
   void load() const { flow::load_model<double>(save()); }
+
+ private:
+  void write_flow(const h5::GroupWriter& group) const {
+    group.attribute("shape", shape);
+    group.attribute("periodic", periodic);
+    group.attribute("context", context);
+    group.attribute("length", length);
+    const auto transform = group.make_group("transforms").make_group("000");
+    transform.attribute("kind", kind);
+    transform.attribute("hidden", std::vector<double>{1});
+    transform.attribute("kernels", std::vector<double>());
+    transform.attribute("activation", activation);
+    if (!attribute_missing) transform.attribute("lipschitz", lipschitz);
+    const double one = 1, ten = 10;
+    transform.write_array("layer_0/weight", std::array{Index{1}, Index{1}}, &one);
+    transform.write_array("layer_0/bias", std::array{Index{1}}, &ten);
+    transform.write_array("layer_1/weight", std::array{Index{1}, std::ssize(weight)}, weight.data());
+    transform.write("layer_1/bias", bias);
+    if (!base) return;
+    const auto latents = group.make_group("base");
+    latents.attribute("kind", base_kind);
+    latents.attribute("components", Index{10});
+    latents.attribute("low", -1.0);
+    latents.attribute("high", 1.0);
+    latents.attribute("degrees_of_freedom", 5.0);
+  }
 };
 
 HandWritten spoiled(const std::function<void(HandWritten&)>& spoil) {
@@ -137,22 +150,30 @@ BOOST_AUTO_TEST_CASE(a_flow_without_hidden_layers_is_stored_too) {
   const Standardization plain(3);
   flow::save_model(path, plain, flow, {});
   const auto loaded = flow::load_model<double>(path);
-  BOOST_TEST(loaded.flow().options().hidden.empty());
+  const auto& layer = loaded.flow().architecture().chain[1];
+  BOOST_TEST(std::get<flow::ResidualOptions>(layer.options()).hidden.empty());
   BOOST_TEST(close_absolute(loaded.flow().parameters(), flow.parameters(), 0));
 }
 
 BOOST_AUTO_TEST_CASE(notes_go_along) {
   const auto path = scratch_file("model.h5");
   const auto model = random_model<double>(Standardization::Kind::none, 2);
-  save(path, model, {{"width", "höhe"}, 1.5, {{"seed", "7"}, {"input", "a.h5"}}});
+  const Shape image{1, 1, 2};
+  save(path, model,
+       {.feature_names = {"width", "höhe"},
+        .image = image,
+        .entropy = 1.5,
+        .provenance = {{"seed", "7"}, {"input", "a.h5"}}});
   const auto notes = flow::load_model<double>(path).notes();
   BOOST_TEST(notes.feature_names == (std::vector<std::string>{"width", "höhe"}));
+  BOOST_TEST((notes.image.value() == image));
   BOOST_TEST(notes.entropy.value() == 1.5);
   BOOST_TEST((notes.provenance == std::vector<std::pair<std::string, std::string>>{{"input", "a.h5"}, {"seed", "7"}} ||
               notes.provenance == std::vector<std::pair<std::string, std::string>>{{"seed", "7"}, {"input", "a.h5"}}));
   save(path, model);
   const auto none = flow::load_model<double>(path).notes();
   BOOST_TEST(none.feature_names.empty());
+  BOOST_TEST(!none.image.has_value());
   BOOST_TEST(!none.entropy.has_value());
 }
 
@@ -204,8 +225,9 @@ BOOST_AUTO_TEST_CASE(files_that_are_no_model_are_refused_by_name) {
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.provenance = false; }), DataError,
                         says({"hand.h5", "no 'provenance' in it"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.attribute_missing = true; }), DataError,
-                        says({"hand.h5:/flow: no attribute 'actnorm'"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.blocks = 2; }), DataError, says({"hand.h5", "no '001' in it"}));
+                        says({"hand.h5:/flow/transforms/000: no attribute 'lipschitz'"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.base = false; }), DataError, says({"hand.h5", "no 'base' in it"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.length = 2; }), DataError, says({"hand.h5", "no '001' in it"}));
 }
 
 BOOST_AUTO_TEST_CASE(models_whose_parts_do_not_fit_are_refused_by_name) {
@@ -220,11 +242,24 @@ BOOST_AUTO_TEST_CASE(models_whose_parts_do_not_fit_are_refused_by_name) {
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.factor = {0}; }), DataError, says({"hand.h5", "column 0", "scale 0"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.standardization_kind = "scaled"; }), DataError,
                         says({"hand.h5", "no standardization 'scaled'"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.kind = "coupling"; }), DataError, says({"hand.h5", "'coupling' is unknown"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.activation = "swish"; }), DataError, says({"hand.h5", "'swish' is unknown"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.lipschitz = 1; }), DataError, says({"hand.h5", "must be below 1"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.blocks = 0; }), DataError, says({"hand.h5", "must be at least 1"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.dimension = 0; }), DataError, says({"hand.h5", "dimension 0"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.kind = "residul"; }), DataError,
+                        says({"hand.h5", "'residul' is unknown (did you mean 'residual'?)"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.kind = "coupling"; }), DataError,
+                        says({"hand.h5:/flow/transforms/000: no attribute 'mask'"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.activation = "swish"; }), DataError,
+                        says({"hand.h5:/flow/transforms/000", "activation = \"swish\": must be one of", "lipswish"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.lipschitz = 1; }), DataError,
+                        says({"hand.h5:/flow/transforms/000", "lipschitz = 1", "more than 0 and less than 1"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.base_kind = "norml"; }), DataError,
+                        says({"hand.h5:/flow/base", "kind = \"norml\"", "normal"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) {
+                          m.shape = {1, 1, 0};
+                        }),
+                        DataError, says({"hand.h5:/flow", "shape", "height, width and channels"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.shape = {1, 1}; }), DataError, says({"hand.h5:/flow", "shape"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.periodic = {1}; }), DataError, says({"hand.h5", "1"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.length = -1; }), DataError, says({"hand.h5", "length"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.context = 2; }), DataError, says({"hand.h5", "a shape", "context"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.weight = {nan_of<double>}; }), DataError, says({"hand.h5", "NaN"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) {
                           m.mean = {2, 2}, m.factor = {1, 0, 0, 1};

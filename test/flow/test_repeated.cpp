@@ -42,11 +42,11 @@ std::vector<Index> numbered(Index n, Index first = 0) {
 
 template <class T>
 Rows repeated(const Model<T>& model, ConstMatrixView<double> x, std::span<const Index> numbers,
-              const RepeatOptions& options = {}, Index capacity = 64) {
+              const RepeatOptions& options = {}, Index capacity = 64, ConstMatrixView<double> context = {}) {
   Rows rows(x.rows(), static_cast<std::size_t>(x.cols()));
   FlowWorkspace<T> workspace(model.flow(), capacity, Purpose::evaluate);
-  repeated_log_prob<T>(model, x, numbers, rows.z, options, {rows.log_prob, rows.error, rows.repeats, rows.status},
-                       workspace);
+  repeated_log_prob<T>(model, x, context, numbers, rows.z, options,
+                       {rows.log_prob, rows.error, rows.repeats, rows.status}, workspace);
   return rows;
 }
 

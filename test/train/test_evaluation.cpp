@@ -55,8 +55,8 @@ BOOST_FIXTURE_TEST_CASE(every_number_of_ranks_gives_the_same_bits, Ranks) {
     const auto x = normal_rows(n);
     std::vector<double> w(static_cast<std::size_t>(n));
     for (std::size_t i = 0; i < w.size(); ++i) w[i] = 0.5 + static_cast<double>(i % 4);
-    const auto here = train::evaluate<double>(comm, flow, x, w, workspace);
-    const auto alone = train::evaluate<double>(comm::Communicator::self(), flow, x, w, workspace);
+    const auto here = train::evaluate<double>(comm, flow, x, w, {}, workspace);
+    const auto alone = train::evaluate<double>(comm::Communicator::self(), flow, x, w, {}, workspace);
     BOOST_TEST(on_all_ranks(comm, Verdict(here.nll == alone.nll && here.standard_error == alone.standard_error)));
     BOOST_TEST(here.rows == n);
   }
@@ -67,7 +67,7 @@ BOOST_FIXTURE_TEST_CASE(rows_that_fail_are_counted_and_left_out, Ranks) {
   flow::FlowWorkspace<double> workspace(flow, 64, nn::Purpose::evaluate);
   auto x = normal_rows(300);
   x(1, 270) = std::numeric_limits<double>::infinity();
-  const auto with = train::evaluate<double>(comm, flow, x, {}, workspace);
+  const auto with = train::evaluate<double>(comm, flow, x, {}, {}, workspace);
   BOOST_TEST(with.failed == 1);
   BOOST_TEST(on_all_ranks(comm, Verdict(std::isfinite(with.nll))));
 }

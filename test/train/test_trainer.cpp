@@ -43,7 +43,8 @@ template <class T>
 Course run(
     const Communicator& comm, const Options& options, const std::function<bool()>& stop = [] { return false; }) {
   TrainingData<T> data(comm, options.data);
-  Trainer<T> trainer(comm, options, choose_log_dets<T>(comm, options, data.dimension()), data);
+  const auto architecture = options.architecture({.shape = Shape::vector(2)});
+  Trainer<T> trainer(comm, options, architecture, choose_log_dets<T>(comm, options, architecture), data);
   History history;
   Course course;
   course.outcome = trainer.run(
@@ -184,7 +185,8 @@ BOOST_FIXTURE_TEST_CASE(the_best_weights_are_kept, Ranks) {
   options.train.validate_every = 1;
   options.train.steps = 80;
   TrainingData<double> data(comm, options.data);
-  Trainer<double> trainer(comm, options, choose_log_dets<double>(comm, options, data.dimension()), data);
+  const auto architecture = options.architecture({.shape = Shape::vector(2)});
+  Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture), data);
   History history;
   std::vector<double> validation;
   const auto outcome = trainer.run(
@@ -231,7 +233,8 @@ BOOST_FIXTURE_TEST_CASE(divergence_names_the_step_and_the_cause, Ranks) {
 BOOST_FIXTURE_TEST_CASE(a_history_that_cannot_be_written_ends_all_ranks, Ranks) {
   const auto options = small_run(32);
   TrainingData<double> data(comm, options.data);
-  Trainer<double> trainer(comm, options, choose_log_dets<double>(comm, options, data.dimension()), data);
+  const auto architecture = options.architecture({.shape = Shape::vector(2)});
+  Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture), data);
   History history;
   if (comm.is_root()) history = History("/dev/full");
   const auto attempt = [&] {

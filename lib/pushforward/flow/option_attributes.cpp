@@ -32,7 +32,11 @@ struct Read {
   }
   OptionValue operator()(const std::vector<Index>*) const {
     std::vector<Index> values;
-    for (const double value : group.attribute<std::vector<double>>(key)) values.push_back(std::llround(value));
+    for (const double value : group.attribute<std::vector<double>>(key)) {
+      require<DataError>(std::abs(value) < 1e15 && value == std::round(value),
+                         "{}: attribute '{}' holds {}, which is no integer", group.where(), key, value);
+      values.push_back(std::llround(value));
+    }
     return values;
   }
 };

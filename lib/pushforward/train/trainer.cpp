@@ -97,8 +97,9 @@ std::string Trainer<T>::place(Index transform) const {
 
 template <class T>
 void Trainer<T>::require_support() const {
-  std::string excluded;
+  // By split, so that the message is the same on any number of ranks.
   for (const Split split : data::splits) {
+    std::string excluded;
     const auto samples = data_.samples(split);
     const auto mine = comm::share(samples.cols(), comm_.rank(), comm_.size());
     for (Index first = mine.first; first < mine.last && excluded.empty(); first += evaluation_chunk) {
@@ -111,8 +112,8 @@ void Trainer<T>::require_support() const {
                              fmt::join(values.first(std::min<std::size_t>(values.size(), 8)), ", "),
                              values.size() > 8 ? ", …" : "");
     }
+    comm::agree(comm_, [&] { require<DataError>(excluded.empty(), "{}", excluded); });
   }
-  comm::agree(comm_, [&] { require<DataError>(excluded.empty(), "{}", excluded); });
 }
 
 template <class T>

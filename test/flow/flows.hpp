@@ -1,0 +1,132 @@
+#pragma once
+
+// Whole flows for tests: every family of presets.hpp on vectors, with contexts and angles, on images of several scales,
+// chains with splits one after the other, and every base density.
+
+#include <pushforward/flow/flow.hpp>
+
+#include <ostream>
+
+namespace pushforward::test {
+
+/// A chain of these, in their order.
+template <class... Options>
+std::vector<flow::LayerOptions> chain_of(Options... options) {
+  std::vector<flow::LayerOptions> chain;
+  (chain.emplace_back(std::move(options)), ...);
+  return chain;
+}
+
+/// A flow under test.
+struct FlowCase {
+  std::string name;
+  flow::Architecture architecture;
+};
+inline std::ostream& operator<<(std::ostream& out, const FlowCase& c) {
+  return out << c.name;
+}
+
+/// A family's flow of small networks.
+inline FlowCase family(const std::string& kind, const flow::Domain& data,
+                       flow::FlowOptions options = flow::FlowOptions()) {
+  options.kind = kind;
+  options.blocks = 2;
+  options.hidden = {7, 6};
+  options.lipschitz = 0.9;
+  options.map.scale_limit = 0.7;
+  options.map.bins = 4;
+  options.map.min_width = options.map.min_height = 0.05;
+  options.map.min_derivative = 0.1;
+  return {fmt::format("{} on {}, {} angles, context of {}, scales {}, base {}", kind, to_string(data.shape),
+                      data.periodic.size(), data.context, options.scales, options.base.kind),
+          architecture_of(options, data)};
+}
+
+/// On vectors of d values, with a context where the family can have one.
+inline std::vector<FlowCase> flows_of_vectors(Index d) {
+  std::vector<FlowCase> flows;
+  for (const auto& kind : flow::flow_kinds()) {
+    if (kind == "chain") continue;
+    flows.push_back(family(kind, {.shape = Shape::vector(d)}));
+    if (kind != "planar" && kind != "radial") flows.push_back(family(kind, {.shape = Shape::vector(d), .context = 3}));
+  }
+  return flows;
+}
+
+inline std::vector<FlowCase> flows_of_angles() {
+  std::vector<FlowCase> flows;
+  flow::FlowOptions splines;
+  splines.map.kind = "spline";
+  for (const auto& kind : {"residual", "spline", "maf", "iaf"}) {
+    flows.push_back(family(kind, {.shape = Shape::vector(2), .periodic = {1}}, splines));
+    flows.push_back(family(kind, {.shape = Shape::vector(5), .periodic = {0, 3}, .context = 2}, splines));
+  }
+  flow::Architecture a;
+  a.data = {.shape = Shape::vector(5), .periodic = {1, 3, 4}};
+  a.chain =
+      chain_of(flow::ResidualOptions{.hidden = {6}, .lipschitz = 0.8}, flow::SplitOptions{.keep = 3},
+               flow::PermutationOptions{.order = "reverse"}, flow::ResidualOptions{.hidden = {5}, .lipschitz = 0.8});
+  a.base.kind = "normal";
+  flows.push_back({"angles among what splits let go", a});
+  return flows;
+}
+
+/// Of one, two and three scales; those of `glow` and `realnvp` let values go.
+inline std::vector<FlowCase> flows_of_images() {
+  std::vector<FlowCase> flows;
+  flow::FlowOptions one, two, three;
+  one.logit = 0.05;
+  two.scales = 2;
+  three.scales = 3;
+  for (const Shape shape : {Shape{4, 4, 2}, Shape{8, 8, 1}}) {
+    for (const auto& kind : {"residual", "realnvp", "glow", "spline"}) {
+      flows.push_back(family(kind, {.shape = shape, .periodic = {}, .context = flows.size() % 2 == 0 ? 0 : 2}, two));
+    }
+  }
+  flows.push_back(family("glow", {.shape = {8, 8, 1}}, three));
+  flows.push_back(family("glow", {.shape = {4, 4, 1}}, one));
+  return flows;
+}
+
+/// Splits behind splits, and one at the end.
+inline FlowCase nested_splits(Index d, Index context = 0) {
+  flow::CouplingOptions coupling;
+  coupling.hidden = {6};
+  coupling.map.scale_limit = 0.7;
+  flow::Architecture a;
+  a.data = {.shape = Shape::vector(d), .periodic = {}, .context = context};
+  a.chain = chain_of(flow::ActNormOptions(), coupling, flow::SplitOptions{.keep = d - 2}, coupling,
+                     flow::SplitOptions{.keep = d - 3}, flow::SplitOptions{.keep = d - 4}, flow::LinearOptions(),
+                     flow::SplitOptions{.keep = 1});
+  a.base.kind = "normal";
+  return {fmt::format("nested splits of {}", d), a};
+}
+
+/// Every base density, behind transforms that go on with it, split it and have angles.
+inline std::vector<FlowCase> flows_of_all_bases() {
+  std::vector<FlowCase> flows;
+  for (const auto& kind : flow::base_kinds()) {
+    flow::FlowOptions options, scales;
+    options.base.kind = kind;
+    options.base.components = 3;
+    options.base.low = -200;
+    options.base.high = 200;
+    scales.base = options.base;
+    scales.scales = 2;
+    flows.push_back(family("realnvp", {.shape = Shape::vector(3)}, options));
+    flows.push_back(family("spline", {.shape = Shape::vector(3), .periodic = {1}}, options));
+    flows.push_back(family("glow", {.shape = {4, 4, 1}}, scales));
+  }
+  return flows;
+}
+
+inline std::vector<FlowCase> all_flows() {
+  std::vector<FlowCase> flows;
+  for (const auto& some : {flows_of_vectors(2), flows_of_vectors(5), flows_of_angles(), flows_of_images(),
+                           flows_of_all_bases(), std::vector<FlowCase>{nested_splits(7), nested_splits(6, 2)}}) {
+    flows.insert(flows.end(), some.begin(), some.end());
+  }
+  return flows;
+}
+
+}  // namespace pushforward::test

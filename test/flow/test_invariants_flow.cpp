@@ -1,0 +1,124 @@
+// The kit of invariants on whole flows: all families, with contexts, angles, splits and every base density.
+
+#include "flows.hpp"
+#include "invariants.hpp"
+
+namespace pushforward::test {
+
+namespace {
+
+using flow::InverseMethod;
+
+const std::vector<FlowCase>& flows() {
+  static const auto all = all_flows();
+  return all;
+}
+
+template <class T>
+Case<T> make_case(const FlowCase& of, Fault fault = Fault::none) {
+  const auto& data = of.architecture.data;
+  const auto make = [&of]<class U>(U) { return std::make_unique<FlowSubject<U>>(of.architecture); };
+  Case<T> c([&] { return std::make_unique<Broken<T>>(make(T()), fault); }, [&] { return make(double()); }, 4, 0.3);
+  // Not too steep for float: kernels and matrices add up many leaning weights. Residual blocks are normalized.
+  const double factor = of.name.starts_with("residual") ? 1 : data.shape.is_image() ? 0.25 : 0.5;
+  for (const auto& block : c.subject->layout().blocks()) {
+    if (!block.name.ends_with("weight") && !block.name.ends_with("/lu")) continue;
+    for (Index i = 0; i < block.size(); ++i) c.parameters[static_cast<std::size_t>(block.offset + i)] *= factor;
+  }
+  c.prepare(nn::Normalization::svd);
+  if (data.context > 0) c.condition(data.context);
+  c.angles_of_x = data.periodic;
+  c.angles_of_z = periodic_latents(domains_of(of.architecture));
+  const auto& first = of.architecture.chain.front().options();
+  if (const auto* const function = std::get_if<flow::ElementwiseOptions>(&first); function != nullptr) {
+    for (T& x : c.x.span()) x = static_cast<T>(0.5 + 0.4 * std::tanh(static_cast<double>(x)));
+  }
+  // The second derivatives of a spline jump at its knots, and angles at ±π.
+  c.step = 0.03;
+  return c;
+}
+
+// ‖g − g*‖ ≤ 0.002 ‖g*‖, g in float and g* in double. Single blocks of a chain may cancel.
+Verdict gradients_agree(Case<float>& c) {
+  const auto actual = c.subject->gradient(c.x, c.weight, c.x.cols()).parameters;
+  const std::vector<double> weight(c.weight.begin(), c.weight.end());
+  const auto exact = c.exact->gradient(kit::in_double(c.x), weight, c.x.cols()).parameters;
+  double error = 0, square = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    error += std::pow(static_cast<double>(actual[i]) - exact[i], 2);
+    square += exact[i] * exact[i];
+  }
+  return close_absolute(std::sqrt(error), 0, 0.002 * std::sqrt(square));
+}
+
+template <class F>
+void for_each_flow(F&& f) {
+  for (const auto& c : flows()) {
+    BOOST_TEST_CONTEXT(c.name) {
+      f(c);
+    }
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(invariants_of_flows)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_inverse_holds_both_ways, T, Precisions) {
+  for_each_flow([](const FlowCase& of) {
+    auto good = make_case<T>(of), broken = make_case<T>(of, Fault::inverse_off);
+    BOOST_TEST(changes_volume(good));
+    BOOST_TEST(inverse_holds_both_ways(good, InverseMethod::newton));
+    BOOST_TEST(!inverse_holds_both_ways(broken, InverseMethod::newton));
+  });
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_log_det_is_that_of_the_jacobian_and_cancels_the_inverses, T, Precisions) {
+  for_each_flow([](const FlowCase& of) {
+    auto good = make_case<T>(of), broken = make_case<T>(of, Fault::log_det_off_by_one_hundredth);
+    BOOST_TEST(log_dets_cancel(good));
+    BOOST_TEST(!log_dets_cancel(broken));
+    BOOST_TEST(log_det_is_that_of_the_jacobian(good));
+    BOOST_TEST(!log_det_is_that_of_the_jacobian(broken));
+    BOOST_TEST(precisions_agree(good));
+    BOOST_TEST(!precisions_agree(broken));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(the_gradient_is_the_derivative) {
+  for_each_flow([](const FlowCase& of) {
+    auto good = make_case<double>(of), broken = make_case<double>(of, Fault::gradient_off_by_one_percent);
+    for_each_gradient<double>(good, good.weight, [&](const std::string& name, const Verdict& verdict) {
+      BOOST_TEST_CONTEXT(name) {
+        BOOST_TEST(verdict);
+      }
+    });
+    BOOST_TEST(gradient_is_the_derivative<double>(good, {}));
+    BOOST_TEST(!gradient_is_the_derivative<double>(broken, broken.weight));
+    auto unweighted = make_case<double>(of, Fault::weights_ignored);
+    BOOST_TEST(!gradient_is_the_derivative<double>(unweighted, unweighted.weight));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(the_gradient_in_float_is_that_in_double) {
+  for_each_flow([](const FlowCase& of) {
+    auto good = make_case<float>(of), broken = make_case<float>(of, Fault::gradient_off_by_one_percent);
+    BOOST_TEST(gradients_agree(good));
+    BOOST_TEST(!gradients_agree(broken));
+  });
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(samples_do_not_depend_on_their_batch_mates, T, Precisions) {
+  for_each_flow([](const FlowCase& of) {
+    auto good = make_case<T>(of), broken = make_case<T>(of, Fault::depends_on_the_chunk);
+    BOOST_TEST(independent_of_chunks(good));
+    BOOST_TEST(!independent_of_chunks(broken));
+    auto spreading = make_case<T>(of, Fault::spreads_nan);
+    BOOST_TEST(bad_rows_stay_alone(good));
+    BOOST_TEST(!bad_rows_stay_alone(spreading));
+  });
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test

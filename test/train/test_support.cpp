@@ -1,0 +1,159 @@
+// Rows that a model excludes whatever its parameters: refused before the first step, on all ranks alike.
+
+#include <pushforward/h5/writer.hpp>
+#include <pushforward/train/trainer.hpp>
+
+#include <ranks.hpp>
+#include <says.hpp>
+
+namespace pushforward::test {
+
+namespace {
+
+using comm::Communicator;
+using train::Options;
+
+constexpr Index rows = 40;
+
+// Where a value stands that does not belong to the data.
+struct Stray {
+  std::string split;
+  Index row;
+  double value;
+};
+
+/// A file of rows (i mod 4, 1), divided by `divisor`, in three splits; written by rank 0.
+std::string file_with(const Communicator& comm, const std::vector<Stray>& strays, double divisor) {
+  const auto path = (scratch_directory() / fmt::format("rows-{}.h5", divisor)).string();
+  comm::agree(comm, [&] {
+    if (!comm.is_root()) return;
+    h5::FileImage file("pushforward-dataset", 1);
+    for (const std::string split : {"train", "validation", "test"}) {
+      Matrix<double> x(2, rows);
+      for (Index i = 0; i < rows; ++i) {
+        x(0, i) = static_cast<double>(i % 4) / divisor;
+        x(1, i) = 1 / divisor;
+      }
+      for (const auto& stray : strays) {
+        if (stray.split == split) x(1, stray.row) = stray.value;
+      }
+      file.root().write<double>(split, x.view());
+    }
+    file.save(path);
+  });
+  return path;
+}
+
+Options run_on(const std::string& file) {
+  Options options;
+  options.data.file = file;
+  options.data.standardize = "none";
+  options.model.kind = "realnvp";
+  options.model.blocks = 1;
+  options.model.hidden = {4};
+  options.train.steps = 2;
+  options.train.batch = 10;
+  options.output.every = 1;
+  return options;
+}
+Options run_on_integers(const Communicator& comm, const std::vector<Stray>& strays) {
+  auto options = run_on(file_with(comm, strays, 1));
+  options.model.levels = 4;
+  options.model.logit = 0.05;
+  return options;
+}
+Options run_on_fractions(const Communicator& comm, const std::vector<Stray>& strays) {
+  auto options = run_on(file_with(comm, strays, 4));
+  options.model.logit = 0.05;
+  return options;
+}
+
+/// Trains; how many steps the observer hears of is in `steps`, the data are released whatever happens.
+template <class T>
+void train_on(const Communicator& comm, const Options& options, Index& steps) {
+  train::TrainingData<T> data(comm, options.data);
+  const auto architecture = options.architecture({.shape = Shape::vector(2)});
+  train::Trainer<T> trainer(comm, options, architecture, choose_log_dets<T>(comm, options, architecture), data);
+  train::History history;
+  steps = 0;
+  try {
+    trainer.run(
+        history, [&](const auto&) { ++steps; }, [] { return false; });
+  } catch (const Error&) {
+    data.release();
+    throw;
+  }
+  data.release();
+}
+
+/// All ranks are refused with this message, before the first step.
+template <class T>
+void is_refused(const Communicator& comm, const Options& options, const std::vector<std::string>& parts) {
+  Index steps = -1;
+  bool refused = false;
+  try {
+    train_on<T>(comm, options, steps);
+  } catch (const DataError& error) {
+    refused = says(parts)(error);
+  }
+  BOOST_TEST(on_all_ranks(comm, Verdict(refused && steps == 0)), parts.front());
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(support)
+
+BOOST_FIXTURE_TEST_CASE(rows_that_no_parameter_can_admit_are_named_before_the_first_step, Ranks) {
+  is_refused<float>(comm, run_on_integers(comm, {{"train", 23, 9}}),
+                    {"transform 0 (dequantize), train row 23: a value is outside the support", "the row is (3, 9)"});
+  is_refused<double>(comm, run_on_integers(comm, {{"train", 23, 1.5}}),
+                     {"transform 0 (dequantize), train row 23", "(3, 1.5)"});
+  is_refused<double>(comm, run_on_integers(comm, {{"validation", 39, -1}}),
+                     {"transform 0 (dequantize), validation row 39", "(3, -1)"});
+  is_refused<double>(comm, run_on_integers(comm, {{"test", 0, 4}}), {"transform 0 (dequantize), test row 0", "(0, 4)"});
+  is_refused<double>(comm, run_on_fractions(comm, {{"train", 6, 1.25}}),
+                     {"transform 0 (elementwise), train row 6: a value is outside the support", "(0.5, 1.25)"});
+  is_refused<float>(comm, run_on_fractions(comm, {{"validation", 1, -0.5}}),
+                    {"transform 0 (elementwise), validation row 1", "(0.25, -0.5)"});
+}
+
+// Of several rows the first is named, whichever rank comes across it.
+BOOST_FIXTURE_TEST_CASE(the_first_of_several_rows_is_named, Ranks) {
+  is_refused<double>(comm, run_on_integers(comm, {{"train", 35, 9}, {"train", 4, 7}}), {"train row 4", "(0, 7)"});
+  is_refused<double>(comm, run_on_integers(comm, {{"train", 3, 9}, {"train", 20, 7}}), {"train row 3", "(3, 9)"});
+  is_refused<double>(comm, run_on_integers(comm, {{"validation", 0, 9}, {"train", 39, 7}}), {"train row 39"});
+}
+
+// The twin: what the support admits is trained on.
+BOOST_FIXTURE_TEST_CASE(rows_that_are_admitted_are_trained_on, Ranks) {
+  for (const auto& options : {run_on_integers(comm, {}), run_on_fractions(comm, {})}) {
+    Index steps = -1;
+    train_on<double>(comm, options, steps);
+    BOOST_TEST(on_all_ranks(comm, Verdict(steps == 2)));
+  }
+}
+
+// Behind parameters nothing is excluded for good.
+BOOST_AUTO_TEST_CASE(only_what_comes_before_parameters_excludes) {
+  using namespace flow;
+  Architecture a;
+  a.data.shape = Shape::vector(2);
+  ElementwiseOptions log;
+  log.function = "log";
+  a.chain.emplace_back(PermutationOptions{.order = "reverse"});
+  a.chain.emplace_back(log);
+  Matrix<double> x(2, 3);
+  x.fill(1);
+  BOOST_TEST(!Flow<double>(a, 1).excluded(x).has_value());
+  x(1, 2) = -1;
+  const auto found = Flow<double>(a, 1).excluded(x);
+  BOOST_TEST(found.value().transform == 1);
+  BOOST_TEST(found.value().sample == 2);
+  BOOST_TEST((found.value().status == Status::outside_support));
+  a.chain.insert(a.chain.begin(), ActNormOptions());
+  BOOST_TEST(!Flow<double>(a, 1).excluded(x).has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test
