@@ -20,17 +20,18 @@ from concurrent.futures import ThreadPoolExecutor
 DENSITIES = ["checkerboard", "circles", "8gaussians", "swissroll", "2spirals", "rings", "moons", "pinwheel"]
 
 # What a family is given beyond its defaults, and beyond what is common to all.
-COMMON = "--data.rows 200000 --train.batch 500 --train.steps 3000 --train.warmup 200".split()
+COMMON = "--data.rows 200000 --train.batch 500 --train.warmup 200".split()
+DEEP = "--model.blocks 12 --model.hidden 64,64 --train.steps 8000 --train.learning_rate 1e-2"
 KINDS = {
-    "residual": "--train.learning_rate 1e-2",
-    "nice": "--model.blocks 12 --train.learning_rate 2e-3",
-    "realnvp": "--model.blocks 12 --train.learning_rate 2e-3",
-    "glow": "--model.blocks 12 --train.learning_rate 2e-3",
-    "spline": "--train.learning_rate 3e-3",
-    "maf": "--model.blocks 10 --train.learning_rate 2e-3",
-    "iaf": "--model.blocks 10 --train.learning_rate 2e-3",
-    "planar": "--model.blocks 64 --train.learning_rate 5e-3",
-    "radial": "--model.blocks 64 --train.learning_rate 5e-3",
+    "residual": "--train.steps 3000 --train.learning_rate 1e-2",
+    "nice": DEEP,
+    "realnvp": DEEP,
+    "glow": DEEP,
+    "spline": "--train.steps 3000 --train.learning_rate 3e-3",
+    "maf": DEEP,
+    "iaf": DEEP,
+    "planar": "--model.blocks 64 --train.steps 8000 --train.learning_rate 1e-2",
+    "radial": "--model.blocks 64 --train.steps 8000 --train.learning_rate 1e-2",
 }
 
 RESULT = re.compile(r"test NLL +(\S+) ± (\S+) nats.*, (\S+) from the entropy (\S+)")
