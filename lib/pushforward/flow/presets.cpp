@@ -45,10 +45,12 @@ class Builder {
         coupling("affine", b % 2 == 0 ? one : other);
       }
     };
-    if (!image_) couplings("even", "odd");
-    for (Index s = 0; image_ && s < scales(); ++s) {
-      if (at_.is_image()) couplings("checkerboard", "checkerboard-odd");
-      if (!at_.is_image()) couplings("even", "odd");
+    for (Index s = 0; s < scales(); ++s) {
+      if (at_.is_image()) {
+        couplings("checkerboard", "checkerboard-odd");
+      } else {
+        couplings("even", "odd");
+      }
       if (s + 1 == scales()) break;
       squeeze();
       couplings("first", "second");
