@@ -1,6 +1,8 @@
 #include <pushforward/base/error.hpp>
 #include <pushforward/base/option_set.hpp>
 
+#include <says.hpp>
+
 #include <boost/test/unit_test.hpp>
 
 #include <limits>
@@ -237,6 +239,25 @@ BOOST_FIXTURE_TEST_CASE(keys_help_and_defaults_are_listed_in_order, Set) {
   BOOST_TEST(flag_text(options.at("model.hidden", "test").default_value) == "48,48");
   BOOST_TEST(table_of("train.batch") == "train");
   BOOST_TEST(table_of("threads") == "");
+}
+
+BOOST_AUTO_TEST_CASE(keys_of_a_table_are_those_of_a_set_below_its_name) {
+  Index width = 4;
+  std::string kind = "dense";
+  OptionSet inner, options;
+  inner.add("width", width, "units", at_least(1)).add("kind", kind, "kind", one_of({"dense", "sparse"}));
+  options.add_table("model.base", inner);
+  BOOST_TEST(options.keys() == (std::vector<std::string>{"model.base.width", "model.base.kind"}));
+  options.set_text("model.base.width", "7", "test");
+  BOOST_TEST(width == 7);
+  BOOST_TEST(std::get<Index>(options.at("model.base.width", "test").default_value) == 4);
+  BOOST_CHECK_EXCEPTION(options.set_text("model.base.width", "0", "test"), OptionError,
+                        says({"model.base.width", "at least 1"}));
+  BOOST_CHECK_EXCEPTION(options.set_text("model.base.kind", "dens", "test"), OptionError, says({"sparse"}));
+  BOOST_CHECK_EXCEPTION(options.set_text("width", "5", "test"), OptionError, says({"width"}));
+  BOOST_TEST(options.to_toml() ==
+             "[model.base]\n# units; at least 1\nwidth = 7\n# kind; one of dense, sparse\nkind = \"dense\"\n");
+  BOOST_CHECK_EXCEPTION(options.add_table("model.base", inner), BugError, says({"model.base.width"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

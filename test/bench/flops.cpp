@@ -76,11 +76,13 @@ void add_probes(Products& all, const logdet::Method& method, const nn::NetworkOp
     all.add(transposed(w[l], w[l - 1], columns, terms_of(method, terms)));
     if (gradient) all.add(forward(w[l], w[l - 1], columns));
   }
-  if (method.kind != Kind::trace_krylov || network.hidden.size() != 2) return;
-  all.add(forward(network.hidden[1], network.hidden[0], n));
+  if (method.kind != Kind::trace_krylov || network.hidden.empty()) return;
+  if (network.hidden.size() == 1 && method.terms < 2) return;  // no tr J²
+  const Index last = network.hidden.back(), first = network.hidden.front();
+  all.add(forward(last, first, n));
   if (!gradient) return;
-  all.add(transposed(network.hidden[1], network.hidden[0], n));
-  all.add(outer(network.hidden[1], network.hidden[0], n));
+  all.add(transposed(last, first, n));
+  all.add(outer(last, first, n));
 }
 
 // Value, tangents and LU; the reverse of what is not walked with the values.

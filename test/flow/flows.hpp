@@ -42,13 +42,14 @@ inline FlowCase family(const std::string& kind, const flow::Domain& data,
           architecture_of(options, data)};
 }
 
-/// On vectors of d values, with a context where the family can have one.
-inline std::vector<FlowCase> flows_of_vectors(Index d) {
+/// On vectors, with a context where the family can have one.
+inline std::vector<FlowCase> flows_of_vectors(Index dimension) {
   std::vector<FlowCase> flows;
   for (const auto& kind : flow::flow_kinds()) {
     if (kind == "chain") continue;
-    flows.push_back(family(kind, {.shape = Shape::vector(d)}));
-    if (kind != "planar" && kind != "radial") flows.push_back(family(kind, {.shape = Shape::vector(d), .context = 3}));
+    flows.push_back(family(kind, {.shape = Shape::vector(dimension)}));
+    if (kind != "planar" && kind != "radial")
+      flows.push_back(family(kind, {.shape = Shape::vector(dimension), .context = 3}));
   }
   return flows;
 }
@@ -89,17 +90,17 @@ inline std::vector<FlowCase> flows_of_images() {
 }
 
 /// Splits behind splits, and one at the end.
-inline FlowCase nested_splits(Index d, Index context = 0) {
+inline FlowCase nested_splits(Index dimension, Index context = 0) {
   flow::CouplingOptions coupling;
   coupling.hidden = {6};
   coupling.map.scale_limit = 0.7;
   flow::Architecture a;
-  a.data = {.shape = Shape::vector(d), .periodic = {}, .context = context};
-  a.chain = chain_of(flow::ActNormOptions(), coupling, flow::SplitOptions{.keep = d - 2}, coupling,
-                     flow::SplitOptions{.keep = d - 3}, flow::SplitOptions{.keep = d - 4}, flow::LinearOptions(),
-                     flow::SplitOptions{.keep = 1});
+  a.data = {.shape = Shape::vector(dimension), .periodic = {}, .context = context};
+  a.chain = chain_of(flow::ActNormOptions(), coupling, flow::SplitOptions{.keep = dimension - 2}, coupling,
+                     flow::SplitOptions{.keep = dimension - 3}, flow::SplitOptions{.keep = dimension - 4},
+                     flow::LinearOptions(), flow::SplitOptions{.keep = 1});
   a.base.kind = "normal";
-  return {fmt::format("nested splits of {}", d), a};
+  return {fmt::format("nested splits of {}", dimension), a};
 }
 
 /// Every base density, behind transforms that go on with it, split it and have angles.

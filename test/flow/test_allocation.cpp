@@ -10,6 +10,7 @@
 
 #include "../nn/networks.hpp"
 #include "conditional.hpp"
+#include "flows.hpp"
 #include "simple_maps.hpp"
 
 #include <cerrno>
@@ -103,6 +104,32 @@ void take_steps(const std::vector<Index>& hidden, Index budget) {
   step();
   BOOST_TEST(allocations_of(step).calls == 0);
   for (const auto s : status) BOOST_TEST((s == flow::Status::ok));
+}
+
+// A step and an evaluation of any flow, in chunks.
+template <class T>
+long allocations_of_all_passes(const FlowCase& of) {
+  constexpr Index n = 7, chunk = 3;
+  const auto& data = of.architecture.data;
+  flow::Flow<T> flow(of.architecture, 1);
+  const auto x = matrix_of<T>(data.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
+  const auto context = random_matrix<T>(data.context, n, 81);
+  flow.initialise_from_data(x, context);
+  std::vector<T> gradient(flow.parameters().size()), weight(n, T(1));
+  Matrix<T> z(data.size(), n);
+  std::vector<double> log_prob(n);
+  std::vector<flow::Status> status(n);
+  flow::FlowWorkspace<T> workspace(flow, chunk, flow::Purpose::gradient),
+      evaluation(flow, chunk, flow::Purpose::evaluate);
+  const auto step = [&] {
+    flow.prepare(flow::Normalization::power_iteration);
+    flow.add_gradient(x, weight, gradient, log_prob, status, workspace, context);
+    flow.finish_gradient(gradient);
+    flow.log_prob(x, log_prob, z, status, evaluation, context);
+  };
+  step();
+  for (const auto s : status) BOOST_TEST((s == flow::Status::ok));
+  return allocations_of(step).calls;
 }
 
 // All passes of a network, tangents given and those of the identity, and what a step does with its parameters.
@@ -211,6 +238,15 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first,
   // Log-dets through the input, and through a hidden layer.
   take_steps<T>({128, 128}, 64 << 20);
   take_steps<T>({128, 16}, 8 << 20);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(steps_of_all_flows_allocate_nothing, T, Precisions) {
+  linalg::set_blas_threads(1);
+  for (const auto& of : all_flows()) {
+    BOOST_TEST_CONTEXT(of.name) {
+      BOOST_TEST(allocations_of_all_passes<T>(of) == 0);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(scalar_maps_and_base_densities_allocate_nothing, T, Precisions) {

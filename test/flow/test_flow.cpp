@@ -1,5 +1,6 @@
 #include <pushforward/flow/actnorm.hpp>
 
+#include "flows.hpp"
 #include "subjects.hpp"
 
 namespace pushforward::test {
@@ -323,6 +324,53 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_workspace_stays_within_its_budget, T, Precisions
                         says({"workspace for 0 samples: must be at least 1"}));
 }
 
+// Nested splits, many scales, contexts and all bases: what is planned is what is stated, and one sample is enough.
+BOOST_AUTO_TEST_CASE_TEMPLATE(workspaces_of_all_flows_take_what_they_state, T, Precisions) {
+  for (const auto& of : all_flows()) {
+    BOOST_TEST_CONTEXT(of.name) {
+      const Flow<T> flow(of.architecture, 1);
+      for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
+        for (const Index n : {1, 6}) {
+          const Index bytes = FlowWorkspace<T>::bytes_for(flow, n, purpose);
+          BOOST_TEST((FlowWorkspace<T>(flow, n, purpose).bytes() == bytes));
+          BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, 100, purpose).capacity() >= n);
+          BOOST_TEST((n == 1 || FlowWorkspace<T>::within(flow, bytes - 1, 100, purpose).capacity() < n));
+        }
+      }
+    }
+  }
+}
+
+// What a split lets go keeps its row; the ones that go on are the first.
+BOOST_AUTO_TEST_CASE(splits_leave_latents_in_their_rows) {
+  flow::Architecture a;
+  a.data.shape = Shape::vector(6);
+  flow::ElementwiseOptions tenfold, hundredfold;
+  tenfold.scale = 0.1;
+  hundredfold.scale = 0.01;
+  a.chain = chain_of(flow::SplitOptions{.keep = 4}, tenfold, flow::SplitOptions{.keep = 3},
+                     flow::SplitOptions{.keep = 1}, hundredfold);
+  const Flow<double> flow(a, 1);
+  const auto x = matrix_of<double>(6, 5, [](Index i, Index j) { return double(i + 1 + 10 * j); });
+  const auto expected = matrix_of<double>(6, 5, [&](Index i, Index j) {
+    return x(i, j) * (i == 0 ? 1000 : i < 4 ? 10 : 1);
+  });
+  for (const Index capacity : {1, 2, 5, 9}) {
+    const auto out = log_prob(flow, x, capacity);
+    BOOST_TEST(close_relative(out.value.view().column_span(0), expected.view().column_span(0), 1e-14));
+    BOOST_TEST(close_relative(out.value.span(), expected.span(), 1e-14));
+    Outcome<double> back(6, 5);
+    FlowWorkspace<double> workspace(flow, capacity, Purpose::evaluate);
+    flow.inverse(out.value, back.value, back.log_prob, back.status, {}, workspace);
+    BOOST_TEST(close_relative(back.value.span(), x.span(), 1e-14));
+    FlowWorkspace<double> full(flow, capacity, Purpose::gradient);
+    const std::vector<double> weight{1, 0, 2, 0.5, 3};
+    double sum = 0;
+    for (std::size_t i = 0; i < 5; ++i) sum += weight[i] * out.log_prob[i];
+    BOOST_TEST(close_relative(flow.add_gradient(x, weight, {}, back.log_prob, back.status, full), sum, 1e-14));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(no_samples_are_legal) {
   const auto flow = random_flow<double>(2, {.blocks = 1, .hidden = {4}});
   const Matrix<double> none(2, 0);
@@ -417,6 +465,8 @@ BOOST_AUTO_TEST_CASE(batches_that_do_not_fit_are_refused) {
                         says({"inverse: tolerance 0 must be positive"}));
   BOOST_CHECK_EXCEPTION(flow.inverse(x, x, log_p, status, {.max_iterations = 0}, light), OptionError,
                         says({"at least one iteration allowed (0)"}));
+  BOOST_CHECK_EXCEPTION(flow.inverse(x, x, log_p, status, {}, full), ShapeError,
+                        says({"inverse: a workspace that is planned for a gradient"}));
   BOOST_CHECK_EXCEPTION(flow.add_gradient(x, {}, gradient, log_p, status, light), ShapeError,
                         says({"add_gradient:", "a workspace that keeps no gradient"}));
   BOOST_CHECK_EXCEPTION(flow.add_gradient(x, two, gradient, log_p, status, full), ShapeError,

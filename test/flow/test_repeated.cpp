@@ -83,6 +83,21 @@ Verdict is_calibrated(const Rows& rows, std::span<const double> expected, Range 
   return verdict;
 }
 
+// A residual flow on 5 values, two of them angles, that is conditioned on 3.
+Model<double> conditional_model(const std::string& method) {
+  flow::Architecture a;
+  a.data = {.shape = Shape::vector(5), .periodic = {0, 3}, .context = 3};
+  for (int b = 0; b < 2; ++b) a.chain.emplace_back(flow::ResidualOptions{.hidden = {9, 8}, .lipschitz = 0.9});
+  flow::Flow<double> flow(a, 1);
+  const auto values = random_vector<double>(flow.layout().size(), 92, 0.8);
+  std::copy(values.begin(), values.end(), flow.parameters().begin());
+  flow.fold();
+  Model<double> model(Standardization(5), std::move(flow), {},
+                      flow::ModelContext{standardization_of(Standardization::Kind::whiten, 3), {}});
+  model.set_log_det(logdet::parse_method(method));
+  return model;
+}
+
 // One repeat of one row, by itself.
 template <class T>
 double one_repeat(const Model<T>& model, const Matrix<double>& x, Index row, Index number, std::uint64_t seed,
@@ -358,6 +373,27 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_asked_for_is_refused) {
   FlowWorkspace<double> workspace(model.flow(), 3, Purpose::evaluate);
   BOOST_CHECK_EXCEPTION(model.inverse(x, z, log_prob, status, {}, workspace), OptionError,
                         says({"krylov:4", "evaluation must be exact"}));
+}
+
+BOOST_AUTO_TEST_CASE(repeats_of_a_row_go_with_its_context) {
+  constexpr Index n = 200;
+  const auto x = random_matrix<double>(5, n, 1), u = random_matrix<double>(3, n, 2),
+             other = random_matrix<double>(3, n, 3);
+  const auto exact = repeated(conditional_model("exact"), x.view(), numbered(n), {}, 64, u.view());
+  const auto wrong = repeated(conditional_model("exact"), x.view(), numbered(n), {}, 64, other.view());
+  const auto model = conditional_model("roulette:p=0.3,exact=8,probe=gaussian");
+  const RepeatOptions options{.standard_error = 0.02, .max_repeats = 400};
+  const auto rows = repeated(model, x.view(), numbered(n), options, 64, u.view());
+  BOOST_TEST(is_calibrated(rows, exact.log_prob, {0.89, 0.97}));
+  BOOST_TEST(!is_calibrated(rows, wrong.log_prob, {0.89, 0.97}));
+  BOOST_TEST(*std::max_element(rows.repeats.begin(), rows.repeats.end()) > flow::first_repeats);
+  for (const Index capacity : {1, 7}) {
+    const auto again = repeated(model, x.view(), numbered(n), options, capacity, u.view());
+    BOOST_TEST(close_relative(again.log_prob, rows.log_prob, 1e-12));
+    BOOST_TEST(again.repeats == rows.repeats);
+  }
+  BOOST_CHECK_EXCEPTION(repeated(model, x.view(), numbered(n), options), ShapeError,
+                        says({"a context of (0 × 0) for 200 samples", "conditioned on 3 values"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -229,6 +229,8 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
   require<ShapeError>(x.rows() == dimension() && x.cols() == z.cols(),
                       "inverse: samples ({} × {}) do not fit latents ({} × {})", x.rows(), x.cols(), z.rows(),
                       z.cols());
+  require<ShapeError>(workspace.purpose() == Purpose::evaluate,
+                      "inverse: a workspace that is planned for a gradient, not for evaluation");
   require<OptionError>(options.tolerance > 0 && options.max_iterations >= 1,
                        "inverse: tolerance {} must be positive, and at least one iteration allowed ({})",
                        options.tolerance, options.max_iterations);
@@ -355,7 +357,8 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
     auto& level = parts.levels.emplace_back();
     if (splits(t)) level.kept = kept.matrix<T>(t->output_shape().size(), n);
   }
-  const std::array pair{kept.matrix<T>(d, n), kept.matrix<T>(d, n)};
+  const Index shared = gradient ? 0 : d;
+  const std::array pair{kept.matrix<T>(shared, n), kept.matrix<T>(shared, n)};
   const Index kept_mark = kept.used();
   for (std::size_t k = 0; k < transforms.size(); ++k) {
     // Scratch serves one transform after the other; so does, in evaluation, what a gradient would keep.

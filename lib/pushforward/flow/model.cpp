@@ -69,8 +69,10 @@ Architecture read_architecture(const h5::Group& group) {
                  .chain = {}};
   for (const double row : group.attribute<std::vector<double>>("periodic"))
     a.data.periodic.push_back(std::llround(row));
-  const auto length = static_cast<std::size_t>(group.attribute<Index>("length"));
-  for (std::size_t k = 0; k < length; ++k) {
+  const auto length = group.attribute<Index>("length");
+  require<DataError>(length >= 0 && a.data.context >= 0, "{}: length {} and context {} must not be negative",
+                     group.where(), length, a.data.context);
+  for (Index k = 0; k < length; ++k) {
     const auto transform = group.group(fmt::format("transforms/{:03d}", k));
     auto& layer = a.chain.emplace_back(LayerOptions::of_kind(transform.attribute<std::string>("kind")));
     OptionSet options = layer.declare();
@@ -258,10 +260,9 @@ Model<T> load_model(const std::string& path) {
     return read_model<T>(root);
   } catch (const Error& error) {
     // What the parts object to is the file's fault here, and they do not know its name.
-    if (error.kind() == ErrorKind::io) throw;
-    const std::string what = error.what();
-    const bool named = what.find(path) != std::string::npos;
-    throw DataError(named ? what : fmt::format("{} holds no usable model: {}", path, what));
+    const bool named = std::string_view(error.what()).find(path) != std::string_view::npos;
+    if (error.kind() == ErrorKind::io || (named && error.kind() == ErrorKind::data)) throw;
+    throw DataError(named ? error.what() : fmt::format("{} holds no usable model: {}", path, error.what()));
   }
 }
 

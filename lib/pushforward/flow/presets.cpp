@@ -46,7 +46,11 @@ class Builder {
       }
     };
     for (Index s = 0; s < scales(); ++s) {
-      at_.is_image() ? couplings("checkerboard", "checkerboard-odd") : couplings("even", "odd");
+      if (at_.is_image()) {
+        couplings("checkerboard", "checkerboard-odd");
+      } else {
+        couplings("even", "odd");
+      }
       if (s + 1 == scales()) break;
       squeeze();
       couplings("first", "second");
@@ -94,20 +98,20 @@ class Builder {
     if (o_.actnorm && !angles_) chain_.emplace_back(ActNormOptions{});
   }
 
-  void squeeze() {
-    chain_.emplace_back(SqueezeOptions{});
-    at_ = {at_.height / 2, at_.width / 2, 4 * at_.channels};
-  }
-
   void coupling(const char* map, const char* mask) {
     ScalarMapOptions with = o_.map;
     with.kind = map;
-    // An image squeezed to a single pixel is a vector, on which couplings have dense networks.
-    const bool dense = image_ && !at_.is_image();
-    chain_.emplace_back(CouplingOptions{mask, with, o_.hidden, dense ? std::vector<Index>() : kernels(), activation_});
+    chain_.emplace_back(CouplingOptions{mask, with, o_.hidden, kernels(), activation_});
+  }
+
+  void squeeze() {
+    chain_.emplace_back(SqueezeOptions{});
+    at_.height /= 2;
+    at_.width /= 2;
   }
 
   std::vector<Index> kernels() const {
+    if (image_ && !at_.is_image()) return {};  // one pixel is left
     if (!image_ || !o_.kernels.empty()) return o_.kernels;
     std::vector<Index> kernels(o_.hidden.size() + 1, 1);
     kernels.front() = kernels.back() = 3;
@@ -119,7 +123,7 @@ class Builder {
   const FlowOptions& o_;
   std::string activation_;
   bool image_;
-  Shape at_;  // behind the squeezes so far; splits are not told
+  Shape at_;  // of the images at this point, up to their channels
   bool angles_;
   Chain chain_;
 };

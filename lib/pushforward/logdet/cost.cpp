@@ -137,8 +137,9 @@ Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::
   // Arnoldi's products; for a gradient a tangent, and its reverse.
   const double products = static_cast<double>(method.terms) + (purpose == nn::Purpose::gradient ? 3 : 0);
   double trace = 0;
-  if (method.kind == Kind::trace_krylov && !network.hidden.empty()) {
-    // M of tr J with two hidden layers, K ∘ Kᵀ of tr J² with one, on a vector.
+  // M of tr J with two hidden layers, K ∘ Kᵀ of tr J² with one, on a vector.
+  if (method.kind == Kind::trace_krylov &&
+      (network.hidden.size() == 2 || (network.hidden.size() == 1 && method.terms >= 2))) {
     trace = passes(purpose) * linalg::gemm_flops(network.hidden.back(), 1, network.hidden.front());
   }
   // The basis and what is computed from it runs no faster than small LUs do.
