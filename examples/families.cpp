@@ -38,28 +38,20 @@ Chain repeat(Index count, Block&& block) {
 std::vector<std::pair<const char*, Chain>> families() {
   const std::vector<Index> hidden{32, 32};
   const ScalarMapOptions additive{.kind = "additive"}, affine{}, spline{.kind = "spline", .bins = 8, .bound = 5};
-  const ResidualOptions residual{.hidden = hidden, .lipschitz = 0.97};
-  const AutoregressiveOptions maf{affine, hidden}, iaf{.map = affine, .hidden = hidden, .inverse = true};
-  // Couplings take turns with the values that they leave as they are; autoregressive maps reverse the order.
+  // Couplings take turns with the values that they leave as they are, and autoregressive maps with the order.
   const auto coupling = [&](Index k, const auto& map) { return CouplingOptions{k % 2 ? "odd" : "even", map, hidden}; };
-  const LinearOptions linear{.form = "plu"};
   const PermutationOptions reverse{.order = "reverse"};
+  const ResidualOptions residual{.hidden = hidden, .lipschitz = 0.97};
+  const Chain glow{ActNormOptions{}, LinearOptions{.form = "plu"}, CouplingOptions{"first", affine, hidden}};
+  const Chain maf{AutoregressiveOptions{affine, hidden}, reverse};
+  const Chain iaf{AutoregressiveOptions{.map = affine, .hidden = hidden, .inverse = true}, reverse};
   return {{"residual", repeat(8, [&](Index) { return Chain{residual}; })},
           {"nice", repeat(4, [&](Index k) { return Chain{coupling(k, additive)}; })},
           {"realnvp", repeat(4, [&](Index k) { return Chain{coupling(k, affine)}; })},
-          {"glow", repeat(4,
-                          [&](Index) {
-                            return Chain{ActNormOptions{}, linear, coupling(0, affine)};
-                          })},
+          {"glow", repeat(4, [&](Index) { return glow; })},
           {"spline", repeat(4, [&](Index k) { return Chain{coupling(k, spline)}; })},
-          {"maf", repeat(4,
-                         [&](Index) {
-                           return Chain{maf, reverse};
-                         })},
-          {"iaf", repeat(4,
-                         [&](Index) {
-                           return Chain{iaf, reverse};
-                         })},
+          {"maf", repeat(4, [&](Index) { return maf; })},
+          {"iaf", repeat(4, [&](Index) { return iaf; })},
           {"planar", repeat(32, [](Index) { return Chain{PlanarOptions{}}; })},
           {"radial", repeat(32, [](Index) { return Chain{RadialOptions{}}; })}};
 }

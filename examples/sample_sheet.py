@@ -5,8 +5,8 @@
 
 The file has the attribute image_shape (height, width, channels; channels last). PATH is x, or train in a dataset file:
 an array of shape (N, height · width · channels), of which the first are shown. One channel is grey, three are red,
-green and blue. Values 0 … N − 1 go from black to white with --levels N; else from the least to the largest finite one that is shown.
-Below that and NaN is black, above it white.
+green and blue. With --levels N the values 0 … N − 1 go from black to white, else those from the least to the largest
+finite one that is shown. What is below, or NaN, is black; what is above is white.
 """
 
 import argparse
@@ -51,7 +51,8 @@ def sheet(images, rows, columns):
     places = np.zeros((rows * columns, height, width, channels), np.uint8)
     places[:n] = images
     pixels = places.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    return np.broadcast_to(pixels.reshape(rows * height, columns * width, channels), (rows * height, columns * width, 3))
+    pixels = pixels.reshape(rows * height, columns * width, channels)
+    return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
 
 
 def main():

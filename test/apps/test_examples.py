@@ -95,7 +95,8 @@ class SampleSheet(FlowTest):
 
     def test_colours_of_a_dataset_between_least_and_largest(self):
         images = np.random.default_rng(2).normal(size=(5, 2, 2, 3))
-        self.put("data.h5", {"train": np.zeros((1, 12)), "test": images.reshape(5, 12)}, image_shape=np.array([2, 2, 3]))
+        arrays = {"train": np.zeros((1, 12)), "test": images.reshape(5, 12)}
+        self.put("data.h5", arrays, image_shape=np.array([2, 2, 3]))
         picture = self.sheet("data.h5:test", "--columns", 2, "--rows", 2, "--zoom", 1)
         shown = images[:4]
         expected = np.round(255 * (shown - shown.min()) / (shown.max() - shown.min()))
@@ -106,7 +107,8 @@ class SampleSheet(FlowTest):
     def test_samples_of_a_flow(self):
         generator = np.random.default_rng(3)
         x = generator.uniform(size=(200, 16))
-        self.put("data.h5", {"train": x[:150], "validation": x[150:], "test": x[150:]}, image_shape=np.array([4, 4, 1]))
+        splits = {"train": x[:150], "validation": x[150:], "test": x[150:]}
+        self.put("data.h5", splits, image_shape=np.array([4, 4, 1]))
         self.train("--model.kind", "nice", "--data", "data.h5", "-o", "flow.h5")
         self.sample("flow.h5", "-n", 100)
         self.assertEqual(self.sheet("samples.h5").shape, (160, 160, 3))
