@@ -26,7 +26,7 @@ KINDS = {
     "residual": "--train.steps 3000 --train.learning_rate 1e-2",
     "nice": DEEP,
     "realnvp": DEEP,
-    "glow": DEEP,
+    "glow": DEEP + " --model.activation relu",
     "spline": "--train.steps 3000 --train.learning_rate 3e-3",
     "maf": DEEP,
     "iaf": DEEP,

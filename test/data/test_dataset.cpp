@@ -1,5 +1,5 @@
-#include <pushforward/base/error.hpp>
 #include <pushforward/base/angle.hpp>
+#include <pushforward/base/error.hpp>
 #include <pushforward/data/dataset.hpp>
 #include <pushforward/data/location.hpp>
 #include <pushforward/h5/writer.hpp>

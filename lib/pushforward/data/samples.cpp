@@ -1,7 +1,7 @@
 #include <pushforward/data/samples.hpp>
 
-#include <pushforward/base/error.hpp>
 #include <pushforward/base/angle.hpp>
+#include <pushforward/base/error.hpp>
 #include <pushforward/random/stream.hpp>
 
 #include <algorithm>
