@@ -30,7 +30,7 @@ BOOST_AUTO_TEST_CASE(values_out_of_range_are_refused_with_their_rule) {
   refused("train.batch", "0", {"at least 1"});
   refused("model.lipschitz", "1", {"1"});
   refused("model.hidden", "64,0", {"between 1 and 65536"});
-  refused("model.blocks", "100000000000", {"between 1 and 10000"});
+  refused("model.blocks", "100000000000", {"between 0 and 10000"});
   refused("train.learning_rate", "nan", {"nan"});
   refused("train.optimizer", "adamm", {"adam"});
   refused("model.activation", "lipsish", {"lipswish"});

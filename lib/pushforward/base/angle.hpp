@@ -12,7 +12,7 @@ T wrap_angle(double x) {
   constexpr T pi = std::numbers::pi_v<T>;
   if (const T same = static_cast<T>(x); same >= -pi && same < pi) return same;
   const T angle = static_cast<T>(std::remainder(x, 2 * std::numbers::pi));
-  return angle < pi ? angle : -pi;
+  return angle >= pi ? -pi : angle;
 }
 
 }  // namespace pushforward
