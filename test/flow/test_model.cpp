@@ -259,7 +259,8 @@ BOOST_AUTO_TEST_CASE(models_whose_parts_do_not_fit_are_refused_by_name) {
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.shape = {1, 1}; }), DataError, says({"hand.h5:/flow", "shape"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.periodic = {1}; }), DataError, says({"hand.h5", "1"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.length = -1; }), DataError, says({"hand.h5", "length"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.context = 2; }), DataError, says({"hand.h5", "a shape", "context"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.context = 2; }), DataError,
+                        says({"hand.h5:/flow/transforms/000/layer_0: no 'context' in it"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.weight = {nan_of<double>}; }), DataError, says({"hand.h5", "NaN"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) {
                           m.mean = {2, 2}, m.factor = {1, 0, 0, 1};

@@ -54,7 +54,8 @@ class Flow {
   void log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
                 FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
 
-  /// x = f⁻¹(z). z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out.
+  /// x = f⁻¹(z). z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out. The
+  /// workspace is planned for Purpose::evaluate.
   void inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
                const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
 
