@@ -76,7 +76,7 @@ void add_probes(Products& all, const logdet::Method& method, const nn::NetworkOp
     all.add(transposed(w[l], w[l - 1], columns, terms_of(method, terms)));
     if (gradient) all.add(forward(w[l], w[l - 1], columns));
   }
-  if (method.kind != Kind::trace_krylov || network.hidden.empty()) return;
+  if (method.kind != Kind::trace_krylov || network.hidden.empty() || network.hidden.size() > 2) return;
   if (network.hidden.size() == 1 && method.terms < 2) return;  // no tr J²
   const Index last = network.hidden.back(), first = network.hidden.front();
   all.add(forward(last, first, n));
