@@ -31,7 +31,7 @@ KINDS = {
     "maf": DEEP,
     "iaf": DEEP,
     "planar": "--model.blocks 64 --train.steps 8000 --train.learning_rate 1e-2",
-    "radial": "--model.blocks 64 --train.steps 8000 --train.learning_rate 1e-2",
+    "radial": "--model.blocks 128 --train.steps 8000 --train.learning_rate 1e-2",
 }
 
 RESULT = re.compile(r"test NLL +(\S+) ± (\S+) nats.*, (\S+) from the entropy (\S+)")
