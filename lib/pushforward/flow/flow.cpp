@@ -67,16 +67,32 @@ ConstMatrixView<T> part(ConstMatrixView<T> columns, Index first, Index count) {
   return columns.empty() ? columns : columns.columns(first, count);
 }
 
+// Names a transform's initial weights: its place in the chain. In chains of ActNorms and residual blocks alone it is
+// the number of the block, so that these have the weights they have always had.
+std::vector<std::uint64_t> keys_of(const std::vector<LayerOptions>& chain) {
+  const auto is_residual = [](const LayerOptions& l) { return l.kind() == "residual"; };
+  const bool residual_flow = std::ranges::all_of(
+      chain, [&](const LayerOptions& layer) { return is_residual(layer) || layer.kind() == "actnorm"; });
+  std::vector<std::uint64_t> keys;
+  std::uint64_t next = 0;
+  for (const auto& layer : chain) {
+    keys.push_back(next);
+    if (!residual_flow || is_residual(layer)) ++next;
+  }
+  return keys;
+}
+
 }  // namespace
 
 template <class T>
 Flow<T>::Flow(Architecture architecture, std::uint64_t seed) : architecture_(std::move(architecture)) {
   const auto domains = domains_of(architecture_);
+  const auto keys = keys_of(architecture_.chain);
   for (std::size_t k = 0; k < architecture_.chain.size(); ++k) {
     auto& layer = architecture_.chain[k];
     try {
-      transforms_.push_back(make_transform<T>(layout_, fmt::format("transforms/{:03d}", k), layer, domains[k], seed,
-                                              static_cast<std::uint64_t>(k)));
+      transforms_.push_back(
+          make_transform<T>(layout_, fmt::format("transforms/{:03d}", k), layer, domains[k], seed, keys[k]));
     } catch (const Error& error) {
       throw_error(error.kind(), fmt::format("{}: {}", place_in_chain(k, layer, domains[k]), error.what()));
     }
