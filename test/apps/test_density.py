@@ -300,7 +300,7 @@ class Stochastic(FlowTest):
         self.assertLess(np.max(np.abs(t)), 8)
         self.assertGreater(np.mean(t**2), 0.7)
         self.assertLess(np.mean(t**2), 2)
-        self.assertLess(abs(np.mean(t)), 4 * np.sqrt(1.4 / len(t)) + 0.2)
+        self.assertLess(abs(np.mean(t)), 4 * np.sqrt(1.4 / len(t)))
 
     def test_means_are_the_exact_values_up_to_their_standard_errors(self):
         exact = self.rows(output="exact.h5")

@@ -23,7 +23,7 @@ struct Outcome {
   Matrix<T> value;
   std::vector<double> log_prob;
   std::vector<Status> status;
-  std::optional<typename FlowWorkspace<T>::Failure> failure;
+  std::optional<flow::Failure> failure;
 };
 
 template <class T>

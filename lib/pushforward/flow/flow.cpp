@@ -166,19 +166,23 @@ void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
 }
 
 template <class T>
-std::optional<typename Flow<T>::Exclusion> Flow<T>::excluded(ConstMatrixView<T> x) const {
-  FlowWorkspace<T> workspace(*this, x.cols(), Purpose::evaluate);
-  std::vector<double> log_det(static_cast<std::size_t>(x.cols()));
+std::optional<Failure> Flow<T>::excluded(ConstMatrixView<T> x, FlowWorkspace<T>& workspace) const {
+  const Index n = x.cols();
+  std::vector<double> log_det(static_cast<std::size_t>(n));
   std::vector<Status> status(log_det.size());
+  require<ShapeError>(x.rows() == dimension() && n <= workspace.capacity(),
+                      "excluded: ({} × {}) samples for a flow of dimension {} with room for {}", x.rows(), n,
+                      dimension(), workspace.capacity());
   start_status(x, status);
   ConstMatrixView<T> at = x;
   for (std::size_t k = 0; k < transforms_.size() && transforms_[k]->is_fixed(); ++k) {
     const auto& level = workspace.parts_.levels[k];
     if (!level.kept.empty()) break;
-    transforms_[k]->forward(*workspace.parts_.states[k], at, level.all, log_det, status);
-    at = level.all;
+    const auto z = level.all.columns(0, n);
+    transforms_[k]->forward(*workspace.parts_.states[k], at, z, log_det, status);
+    at = z;
     const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
-    if (bad != status.end()) return Exclusion{static_cast<Index>(k), bad - status.begin(), *bad};
+    if (bad != status.end()) return Failure{static_cast<Index>(k), bad - status.begin(), *bad};
   }
   return {};
 }

@@ -16,6 +16,13 @@
 
 namespace pushforward::flow {
 
+/// Where a pass first went wrong: the transform, or their number for the base density, and the sample.
+struct Failure {
+  Index transform;
+  Index sample;
+  Status status;
+};
+
 template <class T>
 class FlowWorkspace;
 
@@ -70,13 +77,8 @@ class Flow {
   void finish_gradient(std::span<T> gradient) const;
 
   /// What forward() of the transforms that come before any parameter excludes, for data that is to be trained on: the
-  /// first sample of x (d × n) whose status is not ok, and the transform where it becomes so. Allocates.
-  struct Exclusion {
-    Index transform;
-    Index sample;
-    Status status;
-  };
-  std::optional<Exclusion> excluded(ConstMatrixView<T> x) const;
+  /// first sample of x (d × n), n up to the workspace's capacity, whose status is not ok.
+  std::optional<Failure> excluded(ConstMatrixView<T> x, FlowWorkspace<T>& workspace) const;
 
  private:
   /// log_prob of one chunk, which begins with sample `first`; returns where z is.
@@ -103,12 +105,7 @@ class FlowWorkspace {
   /// What room for n samples takes.
   static Index bytes_for(const Flow<T>& flow, Index n, Purpose purpose);
 
-  /// Where the last log_prob or add_gradient first went wrong; behind all transforms it is the base density.
-  struct Failure {
-    Index transform;
-    Index sample;
-    Status status;
-  };
+  /// Where the last log_prob or add_gradient first went wrong.
   const std::optional<Failure>& failure() const { return failure_; }
 
   /// What transforms and log-dets with chance in them draw from in the next pass: seed, step and the number of each

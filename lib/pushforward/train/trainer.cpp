@@ -96,15 +96,16 @@ std::string Trainer<T>::place(Index transform) const {
 }
 
 template <class T>
-void Trainer<T>::require_support() const {
+void Trainer<T>::require_support() {
+  const Index chunk = evaluation_workspace_.capacity();
   // By split, so that the message is the same on any number of ranks.
   for (const Split split : data::splits) {
     std::string excluded;
     const auto samples = data_.samples(split);
     const auto mine = comm::share(samples.cols(), comm_.rank(), comm_.size());
-    for (Index first = mine.first; first < mine.last && excluded.empty(); first += evaluation_chunk) {
-      const auto x = samples.columns(first, std::min(evaluation_chunk, mine.last - first));
-      const auto found = flow_.excluded(x);
+    for (Index first = mine.first; first < mine.last && excluded.empty(); first += chunk) {
+      const auto x = samples.columns(first, std::min(chunk, mine.last - first));
+      const auto found = flow_.excluded(x, evaluation_workspace_);
       if (!found) continue;
       const auto values = x.column_span(found->sample);
       excluded = fmt::format("{}, {} row {}: {}; the row is ({:.6g}{})", place(found->transform), split_name(split),

@@ -76,7 +76,7 @@ class Trainer {
   /// "transform 3 (coupling)", as messages name it.
   std::string place(Index transform) const;
   /// Collective.
-  void require_support() const;
+  void require_support();
 
   const comm::Communicator& comm_;
   const Options& options_;
