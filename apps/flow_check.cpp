@@ -119,7 +119,7 @@ class Check {
 
   void check_round_trip(ConstMatrixView<double> x, ConstMatrixView<double> context) {
     std::vector<std::pair<flow::InverseMethod, const char*>> methods{{flow::InverseMethod::newton, "newton"},
-                                                                     {flow::InverseMethod::banach, "banach"}};
+                                                                     {flow::InverseMethod::anderson, "anderson"}};
     if (contractions_of(model_.flow().architecture()).empty()) methods = {{{}, "closed forms"}};
     for (const auto& [method, name] : methods) {
       const auto trip = flow::round_trip(model_, x, {.method = method, .max_iterations = 100'000}, context);

@@ -16,7 +16,7 @@ struct Options {
   Index seed = 0;
   std::string context;
   std::string precision = "double";
-  std::string method = "newton";
+  std::string method = "anderson";
   double tolerance = flow::InverseOptions().tolerance;
   Index max_iterations = flow::InverseOptions().max_iterations;
 };
@@ -35,7 +35,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
     return;
   }
   const flow::InverseOptions inverse{
-      .method = options.method == "newton" ? flow::InverseMethod::newton : flow::InverseMethod::banach,
+      .method = options.method == "newton" ? flow::InverseMethod::newton : flow::InverseMethod::anderson,
       .tolerance = options.tolerance,
       .max_iterations = static_cast<int>(options.max_iterations)};
   h5::ResultFile file(
@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
     keys.add("seed", options.seed, "seed of the draws", at_least(0));
     keys.add("context", options.context, apps::context_help);
     keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
-    keys.add("method", options.method, "how residual blocks are inverted", one_of({"newton", "banach"}));
+    keys.add("method", options.method, "how residual blocks are inverted", one_of({"anderson", "newton"}));
     keys.add("tolerance", options.tolerance,
              "bound on the error of a block's inverse, relative to 1 + its norm; no less than rounding allows",
              more_than(0));

@@ -272,7 +272,7 @@ class Options(BadInputTest):
                     ("flow_density", "standard_error", "nan", "a number"),
                     ("flow_density", "max_repeats", 7, "at least 8"), ("flow_density", "seed", -1, "at least 0"),
                     ("flow_sample", "rows", 0, "at least 1"), ("flow_sample", "tolerance", 0, "more than 0"),
-                    ("flow_sample", "method", "bisection", "one of newton, banach"),
+                    ("flow_sample", "method", "bisection", "one of anderson, newton"),
                     ("flow_sample", "max_iterations", 0, "between 1"), ("flow_check", "rows", 0, "at least 1"),
                     ("flow_check", "tolerance", "nan", "a number")]:
                 refused(name, flows.model(2), f"--{key}", value, code=2, ranks=0,

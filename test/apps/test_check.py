@@ -14,7 +14,7 @@ class Good(FlowTest):
     def assertGood(self, d, model, *data, **options):
         run = self.succeed("flow_check", model, *data, **options)
         self.assertTrue(run.stdout.endswith("\nall checks hold\n"), run.stdout)
-        for method in ["newton", "banach"]:
+        for method in ["newton", "anderson"]:
             found = re.search(rf"round trip of (\d+) rows by {method}: data (\S+) \(standardized units\), "
                               r"latent (\S+), log-det (\S+) nats\n", run.stdout)
             self.assertEqual(found[1], "40" if data else "1000")

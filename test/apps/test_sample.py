@@ -21,12 +21,12 @@ class RoundTrip(FlowTest):
 
     def test_in_double(self):
         for d in [1, 2, 5, 20]:
-            for method in ["newton", "banach"]:
+            for method in ["newton", "anderson"]:
                 model = flows.model(d, "--train.learning_rate", 0.05)
                 self.assertRoundTrip(model, d, 1e-9, "--method", method)
 
     def test_in_single_precision(self):
-        for method in ["newton", "banach"]:
+        for method in ["newton", "anderson"]:
             self.assertRoundTrip(flows.model(2), 2, 2e-4, "--method", method, "--precision", "float")
 
     def test_with_whitening_on_several_ranks(self):
@@ -39,18 +39,18 @@ class RoundTrip(FlowTest):
         with h5py.File(model) as file:
             self.assertGreater(file["flow/transforms/001"].attrs["certified_lipschitz"], 0.9)
         self.assertRoundTrip(model, 2, 1e-9)
-        self.assertRoundTrip(model, 2, 1e-9, "--method", "banach", "--max_iterations", 100_000)
+        self.assertRoundTrip(model, 2, 1e-9, "--method", "anderson", "--max_iterations", 100_000)
 
     def test_the_tolerance_is_kept(self):
         model = flows.model(2)
-        loose = self.sample(model, "-n", 100, "--method", "banach", "--tolerance", 1e-3)
-        tight = self.sample(model, "-n", 100, "--method", "banach", output="tight.h5")
+        loose = self.sample(model, "-n", 100, "--method", "anderson", "--tolerance", 1e-3)
+        tight = self.sample(model, "-n", 100, "--method", "anderson", output="tight.h5")
         self.assertNear(loose["x"], tight["x"], 2e-2)
         self.assertFar(loose["x"], tight["x"], 1e-7)
 
     def test_samples_that_do_not_converge_say_so(self):
         model = flows.model(2, "--train.learning_rate", 0.2, "--train.steps", 100)
-        run = self.succeed("flow_sample", model, "-n", 50, "--method", "banach", "--max_iterations", 1, "-o", "s.h5",
+        run = self.succeed("flow_sample", model, "-n", 50, "--method", "anderson", "--max_iterations", 1, "-o", "s.h5",
                            ranks=2)
         samples = flows.read_h5(self.folder / "s.h5")
         failed = np.count_nonzero(samples["status"])
@@ -99,7 +99,7 @@ class Draws(FlowTest):
     def test_dry_run_and_print_config_write_nothing(self):
         run = self.succeed("flow_sample", flows.model(5), "-n", 9, "--dry-run", ranks=2)
         self.assertEqual(run.stdout, "would draw 9 samples of dimension 5 into samples.h5\n")
-        first = self.succeed("flow_sample", "-n", 9, "--method", "banach", "--tolerance", 1e-7, "--print-config")
+        first = self.succeed("flow_sample", "-n", 9, "--method", "anderson", "--tolerance", 1e-7, "--print-config")
         self.assertEqual(self.files(), [])
         self.write("run.toml", first.stdout)
         self.assertEqual(self.succeed("flow_sample", "--config", "run.toml", "--print-config").stdout, first.stdout)

@@ -40,7 +40,7 @@ template <class T>
 std::vector<Products> ways(const FlowCase& c, Index n) {
   if (c.work == Work::sample) {
     return {inverse_products<T>(c, flow::InverseMethod::newton, n),
-            inverse_products<T>(c, flow::InverseMethod::banach, n)};
+            inverse_products<T>(c, flow::InverseMethod::anderson, n)};
   }
   Products products = value_products(c.shape.network(), n);
   products.add(log_det_products(logdet::parse_method(c.method), c.shape.network(), n, 0));

@@ -259,7 +259,7 @@ BOOST_AUTO_TEST_CASE(the_error_is_within_the_tolerance_at_a_lipschitz_constant_n
     linear.prepare(Normalization::svd);
     const auto x = random_matrix<double>(2, 20, 75, 10);
     const auto z = log_prob(linear, x).value;
-    for (const auto method : {InverseMethod::newton, InverseMethod::banach}) {
+    for (const auto method : {InverseMethod::newton, InverseMethod::anderson}) {
       for (const double tolerance : {1e-1, 1e-3, 1e-6, 1e-10}) {
         const auto out = inverse(linear, z, {.method = method, .tolerance = tolerance, .max_iterations = 5000});
         for (Index j = 0; j < 20; ++j) {
@@ -288,7 +288,7 @@ BOOST_AUTO_TEST_CASE(running_out_of_iterations_is_an_outcome_of_the_sample) {
   set(flow, "transforms/000/layer_0/weight", {0.97, 0, 0, 0.97});
   flow.prepare(Normalization::svd);
   const auto z = matrix_of<double>(2, 3, [](Index, Index j) { return j == 1 ? 0.0 : 1.0; });
-  const auto out = inverse(flow, z, {.method = InverseMethod::banach, .max_iterations = 10});
+  const auto out = inverse(flow, z, {.max_iterations = 1});
   for (const std::size_t i : {0, 2}) {
     BOOST_TEST((out.status[i] == Status::not_converged));
     BOOST_TEST(std::isnan(out.log_prob[i]));

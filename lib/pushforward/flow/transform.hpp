@@ -33,14 +33,15 @@ enum class Status : std::int8_t {
   outside_support = 4,       ///< a value that the model excludes: p = 0, log p = −∞
 };
 
-/// How a transform without a closed inverse is inverted.
+/// How a transform without a closed inverse is inverted. Either way a step that does not contract is replaced by x ← z −
+/// g(x), which does.
 enum class InverseMethod {
-  newton,  ///< Newton's method with LU of I + J, falling back on a Banach step where it does not contract
-  banach   ///< x ← z − g(x)
+  anderson,  ///< x ← z − g(x), accelerated
+  newton     ///< Newton's method with LU of I + J
 };
 
 struct InverseOptions {
-  InverseMethod method = InverseMethod::newton;
+  InverseMethod method = InverseMethod::anderson;
   /// Bound on ‖x − x*‖ relative to 1 + ‖x‖, > 0. What rounding allows, 64ε/(1 − L), is the least that is asked for.
   double tolerance = 1e-10;
   int max_iterations = 1000;  ///< ≥ 1

@@ -1,3 +1,4 @@
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/logdet/hessenberg.hpp>
 #include <pushforward/logdet/krylov.hpp>
 #include <pushforward/logdet/probe_mean.hpp>
@@ -64,13 +65,13 @@ template <class T>
 bool orthogonalise(std::span<const MatrixView<T>> basis, Index k, Index column, MatrixView<double> h) {
   const Index d = basis[0].rows();
   T* const w = basis[static_cast<std::size_t>(k + 1)].column(column);
-  const auto norm = [&] { return std::sqrt(dot_in_double<T>(w, w, d)); };
+  const auto norm = [&] { return std::sqrt(linalg::dot_in_double<T>(w, w, d)); };
   const double whole = norm();
   double before = whole, length = whole;
   for (int pass = 0; pass < 2; ++pass) {
     for (Index l = 0; l <= k; ++l) {
       const T* const q = basis[static_cast<std::size_t>(l)].column(column);
-      const double along = dot_in_double<T>(q, w, d);
+      const double along = linalg::dot_in_double<T>(q, w, d);
       h(l, k) += along;
       add_multiple(-along, q, w, d);
     }
@@ -96,7 +97,7 @@ void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, cons
   std::fill_n(s.hessenbergs.data(), columns * (most + 1) * most, 0.0);
   std::fill_n(s.steps.data(), columns, Index(0));
   for (Index c = 0; c < columns; ++c) {
-    const double length = std::sqrt(column_dot<T>(s.probes, s.probes, c));
+    const double length = std::sqrt(linalg::column_dot<T>(s.probes, s.probes, c));
     s.lengths[static_cast<std::size_t>(c)] = length;
     scale(1 / length, s.probes.column(c), s.basis[0].column(c), d);
   }

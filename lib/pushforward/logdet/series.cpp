@@ -1,5 +1,6 @@
 #include <pushforward/base/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/logdet/probe_mean.hpp>
 #include <pushforward/logdet/series.hpp>
 
@@ -125,7 +126,7 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
     for (Index c = 0; c < columns; ++c) {
       const double w = truncated ? 1 : roulette_weight(method_, lengths, c / m, k);
       if (w != 0)
-        values[static_cast<std::size_t>(c)] += w * sign_of(k) / static_cast<double>(k) * column_dot<T>(v, power, c);
+        values[static_cast<std::size_t>(c)] += w * sign_of(k) / static_cast<double>(k) * linalg::column_dot<T>(v, power, c);
     }
   }
   average_probes(values, m, result);

@@ -1,5 +1,6 @@
 #include <pushforward/base/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/logdet/probe_mean.hpp>
 #include <pushforward/logdet/trace.hpp>
 
@@ -71,8 +72,8 @@ void ExactTrace<T>::value_one_hidden(const nn::Network<T>& network, const nn::Ne
   }
   for (Index i = 0; i < n; ++i) {
     double& mine = sum[static_cast<std::size_t>(i)];
-    mine = dot_in_double<T>(d1.column(i), diagonal_.data(), h);
-    if (square_) mine -= 0.5 * column_dot<T>(d1, image_, i);
+    mine = linalg::dot_in_double<T>(d1.column(i), diagonal_.data(), h);
+    if (square_) mine -= 0.5 * linalg::column_dot<T>(d1, image_, i);
   }
 }
 
@@ -87,7 +88,7 @@ void ExactTrace<T>::value_two_hidden(const nn::Network<T>& network, const nn::Ne
   }
   const Index n = std::ssize(sum);
   gemm(Op::none, Op::none, T(1), coupling_, passes.slope(0), T(0), image_.columns(0, n));
-  for (Index i = 0; i < n; ++i) sum[static_cast<std::size_t>(i)] = column_dot<T>(passes.slope(1), image_, i);
+  for (Index i = 0; i < n; ++i) sum[static_cast<std::size_t>(i)] = linalg::column_dot<T>(passes.slope(1), image_, i);
 }
 
 template <class T>
