@@ -52,6 +52,7 @@ class Run {
     comm::agree(comm_, [&] { made.emplace(comm_, options_, architecture, log_dets, data); });
     auto& trainer = *made;
     announce(data, log_dets, trainer);
+    trainer.require_support();
     if (program_.dry_run()) return data.release();
 
     train::History history;
@@ -70,10 +71,7 @@ class Run {
     apps::print_profile(console_, profile(), total.seconds(), gemm_rate);
     data.release();
     if (outcome.end == train::End::diverged) {
-      throw_error(
-          ErrorKind::numerical,
-          fmt::format("training diverged: {}; try a smaller train.learning_rate, or train.clip = 1", outcome.reason),
-          true);
+      throw_error(ErrorKind::numerical, fmt::format("training failed: {}", outcome.reason), true);
     }
   }
 
@@ -107,7 +105,18 @@ class Run {
   }
 
   void report(apps::Progress& progress, const train::HistoryRow& row) {
-    if (row.validation_nll) validation_ = fmt::format(", validation {:.4f}", *row.validation_nll);
+    if (row.validation) {
+      validation_ = fmt::format(", validation {:.4f}", row.validation->nll);
+      const auto failures = train::failures(*row.validation);
+      if (!failures.empty()) validation_ += fmt::format(" ({})", failures);
+      if (!failures.empty() && !warned_) {
+        console_.message(
+            "warning: validation after step {}: {}: its NLL is the mean of the others, and of two models the one that "
+            "fails on fewer rows is kept",
+            row.step, failures);
+        warned_ = true;
+      }
+    }
     if (progress.due()) progress.report(row.step, fmt::format("train NLL {:.4f}{}", row.train_nll, validation_));
   }
 
@@ -121,7 +130,9 @@ class Run {
                        outcome.repeated);
     }
     if (outcome.best_validation) {
-      console_.result("validation NLL {:.4f} nats, after step {}", *outcome.best_validation, outcome.best_step);
+      const auto failures = train::failures(*outcome.best_validation);
+      console_.result("validation NLL {:.4f} nats, after step {}{}", outcome.best_validation->nll, outcome.best_step,
+                      failures.empty() ? "" : fmt::format("; {}", failures));
     }
   }
 
@@ -159,7 +170,7 @@ class Run {
   void test(const train::TrainingData<T>& data, train::Trainer<T>& trainer) {
     const auto result = trainer.evaluate(Split::test, trainer.flow());
     apps::print_nll(console_, "test NLL", result, data.dimension(), data.source().entropy);
-    if (data.standardization().kind() == data::Standardization::Kind::none) return;
+    if (data.standardization().kind() == data::Standardization::Kind::none || !std::isfinite(result.nll)) return;
     // ln of the columns' standard deviations, √ of the diagonal of L Lᵀ.
     double log_deviations = 0;
     const auto& factor = data.standardization().factor();
@@ -177,6 +188,7 @@ class Run {
   const train::Options& options_;
   const OptionSet& keys_;
   std::string validation_;
+  bool warned_ = false;
 };
 
 template <class T>

@@ -7,8 +7,15 @@ namespace pushforward::apps {
 
 void print_nll(Console& console, std::string_view label, const train::Evaluation& nll, Index d,
                std::optional<double> entropy) {
-  std::string line = fmt::format("{:<14} {:.4f} ± {:.4f} nats ({} rows), {:.4f} bits/dim", label, nll.nll,
-                                 nll.standard_error, nll.rows, nll.nll / (static_cast<double>(d) * std::numbers::ln2));
+  const auto failures = train::failures(nll);
+  if (nll.failed == nll.rows && nll.rows > 0) {
+    console.result("{:<14} {} nats: {}", label, nll.outside > 0 ? "inf" : "nan", failures);
+    return;
+  }
+  const auto rows = failures.empty() ? fmt::format("{} rows", nll.rows)
+                                     : fmt::format("the mean of {} rows; {}", nll.rows - nll.failed, failures);
+  std::string line = fmt::format("{:<14} {:.4f} ± {:.4f} nats ({}), {:.4f} bits/dim", label, nll.nll,
+                                 nll.standard_error, rows, nll.nll / (static_cast<double>(d) * std::numbers::ln2));
   if (entropy) line += fmt::format(", {:+.4f} from the entropy {:.4f}", nll.nll - *entropy, *entropy);
   console.result("{}", line);
 }

@@ -12,7 +12,8 @@
 namespace pushforward::apps {
 
 /// "<label>  3.5321 ± 0.0021 nats (100000 rows), 2.548 bits/dim, 0.0664 above the entropy": a mean NLL of d columns in
-/// the data's units.
+/// the data's units. Rows that do not count in it stand beside it: "(the mean of 97 rows; 3 of 100 rows outside the
+/// support)".
 void print_nll(Console& console, std::string_view label, const train::Evaluation& nll, Index d,
                std::optional<double> entropy);
 

@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(only_what_comes_before_parameters_excludes) {
   const auto excluded = [&] {
     const Flow<double> flow(a, 1);
     FlowWorkspace<double> workspace(flow, 4, Purpose::evaluate);
-    return flow.excluded(x, workspace);
+    return flow.excluded(x, Reach::fixed, workspace);
   };
   BOOST_TEST(!excluded().has_value());
   x(1, 2) = -1;

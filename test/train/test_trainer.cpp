@@ -193,7 +193,7 @@ BOOST_FIXTURE_TEST_CASE(the_best_weights_are_kept, Ranks) {
       history, [&](const auto& row) { validation.push_back(*row.validation_nll); }, [] { return false; });
   const auto best = std::min_element(validation.begin(), validation.end());
   BOOST_TEST(on_all_ranks(comm, Verdict(outcome.best_step == best - validation.begin() + 1)));
-  BOOST_TEST(on_all_ranks(comm, close_relative(*outcome.best_validation, *best, 0)));
+  BOOST_TEST(on_all_ranks(comm, close_relative(outcome.best_validation->nll, *best, 0)));
   const auto again = trainer.evaluate(Split::validation, trainer.flow());
   BOOST_TEST(on_all_ranks(comm, close_relative(again.nll, *best, 1e-12)));
   data.release();

@@ -17,8 +17,11 @@
 #include <pushforward/nn/parameters.hpp>
 #include <pushforward/random/stream.hpp>
 
+#include <limits>
 #include <memory>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace pushforward::flow {
 
@@ -46,6 +49,13 @@ class BaseDensity {
   Index dimension() const { return dimension_; }
   const BaseOptions& options() const { return options_; }
 
+  /// The closed interval outside of which p₀ is 0, of the rows that are no angles.
+  virtual std::pair<double, double> support() const {
+    return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  }
+  /// The rows that are no angles: what the kind is of, and the numbers of the functions below.
+  const std::vector<Index>& rows() const { return rows_; }
+
   /// Initial parameters, in the flow's flat buffer.
   virtual void initialise(std::span<T> /*parameters*/) const {}
   /// To be called whenever the parameters have changed.
@@ -64,8 +74,6 @@ class BaseDensity {
   void draw(random::Stream& stream, std::span<double> z) const;
 
  protected:
-  /// The rows that are no angles: what the kind is of, and the numbers of the functions below.
-  const std::vector<Index>& rows() const { return rows_; }
   /// Throws OptionError when there are none: for kinds with parameters.
   void require_rows() const;
 

@@ -40,6 +40,7 @@ class UniformBox final : public BaseDensity<T> {
  public:
   /// Throws OptionError unless low < high, both finite and different in T.
   UniformBox(Index dimension, const BaseOptions& options);
+  std::pair<double, double> support() const override { return {this->options().low, this->options().high}; }
 
  private:
   double log_prob_one(const T* z) const override;

@@ -47,6 +47,16 @@ std::pair<double, double> Dequantize<T>::support(Index) const {
 }
 
 template <class T>
+bool Dequantize<T>::admits(Index, double x) const {
+  return x >= 0 && x < static_cast<double>(options_.levels) && x == std::floor(x);
+}
+
+template <class T>
+std::string Dequantize<T>::admitted(Index) const {
+  return fmt::format("integers from 0 to {}", options_.levels - 1);
+}
+
+template <class T>
 std::unique_ptr<TransformState<T>> Dequantize<T>::plan(linalg::Workspace&, linalg::Workspace&, Index, Purpose) const {
   return std::make_unique<TransformState<T>>();
 }
@@ -61,7 +71,7 @@ void Dequantize<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, Matr
     bool excluded = false;
     for (Index i = 0; i < x.rows(); ++i) {
       const auto value = static_cast<double>(x(i, j));
-      const bool admitted = value >= 0 && value < levels && value == std::floor(value);
+      const bool admitted = admits(i, value);
       z(i, j) = std::numeric_limits<T>::quiet_NaN();
       if (admitted) {
         auto stream = state.draws.stream(random::Purpose::dequantize_draw, j, i);

@@ -30,6 +30,8 @@ class Dequantize final : public Transform<T> {
   bool is_fixed() const override { return true; }
   /// (−1, levels), in which only the integers are admitted.
   std::pair<double, double> support(Index row) const override;
+  bool admits(Index row, double x) const override;
+  std::string admitted(Index row) const override;
   void initialise(std::span<T> /*parameters*/) const override {}
   void prepare(std::span<const T> /*parameters*/, Normalization /*normalization*/) override {}
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,

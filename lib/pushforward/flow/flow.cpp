@@ -1,9 +1,12 @@
+#include <pushforward/base/text.hpp>
 #include <pushforward/base/timer.hpp>
 #include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <new>
 
 namespace pushforward::flow {
 
@@ -55,6 +58,38 @@ MatrixView<T> joined(ConstMatrixView<T> first, ConstMatrixView<T> rest, T* memor
 template <class F>
 void in_chunks(Index n, Index capacity, F&& f) {
   for (Index first = 0; first < n; first += capacity) f(first, std::min(capacity, n - first));
+}
+
+// The largest n ≤ most with fits(n), which holds for all below one for which it holds; at least 1.
+template <class F>
+Index most_that_fit(Index most, F&& fits) {
+  Index good = 1, beyond = std::max<Index>(most, 1) + 1;
+  while (beyond - good > 1) {
+    const Index middle = good + (beyond - good) / 2;
+    (fits(middle) ? good : beyond) = middle;
+  }
+  return good;
+}
+
+// Which value of a sample is not admitted, or "".
+template <class T>
+std::string why_excluded(const Transform<T>& transform, std::span<const T> x) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const auto row = static_cast<Index>(i);
+    if (transform.admits(row, static_cast<double>(x[i]))) continue;
+    return fmt::format("value {} is {:.6g}, and only {} are admitted", row, x[i], transform.admitted(row));
+  }
+  return "";
+}
+template <class T>
+std::string why_excluded(const BaseDensity<T>& base, std::span<const T> z) {
+  const auto [low, high] = base.support();
+  for (const Index row : base.rows()) {
+    const T value = z[static_cast<std::size_t>(row)];
+    if (value >= static_cast<T>(low) && value <= static_cast<T>(high)) continue;
+    return fmt::format("value {} is {:.6g}, outside [{:.6g}, {:.6g}]", row, value, low, high);
+  }
+  return "";
 }
 
 template <class U>
@@ -144,47 +179,168 @@ void Flow<T>::require_batch(const char* name, ConstMatrixView<T> x, std::size_t 
 }
 
 template <class T>
-void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context) {
-  FlowWorkspace<T> workspace(*this, x.cols(), Purpose::evaluate);
-  std::vector<double> log_det(static_cast<std::size_t>(x.cols()));
+void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context, Index bytes) {
+  const Index n = x.cols();
+  std::vector<double> log_det(static_cast<std::size_t>(n));
   std::vector<Status> status(log_det.size());
   require_batch("initialise_from_data", x, log_det.size(), status.size(), context);
-  ConstMatrixView<T> at = x;
+  // What arrives at a transform, of all samples. Chunk by chunk, what leaves it takes its place: never more of it.
+  Matrix<T> samples(x);
+  const auto plan = [&](std::size_t k, Index count, linalg::Workspace& kept, linalg::Workspace& scratch) {
+    const auto z = kept.matrix<T>(transforms_[k]->input_shape().size(), count);
+    return std::pair(z, transforms_[k]->plan_map(kept, scratch, count));
+  };
+  const Index room = bytes - n * dimension() * static_cast<Index>(sizeof(T));
+  std::vector<Index> chunks;
+  Index most_kept = 0, most_scratch = 0;
   for (std::size_t k = 0; k < transforms_.size(); ++k) {
-    auto& state = *workspace.parts_.states[k];
-    state.context = context;
-    state.draws.block = static_cast<std::uint64_t>(k);
-    const auto& level = workspace.parts_.levels[k];
-    transforms_[k]->initialise_from_data(parameters(), at);
-    transforms_[k]->prepare(parameters_.span(), Normalization::svd);
-    transforms_[k]->forward(state, at, level.all, log_det, status);
-    at = level.all;
-    if (level.kept.empty()) continue;
-    copy_rows<T>(at.block(0, 0, level.kept.rows(), at.cols()), level.kept);
-    at = level.kept;
+    Index kept_bytes = 0, scratch_bytes = 0;
+    const auto measure = [&](Index count) {
+      linalg::Workspace kept, scratch;
+      plan(k, count, kept, scratch);
+      kept_bytes = kept.peak();
+      scratch_bytes = scratch.peak();
+      return kept_bytes + scratch_bytes;
+    };
+    chunks.push_back(most_that_fit(n, [&](Index count) { return measure(count) <= room; }));
+    measure(chunks.back());
+    most_kept = std::max(most_kept, kept_bytes);
+    most_scratch = std::max(most_scratch, scratch_bytes);
+  }
+  linalg::Workspace kept(most_kept), scratch(most_scratch);
+  for (std::size_t k = 0; k < transforms_.size(); ++k) {
+    auto& transform = *transforms_[k];
+    const Index rows = transform.input_shape().size(), going_on = transform.output_shape().size();
+    transform.initialise_from_data(parameters(), MatrixView<T>(samples.data(), rows, n));
+    transform.prepare(parameters_.span(), Normalization::svd);
+    if (k + 1 == transforms_.size()) break;
+    kept.release(0);
+    scratch.release(0);
+    const auto [z, state] = plan(k, chunks[k], kept, scratch);
+    in_chunks(n, chunks[k], [&, z = z, &state = *state](Index first, Index count) {
+      state.context = part(context, first, count);
+      state.draws = logdet::Draws().from(first);
+      state.draws.block = static_cast<std::uint64_t>(k);
+      const auto to = z.columns(0, count);
+      transform.forward(state, MatrixView<T>(samples.data() + first * rows, rows, count), to,
+                        part(std::span(log_det), first, count), part(std::span(status), first, count));
+      copy_rows<T>(to.block(0, 0, going_on, count), {samples.data() + first * going_on, going_on, count});
+    });
   }
 }
 
 template <class T>
-std::optional<Failure> Flow<T>::excluded(ConstMatrixView<T> x, FlowWorkspace<T>& workspace) const {
-  const Index n = x.cols();
-  std::vector<double> log_det(static_cast<std::size_t>(n));
-  std::vector<Status> status(log_det.size());
-  require<ShapeError>(x.rows() == dimension() && n <= workspace.capacity(),
-                      "excluded: ({} × {}) samples for a flow of dimension {} with room for {}", x.rows(), n,
-                      dimension(), workspace.capacity());
-  start_status(x, status);
-  ConstMatrixView<T> at = x;
-  for (std::size_t k = 0; k < transforms_.size() && transforms_[k]->is_fixed(); ++k) {
-    const auto& level = workspace.parts_.levels[k];
-    if (!level.kept.empty()) break;
-    const auto z = level.all.columns(0, n);
-    transforms_[k]->forward(*workspace.parts_.states[k], at, z, log_det, status);
-    at = z;
-    const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
-    if (bad != status.end()) return Failure{static_cast<Index>(k), bad - status.begin(), *bad};
+void Flow<T>::map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace,
+                  ConstMatrixView<T> context) const {
+  require_batch("map", x, status.size(), status.size(), context);
+  require<ShapeError>(z.rows() == dimension() && z.cols() == x.cols(),
+                      "map: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), x.rows(), x.cols());
+  std::vector<double> ignored(static_cast<std::size_t>(std::min(x.cols(), workspace.capacity())));
+  in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
+    const auto chunk = x.columns(first, count);
+    const auto outcome = part(status, first, count);
+    start_status(chunk, outcome);
+    const auto latent = pass(chunk, first, std::ssize(transforms_), part(std::span(ignored), 0, count), outcome,
+                             workspace, part(context, first, count), [](Index, const auto&, const auto&) {});
+    copy_rows<T>(latent, z.columns(first, count));
+  });
+}
+
+template <class T>
+bool Flow<T>::is_bounded() const {
+  const auto bounded = [](const std::pair<double, double>& interval) {
+    return std::isfinite(interval.first) || std::isfinite(interval.second);
+  };
+  for (Index k = fixed_transforms(); k < std::ssize(transforms_); ++k) {
+    const auto& transform = *transforms_[static_cast<std::size_t>(k)];
+    for (Index row = 0; row < transform.input_shape().size(); ++row) {
+      if (bounded(transform.support(row))) return true;
+    }
   }
-  return {};
+  // Angles are taken to [−π, π) wherever they come from.
+  return !base_->rows().empty() && bounded(base_->support());
+}
+
+template <class T>
+Index Flow<T>::fixed_transforms() const {
+  const auto trained = std::ranges::find_if(transforms_, [](const auto& t) { return !t->is_fixed(); });
+  return trained - transforms_.begin();
+}
+
+template <class T>
+std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, FlowWorkspace<T>& workspace,
+                                           ConstMatrixView<T> context) const {
+  const bool whole = reach == Reach::whole;
+  const Index last = whole ? std::ssize(transforms_) : fixed_transforms();
+  std::optional<Exclusion> found;
+  std::vector<Status> status(static_cast<std::size_t>(x.cols()));
+  std::vector<double> log_det(status.size());
+  require_batch("excluded", x, status.size(), status.size(), context);
+  in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
+    if (found) return;
+    const auto outcome = part(std::span(status), first, count);
+    const auto chunk = x.columns(first, count);
+    start_status(chunk, outcome);
+    // The first sample counts, not the first transform.
+    std::optional<Exclusion> here;
+    const auto note = [&](Index k, Index sample, auto&& reason) {
+      if (here && here->sample <= first + sample) return;
+      here = {k, first + sample, outcome[static_cast<std::size_t>(sample)], reason()};
+    };
+    const auto counts = [&](Status s) { return whole ? s == Status::outside_support : s != Status::ok; };
+    const auto latent = pass(chunk, first, last, part(std::span(log_det), first, count), outcome, workspace,
+                             part(context, first, count), [&](Index k, ConstMatrixView<T> from, ConstMatrixView<T>) {
+                               const auto bad = std::ranges::find_if(outcome, counts);
+                               if (bad == outcome.end()) return;
+                               const Index sample = bad - outcome.begin();
+                               const auto& transform = *transforms_[static_cast<std::size_t>(k)];
+                               note(k, sample, [&] { return why_excluded<T>(transform, from.column_span(sample)); });
+                             });
+    if (whole) {
+      const auto log_p = part(std::span(log_det), first, count);
+      std::ranges::fill(log_p, 0.0);
+      base_->log_prob(latent, log_p);
+      for (Index j = 0; j < count; ++j) {
+        auto& s = outcome[static_cast<std::size_t>(j)];
+        if (s != Status::ok || log_p[static_cast<std::size_t>(j)] != -std::numeric_limits<double>::infinity()) continue;
+        s = Status::outside_support;
+        note(std::ssize(transforms_), j, [&] { return why_excluded<T>(*base_, latent.column_span(j)); });
+        break;
+      }
+    }
+    found = here;
+  });
+  return found;
+}
+
+template <class T>
+template <class Seen>
+ConstMatrixView<T> Flow<T>::pass(ConstMatrixView<T> x, Index first, Index last, std::span<double> log_prob,
+                                 std::span<Status> status, FlowWorkspace<T>& workspace, ConstMatrixView<T> context,
+                                 Seen&& seen) const {
+  const Index n = x.cols();
+  const auto latent = workspace.parts_.latent.columns(0, n);
+  ConstMatrixView<T> at = x;
+  for (Index k = 0; k < last; ++k) {
+    const auto which = static_cast<std::size_t>(k);
+    const auto& level = workspace.parts_.levels[which];
+    const auto z = level.all.columns(0, n);
+    auto& state = *workspace.parts_.states[which];
+    state.draws = workspace.draws_.from(first);
+    state.draws.block = static_cast<std::uint64_t>(k);
+    state.context = context;
+    transforms_[which]->forward(state, at, z, log_prob, status);
+    seen(k, at, ConstMatrixView<T>(z));
+    at = z;
+    if (level.kept.empty()) continue;
+    const Index kept = level.kept.rows();
+    copy_rows<T>(z.block(kept, 0, z.rows() - kept, n), latent, kept);
+    copy_rows<T>(z.block(0, 0, kept, n), level.kept.columns(0, n));
+    at = level.kept.columns(0, n);
+  }
+  if (latent.empty()) return at;
+  copy_rows<T>(at, latent);
+  return latent;
 }
 
 template <class T>
@@ -193,37 +349,16 @@ ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, Index first, std::span
                                     ConstMatrixView<T> context) const {
   start_status(x, status);
   std::fill(log_prob.begin(), log_prob.end(), 0.0);
-  const Index n = x.cols();
-  const auto note = [&](std::size_t k) {
+  const auto note = [&](Index k) {
     if (workspace.failure_) return;
     const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
-    if (bad != status.end()) workspace.failure_ = {static_cast<Index>(k), first + (bad - status.begin()), *bad};
+    if (bad != status.end()) workspace.failure_ = {k, first + (bad - status.begin()), *bad};
   };
-  const auto latent = workspace.parts_.latent.columns(0, n);
-  ConstMatrixView<T> at = x;
-  for (std::size_t k = 0; k < transforms_.size(); ++k) {
-    const auto& level = workspace.parts_.levels[k];
-    const auto z = level.all.columns(0, n);
-    auto& state = *workspace.parts_.states[k];
-    state.draws = workspace.draws_.from(first);
-    state.draws.block = static_cast<std::uint64_t>(k);
-    state.context = context;
-    transforms_[k]->forward(state, at, z, log_prob, status);
-    note(k);
-    at = z;
-    if (level.kept.empty()) continue;
-    const Index kept = level.kept.rows();
-    copy_rows<T>(z.block(kept, 0, z.rows() - kept, n), latent, kept);
-    copy_rows<T>(z.block(0, 0, kept, n), level.kept.columns(0, n));
-    at = level.kept.columns(0, n);
-  }
-  if (!latent.empty()) {
-    copy_rows<T>(at, latent);
-    at = latent;
-  }
+  const auto at = pass(x, first, std::ssize(transforms_), log_prob, status, workspace, context,
+                       [&](Index k, const auto&, const auto&) { note(k); });
   base_->log_prob(at, log_prob);
   mark_failures(log_prob, status);
-  note(transforms_.size());
+  note(std::ssize(transforms_));
   return at;
 }
 
@@ -234,6 +369,7 @@ void Flow<T>::log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixV
   require<ShapeError>(z.empty() || (z.rows() == dimension() && z.cols() == x.cols()),
                       "log_prob: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), x.rows(),
                       x.cols());
+  require<ShapeError>(!workspace.maps_only(), "log_prob: a workspace that is planned for maps, without log-dets");
   workspace.failure_.reset();
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
     const auto latent = forward(x.columns(first, count), first, part(log_prob, first, count),
@@ -249,8 +385,9 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
   require<ShapeError>(x.rows() == dimension() && x.cols() == z.cols(),
                       "inverse: samples ({} × {}) do not fit latents ({} × {})", x.rows(), x.cols(), z.rows(),
                       z.cols());
-  require<ShapeError>(workspace.purpose() == Purpose::evaluate,
-                      "inverse: a workspace that is planned for a gradient, not for evaluation");
+  require<ShapeError>(workspace.purpose() == Purpose::evaluate && !workspace.maps_only(),
+                      "inverse: a workspace that is planned for {}, not for evaluation",
+                      workspace.maps_only() ? "maps" : "a gradient");
   require<OptionError>(options.tolerance > 0 && options.max_iterations >= 1,
                        "inverse: tolerance {} must be positive, and at least one iteration allowed ({})",
                        options.tolerance, options.max_iterations);
@@ -331,34 +468,74 @@ double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, st
 }
 
 template <class T>
-FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose) : capacity_(n), purpose_(purpose) {
+FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose)
+    : FlowWorkspace(flow, n, purpose, Use::all) {}
+
+template <class T>
+FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose, Use use)
+    : capacity_(n), purpose_(purpose), use_(use) {
   require<ShapeError>(n >= 1, "workspace for {} samples: must be at least 1", n);
   linalg::Workspace kept, scratch;
-  plan(flow, n, purpose, kept, scratch);
-  kept_ = linalg::Workspace(kept.peak());
-  scratch_ = linalg::Workspace(scratch.peak());
-  parts_ = plan(flow, n, purpose, kept_, scratch_);
+  plan(flow, n, purpose, use, kept, scratch);
+  try {
+    kept_ = linalg::Workspace(kept.peak());
+    scratch_ = linalg::Workspace(scratch.peak());
+  } catch (const std::bad_alloc&) {
+    throw NumericalError(
+        fmt::format("no memory for {} samples at a time, {}: {}; estimated log-dets, as by "
+                    "\"krylov:8\", take less",
+                    n, human_bytes(static_cast<double>(kept.peak() + scratch.peak())), demand(flow, purpose)));
+  }
+  parts_ = plan(flow, n, purpose, use, kept_, scratch_);
 }
 
 template <class T>
 Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Purpose purpose) {
+  return bytes_for(flow, n, purpose, Use::all);
+}
+
+template <class T>
+Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Purpose purpose, Use use) {
   linalg::Workspace kept, scratch;
-  plan(flow, n, purpose, kept, scratch);
+  plan(flow, n, purpose, use, kept, scratch);
   return kept.peak() + scratch.peak();
 }
 
 template <class T>
 FlowWorkspace<T> FlowWorkspace<T>::within(const Flow<T>& flow, Index bytes, Index most, Purpose purpose) {
-  Index fits = 1, beyond = std::max<Index>(most, 1) + 1;
-  while (beyond - fits > 1) {
-    const Index middle = fits + (beyond - fits) / 2;
-    (bytes_for(flow, middle, purpose) <= bytes ? fits : beyond) = middle;
-  }
-  return FlowWorkspace(flow, fits, purpose);
+  const auto fits = [&](Index n) { return bytes_for(flow, n, purpose, Use::all) <= bytes; };
+  return FlowWorkspace(flow, most_that_fit(most, fits), purpose, Use::all);
 }
 
 template <class T>
-typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Index n, Purpose purpose,
+FlowWorkspace<T> FlowWorkspace<T>::for_maps(const Flow<T>& flow, Index bytes, Index most) {
+  const auto fits = [&](Index n) { return bytes_for(flow, n, Purpose::evaluate, Use::map) <= bytes; };
+  return FlowWorkspace(flow, most_that_fit(most, fits), Purpose::evaluate, Use::map);
+}
+
+template <class T>
+std::string FlowWorkspace<T>::demand(const Flow<T>& flow, Purpose purpose) {
+  auto text = fmt::format("a sample takes {}", human_bytes(static_cast<double>(bytes_for(flow, 1, purpose))));
+  Index most = -1;
+  std::size_t at = 0;
+  for (std::size_t k = 0; k < flow.transforms().size(); ++k) {
+    linalg::Workspace kept, scratch;
+    flow.transforms()[k]->plan(kept, scratch, 1, purpose);
+    if (kept.peak() + scratch.peak() <= most) continue;
+    most = kept.peak() + scratch.peak();
+    at = k;
+  }
+  if (most < 0) return text;
+  const auto& transform = *flow.transforms()[at];
+  text += fmt::format(", most of it transform {} ({})", at, transform.kind());
+  if (const auto* const method = transform.log_det(purpose)) {
+    text += fmt::format(" with log-dets of {} values by {}", transform.input_shape().size(), to_string(*method));
+  }
+  return text;
+}
+
+template <class T>
+typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Index n, Purpose purpose, Use use,
                                                         linalg::Workspace& kept, linalg::Workspace& scratch) {
   const Index d = flow.dimension();
   const bool gradient = purpose == Purpose::gradient;
@@ -386,7 +563,8 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
     if (!gradient) kept.release(kept_mark);
     const Index rows = transforms[k]->input_shape().size();
     parts.levels[k].all = gradient ? kept.matrix<T>(rows, n) : MatrixView<T>(pair[k % 2].data(), rows, n);
-    parts.states.push_back(transforms[k]->plan(kept, scratch, n, purpose));
+    parts.states.push_back(use == Use::map ? transforms[k]->plan_map(kept, scratch, n)
+                                           : transforms[k]->plan(kept, scratch, n, purpose));
   }
   return parts;
 }

@@ -23,6 +23,19 @@ struct Failure {
   Status status;
 };
 
+/// A sample that a flow does not admit.
+struct Exclusion {
+  Index transform;  ///< or their number for the base density
+  Index sample;
+  Status status;
+  std::string reason;  ///< "value 3 is 9, and only integers from 0 to 3 are admitted"; "" where nothing more is known
+};
+/// How much of a flow is asked: the transforms that come before any parameter, or all of them and the base density.
+enum class Reach { fixed, whole };
+
+/// Memory of a rank for passes, bytes, where nothing else is said.
+inline constexpr Index default_workspace_bytes = 256'000'000;
+
 template <class T>
 class FlowWorkspace;
 
@@ -51,8 +64,10 @@ class Flow {
   void set_log_det(Purpose purpose, const logdet::Method& method);
 
   /// Initial parameters that depend on the data: x (d × n) is one batch, the same on all ranks; each transform sees it
-  /// as the ones before leave it. Leaves the flow prepared.
-  void initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context = {});
+  /// as the ones before leave it. Leaves the flow prepared. No log-dets are computed. Larger batches than fit into
+  /// `bytes` beside a copy of x are worked in chunks, with the same result up to rounding.
+  void initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context = {},
+                            Index bytes = default_workspace_bytes);
   /// Prepares by SVD and makes effective weights the parameters: what a model file holds.
   void fold();
 
@@ -76,11 +91,28 @@ class Flow {
   /// Gradient with respect to effective parameters → with respect to parameters(), in place.
   void finish_gradient(std::span<T> gradient) const;
 
-  /// What forward() of the transforms that come before any parameter excludes, for data that is to be trained on: the
-  /// first sample of x (d × n), n up to the workspace's capacity, whose status is not ok.
-  std::optional<Failure> excluded(ConstMatrixView<T> x, FlowWorkspace<T>& workspace) const;
+  /// z = f(x), without log-dets. x: (d × n) in. z: (d × n) out. status: (n) out, ok or what a transform excludes.
+  /// The workspace may be one of for_maps().
+  void map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace,
+           ConstMatrixView<T> context = {}) const;
+
+  /// How many transforms come before any parameter.
+  Index fixed_transforms() const;
+  /// Whether anything behind the first parameter, transform or base density, has a bounded support.
+  bool is_bounded() const;
+  /// The first sample of x (d × n) that the flow excludes, as it is now: of Reach::fixed one whose status is not ok
+  /// there, whatever parameters may become; of Reach::whole one that is outside the support of a transform or of the
+  /// base density. The workspace may be one of for_maps(). Allocates.
+  std::optional<Exclusion> excluded(ConstMatrixView<T> x, Reach reach, FlowWorkspace<T>& workspace,
+                                    ConstMatrixView<T> context = {}) const;
 
  private:
+  /// A chunk, which begins with sample `first`, through transforms [0, last), `log_prob` and `status` having been
+  /// begun; returns where z is. seen(k, x, z) is called behind each of them.
+  template <class Seen>
+  ConstMatrixView<T> pass(ConstMatrixView<T> x, Index first, Index last, std::span<double> log_prob,
+                          std::span<Status> status, FlowWorkspace<T>& workspace, ConstMatrixView<T> context,
+                          Seen&& seen) const;
   /// log_prob of one chunk, which begins with sample `first`; returns where z is.
   ConstMatrixView<T> forward(ConstMatrixView<T> x, Index first, std::span<double> log_prob, std::span<Status> status,
                              FlowWorkspace<T>& workspace, ConstMatrixView<T> context) const;
@@ -98,12 +130,17 @@ class Flow {
 template <class T>
 class FlowWorkspace {
  public:
-  /// Room for n ≥ 1 samples at a time.
+  /// Room for n ≥ 1 samples at a time. Throws NumericalError where there is not so much memory.
   FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose);
   /// Room for at most `most` samples at a time, fewer where they would need more than `bytes`; at least one.
   static FlowWorkspace within(const Flow<T>& flow, Index bytes, Index most, Purpose purpose);
+  /// The same for Flow::map() and Flow::excluded() only: nothing of it goes to log-dets.
+  static FlowWorkspace for_maps(const Flow<T>& flow, Index bytes, Index most);
   /// What room for n samples takes.
   static Index bytes_for(const Flow<T>& flow, Index n, Purpose purpose);
+  /// For messages, what one sample takes and which transform takes most of it: "a sample takes 1.29 GB, most of it
+  /// transform 1 (residual) with an exact log-det of 784 values".
+  static std::string demand(const Flow<T>& flow, Purpose purpose);
 
   /// Where the last log_prob or add_gradient first went wrong.
   const std::optional<Failure>& failure() const { return failure_; }
@@ -116,6 +153,8 @@ class FlowWorkspace {
   Index capacity() const { return capacity_; }
   Index bytes() const { return kept_.peak() + scratch_.peak(); }
   Purpose purpose() const { return purpose_; }
+  /// Whether there is no memory for log-dets.
+  bool maps_only() const { return use_ == Use::map; }
 
  private:
   friend class Flow<T>;
@@ -134,10 +173,16 @@ class FlowWorkspace {
     MatrixView<T> latent_bar;     // (d × n): z̄ of flows with splits, of a gradient
     MatrixView<T> bar, next_bar;  // (d × n); of a gradient only
   };
-  static Parts plan(const Flow<T>& flow, Index n, Purpose purpose, linalg::Workspace& kept, linalg::Workspace& scratch);
+  enum class Use { map, all };
+
+  FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose, Use use);
+  static Parts plan(const Flow<T>& flow, Index n, Purpose purpose, Use use, linalg::Workspace& kept,
+                    linalg::Workspace& scratch);
+  static Index bytes_for(const Flow<T>& flow, Index n, Purpose purpose, Use use);
 
   Index capacity_;
   Purpose purpose_;
+  Use use_;
   linalg::Workspace kept_, scratch_;
   Parts parts_;
   std::optional<Failure> failure_;

@@ -36,6 +36,11 @@ struct ResidualState final : TransformState<T> {
     solver.emplace(scratch, network.in(), network.options().context, n);
   }
 
+  /// Of g alone, without tangents and log-dets.
+  ResidualState(const nn::Network<T>& network, const logdet::Estimator<T>& of, linalg::Workspace& kept,
+                linalg::Workspace& scratch, Index n)
+      : passes(network, kept, scratch, n, 0, Purpose::evaluate), estimator(of) {}
+
   void estimate(const nn::Network<T>& network, Index n) {
     const auto count = static_cast<std::size_t>(n);
     estimator.estimate(network, passes, *memory, this->draws,
@@ -47,7 +52,7 @@ struct ResidualState final : TransformState<T> {
   std::span<double> log_det, variance;
   std::span<linalg::Sign> sign;
   std::span<Index> products;
-  std::unique_ptr<typename logdet::Estimator<T>::State> memory;
+  std::unique_ptr<typename logdet::Estimator<T>::State> memory;  // none for maps
 
   // Of the inverse.
   std::optional<logdet::ExactLogDet<T>> exact;
@@ -96,6 +101,12 @@ std::unique_ptr<TransformState<T>> ResidualBlock<T>::plan(linalg::Workspace& kep
 }
 
 template <class T>
+std::unique_ptr<TransformState<T>> ResidualBlock<T>::plan_map(linalg::Workspace& kept, linalg::Workspace& scratch,
+                                                              Index n) const {
+  return std::make_unique<ResidualState<T>>(network_, *evaluation_, kept, scratch, n);
+}
+
+template <class T>
 void ResidualBlock<T>::set_log_det(Purpose purpose, const logdet::Method& method) {
   (purpose == Purpose::evaluate ? evaluation_ : training_) = logdet::make_estimator<T>(method, network_.options());
 }
@@ -110,6 +121,7 @@ void ResidualBlock<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, M
     for (Index i = 0; i < x.rows(); ++i) z(i, j) += x(i, j);
   }
   wrap(z);
+  if (s.memory == nullptr) return;
   s.estimate(network_, x.cols());
   for (std::size_t i = 0; i < n; ++i) {
     log_det[i] += s.log_det[i];

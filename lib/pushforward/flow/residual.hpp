@@ -29,6 +29,8 @@ class ResidualBlock final : public Transform<T> {
   void fold(std::span<T> parameters) const override { network_.fold(parameters); }
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Purpose purpose) const override;
+  std::unique_ptr<TransformState<T>> plan_map(linalg::Workspace& kept, linalg::Workspace& scratch,
+                                              Index n) const override;
   void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
   void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
@@ -39,6 +41,9 @@ class ResidualBlock final : public Transform<T> {
   void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
   void set_log_det(Purpose purpose, const logdet::Method& method) override;
+  const logdet::Method* log_det(Purpose purpose) const override {
+    return &(purpose == Purpose::evaluate ? *evaluation_ : *training_).method();
+  }
   const nn::Network<T>* contraction() const override { return &network_; }
   void describe(const h5::GroupWriter& group) const override;
 

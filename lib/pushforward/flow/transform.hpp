@@ -33,8 +33,8 @@ enum class Status : std::int8_t {
   outside_support = 4,       ///< a value that the model excludes: p = 0, log p = −∞
 };
 
-/// How a transform without a closed inverse is inverted. Either way a step that does not contract is replaced by x ← z −
-/// g(x), which does.
+/// How a transform without a closed inverse is inverted. Either way a step that does not contract is replaced by x ← z
+/// − g(x), which does.
 enum class InverseMethod {
   anderson,  ///< x ← z − g(x), accelerated
   newton     ///< Newton's method with LU of I + J
@@ -76,6 +76,15 @@ class Transform {
   virtual std::pair<double, double> support(Index /*row*/) const {
     return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   }
+  /// Whether forward() admits this value in row i, and for messages those that it does: "values in (0, 1)".
+  virtual bool admits(Index row, double x) const {
+    const auto [low, high] = support(row);
+    return x > low && x < high;
+  }
+  virtual std::string admitted(Index row) const {
+    const auto [low, high] = support(row);
+    return fmt::format("values in ({:.6g}, {:.6g})", low, high);
+  }
 
   /// Initial parameters that depend on no data.
   virtual void initialise(std::span<T> parameters) const = 0;
@@ -91,6 +100,13 @@ class Transform {
   /// Memory for passes with up to n samples; `kept` lives from forward to reverse, `scratch` during one pass.
   virtual std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                                   Purpose purpose) const = 0;
+
+  /// The same for passes of forward() in evaluation of which z and the status count, and what is added to log_det means
+  /// nothing: less where a log-det takes memory.
+  virtual std::unique_ptr<TransformState<T>> plan_map(linalg::Workspace& kept, linalg::Workspace& scratch,
+                                                      Index n) const {
+    return plan(kept, scratch, n, Purpose::evaluate);
+  }
 
   /// x: (d × n) in, to stay valid until reverse(). z: (d × n) out, must not alias x. log_det: (n), log|det ∂z/∂x| is
   /// added, nats. status: (n), set where something went wrong.
@@ -114,6 +130,8 @@ class Transform {
   /// Chooses the estimator of the log-det for passes of one purpose, exact until then; for what is planned from now on.
   /// Does nothing where the log-det is analytic. Throws OptionError for a method that the network cannot have.
   virtual void set_log_det(Purpose /*purpose*/, const logdet::Method& /*method*/) {}
+  /// That estimator's method; none where the log-det is analytic.
+  virtual const logdet::Method* log_det(Purpose /*purpose*/) const { return nullptr; }
 
   /// The network inside, when there is one whose Lipschitz constant makes the transform invertible.
   virtual const nn::Network<T>* contraction() const { return nullptr; }

@@ -1,6 +1,7 @@
 #include <pushforward/train/evaluation.hpp>
 
 #include <cmath>
+#include <limits>
 
 namespace pushforward::train {
 
@@ -8,7 +9,7 @@ namespace {
 
 constexpr Index block_rows = 256;
 
-enum Sum : std::size_t { w, wl, w2, w2l, w2l2, rows, failed };
+enum Sum : std::size_t { w, wl, w2, w2l, w2l2, rows, failed, outside };
 
 }  // namespace
 
@@ -16,6 +17,7 @@ void NllSums::add(double log_prob, flow::Status status, double weight) {
   ++values[rows];
   if (status != flow::Status::ok) {
     ++values[failed];
+    if (status == flow::Status::outside_support) ++values[outside];
     return;
   }
   values[w] += weight;
@@ -28,10 +30,27 @@ void NllSums::add(double log_prob, flow::Status status, double weight) {
 Evaluation NllSums::result() const {
   const double mean = values[wl] / values[w];
   const double spread = values[w2l2] - 2 * mean * values[w2l] + mean * mean * values[w2];
-  return {.nll = -mean,
+  const bool none_inside = values[outside] > 0 && values[outside] == values[rows];
+  return {.nll = none_inside ? std::numeric_limits<double>::infinity() : -mean,
           .standard_error = std::sqrt(std::max(0.0, spread)) / values[w],
           .rows = static_cast<Index>(values[rows]),
-          .failed = static_cast<Index>(values[failed])};
+          .failed = static_cast<Index>(values[failed]),
+          .outside = static_cast<Index>(values[outside])};
+}
+
+bool better(const Evaluation& a, const Evaluation& b) {
+  return a.failed != b.failed ? a.failed < b.failed : a.nll < b.nll;
+}
+
+std::string failures(const Evaluation& evaluation) {
+  const Index others = evaluation.failed - evaluation.outside;
+  std::string text;
+  if (evaluation.outside > 0)
+    text = fmt::format("{} of {} rows outside the support", evaluation.outside, evaluation.rows);
+  if (others > 0) {
+    text += fmt::format("{}{} of {} rows not evaluated", text.empty() ? "" : ", ", others, evaluation.rows);
+  }
+  return text;
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 // The course of a run: a CSV file that grows while it runs, and the same table in the model file at the end.
 
 #include <pushforward/h5/writer.hpp>
+#include <pushforward/train/evaluation.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -19,7 +20,8 @@ struct HistoryRow {
   double train_nll = 0;                  ///< nats, data units; mean over the steps since the last row
   std::optional<double> validation_nll;  ///< nats, data units, where this step validated
   double learning_rate = 0;
-  double gradient_norm = 0;  ///< before clipping
+  double gradient_norm = 0;                ///< before clipping
+  std::optional<Evaluation> validation{};  ///< whole, where this step validated; not in the file
 };
 
 class History {

@@ -1,8 +1,8 @@
+#include <pushforward/base/text.hpp>
 #include <pushforward/base/timer.hpp>
 #include <pushforward/train/trainer.hpp>
 
 #include <cmath>
-#include <limits>
 
 namespace pushforward::train {
 
@@ -16,6 +16,10 @@ using nn::Normalization;
 constexpr Index initial_rows = 1024;
 constexpr Index evaluation_chunk = 256;
 constexpr double megabyte = 1e6;
+
+Index bytes_of(const TrainOptions& options) {
+  return static_cast<Index>(options.workspace * megabyte);
+}
 
 // Most rows that any part of a batch has.
 Index part_rows(Index batch, int parts) {
@@ -45,8 +49,44 @@ const char* what_happened(Status status) {
   }
 }
 
-Index bytes_of(const TrainOptions& options) {
-  return static_cast<Index>(options.workspace * megabyte);
+// What a user may do about it.
+constexpr const char* slower = "; try a smaller train.learning_rate, or train.clip = 1";
+const char* remedy(Status status) {
+  return status == Status::outside_support
+             ? ", which training has moved the row across: choose transforms and a base density without bounds"
+             : slower;
+}
+
+// A workspace within train.workspace, or OptionError where a single sample has no room in it.
+template <class T>
+flow::FlowWorkspace<T> workspace_of(const flow::Flow<T>& flow, const TrainOptions& options, Index most,
+                                    nn::Purpose purpose, const logdet::Method& method) {
+  const bool trains = purpose == nn::Purpose::gradient;
+  require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow, 1, purpose) <= bytes_of(options),
+                       "{}: {}; train.workspace is {}: make it larger{}", trains ? "training" : "evaluation",
+                       flow::FlowWorkspace<T>::demand(flow, purpose), human_bytes(options.workspace * megabyte),
+                       !contractions_of(flow.architecture()).empty() && method.kind == logdet::Kind::exact
+                           ? fmt::format(", or estimate log-dets, as by {} = \"krylov:8\"",
+                                         trains ? "log_det.train" : "log_det.evaluate")
+                           : "");
+  return flow::FlowWorkspace<T>::within(flow, bytes_of(options), most, purpose);
+}
+
+// The flow with what depends on the data set from the first rows that a run takes.
+template <class T>
+flow::Flow<T> initialised_flow(flow::Flow<T> flow, const Options& options, const TrainingData<T>& data) {
+  const Index n = std::min(data.rows(Split::train), std::max(initial_rows, options.train.batch));
+  const random::BatchOrder order(static_cast<std::uint64_t>(options.train.seed), data.rows(Split::train),
+                                 options.train.batch);
+  std::vector<Index> first(static_cast<std::size_t>(n));
+  for (Index i = 0; i < n; ++i) {
+    order.rows(i / order.batch(), i % order.batch(), std::span(first).subspan(static_cast<std::size_t>(i), 1));
+  }
+  Matrix<T> x(data.dimension(), n), context(data.context(Split::train).rows(), n);
+  gather<T>(data.samples(Split::train), first, x);
+  gather<T>(data.context(Split::train), first, context);
+  flow.initialise_from_data(x, context, bytes_of(options.train));
+  return flow;
 }
 
 }  // namespace
@@ -57,13 +97,13 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
     : comm_(comm),
       options_(options),
       data_(data),
-      flow_(fresh_flow<T>(architecture, options, log_dets)),
+      flow_(initialised_flow(fresh_flow<T>(architecture, options, log_dets), options, data)),
       average_(fresh_flow<T>(architecture, options, log_dets)),
       sum_(comm, flow_.layout().size(), options.train.reproducible),
-      workspace_(flow::FlowWorkspace<T>::within(flow_, bytes_of(options.train),
-                                                part_rows(options.train.batch, sum_.parts()), nn::Purpose::gradient)),
+      workspace_(workspace_of(flow_, options.train, part_rows(options.train.batch, sum_.parts()), nn::Purpose::gradient,
+                              log_dets.train)),
       evaluation_workspace_(
-          flow::FlowWorkspace<T>::within(flow_, bytes_of(options.train), evaluation_chunk, nn::Purpose::evaluate)),
+          workspace_of(flow_, options.train, evaluation_chunk, nn::Purpose::evaluate, log_dets.evaluate)),
       optimizer_(flow_.layout().size(), options.optimizer_options()),
       order_(static_cast<std::uint64_t>(options.train.seed), data.rows(Split::train), options.train.batch) {
   const auto part = static_cast<std::size_t>(part_rows(options.train.batch, sum_.parts()));
@@ -73,18 +113,6 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
   rows_.resize(part);
   log_prob_.resize(part);
   status_.resize(part);
-
-  std::vector<Index> first(
-      static_cast<std::size_t>(std::min(data.rows(Split::train), std::max(initial_rows, options.train.batch))));
-  for (std::size_t i = 0; i < first.size(); ++i) {
-    const auto at = static_cast<Index>(i);
-    order_.rows(at / order_.batch(), at % order_.batch(), std::span(first).subspan(i, 1));
-  }
-  Matrix<T> x(data.dimension(), std::ssize(first));
-  Matrix<T> context(context_.rows(), x.cols());
-  gather<T>(data.samples(Split::train), first, x);
-  gather<T>(data.context(Split::train), first, context);
-  flow_.initialise_from_data(x, context);
   std::copy(flow_.parameters().begin(), flow_.parameters().end(), average_.parameters().begin());
 }
 
@@ -97,24 +125,34 @@ std::string Trainer<T>::place(Index transform) const {
 
 template <class T>
 void Trainer<T>::require_support() {
-  const Index chunk = evaluation_workspace_.capacity();
+  if (support_checked_) return;
+  auto workspace = flow::FlowWorkspace<T>::for_maps(flow_, bytes_of(options_.train), evaluation_chunk);
   // By split, so that the message is the same on any number of ranks.
-  for (const Split split : data::splits) {
-    std::string excluded;
-    const auto samples = data_.samples(split);
-    const auto mine = comm::share(samples.cols(), comm_.rank(), comm_.size());
-    for (Index first = mine.first; first < mine.last && excluded.empty(); first += chunk) {
-      const auto x = samples.columns(first, std::min(chunk, mine.last - first));
-      const auto found = flow_.excluded(x, evaluation_workspace_);
-      if (!found) continue;
-      const auto values = x.column_span(found->sample);
-      excluded = fmt::format("{}, {} row {}: {}; the row is ({:.6g}{})", place(found->transform), split_name(split),
-                             first + found->sample, what_happened(found->status),
-                             fmt::join(values.first(std::min<std::size_t>(values.size(), 8)), ", "),
-                             values.size() > 8 ? ", …" : "");
-    }
-    comm::agree(comm_, [&] { require<DataError>(excluded.empty(), "{}", excluded); });
+  for (const Split split : data::splits) require_support(split, flow::Reach::fixed, workspace);
+  // What parameters may still move is asked of the rows that training cannot do without.
+  if (flow_.is_bounded()) require_support(Split::train, flow::Reach::whole, workspace);
+  support_checked_ = true;
+}
+
+template <class T>
+void Trainer<T>::require_support(Split split, flow::Reach reach, flow::FlowWorkspace<T>& workspace) const {
+  std::string excluded;
+  const auto samples = data_.samples(split), context = data_.context(split);
+  const auto mine = comm::share(samples.cols(), comm_.rank(), comm_.size());
+  const Index chunk = workspace.capacity();
+  for (Index first = mine.first; first < mine.last && excluded.empty(); first += chunk) {
+    const Index count = std::min(chunk, mine.last - first);
+    workspace.set_draws({.seed = static_cast<std::uint64_t>(options_.train.seed), .first = first});
+    const auto x = samples.columns(first, count);
+    const auto found = flow_.excluded(x, reach, workspace, context.empty() ? context : context.columns(first, count));
+    if (!found) continue;
+    const auto values = x.column_span(found->sample);
+    excluded = fmt::format("{}, {} row {}: {}{}{}; the row is ({:.6g}{})", place(found->transform), split_name(split),
+                           first + found->sample, what_happened(found->status), found->reason.empty() ? "" : ": ",
+                           found->reason, fmt::join(values.first(std::min<std::size_t>(values.size(), 8)), ", "),
+                           values.size() > 8 ? ", …" : "");
   }
+  comm::agree(comm_, [&] { require<DataError>(excluded.empty(), "{}", excluded); });
 }
 
 template <class T>
@@ -145,8 +183,8 @@ void Trainer<T>::add_part(Index part, StepSum<T> sum) {
   sum[StepSum<T>::log_likelihood] = static_cast<T>(log_likelihood);
   sum[StepSum<T>::weight] = static_cast<T>(total);
   if (const auto& f = workspace_.failure()) {
-    failure_ = fmt::format("{}, training row {}: {}", place(f->transform), rows[static_cast<std::size_t>(f->sample)],
-                           what_happened(f->status));
+    failure_ = fmt::format("{}, training row {}: {}{}", place(f->transform), rows[static_cast<std::size_t>(f->sample)],
+                           what_happened(f->status), remedy(f->status));
   }
 }
 
@@ -197,7 +235,7 @@ typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& failur
   step.stop = sum[StepSum<T>::stop] > 0;
   // The sum is the same on all ranks, so all of them throw.
   if (!std::isfinite(step.gradient_norm)) {
-    throw_error(ErrorKind::numerical, fmt::format("step {}: the gradient is not finite", step_ + 1), true);
+    throw_error(ErrorKind::numerical, fmt::format("step {}: the gradient is not finite{}", step_ + 1, slower), true);
   }
   optimizer_.step(optim::learning_rate(options_.schedule_options(), step_), gradient, flow_.parameters());
   const double decay =
@@ -245,9 +283,9 @@ Outcome Trainer<T>::run(History& history, const Observer& observer, const std::f
       average_.prepare(Normalization::svd);
       const auto validation = evaluate(Split::validation, average_);
       row.validation_nll = validation.nll;
-      if (validation.failed == 0 &&
-          validation.nll < outcome.best_validation.value_or(std::numeric_limits<double>::infinity())) {
-        outcome.best_validation = validation.nll;
+      row.validation = validation;
+      if (std::isfinite(validation.nll) && (!outcome.best_validation || better(validation, *outcome.best_validation))) {
+        outcome.best_validation = validation;
         outcome.best_step = step_;
         std::copy(average_.parameters().begin(), average_.parameters().end(), best.begin());
         without_improvement = 0;

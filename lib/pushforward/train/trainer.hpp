@@ -26,11 +26,11 @@ enum class End {
 
 struct Outcome {
   End end = End::steps;
-  std::string reason;                     ///< of `diverged`, for people
-  Index repeated = 0;                     ///< steps that were taken again with spectral norms by SVD
-  Index steps = 0;                        ///< steps taken
-  Index best_step = 0;                    ///< after which the weights that were kept were reached
-  std::optional<double> best_validation;  ///< their validation NLL, nats, data units
+  std::string reason;                         ///< of `diverged`, for people, with what may help
+  Index repeated = 0;                         ///< steps that were taken again with spectral norms by SVD
+  Index steps = 0;                            ///< steps taken
+  Index best_step = 0;                        ///< after which the weights that were kept were reached
+  std::optional<Evaluation> best_validation;  ///< of theirs, data units
 };
 
 /// What a caller hears after each step that makes a row of the history. Called on all ranks.
@@ -40,17 +40,21 @@ template <class T>
 class Trainer {
  public:
   /// A fresh flow, initialised from the first rows. comm, options and data must outlive the trainer. Not collective,
-  /// but the same on all ranks.
+  /// but the same on all ranks. Throws OptionError where train.workspace has no room for a sample.
   Trainer(const comm::Communicator& comm, const Options& options, const flow::Architecture& architecture,
           const LogDets& log_dets, const TrainingData<T>& data);
 
   /// Runs. Rows of the history go to `history` on rank 0 only, then to `observer`. `stop_requested` is asked on each
-  /// rank before each step; one rank is enough. Afterwards flow() is the best one: of the lowest validation NLL when
-  /// there is validation data, else the last; averaged when train.average is not 0; its weights folded. Collective.
-  /// Throws DataError for rows outside the support of what comes before any parameter, before the first step;
-  /// NumericalError for a flow that is not invertible where it should be, naming transform and row, and what
-  /// `history` throws, on all ranks alike.
+  /// rank before each step; one rank is enough. Afterwards flow() is the best one: that whose validation is better()
+  /// than all others when there is validation data, else the last; averaged when train.average is not 0; its weights
+  /// folded. Collective. Throws what require_support() throws, before the first step; NumericalError for a flow that is
+  /// not invertible where it should be, naming transform and row, and what `history` throws, on all ranks alike.
   Outcome run(History& history, const Observer& observer, const std::function<bool()>& stop_requested);
+
+  /// Throws DataError, naming transform or base density, split, row and bounds, for the first row outside of the
+  /// support: of any split where it is that of transforms before any parameter, which nothing can change; of the
+  /// training rows where the flow as initialised has bounds elsewhere. Once; run() begins with it. Collective.
+  void require_support();
 
   flow::Flow<T>& flow() { return flow_; }
   /// Bytes of this rank's workspace for a step.
@@ -76,7 +80,7 @@ class Trainer {
   /// "transform 3 (coupling)", as messages name it.
   std::string place(Index transform) const;
   /// Collective.
-  void require_support();
+  void require_support(data::Split split, flow::Reach reach, flow::FlowWorkspace<T>& workspace) const;
 
   const comm::Communicator& comm_;
   const Options& options_;
@@ -88,6 +92,7 @@ class Trainer {
   random::BatchOrder order_;
   Index step_ = 0;
   Index repeated_ = 0;
+  bool support_checked_ = false;
   std::string failure_;  // of this rank's rows in the present step
 
   // Of one part of a batch.
