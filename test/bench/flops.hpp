@@ -8,7 +8,8 @@
 //
 //   value     L products on n columns; its reverse two more for each
 //   log-det   exact:           the tangents (logdet/cost.hpp) and LU; for a gradient two more products for each of them
-//             roulette, krylov as many products with Jᵀ on n columns as terms; for a gradient a tangent and its reverse
+//             roulette, krylov as many products with Jᵀ on n columns as terms; for a gradient a tangent, as far as the
+//                              last hidden layer, and its reverse
 //             trace + krylov   and d₂ᵀMd₁, one product on n columns; its reverse two more
 
 #include <pushforward/linalg/blas.hpp>
