@@ -18,7 +18,7 @@ import tempfile
 import scaling_model as model
 
 ROWS = [2, 8, 32, 128, 512, 1024]  # of a batch on one rank, to which t0 + n·t1 is fitted
-ALL_REDUCES = ["1e3", "1e5", "5e6"]  # cases of bench, floats
+ALL_REDUCES = ["1e1", "1e5", "5e6"]  # cases of bench, floats
 ROUNDS = 2
 MS, GIGA, FLOAT = 1e-3, 1e9, 4
 
@@ -164,7 +164,7 @@ def efficiency_table(title, step, cluster, counts, efficiency):
 def remedy_lines(title, step, cluster, p, n, strong_scaling):
     reduction = model.fastest(cluster, p, step.size)
     total = step.local(n) + reduction
-    yield f"{title}: {p} ranks, {n} rows each; of a step of {total / MS:.4g} ms are t0 {100 * step.t0 / total:.1f} %, " \
+    yield f"{title}: {p} ranks, {n} row(s) each; of a step of {total / MS:.4g} ms are t0 {100 * step.t0 / total:.1f} %, " \
           f"all-reduce {100 * reduction / total:.1f} %"
     for name, efficiency in model.remedies(step, cluster, p, n, strong_scaling).items():
         yield f"  {name:<28}{100 * efficiency:>6.1f} %"

@@ -223,7 +223,7 @@ class Scaling(ScriptTest):
         percent = r" +\d+\.\d %"
         self.assertLines(run, "276930 floats", rf"(?m)^ +16384{6 * percent}$", rf"(?m)^ +1{6 * ' +100.0 %'}$",
                          "predicted, strong: a batch of 1024 rows", "predicted, weak: 512 rows a rank",
-                         r"< 50 % +from 64", "assumed: ", "strong: 256 ranks, 4 rows each", "top 1 %, gathered")
+                         r"< 50 % +from 64", "assumed: ", "strong: 256 ranks, 4 row\(s\) each", "top 1 %, gathered")
         self.assertEqual(run.stdout.count("as it is"), 2)
         self.assertNotIn("measured", run.stdout)
 
