@@ -27,6 +27,9 @@ struct FlowCase {
   bool has_baseline = true;  ///< whether PyTorch has a counterpart
 };
 
+/// As it is run and listed.
+Case case_of(const FlowCase& c);
+
 /// The case as it is, or the smallest that takes the same paths.
 FlowCase sized_for(const Session& session, const FlowCase& c);
 

@@ -37,7 +37,7 @@ const std::vector<FlowCase>& table() {
 }
 
 template <class T>
-Case case_of(const FlowCase& c) {
+Case case_in(const FlowCase& c) {
   const bool by_gradient = c.work == Work::train || c.work == Work::gradient;
   Case made{.name = c.name, .summary = fmt::format("{}, {}, {} rows", c.summary, c.precision, c.rows)};
   made.run = [c, by_gradient](const Session& session) -> std::vector<Result> {
@@ -59,6 +59,10 @@ std::string_view work_name(Work work) {
   return names[static_cast<std::size_t>(work)];
 }
 
+Case case_of(const FlowCase& c) {
+  return c.precision == "float" ? case_in<float>(c) : case_in<double>(c);
+}
+
 FlowCase sized_for(const Session& session, const FlowCase& c) {
   if (!session.tiny) return c;
   FlowCase small = c;
@@ -69,7 +73,7 @@ FlowCase sized_for(const Session& session, const FlowCase& c) {
 
 std::vector<Case> flow_cases() {
   std::vector<Case> cases;
-  for (const auto& c : table()) cases.push_back(c.precision == "float" ? case_of<float>(c) : case_of<double>(c));
+  for (const auto& c : table()) cases.push_back(case_of(c));
   return cases;
 }
 

@@ -82,7 +82,8 @@ class Bench(BenchTest):
 
     def test_cases_are_selected(self):
         self.assertEqual([name for name, _, _ in self.listed("comm", "train.exact.d2")],
-                         ["train.exact.d2", "comm.all_reduce.1e5", "comm.all_reduce.5e6"])
+                         ["train.exact.d2", *(f"comm.all_reduce.{size}" for size in ("1e1", "1e5", "5e6")),
+                          *(f"comm.overlap.{size}" for size in ("5e4", "1e6", "5e6"))])
 
     def test_phases_add_up(self):
         lines = self.bench("train.exact.d2", "--tiny", "--phases").stdout.splitlines()[3:]
