@@ -4,7 +4,9 @@
 #include <pushforward/flow/scalar_map.hpp>
 #include <pushforward/flow/spline.hpp>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <xsimd/xsimd.hpp>
 
 namespace pushforward::flow {
