@@ -62,7 +62,8 @@ class Case:
     def __init__(self, path):
         with h5py.File(path) as file:
             self.attributes = dict(file.attrs)
-            self.name, self.work, self.kind, self.flow = (self.attributes[key] for key in ("case", "work", "kind", "flow"))
+            self.name, self.work, self.kind, self.flow = (
+                self.attributes[key] for key in ("case", "work", "kind", "flow"))
             self.dtype = torch.float32 if self.attributes["precision"] == "float" else torch.float64
             self.bounds = file["bounds"][:] if "bounds" in file else None
             self.input = self.tensor(file["input"])

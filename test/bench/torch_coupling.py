@@ -1,6 +1,6 @@
-"""Affine couplings in PyTorch, for torch_baseline.py: a batch goes through them as two halves, the even and the odd values
-of its rows, of which each coupling maps one by what the other gives; so nothing is gathered or scattered on the way.
-Outputs of networks are put into the order [t | raw scale], so that their parts are slices.
+"""Affine couplings in PyTorch, for torch_baseline.py: a batch goes through them as two halves, the even and the odd
+values of its rows, of which each coupling maps one by what the other gives; so nothing is gathered or scattered on the
+way. Outputs of networks are put into the order [t | raw scale], so that their parts are slices.
 """
 
 import numpy as np
