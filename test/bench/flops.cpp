@@ -163,6 +163,16 @@ Products value_products(const nn::NetworkOptions& network, Index n) {
   return all;
 }
 
+Products gradient_products(const nn::NetworkOptions& network, Index n) {
+  const auto w = widths(network);
+  Products all = value_products(network, n);
+  for (std::size_t l = 1; l < w.size(); ++l) {
+    all.add(outer(w[l], w[l - 1], n));
+    all.add(transposed(w[l], w[l - 1], n));
+  }
+  return all;
+}
+
 Products log_det_products(const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms) {
   return products(method, network, n, terms, Purpose::evaluate, false);
 }

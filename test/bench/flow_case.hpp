@@ -25,6 +25,9 @@ struct FlowCase {
   Index rows = 512;  ///< of the batch, or to be evaluated or drawn; ranks share them
   std::string method = "exact";
   bool has_baseline = true;  ///< whether PyTorch has a counterpart
+
+  /// Whether a run begins with spectral norms.
+  bool normalizes() const { return work == Work::train && shape.is_residual(); }
 };
 
 /// As it is run and listed.

@@ -11,7 +11,8 @@ constexpr double least_rate_seconds = 0.005, most_rate_seconds = 0.05;  // for a
 
 const std::vector<FlowCase>& table() {
   static const FlowShape d2{2, 10, {128, 128, 128, 128}}, d2_long{2, 100, {128, 128, 128, 128}},
-      d43{43, 10, {128, 128}}, d64{64, 10, {256, 256}}, one64{64, 1, {256, 256}}, one256{256, 1, {256, 256}};
+      d43{43, 10, {128, 128}}, d64{64, 10, {256, 256}}, one64{64, 1, {256, 256}}, one256{256, 1, {256, 256}},
+      realnvp{43, 10, {128, 128}, "realnvp"};
   // Geometric with ½ beyond two exact terms, a length a step as is customary.
   static const std::string neumann = "neumann:p=0.5,exact=2,length=step", krylov = "trace+krylov:3";
   static const std::vector<FlowCase> cases{
@@ -24,6 +25,7 @@ const std::vector<FlowCase>& table() {
       {"train.neumann.d64", "Neumann roulette, d = 64, 10 blocks of 2×256", Work::train, "float", d64, 512, neumann},
       {"train.krylov.d43", "trace+krylov:3, d = 43, 10 blocks of 2×128", Work::train, "float", d43, 512, krylov, false},
       {"train.krylov.d64", "trace+krylov:3, d = 64, 10 blocks of 2×256", Work::train, "float", d64, 512, krylov, false},
+      {"train.realnvp.d43", "RealNVP, d = 43, 10 couplings of 2×128", Work::train, "float", realnvp, 512},
       {"log_det.gradient64", "exact log-det and gradient, net 64-256-256-64", Work::gradient, "double", one64, 256},
       {"log_det.value256", "exact log-det, net 256-256-256-256", Work::density, "double", one256, 256},
       {"density.d43", "log p of rows, exact, d = 43", Work::density, "float", d43, 10'000},

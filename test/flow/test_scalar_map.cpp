@@ -348,6 +348,35 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(blocks_of_larger_arrays_and_results_in_place_give_
   }
 }
 
+// More elements of a sample, and more samples, than are worked at a time.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_sample_alone_gives_what_it_gives_among_others, T, Precisions) {
+  for (const auto& options : all_maps()) {
+    BOOST_TEST_CONTEXT(name_of(options)) {
+      for (const auto& [e, n] : {std::pair<Index, Index>{1, 1030}, {7, 150}, {512, 2}, {1100, 3}}) {
+        const Operands<T> all(options, e, n);
+        const auto z = forward<T>(*all.map, all.theta, all.x), x = inverse<T>(*all.map, all.theta, all.x);
+        const auto g = gradients(all);
+        for (const Index i : {Index{0}, n / 2, n - 1}) {
+          Operands<T> one(options, e, 1);
+          one.theta = Matrix<T>(all.theta.view().columns(i * e, e));
+          one.x = Matrix<T>(all.x.view().columns(i, 1));
+          one.z_bar = Matrix<T>(all.z_bar.view().columns(i, 1));
+          const auto at = static_cast<std::size_t>(i);
+          one.weight = {all.weight[at]};
+          const auto z_one = forward<T>(*one.map, one.theta, one.x), x_one = inverse<T>(*one.map, one.theta, one.x);
+          const auto g_one = gradients(one);
+          BOOST_TEST(close_absolute(z_one.value.view(), z.value.view().columns(i, 1), 0));
+          BOOST_TEST(close_absolute(x_one.value.view(), x.value.view().columns(i, 1), 0));
+          BOOST_TEST(z_one.log_det[0] == z.log_det[at]);
+          BOOST_TEST(x_one.log_det[0] == x.log_det[at]);
+          BOOST_TEST(close_absolute(g_one.x.view(), g.x.view().columns(i, 1), 0));
+          BOOST_TEST(close_absolute(g_one.theta.view(), g.theta.view().columns(i * e, e), 0));
+        }
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(zero_parameters_are_the_identity, T, Precisions) {
   for (const auto& options : all_maps()) {
     BOOST_TEST_CONTEXT(name_of(options)) {

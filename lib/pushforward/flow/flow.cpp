@@ -9,6 +9,9 @@ namespace pushforward::flow {
 
 namespace {
 
+constexpr Index cache = 1 << 20;    // bytes of a core's own cache
+constexpr Index least_chunk = 128;  // samples; with fewer, products lose more than the cache gains
+
 template <class T>
 bool all_finite(std::span<const T> x) {
   for (const T value : x) {
@@ -55,6 +58,21 @@ MatrixView<T> joined(ConstMatrixView<T> first, ConstMatrixView<T> rest, T* memor
 template <class F>
 void in_chunks(Index n, Index capacity, F&& f) {
   for (Index first = 0; first < n; first += capacity) f(first, std::min(capacity, n - first));
+}
+
+// The greatest number up to `most` that fits, as all smaller ones do; at least 1.
+template <class F>
+Index greatest(Index most, F&& fits) {
+  Index known = 1, beyond = std::max<Index>(most, 1) + 1;
+  while (beyond - known > 1) {
+    const Index middle = known + (beyond - known) / 2;
+    (fits(middle) ? known : beyond) = middle;
+  }
+  return known;
+}
+
+Index quotient_up(Index a, Index b) {
+  return (a + b - 1) / b;
 }
 
 template <class U>
@@ -349,12 +367,14 @@ Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Purpose purpose)
 
 template <class T>
 FlowWorkspace<T> FlowWorkspace<T>::within(const Flow<T>& flow, Index bytes, Index most, Purpose purpose) {
-  Index fits = 1, beyond = std::max<Index>(most, 1) + 1;
-  while (beyond - fits > 1) {
-    const Index middle = fits + (beyond - fits) / 2;
-    (bytes_for(flow, middle, purpose) <= bytes ? fits : beyond) = middle;
-  }
-  return FlowWorkspace(flow, fits, purpose);
+  const auto in_cache = [&](Index n) {
+    linalg::Workspace kept, scratch;
+    return plan(flow, n, purpose, kept, scratch).largest <= cache;
+  };
+  const Index n = greatest(most, [&](Index samples) { return bytes_for(flow, samples, purpose) <= bytes; });
+  const Index cached = greatest(n, in_cache);
+  if (cached == n || cached < least_chunk) return FlowWorkspace(flow, n, purpose);
+  return FlowWorkspace(flow, quotient_up(most, quotient_up(most, cached)), purpose);
 }
 
 template <class T>
@@ -386,7 +406,9 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
     if (!gradient) kept.release(kept_mark);
     const Index rows = transforms[k]->input_shape().size();
     parts.levels[k].all = gradient ? kept.matrix<T>(rows, n) : MatrixView<T>(pair[k % 2].data(), rows, n);
+    const Index before = kept.used();
     parts.states.push_back(transforms[k]->plan(kept, scratch, n, purpose));
+    parts.largest = std::max(parts.largest, kept.used() - before + scratch.used());
   }
   return parts;
 }
