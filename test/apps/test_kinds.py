@@ -254,7 +254,9 @@ class Kinds(CourseTest):
                     self.assertTrue(np.all(np.abs(other - p[:6:2]) > 1e-3), p)
                 drawn = self.sample("flow.h5", "-n", 200)["x"]
                 self.assertTrue(np.all(np.abs(drawn[:, :2]) <= np.pi))
-                self.assertSameOnRanks("--model.kind", kind, *flags, "--data", "torus.h5", "--train.batch", 61, steps=4)
+        for kind in ["spline", "residual"]:
+            with self.subTest(f"{kind} on ranks"):
+                self.assertSameOnRanks("--model.kind", kind, "--data", "torus.h5", "--train.batch", 61, steps=4)
 
 
 # Couplings and residual blocks that no family puts together.
@@ -329,7 +331,7 @@ class Images(CourseTest):
             self.assertFar(model_density.log_prob(model, data["test"][:]), out, 1e-6)
 
     def test_on_any_number_of_ranks(self):
-        for kind in ["residual", "realnvp", "glow"]:
+        for kind in ["residual", "glow"]:
             with self.subTest(kind):
                 self.assertSameOnRanks("--model.kind", kind, "--data", "integers.h5", "--data.standardize", "none",
                                        "--model.levels", 8, "--model.logit", 0.05, "--train.batch", 61, steps=4)
