@@ -33,8 +33,8 @@ enum class Status : std::int8_t {
   outside_support = 4,       ///< a value that the model excludes: p = 0, log p = −∞
 };
 
-/// How a transform without a closed inverse is inverted. Either way a step that does not contract is replaced by x ← z −
-/// g(x), which does.
+/// How a transform without a closed inverse is inverted. Either way a step that does not contract is replaced by x ← z
+/// − g(x), which does.
 enum class InverseMethod {
   anderson,  ///< x ← z − g(x), accelerated
   newton     ///< Newton's method with LU of I + J

@@ -29,8 +29,8 @@ class Group {
   B load(Index r, Index c) const { return B::load_aligned(at(r, c)); }
   void store(Index r, Index c, const B& value) const { value.store_aligned(at(r, c)); }
 
-  /// Matrices [first, first + count) of a stack; identities in the lanes beyond. A column at a time, so that it stays in
-  /// the first cache until all its lanes are there.
+  /// Matrices [first, first + count) of a stack; identities in the lanes beyond. A column at a time, so that it stays
+  /// in the first cache until all its lanes are there.
   void fill(ConstMatrixView<T> stack, Index first, Index count) const {
     for (Index c = 0; c < d_; ++c) {
       for (Index w = 0; w < lanes; ++w) {
@@ -116,7 +116,7 @@ class Block {
   }
 
  private:
-  std::array<B, static_cast<std::size_t>(rows * cols)> sums_;
+  std::array<B, static_cast<std::size_t>(rows* cols)> sums_;
 };
 
 // a(r…, c…) −= Σₖ l(r…, k) u(k, c…), k in [from, to).

@@ -137,7 +137,8 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
     for (Index c = 0; c < columns; ++c) {
       const double w = truncated ? 1 : weight_of(c / m);
       if (w != 0)
-        values[static_cast<std::size_t>(c)] += w * sign_of(k) / static_cast<double>(k) * linalg::column_dot<T>(v, power, c);
+        values[static_cast<std::size_t>(c)] +=
+            w * sign_of(k) / static_cast<double>(k) * linalg::column_dot<T>(v, power, c);
     }
   }
   average_probes(values, m, result);
