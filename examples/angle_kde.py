@@ -8,9 +8,13 @@ the one of those tried under which the rows of /validation are likeliest. Prints
 """
 
 import argparse
+import sys
 
 import h5py
 import numpy as np
+
+
+SPLITS = ["train", "validation", "test"]
 
 
 def log_prob(centres, points, kappa):
@@ -28,11 +32,25 @@ def log_prob(centres, points, kappa):
     return np.concatenate(result) - d * log_norm
 
 
+def read(path):
+    """The rows of a dataset file for training, validation and test."""
+    with h5py.File(path) as file:
+        for name in SPLITS:
+            if name not in file:
+                raise ValueError(f"{path} has no /{name}")
+        others = np.flatnonzero(np.asarray(file.attrs.get("periodic", [])) == 0)
+        if len(others):
+            raise ValueError(f"{path}: columns {', '.join(map(str, others))}, from 0, are no angles")
+        return [np.asarray(file[name], dtype=np.float64) for name in SPLITS]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", help="dataset file of angles in radians")
-    with h5py.File(parser.parse_args().data) as file:
-        train, validation, test = (np.asarray(file[name], dtype=np.float64) for name in ["train", "validation", "test"])
+    try:
+        train, validation, test = read(parser.parse_args().data)
+    except (OSError, ValueError) as error:
+        sys.exit(f"angle_kde.py: {error}")
     tried = {kappa: log_prob(train, validation, kappa).mean() for kappa in np.geomspace(10, 1000, 17)}
     best = max(tried, key=tried.get)
     values = log_prob(train, test, best)

@@ -3,8 +3,9 @@
 
   examples/kinds.py [--kinds nice,glow] [--densities moons] [--jobs 2] [--folder build/kinds] [flow_train's flags]
 
-Runs flow_train (build/apps/, or on the PATH) once for each pair, one rank each, --jobs at a time; models and histories
-stay in the folder, and so does the table, as kinds.csv. A pair whose model is there already is not trained again.
+Runs flow_train (build/apps/, or on the PATH) once for each pair, one rank each, --jobs at a time; models, histories and
+logs stay in the folder, and so does the table, as kinds.csv. A pair that the same command has trained already, by the
+first line of its log, is not trained again. Without --kinds and --densities: all of them.
 """
 
 import argparse
@@ -43,21 +44,27 @@ def program():
     return str(built) if built.exists() else shutil.which("flow_train") or sys.exit("flow_train is not built")
 
 
-def train(folder, kind, density, flags):
-    """(excess over the entropy, its standard error, seconds) of one run, whose output is kept as a log."""
+def result_of(text):
+    """(excess over the entropy, its standard error, time) from a log; None where the run did not come to its end."""
+    nll, time = RESULT.search(text), TIME.search(text)
+    return (float(nll[3]), float(nll[2]), time[1]) if nll and time else None
+
+
+def train(flow_train, folder, kind, density, flags):
+    """result_of() one run, whose command and output are kept as a log; of the log, where the same command wrote it."""
     name = folder / f"{kind}_{density}"
     log = name.with_suffix(".log")
-    if not name.with_suffix(".h5").exists():
-        command = [program(), "--model.kind", kind, "--data.toy", density, "-o", f"{name}.h5",
-                   *COMMON, *KINDS[kind].split(), *flags]
-        run = subprocess.run(command, capture_output=True, text=True,
-                             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
-        log.write_text(" ".join(command) + "\n" + run.stderr + run.stdout)
-        if run.returncode != 0:
-            return None
-    text = log.read_text()
-    result = RESULT.search(text)
-    return float(result[3]), float(result[2]), TIME.search(text)[1]
+    command = [flow_train, "--model.kind", kind, "--data.toy", density, "-o", f"{name}.h5",
+               *COMMON, *KINDS[kind].split(), *flags]
+    first_line = " ".join(command) + "\n"
+    if name.with_suffix(".h5").exists() and log.exists():
+        text = log.read_text()
+        if text.startswith(first_line) and result_of(text):
+            return result_of(text)
+    run = subprocess.run(command, capture_output=True, text=True,
+                         env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+    log.write_text(first_line + run.stderr + run.stdout)
+    return result_of(log.read_text()) if run.returncode == 0 else None
 
 
 def main():
@@ -66,6 +73,7 @@ def main():
     parser.add_argument("--densities", default=",".join(DENSITIES))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("build/kinds"))
+    parser.add_argument("--program", help="flow_train, where it is another")
     options, flags = parser.parse_known_args()
     kinds, densities = options.kinds.split(","), options.densities.split(",")
     unknown = [word for word, known in [(k, KINDS) for k in kinds] + [(d, DENSITIES) for d in densities]
@@ -73,9 +81,10 @@ def main():
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join([*KINDS, *DENSITIES])}")
     options.folder.mkdir(parents=True, exist_ok=True)
+    flow_train = options.program or program()
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        runs = {(k, d): pool.submit(train, options.folder, k, d, flags) for k in kinds for d in densities}
+        runs = {(k, d): pool.submit(train, flow_train, options.folder, k, d, flags) for k in kinds for d in densities}
     failed = 0
     with open(options.folder / "kinds.csv", "w", newline="") as file:
         table = csv.writer(file)

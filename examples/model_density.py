@@ -2,9 +2,15 @@
 """Evaluates log p of rows from a model file alone, by the schema in data/README.md, with h5py and numpy.
 
   examples/model_density.py MODEL.h5 DATA.h5:PATH [--context DATA.h5:PATH] [--compare DENSITY.h5]
+                            [--seed SEED | --dequantized]
 
 Prints the mean NLL in nats; with --compare also the largest difference to the /log_prob that flow_density wrote for the
 same rows, and fails where it is beyond 1e-10 relative to 1 + |log p|. The transforms are in model_transforms.py.
+
+A model that dequantizes adds noise v to integers x, of which its density is then that of one draw. With --seed it is the
+draw of flow_density --seed; without, that of the file to compare with. With --dequantized the rows are taken as
+(x + v)/levels already, values in [0, 1) with noise of one's own; log p is that of x + v all the same, with the
+−d log levels of the change of scale.
 """
 
 import argparse
@@ -23,9 +29,23 @@ def standardized(group, x):
     return np.linalg.solve(factor, (x - double(group["mean"])).T).T, -np.log(np.diag(factor)).sum()
 
 
-def steps(model, x, context=None):
+def uniform_noise(seed, k, rows, d):
+    """(n, d) numbers on (0, 1): what transform k adds to the rows with these numbers by flow_density --seed."""
+    def draw(row, column):
+        # numpy counts up before the first draw.
+        counter = (row << 128 | (k << 32 | column) << 64) - 1
+        return np.random.Philox(counter=counter % 2**256, key=seed | 11 << 64).random_raw()
+
+    words = np.array([[draw(row, column) for column in range(d)] for row in rows], dtype=np.uint64).reshape(-1, d)
+    return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+def steps(model, x, context=None, seed=None, first=0, dequantized=False):
     """What happens to the rows of x (n, d), in the data's units, one transform after the other: its group, the latents
-    behind it (n, d), its log-det and the columns that are angles. Latents that a split has let go are the last."""
+    behind it (n, d), its log-det and the columns that are angles. Latents that a split has let go are the last.
+
+    Of models that dequantize: seed, of the noise that is added to rows first, first + 1, …; or dequantized, where x is
+    what comes of it, and the first transform adds its log-det only."""
     flow = model["flow"]
     count = int(flow.attrs["context"])
     if count and context is None:
@@ -33,11 +53,18 @@ def steps(model, x, context=None):
     u = standardized(model["context"], context)[0] if count else np.zeros((len(x), 0))
     place = Place(tuple(integers(flow.attrs["shape"])), integers(flow.attrs["periodic"]), u)
     z, log_det = standardized(model["standardization"], x)
+    if dequantized:
+        if flow["transforms/000"].attrs["kind"] != "dequantize":
+            raise ValueError("the model does not begin by dequantizing; give its rows as they are")
+        z = x
     angles = set(place.angles)
     yield model["standardization"], z, log_det, angles
     for k in range(int(flow.attrs["length"])):
         group, size = flow[f"transforms/{k:03d}"], place.size
         z = z.copy()
+        if group.attrs["kind"] == "dequantize":
+            place.noise = None if seed is None else uniform_noise(seed, k, range(first, first + len(z)), size)
+            place.dequantized = dequantized and k == 0
         z[:, :size], log_det = TRANSFORMS[group.attrs["kind"]](group, z[:, :size], place)
         place = place_behind(group, place)
         # Angles that a split lets go keep their columns.
@@ -88,12 +115,12 @@ def base_log_prob(base, z, angles):
     return uniform(-np.pi, np.pi, z[:, is_angle]) + BASES[base.attrs["kind"]](base, z[:, ~is_angle])
 
 
-def log_prob(model, x, context=None):
+def log_prob(model, x, context=None, **noise):
     """log p of the rows of x (n, d) in nats, in the units of the data; −∞ outside the support. context: (n, c), for
-    models that are conditioned on one."""
+    models that are conditioned on one. noise: seed and first, or dequantized, of steps()."""
     total = np.zeros(len(x))
-    for _, z, log_det, angles in steps(model, x, context):
-        total += log_det
+    for _, z, log_det, angles in steps(model, x, context, **noise):
+        total = np.where(total == -np.inf, total, total + log_det)  # what is excluded stays so, whatever its z
     excluded = total == -np.inf  # where z means nothing
     z = np.where(excluded[:, None], 0, z)
     return np.where(excluded, -np.inf, total + base_log_prob(model["flow/base"], z, angles))
@@ -112,19 +139,28 @@ def main():
     parser.add_argument("data", help="DATA.h5:PATH, an array (N, d)")
     parser.add_argument("--context", help="DATA.h5:PATH, an array (N, c), for models that are conditioned on one")
     parser.add_argument("--compare", help="what flow_density wrote for the same rows")
+    noise = parser.add_mutually_exclusive_group()
+    noise.add_argument("--seed", type=int, help="of the noise of a dequantization, as flow_density has it")
+    noise.add_argument("--dequantized", action="store_true", help="the rows have their noise, on [0, 1)")
     options = parser.parse_args()
     rows = read_rows(options.data)
     context = read_rows(options.context) if options.context else None
+    seed = options.seed
+    if options.compare:
+        with h5py.File(options.compare) as result:
+            other = result["log_prob"][:]
+            if seed is None and not options.dequantized and "seed" in result.attrs:
+                seed = int(result.attrs["seed"])
     with h5py.File(options.model) as model:
         parts = [slice(first, first + 1000) for first in range(0, len(rows), 1000)]
         try:
-            values = np.concatenate([log_prob(model, rows[i], None if context is None else context[i]) for i in parts])
+            values = np.concatenate([
+                log_prob(model, rows[i], None if context is None else context[i], seed=seed, first=i.start,
+                         dequantized=options.dequantized) for i in parts])
         except ValueError as error:
             sys.exit(f"{options.model}: {error}")
     print(f"mean NLL {-values.mean():.10f} nats, {len(values)} rows")
     if options.compare:
-        with h5py.File(options.compare) as result:
-            other = result["log_prob"][:]
         with np.errstate(invalid="ignore"):  # of −∞
             worst = np.max(np.where(values == other, 0, np.abs(values - other) / (1 + np.abs(values))))
         print(f"largest relative difference to {options.compare}: {worst:.2e}")

@@ -18,6 +18,8 @@ class Place:
     shape: tuple  # height, width, channels
     angles: list  # columns that are angles, ascending
     context: np.ndarray  # (n, c), standardized
+    noise: np.ndarray = None  # (n, d) on (0, 1), what a dequantization adds
+    dequantized: bool = False  # it has been added already
 
     @property
     def size(self):
@@ -198,8 +200,16 @@ def elementwise(group, x, _):
     return z, np.where(np.all((u > low) & (u < high), axis=1), log_det, -np.inf)
 
 
-def dequantize(group, *_):
-    raise ValueError(f"{group.name} (dequantize) draws noise; evaluate what is behind it")
+def dequantize(group, x, place):
+    """−∞ for rows that are not integers from 0 to levels − 1, or, dequantized, not on [0, 1)."""
+    levels = group.attrs["levels"]
+    log_det = -x.shape[1] * np.log(levels)
+    if place.dequantized:
+        return x, np.where(np.all((x >= 0) & (x < 1), axis=1), log_det, -np.inf)
+    if place.noise is None:
+        raise ValueError(f"{group.name} (dequantize) draws noise: give its seed, or rows that are dequantized")
+    admitted = (x >= 0) & (x < levels) & (x == np.floor(x))
+    return (x + place.noise) / levels, np.where(np.all(admitted, axis=1), log_det, -np.inf)
 
 
 def permutation(group, x, place):

@@ -171,9 +171,14 @@ class CourseTest(FlowTest):
             self.assertTrue(np.all(np.abs(x - y) <= tolerance * np.abs(y)), (name, x, y))
 
     def assertSameOnRanks(self, *arguments, steps=50):
+        """The course on one rank, which is that on 2, 3 and 8 and not that of another seed."""
         first, _ = self.course("--train.steps", steps, *TWICE, *arguments, ranks=1)
         self.assertEqual(first["step"], [str(step) for step in range(1, steps + 1)])
         for ranks in [2, 3, 8]:
             other, _ = self.course("--train.steps", steps, *TWICE, *arguments, ranks=ranks)
+            self.assertSameCourse(other, first)
+        # The twin: a run that is another one.
+        other, _ = self.course("--train.steps", steps, *TWICE, *arguments, "--seed", 2, ranks=1)
+        with self.assertRaises(AssertionError):
             self.assertSameCourse(other, first)
         return first

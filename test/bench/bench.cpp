@@ -1,6 +1,7 @@
 // bench: times what the library does, each case only after its result has been held against a reference.
 
 #include "report.hpp"
+#include "shape_case.hpp"
 
 #include <common/program.hpp>
 #include <pushforward/base/text.hpp>
@@ -14,7 +15,7 @@ using namespace pushforward;
 
 std::vector<bench::Case> all_cases() {
   auto all = bench::flow_cases();
-  for (auto more : {bench::kernel_cases(), bench::system_cases()}) {
+  for (auto more : {bench::kernel_cases(), bench::system_cases(), bench::overlap_cases()}) {
     std::move(more.begin(), more.end(), std::back_inserter(all));
   }
   return all;
@@ -22,6 +23,9 @@ std::vector<bench::Case> all_cases() {
 
 struct Options {
   std::vector<std::string> names;
+  std::string shape;
+  Index blocks = 10;
+  bench::FlowCase step;
   std::vector<std::string> save;
   std::string csv;
   double seconds = 1;
@@ -29,6 +33,15 @@ struct Options {
   bool list = false;
   bool phases = false;
 };
+
+// Those that are asked for.
+std::vector<bench::Case> chosen_cases(const Options& options) {
+  if (options.shape.empty()) return bench::select_cases(all_cases(), options.names);
+  require<OptionError>(options.names.empty(), "--shape: is a case of its own, beside which no other is run");
+  auto step = options.step;
+  step.shape = bench::parse_shape(options.shape, options.blocks);
+  return {bench::shape_case(step)};
+}
 
 void list_cases(apps::Console& console, const std::vector<std::string>& names) {
   for (const auto& c : bench::select_cases(all_cases(), names)) {
@@ -45,7 +58,7 @@ void save_case(const bench::Session& session, const std::string& name, const std
 
 void run_cases(apps::Program& program, const bench::Session& session, const Options& options) {
   auto& console = program.console();
-  const auto cases = bench::select_cases(all_cases(), options.names);
+  const auto cases = chosen_cases(options);
   console.result("{}", bench::machine_line(session));
   console.result("{}", bench::table_header());
   for (const auto& c : cases) {
@@ -74,6 +87,14 @@ int main(int argc, char** argv) {
     Options options;
     auto& cli = program.cli();
     cli.add_option("CASE", options.names, "cases, or what their names begin with; all without any");
+    cli.add_option("--shape", options.shape,
+                   "instead of cases: a training step of blocks of this shape, as 43-128-128-43");
+    cli.add_option("--blocks", options.blocks, "of --shape: blocks")->capture_default_str()->check(CLI::PositiveNumber);
+    cli.add_option("--rows", options.step.rows, "of --shape: rows of the batch")->capture_default_str();
+    cli.add_option("--method", options.step.method, "of --shape: estimator of log-dets")->capture_default_str();
+    cli.add_option("--precision", options.step.precision, "of --shape")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"float", "double"}));
     cli.add_flag("--list", options.list, "list the cases, and which PyTorch has, and stop");
     cli.add_option("--seconds", options.seconds, "time for the repeats of each case")->check(CLI::NonNegativeNumber);
     cli.add_flag("--tiny", options.tiny, "smallest sizes, two repeats: whether it works, not how fast");

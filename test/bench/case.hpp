@@ -40,6 +40,7 @@ struct Case {
 std::vector<Case> flow_cases();
 std::vector<Case> kernel_cases();
 std::vector<Case> system_cases();
+std::vector<Case> overlap_cases();
 
 /// The cases that the names stand for, each a case or the beginning of some before a dot; all for no names. Throws
 /// OptionError with a suggestion.

@@ -74,7 +74,7 @@ void add_probes(Products& all, const logdet::Method& method, const nn::NetworkOp
   const Index columns = n * method.probes;
   for (std::size_t l = 1; l < w.size(); ++l) {
     all.add(transposed(w[l], w[l - 1], columns, terms_of(method, terms)));
-    if (gradient) all.add(forward(w[l], w[l - 1], columns));
+    if (gradient && l + 1 < w.size()) all.add(forward(w[l], w[l - 1], columns));  // Jv itself is not wanted
   }
   if (method.kind != Kind::trace_krylov || network.hidden.empty() || network.hidden.size() > 2) return;
   if (network.hidden.size() == 1 && method.terms < 2) return;  // no tr J²
@@ -160,6 +160,16 @@ Products value_products(const nn::NetworkOptions& network, Index n) {
   const auto w = widths(network);
   Products all;
   for (std::size_t l = 1; l < w.size(); ++l) all.add(forward(w[l], w[l - 1], n));
+  return all;
+}
+
+Products gradient_products(const nn::NetworkOptions& network, Index n) {
+  const auto w = widths(network);
+  Products all = value_products(network, n);
+  for (std::size_t l = 1; l < w.size(); ++l) {
+    all.add(outer(w[l], w[l - 1], n));
+    all.add(transposed(w[l], w[l - 1], n));
+  }
   return all;
 }
 

@@ -8,8 +8,11 @@
 //
 //   value     L products on n columns; its reverse two more for each
 //   log-det   exact:           the tangents (logdet/cost.hpp) and LU; for a gradient two more products for each of them
-//             roulette, krylov as many products with Jᵀ on n columns as terms; for a gradient a tangent and its reverse
+//             roulette, krylov as many products with Jᵀ on n columns as terms; for a gradient a tangent, as far as the
+//                              last hidden layer, and its reverse
 //             trace + krylov   and d₂ᵀMd₁, one product on n columns; its reverse two more
+//
+// and on a coupling its network's value and reverse alone.
 
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/logdet/cost.hpp>
@@ -53,6 +56,8 @@ Products value_products(const nn::NetworkOptions& network, Index n);
 /// log|det(I + J)| of n samples, without g(x). terms: of a roulette, what was drawn; else those of the method. Throws
 /// BugError for what is not counted: series.
 Products log_det_products(const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms);
+/// g(x) of n samples and its gradient.
+Products gradient_products(const nn::NetworkOptions& network, Index n);
 /// g(x), log|det(I + J)| and the gradient of both for n samples.
 Products gradient_products(const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms);
 

@@ -25,7 +25,13 @@ struct FlowCase {
   Index rows = 512;  ///< of the batch, or to be evaluated or drawn; ranks share them
   std::string method = "exact";
   bool has_baseline = true;  ///< whether PyTorch has a counterpart
+
+  /// Whether a run begins with spectral norms.
+  bool normalizes() const { return work == Work::train && shape.is_residual(); }
 };
+
+/// As it is run and listed.
+Case case_of(const FlowCase& c);
 
 /// The case as it is, or the smallest that takes the same paths.
 FlowCase sized_for(const Session& session, const FlowCase& c);

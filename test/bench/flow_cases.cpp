@@ -11,7 +11,8 @@ constexpr double least_rate_seconds = 0.005, most_rate_seconds = 0.05;  // for a
 
 const std::vector<FlowCase>& table() {
   static const FlowShape d2{2, 10, {128, 128, 128, 128}}, d2_long{2, 100, {128, 128, 128, 128}},
-      d43{43, 10, {128, 128}}, d64{64, 10, {256, 256}}, one64{64, 1, {256, 256}}, one256{256, 1, {256, 256}};
+      d43{43, 10, {128, 128}}, d64{64, 10, {256, 256}}, one64{64, 1, {256, 256}}, one256{256, 1, {256, 256}},
+      realnvp{43, 10, {128, 128}, "realnvp"};
   // Geometric with ½ beyond two exact terms, a length a step as is customary.
   static const std::string neumann = "neumann:p=0.5,exact=2,length=step", krylov = "trace+krylov:3";
   static const std::vector<FlowCase> cases{
@@ -24,6 +25,7 @@ const std::vector<FlowCase>& table() {
       {"train.neumann.d64", "Neumann roulette, d = 64, 10 blocks of 2×256", Work::train, "float", d64, 512, neumann},
       {"train.krylov.d43", "trace+krylov:3, d = 43, 10 blocks of 2×128", Work::train, "float", d43, 512, krylov, false},
       {"train.krylov.d64", "trace+krylov:3, d = 64, 10 blocks of 2×256", Work::train, "float", d64, 512, krylov, false},
+      {"train.realnvp.d43", "RealNVP, d = 43, 10 couplings of 2×128", Work::train, "float", realnvp, 512},
       {"log_det.gradient64", "exact log-det and gradient, net 64-256-256-64", Work::gradient, "double", one64, 256},
       {"log_det.value256", "exact log-det, net 256-256-256-256", Work::density, "double", one256, 256},
       {"density.d43", "log p of rows, exact, d = 43", Work::density, "float", d43, 10'000},
@@ -37,7 +39,7 @@ const std::vector<FlowCase>& table() {
 }
 
 template <class T>
-Case case_of(const FlowCase& c) {
+Case case_in(const FlowCase& c) {
   const bool by_gradient = c.work == Work::train || c.work == Work::gradient;
   Case made{.name = c.name, .summary = fmt::format("{}, {}, {} rows", c.summary, c.precision, c.rows)};
   made.run = [c, by_gradient](const Session& session) -> std::vector<Result> {
@@ -59,6 +61,10 @@ std::string_view work_name(Work work) {
   return names[static_cast<std::size_t>(work)];
 }
 
+Case case_of(const FlowCase& c) {
+  return c.precision == "float" ? case_in<float>(c) : case_in<double>(c);
+}
+
 FlowCase sized_for(const Session& session, const FlowCase& c) {
   if (!session.tiny) return c;
   FlowCase small = c;
@@ -69,7 +75,7 @@ FlowCase sized_for(const Session& session, const FlowCase& c) {
 
 std::vector<Case> flow_cases() {
   std::vector<Case> cases;
-  for (const auto& c : table()) cases.push_back(c.precision == "float" ? case_of<float>(c) : case_of<double>(c));
+  for (const auto& c : table()) cases.push_back(case_of(c));
   return cases;
 }
 

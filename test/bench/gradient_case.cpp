@@ -19,8 +19,12 @@ struct ShareOfProducts {
 ShareOfProducts share_of_products(const FlowCase& c, const logdet::Method& method, double terms, Index mine,
                                   Index capacity) {
   const Index n = std::max<Index>(1, std::min(mine, capacity));
-  return {gradient_products(method, c.shape.network(), n, terms),
-          static_cast<double>(c.shape.blocks * mine) / static_cast<double>(n)};
+  Products all;
+  for (Index b = 0; b < c.shape.blocks; ++b) {
+    const auto network = c.shape.network(b);
+    all.add(c.shape.is_residual() ? gradient_products(method, network, n, terms) : gradient_products(network, n));
+  }
+  return {all, static_cast<double>(mine) / static_cast<double>(n)};
 }
 
 template <class T>

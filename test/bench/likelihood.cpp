@@ -97,7 +97,7 @@ GradientInputs<T>::GradientInputs(const FlowCase& c)
     : method(logdet::parse_method(c.method)),
       options(options_of(c)),
       flow(flow_of<T>(c, method)),
-      normalizes(c.work == Work::train),
+      normalizes(c.normalizes()),
       data(normal_columns<T>(c.shape.dimension, data_batches * c.rows)),
       x(c.shape.dimension, c.rows),
       samples(static_cast<std::size_t>(c.rows)) {

@@ -159,42 +159,35 @@ void add_krylov(const Method& method, ConstMatrixView<double> jacobian, ConstMat
 }  // namespace
 
 template <class T>
-PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
-  for (std::size_t t = 0; t < flow.transforms().size(); ++t) {
-    const auto* const network = flow.transforms()[t]->contraction();
-    require<BugError>(network != nullptr && network->options().activation == nn::Activation::lipswish,
-                      "transform {} is no residual block with lipswish", t);
-    std::vector<Layer> layers;
-    for (std::size_t l = 0; l < network->layers().size(); ++l) {
-      const auto& layer = *network->layers()[l];
-      Layer plain{Matrix<double>(layer.out(), layer.in()), {layer.bias().begin(), layer.bias().end()}};
-      for (Index i = 0; i < layer.weight().size(); ++i) {
-        plain.weight.data()[i] = static_cast<double>(layer.weight().data()[i]);
-      }
-      const auto slope = fmt::format("transforms/{:03d}/layer_{}/log_beta", t, l);
-      for (const auto& block : flow.layout().blocks()) {
-        if (block.name != slope) continue;
-        plain.beta = static_cast<double>(std::exp(flow.parameters()[static_cast<std::size_t>(block.offset)]));
-      }
-      layers.push_back(std::move(plain));
+PlainNetwork::PlainNetwork(const flow::Flow<T>& flow, std::size_t t, const nn::Network<T>& network) {
+  require<BugError>(network.options().activation == nn::Activation::lipswish, "transform {} has no lipswish", t);
+  for (std::size_t l = 0; l < network.layers().size(); ++l) {
+    const auto& layer = *network.layers()[l];
+    Layer plain{Matrix<double>(layer.out(), layer.in()), {layer.bias().begin(), layer.bias().end()}};
+    for (Index i = 0; i < layer.weight().size(); ++i) {
+      plain.weight.data()[i] = static_cast<double>(layer.weight().data()[i]);
     }
-    networks_.push_back(std::move(layers));
+    const auto slope = fmt::format("transforms/{:03d}/layer_{}/log_beta", t, l);
+    for (const auto& block : flow.layout().blocks()) {
+      if (block.name != slope) continue;
+      plain.beta = static_cast<double>(std::exp(flow.parameters()[static_cast<std::size_t>(block.offset)]));
+    }
+    layers_.push_back(std::move(plain));
   }
 }
 
-NetworkValue PlainFlow::network(Index block, std::span<const double> x) const {
-  const auto& layers = networks_[static_cast<std::size_t>(block)];
+Value PlainNetwork::operator()(std::span<const double> x) const {
   const Index d = std::ssize(x);
   Matrix<double> h(ConstMatrixView<double>(x.data(), d, 1)), tangents(d, d);
   for (Index i = 0; i < d; ++i) tangents(i, i) = 1;
-  for (const auto& layer : layers) {
+  for (const auto& layer : layers_) {
     const Index w = layer.weight.rows();
     Matrix<double> a(w, 1), t(w, d);
     gemm<double>(Op::none, Op::none, 1, layer.weight, h, 0, a);
     gemm<double>(Op::none, Op::none, 1, layer.weight, tangents, 0, t);
     for (Index i = 0; i < w; ++i) {
       a(i, 0) += layer.bias[static_cast<std::size_t>(i)];
-      if (&layer == &layers.back()) continue;
+      if (&layer == &layers_.back()) continue;
       const double s = logistic(layer.beta * a(i, 0));
       const double slope = (s + layer.beta * a(i, 0) * s * (1 - s)) / 1.1;
       a(i, 0) *= s / 1.1;
@@ -206,10 +199,49 @@ NetworkValue PlainFlow::network(Index block, std::span<const double> x) const {
   return {{h.span().begin(), h.span().end()}, std::move(tangents)};
 }
 
+template <class T>
+PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
+  for (std::size_t t = 0; t < flow.transforms().size(); ++t) {
+    const auto& transform = *flow.transforms()[t];
+    if (const auto* const network = transform.contraction()) {
+      blocks_.push_back({PlainNetwork(flow, t, *network), {}});
+      continue;
+    }
+    const auto* const coupling = dynamic_cast<const flow::Coupling<T>*>(&transform);
+    require<BugError>(coupling != nullptr, "transform {} is neither a residual block nor a coupling", t);
+    blocks_.push_back({PlainNetwork(flow, t, coupling->network()),
+                       std::get<flow::CouplingOptions>(flow.architecture().chain[t].options())});
+  }
+}
+
+Value PlainFlow::block(Index block, std::span<const double> x) const {
+  const auto& [network, coupling] = blocks_[static_cast<std::size_t>(block)];
+  if (!coupling) return network(x);
+  require<BugError>(coupling->map.kind == "affine" && (coupling->mask == "even" || coupling->mask == "odd"),
+                    "no reference for a coupling of map {} and mask {}", coupling->map.kind, coupling->mask);
+  const std::size_t start = coupling->mask == "even" ? 0 : 1;
+  std::vector<double> stays;
+  for (std::size_t i = start; i < x.size(); i += 2) stays.push_back(x[i]);
+  const auto theta = network(stays);
+  const auto row = [](std::size_t i) { return static_cast<Index>(i); };
+  Value value{std::vector<double>(x.size()), Matrix<double>(std::ssize(x), std::ssize(x))};
+  for (std::size_t r = 1 - start, k = 0; r < x.size(); r += 2, k += 2) {
+    const double tanh = std::tanh(theta.y[k + 1] / coupling->map.scale_limit);
+    const double scale = std::exp(coupling->map.scale_limit * tanh);
+    value.y[r] = x[r] * (scale - 1) + theta.y[k];
+    value.jacobian(row(r), row(r)) = scale - 1;
+    for (std::size_t p = 0; p < stays.size(); ++p) {
+      value.jacobian(row(r), row(start + 2 * p)) =
+          x[r] * scale * (1 - tanh * tanh) * theta.jacobian(row(k + 1), row(p)) + theta.jacobian(row(k), row(p));
+    }
+  }
+  return value;
+}
+
 PlainFlow::Image PlainFlow::image(std::span<const double> x) const {
   Image image{{x.begin(), x.end()}, {}};
   for (Index b = 0; b < blocks(); ++b) {
-    auto value = network(b, image.z);
+    auto value = block(b, image.z);
     for (std::size_t i = 0; i < image.z.size(); ++i) image.z[i] += value.y[i];
     image.jacobians.push_back(std::move(value.jacobian));
   }

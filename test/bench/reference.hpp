@@ -1,29 +1,50 @@
 #pragma once
 
-// The slow route: a residual flow in plain loops, in double, with dense Jacobians sample by sample; and what an
-// estimator of log-dets stands for, from a dense Jacobian.
+// The slow route: a flow of residual blocks or affine couplings in plain loops, in double, with dense Jacobians sample
+// by sample; and what an estimator of log-dets stands for, from a dense Jacobian.
 
+#include <pushforward/flow/coupling.hpp>
 #include <pushforward/flow/flow.hpp>
 
+#include <optional>
 #include <vector>
 
 namespace pushforward::bench {
 
-/// g(x) and J of a network at one x.
-struct NetworkValue {
+/// g(x) = z − x of a block, or what a network gives, and its Jacobian at one x.
+struct Value {
   std::vector<double> y;
   Matrix<double> jacobian;
 };
 
-/// The networks of a flow of residual blocks alone, with the effective weights that it has now.
+/// A network with the effective weights that it has now, lipswish.
+class PlainNetwork {
+ public:
+  /// The network of transform t.
+  template <class T>
+  PlainNetwork(const flow::Flow<T>& flow, std::size_t t, const nn::Network<T>& network);
+
+  /// x: (in) in.
+  Value operator()(std::span<const double> x) const;
+
+ private:
+  struct Layer {
+    Matrix<double> weight;
+    std::vector<double> bias;
+    double beta = 1;
+  };
+  std::vector<Layer> layers_;
+};
+
+/// A flow of residual blocks and affine couplings (masks even and odd) alone.
 class PlainFlow {
  public:
   template <class T>
   explicit PlainFlow(const flow::Flow<T>& flow);
 
-  Index blocks() const { return std::ssize(networks_); }
+  Index blocks() const { return std::ssize(blocks_); }
   /// x: (d) in.
-  NetworkValue network(Index block, std::span<const double> x) const;
+  Value block(Index block, std::span<const double> x) const;
   /// The latent of x (d), and J of each block on the way.
   struct Image {
     std::vector<double> z;
@@ -32,12 +53,11 @@ class PlainFlow {
   Image image(std::span<const double> x) const;
 
  private:
-  struct Layer {
-    Matrix<double> weight;
-    std::vector<double> bias;
-    double beta = 1;
+  struct Block {
+    PlainNetwork network;
+    std::optional<flow::CouplingOptions> coupling;
   };
-  std::vector<std::vector<Layer>> networks_;
+  std::vector<Block> blocks_;
 };
 
 /// What an estimate of log|det(I + J)| is: its value and the pairs (u, v) of its gradient Σⱼ uⱼᵀ dJ vⱼ (+ d tr J).

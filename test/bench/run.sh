@@ -6,6 +6,8 @@
 #   test/bench/run.sh                         all cases
 #   test/bench/run.sh train.exact sample.d2   these (bench --list has the names)
 #   test/bench/run.sh --seconds 0.1 --rounds 1 --tiny ...
+#   test/bench/run.sh --exponents ...         a step's cost against d, width, blocks, batch, terms (exponents.py)
+#   test/bench/run.sh --scaling ...           many ranks, from measurements here (scaling.py)
 #
 # --seconds S: time for the repeats of each run (1). --rounds N: how often all take their turn (2). --csv FILE: what is
 # appended to (build/bench.csv). --tiny: smallest sizes, whether it works.
@@ -14,21 +16,23 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../../examples/setup.sh"
 
-folder=${BUILD:-$root/build} csv='' seconds=1 rounds=2 size=() names=()
+folder=${BUILD:-$root/build} csv='' seconds=1 rounds=2 size=() names=() other=()
 while (($#)); do
   case $1 in
     --seconds) seconds=$2 && shift ;;
     --rounds) rounds=$2 && shift ;;
     --csv) csv=$2 && shift ;;
     --tiny) size=(--tiny) ;;
-    -*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    --exponents) other=(exponents.py "$folder/test/bench/bench" "${@:2}") && break ;;
+    --scaling) other=(scaling.py --bench "$folder/test/bench/bench" "${@:2}") && break ;;
+    -*) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
     *) names+=("$1") ;;
   esac
   shift
 done
 csv=${csv:-$folder/bench.csv}
 
-install_packages python3-torch
+((${#other[@]})) || install_packages python3-torch
 configure "$folder"
 ninja -C "$folder" test/bench/bench apps/flow_data apps/flow_train > "$folder/bench-build.log" ||
   { cat "$folder/bench-build.log" >&2 && exit 1; }
@@ -37,6 +41,7 @@ ninja -C "$folder" test/bench/bench apps/flow_data apps/flow_train > "$folder/be
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 allow_mpirun_as_root
+((${#other[@]} == 0)) || exec /usr/bin/python3 "$here/${other[0]}" "${other[@]:1}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

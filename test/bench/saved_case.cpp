@@ -1,10 +1,11 @@
 // The file of a case for the PyTorch baseline. All arrays in C order, a row per sample, in the case's precision unless
 // said otherwise.
 //
-//   attributes            case, work (train, gradient, density, sample), precision, kind (of the log-det: exact,
-//                         roulette), normalizes (0, 1: whether a step normalises the weights to `bounds`),
-//                         learning_rate, beta1, beta2, epsilon, average (of a step), tolerance (of an inverse)
-//   /bounds               (layers) double: spectral norms that the layers of a block may have
+//   attributes            case, work (train, gradient, density, sample), precision, flow (residual, realnvp), kind (of
+//                         the log-det: exact, roulette), normalizes (0, 1: whether a step normalises the weights to
+//                         `bounds`), learning_rate, beta1, beta2, epsilon, average (of a step), tolerance (of an
+//                         inverse), scale_limit (of couplings)
+//   /bounds               (layers) double: spectral norms that the layers of a residual block may have
 //   /parameters/NAME      weight (in, out), bias (out), log_beta (1) of each layer, NAME as in model files
 //   /input                (n, d) rows of the batch, or latents
 //   /log_prob             (n) double: ours
@@ -31,7 +32,9 @@ h5::FileImage start(const FlowCase& c, const logdet::Method& method) {
   root.attribute("work", work_name(c.work));
   root.attribute("precision", c.precision);
   root.attribute("kind", method.kind == logdet::Kind::exact ? "exact" : "roulette");
-  root.attribute("normalizes", c.work == Work::train);
+  root.attribute("flow", c.shape.kind);
+  root.attribute("scale_limit", c.shape.options().map.scale_limit);
+  root.attribute("normalizes", c.normalizes());
   return file;
 }
 
@@ -51,8 +54,10 @@ void write_parameters(const h5::GroupWriter& root, const std::string& group, con
 
 template <class T>
 void write_bounds(const h5::GroupWriter& root, const flow::Flow<T>& flow) {
+  const auto* const contraction = flow.transforms()[0]->contraction();
+  if (contraction == nullptr) return;
   std::vector<double> bounds;
-  for (const auto& layer : flow.transforms()[0]->contraction()->layers()) {
+  for (const auto& layer : contraction->layers()) {
     bounds.push_back(static_cast<double>(layer->bound()));
   }
   root.write("bounds", bounds);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr double lipschitz = 0.9;
 constexpr double largest = 1.2, second = 1.0, least = 0.7;  // singular values
+constexpr double of_maps = 0.2;  // the same of a coupling's last layer, that ten of them keep latents of order 1
 constexpr double noise = 0.1;
 constexpr int settling = 100;
 
@@ -58,11 +59,14 @@ bool is_last(const nn::ParameterLayout& layout, const nn::ParameterBlock& weight
 }  // namespace
 
 flow::FlowOptions FlowShape::options() const {
-  return {.blocks = blocks, .hidden = hidden, .lipschitz = lipschitz, .actnorm = false};
+  return {.kind = kind, .blocks = blocks, .hidden = hidden, .lipschitz = lipschitz, .actnorm = false};
 }
 
-nn::NetworkOptions FlowShape::network() const {
-  return {.in = dimension, .out = dimension, .hidden = hidden, .lipschitz = lipschitz};
+nn::NetworkOptions FlowShape::network(Index block) const {
+  if (is_residual()) return {.in = dimension, .out = dimension, .hidden = hidden, .lipschitz = lipschitz};
+  const Index even = (dimension + 1) / 2, odd = dimension - even;
+  const auto [in, mapped] = block % 2 == 0 ? std::pair(even, odd) : std::pair(odd, even);
+  return {.in = in, .out = 2 * mapped, .hidden = hidden, .lipschitz = std::numeric_limits<double>::infinity()};
 }
 
 FlowShape tiny(const FlowShape& shape) {
@@ -98,14 +102,15 @@ void set_trained_weights(const nn::ParameterLayout& layout, std::span<T> paramet
     const Index d = before.cols();
     Matrix<double> after(block.rows, d);
     last = is_last(layout, block);
-    if (last) {
+    const bool makes_parameters = last && block.rows != d;  // of maps
+    if (last && !makes_parameters) {
       for (Index i = 0; i < d; ++i) after(i, i) = sign;
     } else {
       after = orthonormal(block.rows, d, stream);
     }
     Matrix<double> scaled(after), weight(block.rows, block.cols);
     for (Index j = 0; j < d; ++j) {
-      for (Index i = 0; i < scaled.rows(); ++i) scaled(i, j) *= singular_value(j, d);
+      for (Index i = 0; i < scaled.rows(); ++i) scaled(i, j) *= singular_value(j, d) * (makes_parameters ? of_maps : 1);
     }
     linalg::gemm(linalg::Op::none, linalg::Op::transpose, 1, scaled, before, 0, weight);
     const double spread = noise / std::sqrt(static_cast<double>(block.cols));

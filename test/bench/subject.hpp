@@ -9,22 +9,26 @@
 
 namespace pushforward::bench {
 
-/// A chain of residual blocks alone, lipswish.
+/// A chain of residual blocks or affine couplings alone, lipswish.
 struct FlowShape {
   Index dimension = 2;
   Index blocks = 1;
   std::vector<Index> hidden{};
+  std::string kind = "residual";  ///< or realnvp
 
+  bool is_residual() const { return kind == "residual"; }
   flow::FlowOptions options() const;
-  nn::NetworkOptions network() const;
+  /// Of a block; those of couplings differ from one to the next.
+  nn::NetworkOptions network(Index block = 0) const;
 };
 
 /// The smallest shape that takes the same paths.
 FlowShape tiny(const FlowShape& shape);
 
-/// Weights W_l = Q_l diag(s) Q_{l−1}ᵀ and noise, Q_l random with orthonormal columns, Q₀ and ± Q_L the identity, the
-/// sign changing from block to block, s from 1.2 down: J is near a multiple of the identity, det(I + J) alternately
-/// well above and well below 1. The parameters are the same in either precision, up to its rounding.
+/// Weights W_l = Q_l diag(s) Q_{l−1}ᵀ and noise, Q_l random with orthonormal columns, Q₀ and, of residual blocks, ± Q_L
+/// the identity, the sign changing from block to block, s from 1.2 down: J is near a multiple of the identity,
+/// det(I + J) alternately well above and well below 1. In the last layer of couplings s is a fifth of that. The
+/// parameters are the same in either precision, up to its rounding.
 template <class T>
 void set_trained_weights(const nn::ParameterLayout& layout, std::span<T> parameters);
 

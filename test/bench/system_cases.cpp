@@ -160,6 +160,8 @@ std::vector<Case> system_cases() {
                 }};
   };
   return {
+      one("comm.all_reduce.1e1", "sum of a gradient of 10 floats over all ranks",
+          [](const Session& session) { return time_all_reduce(session, 10); }),
       one("comm.all_reduce.1e5", "sum of a gradient of 10⁵ floats over all ranks",
           [](const Session& session) { return time_all_reduce(session, 100'000); }),
       one("comm.all_reduce.5e6", "sum of a gradient of 5·10⁶ floats over all ranks",

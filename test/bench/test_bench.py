@@ -82,7 +82,8 @@ class Bench(BenchTest):
 
     def test_cases_are_selected(self):
         self.assertEqual([name for name, _, _ in self.listed("comm", "train.exact.d2")],
-                         ["train.exact.d2", "comm.all_reduce.1e5", "comm.all_reduce.5e6"])
+                         ["train.exact.d2", *(f"comm.all_reduce.{size}" for size in ("1e1", "1e5", "5e6")),
+                          *(f"comm.overlap.{size}" for size in ("5e4", "1e6", "5e6"))])
 
     def test_phases_add_up(self):
         lines = self.bench("train.exact.d2", "--tiny", "--phases").stdout.splitlines()[3:]
@@ -121,7 +122,8 @@ class Baseline(BenchTest):
         inverses = ["banach256", "newton256"]
         variants = {"train.exact.d2": exact, "train.exact.d2_100": exact, "train.exact.d2_double": exact,
                     "train.exact.d43": exact, "train.exact.d43_1024": exact, "train.neumann.d43": probes,
-                    "train.neumann.d64": probes, "log_det.gradient64": exact, "log_det.value256": ["density256"],
+                    "train.neumann.d64": probes, "train.realnvp.d43": probes, "log_det.gradient64": exact,
+                    "log_det.value256": ["density256"],
                     "density.d43": ["density256"], "density.d43_double": ["density256"], "sample.d2": inverses,
                     "sample.d43": inverses, "sample.d2_double": inverses, "sample.d43_double": inverses}
         self.assertEqual(list(variants), [name for name, baseline, _ in self.listed() if baseline == "PyTorch"])

@@ -6,7 +6,8 @@
 
 Several ways are written out for each case, each timed in a process of its own, after it has been held against the
 results of ours that the file has (log p, and the gradient or the images) to rounding. "fused" is a step whose reverse
-through activations is written by hand, the others leave all of it to autograd or functorch. What all of them have:
+through activations (of couplings, all of it) is written by hand, the others leave it to autograd or functorch. What all
+of them have:
 parameters of all blocks in one flat tensor, so that the optimizer is a handful of in-place operations and equal layers
 of all blocks are normalised together, by one warm-started power iteration a step; weights transposed as products want
 them; gradients set to none, not zeroed; threads that do not spin; an allocator that keeps its memory.
@@ -48,6 +49,8 @@ import h5py
 import numpy as np
 import torch
 
+import torch_coupling
+
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}  # of the largest element
 INVERSE_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-8}
 CHUNKS = (256, 1024, 4096)  # rows of an evaluation that are worked at a time
@@ -59,13 +62,14 @@ class Case:
     def __init__(self, path):
         with h5py.File(path) as file:
             self.attributes = dict(file.attrs)
-            self.name, self.work, self.kind = (self.attributes[key] for key in ("case", "work", "kind"))
+            self.name, self.work, self.kind, self.flow = (
+                self.attributes[key] for key in ("case", "work", "kind", "flow"))
             self.dtype = torch.float32 if self.attributes["precision"] == "float" else torch.float64
-            self.bounds = file["bounds"][:]
+            self.bounds = file["bounds"][:] if "bounds" in file else None
             self.input = self.tensor(file["input"])
             self.log_prob = file["log_prob"][:]
-            self.parameters = self.by_layer(file["parameters/transforms"])
-            self.gradient = self.by_layer(file["gradient/transforms"]) if "gradient" in file else None
+            self.parameters = self.arrays(file["parameters/transforms"])
+            self.gradient = self.arrays(file["gradient/transforms"]) if "gradient" in file else None
             self.image = self.tensor(file["image"]) if "image" in file else None
             if self.kind == "roulette":
                 self.probes, self.terms = self.tensor(file["probes"]), file["terms"][:].tolist()
@@ -73,6 +77,11 @@ class Case:
 
     def tensor(self, dataset):
         return torch.tensor(np.asarray(dataset), dtype=self.dtype)
+
+    def arrays(self, transforms):
+        if self.flow == "realnvp":
+            return [self.tensor(array) for array in torch_coupling.arrays(transforms)]
+        return self.by_layer(transforms)
 
     def by_layer(self, transforms):
         """Arrays of a layer, those of all blocks stacked: [weight (B, in, out), bias (B, out), log_beta (B, 1)]."""
@@ -96,8 +105,10 @@ class Parameters:
         self.bounds = case.bounds
         self.vectors = None
 
-    def arrays(self):
-        return [part.view(shape) for part, shape in zip(self.flat.split(self.sizes), self.shapes)]
+    def arrays(self, flat=None):
+        """Parts of a flat tensor, by default of the parameters."""
+        parts = (self.flat if flat is None else flat).split(self.sizes)
+        return [part.view(shape) for part, shape in zip(parts, self.shapes)]
 
     def power_iteration(self, arrays, times=1):
         """Left and right singular vectors of the weights of each layer, of all blocks at once."""
@@ -256,11 +267,11 @@ def standard_normal(z):
 
 
 def exact_log_prob(block):
-    """(blocks, x) → (log p, what is differentiated)."""
+    """(case, parameters) → (log p, what is differentiated)."""
 
-    def log_prob(case, blocks):
+    def log_prob(case, parameters):
         x, total = case.input, 0
-        for layers in blocks:
+        for layers in parameters.blocks():
             y, jacobian = block(layers, x)
             x = x + y
             total = total + log_det_of(jacobian)
@@ -286,11 +297,11 @@ def neumann_pair(case, b, v, product):
     return value, u
 
 
-def fused_neumann(case, blocks):
+def fused_neumann(case, parameters):
     """Products with Jᵀ written out; one tangent beside the values carries the gradient."""
     x, total, surrogate = case.input, 0, 0
     n = case.n
-    for b, layers in enumerate(blocks):
+    for b, layers in enumerate(parameters.blocks()):
         v = case.probes[b]
         rows, slopes = torch.cat((x, v)), []
         for weight, bias, beta in layers[:-1]:
@@ -313,10 +324,10 @@ def fused_neumann(case, blocks):
     return base.detach() + total, base.sum() + surrogate
 
 
-def autograd_neumann(case, blocks):
+def autograd_neumann(case, parameters):
     """The customary way: products with Jᵀ by autograd, the last one with a graph."""
     x, total, surrogate = case.input, 0, 0
-    for b, layers in enumerate(blocks):
+    for b, layers in enumerate(parameters.blocks()):
         v = case.probes[b]
         x = x if x.requires_grad else x.requires_grad_()
         y = forward(layers, x)
@@ -329,6 +340,8 @@ def autograd_neumann(case, blocks):
 
 
 def gradient_variants(case):
+    if case.flow == "realnvp":
+        return {"fused": torch_coupling.fused_log_prob, "autograd": torch_coupling.autograd_log_prob}
     if case.kind == "roulette":
         return {"fused": fused_neumann, "autograd": autograd_neumann}
     return {"fused": exact_log_prob(fused_tangents), "tangents": exact_log_prob(plain_tangents),
@@ -358,7 +371,7 @@ class Gradient:
             self.average, self.decay = self.parameters.flat.detach().clone(), float(a["average"])
 
     def gradient(self):
-        log_prob, total = self.log_prob(self.case, self.parameters.blocks())
+        log_prob, total = self.log_prob(self.case, self.parameters)
         (total * (-1 / self.case.n)).backward()
         return log_prob
 

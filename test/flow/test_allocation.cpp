@@ -1,6 +1,6 @@
 // A training step allocates nothing after the first, and a workspace takes the memory that it states. Counted is what
-// the library asks for, by operator new and aligned_alloc; what BLAS takes for itself is its own affair (OpenBLAS does in
-// some of its kernels for AVX-512).
+// the library asks for, by operator new and aligned_alloc; what BLAS takes for itself is its own affair (OpenBLAS does
+// in some of its kernels for AVX-512).
 
 #include <pushforward/flow/base_density.hpp>
 #include <pushforward/flow/dequantize.hpp>

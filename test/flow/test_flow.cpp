@@ -324,6 +324,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_workspace_stays_within_its_budget, T, Precisions
                         says({"workspace for 0 samples: must be at least 1"}));
 }
 
+// Narrow couplings work in even shares that a core's cache holds; what it cannot hold anyway is not divided.
+BOOST_AUTO_TEST_CASE_TEMPLATE(chunks_fit_into_the_cache_where_they_can, T, Precisions) {
+  constexpr Index plenty = Index{1} << 40;
+  const auto capacity = [&](const Flow<T>& flow, Index most) {
+    return FlowWorkspace<T>::within(flow, plenty, most, Purpose::gradient).capacity();
+  };
+  const Flow<T> narrow(20, {.kind = "realnvp", .blocks = 2, .hidden = {50, 50}}, 1);
+  const Index most = 10'000, chunk = capacity(narrow, most), chunks = (most + chunk - 1) / chunk;
+  BOOST_TEST((chunk >= 100 && chunk < 1000));
+  BOOST_TEST(chunk * chunks - most < chunks);
+  BOOST_TEST(capacity(narrow, chunk) == chunk);
+  const Flow<T> wide(20, {.kind = "realnvp", .blocks = 2, .hidden = {500, 500}}, 1);
+  BOOST_TEST(capacity(wide, most) == most);
+}
+
 // Nested splits, many scales, contexts and all bases: what is planned is what is stated, and one sample is enough.
 BOOST_AUTO_TEST_CASE_TEMPLATE(workspaces_of_all_flows_take_what_they_state, T, Precisions) {
   for (const auto& of : all_flows()) {

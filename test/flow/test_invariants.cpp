@@ -12,12 +12,47 @@ namespace {
 using flow::InverseMethod;
 
 // The maps under test, beside the simple ones of simple_maps.hpp. Another one is one more entry in make_subject().
-enum class Kind { actnorm, residual, shallow_residual, narrow_residual, flow };
-constexpr std::pair<Kind, const char*> kinds[] = {{Kind::actnorm, "ActNorm"},
-                                                  {Kind::residual, "residual block"},
-                                                  {Kind::shallow_residual, "residual block, one hidden layer, tanh"},
-                                                  {Kind::narrow_residual, "residual block, three layers, softplus"},
-                                                  {Kind::flow, "flow"}};
+enum class Kind {
+  actnorm,
+  residual,
+  shallow_residual,
+  narrow_residual,
+  conditional_residual,
+  convolutional_residual,
+  conditional_convolutional_residual,
+  periodic_residual,
+  flow
+};
+constexpr std::pair<Kind, const char*> kinds[] = {
+    {Kind::actnorm, "ActNorm"},
+    {Kind::residual, "residual block"},
+    {Kind::shallow_residual, "residual block, one hidden layer, tanh"},
+    {Kind::narrow_residual, "residual block, three layers, softplus"},
+    {Kind::conditional_residual, "residual block, with a context"},
+    {Kind::convolutional_residual, "residual block, convolutional"},
+    {Kind::conditional_convolutional_residual, "residual block, convolutional, with a context"},
+    {Kind::periodic_residual, "residual block, on angles"},
+    {Kind::flow, "flow"}};
+
+constexpr bool is_convolutional(Kind kind) {
+  return kind == Kind::convolutional_residual || kind == Kind::conditional_convolutional_residual;
+}
+constexpr Index context_of(Kind kind) {
+  return kind == Kind::conditional_residual || kind == Kind::conditional_convolutional_residual ? 3 : 0;
+}
+
+// Of 20 and 64 values an image of several channels, of others one of a single column of pixels.
+Shape shape_of(Kind kind, Index d) {
+  if (!is_convolutional(kind)) return Shape::vector(d);
+  return d == 20 || d == 64 ? simple_shape(d) : Shape{d, 1, 1};
+}
+
+// All of one and two values, every other of more.
+std::vector<Index> angles_of(Kind kind, Index d) {
+  std::vector<Index> angles;
+  for (Index i = 0; i < d && kind == Kind::periodic_residual; i += d > 2 ? 2 : 1) angles.push_back(i);
+  return angles;
+}
 
 // Of the residual blocks.
 nn::NetworkOptions network_of(Kind kind, Index d) {
@@ -27,7 +62,17 @@ nn::NetworkOptions network_of(Kind kind, Index d) {
   };
   if (kind == Kind::shallow_residual) return network({2 * d}, nn::Activation::tanh);
   if (kind == Kind::narrow_residual) return network({7, 3, 5}, nn::Activation::softplus);
-  return network({12, 9}, nn::Activation::lipswish);
+  auto options = network({12, 9}, nn::Activation::lipswish);
+  options.context = context_of(kind);
+  options.periodic = angles_of(kind, d);
+  if (is_convolutional(kind)) {
+    const Shape shape = shape_of(kind, d);
+    options.hidden = {2 * shape.channels, 2 * shape.channels};
+    options.height = shape.height;
+    options.width = shape.width;
+    options.kernels = {3, 1, 3};
+  }
+  return options;
 }
 
 template <class T>
@@ -41,7 +86,7 @@ std::unique_ptr<Subject<T>> make_subject(Kind kind, Index d) {
     });
   }
   return std::make_unique<TransformSubject<T>>(d, [&](nn::ParameterLayout& layout) {
-    return std::make_unique<flow::ResidualBlock<T>>(layout, "block", Shape::vector(d), network_of(kind, d), 1, 1);
+    return std::make_unique<flow::ResidualBlock<T>>(layout, "block", shape_of(kind, d), network_of(kind, d), 1, 1);
   });
 }
 
@@ -50,7 +95,11 @@ constexpr bool keeps_volume(Kind) {
   return false;
 }
 template <class T>
-void place(Kind, Case<T>&) {}
+void place(Kind kind, Case<T>& c) {
+  if (context_of(kind) > 0) c.condition(context_of(kind));
+  c.angles_of_x = c.angles_of_z = angles_of(kind, c.subject->dimension());
+  if (!c.angles_of_x.empty()) c.step = 0.03;  // values jump where they are wrapped
+}
 
 // kind: Kind or SimpleMap.
 template <class T, class K>

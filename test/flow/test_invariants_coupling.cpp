@@ -50,8 +50,10 @@ const std::vector<Conditional>& maps_of_numbers() {
 const std::vector<Conditional>& maps_of_angles() {
   static const auto all = [] {
     std::vector<Conditional> maps;
+    std::vector<Index> every_third;
+    for (Index i = 1; i < 64; i += 3) every_third.push_back(i);
     for (const auto& [d, periodic] : std::vector<std::pair<Index, std::vector<Index>>>{
-             {2, {0, 1}}, {2, {1}}, {5, {0, 1, 2, 3, 4}}, {5, {1, 2, 4}}, {1, {0}}}) {
+             {2, {0, 1}}, {2, {1}}, {5, {0, 1, 2, 3, 4}}, {5, {1, 2, 4}}, {1, {0}}, {64, every_third}}) {
       for (const auto* map : {"additive", "spline"}) {
         const Domain domain{.shape = Shape::vector(d), .periodic = periodic, .context = maps.size() % 2 == 0 ? 0 : 3};
         for (const bool inverse : {false, true}) maps.push_back(autoregressive(map, domain, inverse));

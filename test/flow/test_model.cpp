@@ -303,7 +303,8 @@ BOOST_AUTO_TEST_CASE(first_principles_agree_with_the_density) {
 BOOST_AUTO_TEST_CASE(a_failed_round_trip_is_infinite) {
   const auto model = random_model<double>(Standardization::Kind::none, 2);
   auto x = random_matrix<double>(2, 3, 96);
-  const flow::InverseOptions impatient{.method = flow::InverseMethod::anderson, .tolerance = 1e-12, .max_iterations = 1};
+  const flow::InverseOptions impatient{
+      .method = flow::InverseMethod::anderson, .tolerance = 1e-12, .max_iterations = 1};
   BOOST_TEST(flow::round_trip(model, x, impatient).data == std::numeric_limits<double>::infinity());
 }
 

@@ -19,13 +19,18 @@ using flow::Model;
 using flow::Purpose;
 using flow::Status;
 
-// Every kind of transform by itself, with options that are not the defaults, and what else a seed may settle.
-std::vector<FlowCase> single_transforms() {
+// Every kind of transform by itself that there is on d values, with options that are not the defaults, and what else a
+// seed may settle; at d = 6 also those of images.
+std::vector<FlowCase> single_transforms(Index d) {
   using namespace flow;
   std::vector<FlowCase> all;
-  const Domain vector{.shape = Shape::vector(6), .periodic = {}}, given{.shape = Shape::vector(6), .context = 2},
+  const Domain vector{.shape = Shape::vector(d), .periodic = {}}, given{.shape = Shape::vector(d), .context = 2},
       image{.shape = {4, 4, 2}};
   const auto add = [&](const Domain& domain, auto options) {
+    using Options = decltype(options);
+    if (domain.shape.is_image() && d != 6) return;
+    if (domain.size() == 1 && (std::is_same_v<Options, CouplingOptions> || std::is_same_v<Options, SplitOptions>))
+      return;
     Architecture a;
     a.data = domain;
     a.chain = chain_of(std::move(options));
@@ -52,7 +57,9 @@ std::vector<FlowCase> single_transforms() {
   autoregressive.map = coupling.map;
   autoregressive.inverse = true;
   add(given, autoregressive);
-  add(vector, ElementwiseOptions{.function = "leaky", .columns = {0, 4}, .shift = -0.5, .scale = 2, .slope = 0.3});
+  std::vector<Index> columns{0};
+  if (d > 4) columns.push_back(4);
+  add(vector, ElementwiseOptions{.function = "leaky", .columns = columns, .shift = -0.5, .scale = 2, .slope = 0.3});
   add(vector, DequantizeOptions{.levels = 17});
   add(vector, ScalingOptions());
   for (const auto* order : {"random", "reverse"}) add(vector, PermutationOptions{.order = order});
@@ -65,10 +72,30 @@ std::vector<FlowCase> single_transforms() {
   return all;
 }
 
+std::vector<FlowCase> single_transforms() {
+  std::vector<FlowCase> all;
+  for (const Index d : {1, 6, 64}) {
+    const auto some = single_transforms(d);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
 std::vector<FlowCase> stored_flows() {
   auto flows = single_transforms();
-  const auto whole = all_flows();
+  const auto whole = all_flows(), wide = flows_of_vectors(64);
   flows.insert(flows.end(), whole.begin(), whole.end());
+  flows.insert(flows.end(), wide.begin(), wide.end());
+  // Couplings have nothing to leave as it is in one value.
+  for (const auto* const kind : {"residual", "maf", "iaf", "planar", "radial"}) {
+    const bool takes_context = std::string_view(kind) != "planar" && std::string_view(kind) != "radial";
+    flows.push_back(family(kind, {.shape = Shape::vector(1), .context = takes_context ? 2 : 0}));
+  }
+  flows.push_back(family("maf", {.shape = Shape::vector(1), .periodic = {0}}, [] {
+    flow::FlowOptions options;
+    options.map.kind = "spline";
+    return options;
+  }()));
   return flows;
 }
 

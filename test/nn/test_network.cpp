@@ -105,13 +105,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(tangents_agree_with_central_differences, T, Precis
       forward(net, *state, x);
       Matrix<T> jv(options.out, n * t.k);
       net.network.tangent(*state, t.directions(), jv);
+      Matrix<double> expected(jv.rows(), jv.cols());
       for (Index j = 0; j < n * t.k; ++j) {
-        const auto expected = naive_tangent(net, x.view().column_span(j / t.k), as_reals<T>(t.v.view().column_span(j)));
-        for (Index i = 0; i < options.out; ++i) {
-          BOOST_TEST(
-              close_absolute(static_cast<double>(jv(i, j)), double(expected[std::size_t(i)]), gamma<T>(150) + 1e-9));
-        }
+        const auto column = naive_tangent(net, x.view().column_span(j / t.k), as_reals<T>(t.v.view().column_span(j)));
+        std::copy(column.begin(), column.end(), expected.view().column(j));
       }
+      auto actual = converted<double>(jv);
+      BOOST_TEST(close_absolute(actual.view(), expected.view(), gamma<T>(150) + 1e-9));
+      if (actual.size() == 0) continue;
+      for (double& value : actual.span()) value *= 1.01;
+      BOOST_TEST(!close_absolute(actual.view(), expected.view(), gamma<T>(150) + 1e-9));
     }
   });
 }

@@ -62,6 +62,17 @@ BOOST_FIXTURE_TEST_CASE(built_in_rows_are_consecutive_and_standardized, Ranks) {
   data.release();
 }
 
+// More than a rank reads alone.
+BOOST_FIXTURE_TEST_CASE(ranks_share_out_the_reading, Ranks) {
+  constexpr Index n = 50'000;
+  TrainingData<double> data(comm, {.toy = "moons", .rows = n});
+  Matrix<double> raw(2, n), expected(2, n);
+  data::ToyDensity("moons").draw(1, 0, raw.view());
+  data.standardization().forward<double>(raw, expected.view());
+  BOOST_TEST(on_all_ranks(comm, close_absolute(data.samples(Split::train), expected, 1e-14)));
+  data.release();
+}
+
 BOOST_FIXTURE_TEST_CASE(standardization_happens_in_double, Ranks) {
   const auto path = write_rows(comm, 100, 3, false);
   TrainingData<float> single(comm, {.file = path});

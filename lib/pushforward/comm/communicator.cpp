@@ -249,11 +249,10 @@ template <class T>
 SharedArray<T>::SharedArray(const Communicator& comm, Index size) : size_(size) {
   check(MPI_Comm_split_type(comm.handle(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &node_),
         "MPI_Comm_split_type");
-  int rank = 0;
-  check(MPI_Comm_rank(node_, &rank), "MPI_Comm_rank");
-  writer_ = rank == 0;
+  check(MPI_Comm_rank(node_, &node_rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(node_, &node_size_), "MPI_Comm_size");
   const auto bytes = static_cast<MPI_Aint>(static_cast<std::size_t>(size) * sizeof(T));
-  check(MPI_Win_allocate_shared(writer_ ? bytes : 0, sizeof(T), MPI_INFO_NULL, node_, &data_, &window_),
+  check(MPI_Win_allocate_shared(node_rank_ == 0 ? bytes : 0, sizeof(T), MPI_INFO_NULL, node_, &data_, &window_),
         "MPI_Win_allocate_shared");
   MPI_Aint owned = 0;
   int unit = 0;

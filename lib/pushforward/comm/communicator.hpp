@@ -122,9 +122,9 @@ void agree(const Communicator& comm, F&& body) {
   detail::throw_lowest(comm, local);
 }
 
-/// One array per node, shared by its ranks (MPI-3 shared memory): written by the node's first rank, read by all of
-/// them. Collective over `comm`: construction, fence() and release(). A SharedArray that is not released by hand lives
-/// until MPI is finalised.
+/// One array per node, shared by its ranks (MPI-3 shared memory): each fills a part, all read the whole. Collective
+/// over `comm`: construction, fence() and release(). A SharedArray that is not released by hand lives until MPI is
+/// finalised.
 template <class T>
 class SharedArray {
  public:
@@ -132,12 +132,12 @@ class SharedArray {
   SharedArray(const SharedArray&) = delete;
   SharedArray& operator=(const SharedArray&) = delete;
 
-  /// True on the rank of each node that fills the array.
-  bool is_writer() const { return writer_; }
+  /// Which of `total` parts this rank fills; the ranks of each node have all of them. Not collective.
+  Share share(Index total) const { return comm::share(total, node_rank_, node_size_); }
   std::span<T> data() { return {data_, static_cast<std::size_t>(size_)}; }
   std::span<const T> data() const { return {data_, static_cast<std::size_t>(size_)}; }
 
-  /// Makes what the writers wrote visible to all ranks of their nodes.
+  /// Makes what each rank wrote visible to all ranks of its node.
   void fence();
   /// Frees the memory.
   void release();
@@ -147,7 +147,8 @@ class SharedArray {
   MPI_Win window_ = MPI_WIN_NULL;
   T* data_ = nullptr;
   Index size_ = 0;
-  bool writer_ = false;
+  int node_rank_ = 0;
+  int node_size_ = 1;
 };
 
 extern template class SharedArray<float>;

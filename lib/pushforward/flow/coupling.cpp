@@ -1,6 +1,7 @@
 #include <pushforward/base/angle.hpp>
 #include <pushforward/base/text.hpp>
 #include <pushforward/flow/coupling.hpp>
+#include <pushforward/flow/row_order.hpp>
 
 #include <algorithm>
 
@@ -87,18 +88,21 @@ CouplingMask::CouplingMask(const std::string& name, const Shape& shape) : checke
 
 template <class T>
 struct Coupling<T>::State final : TransformState<T> {
-  State(const nn::Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Purpose purpose)
+  State(const nn::Network<T>& network, Index mapped_values, linalg::Workspace& kept, linalg::Workspace& scratch,
+        Index n, Purpose purpose)
       : passes(network, kept, scratch, n, 0, purpose) {
     auto& memory = purpose == Purpose::gradient ? kept : scratch;
     seen = memory.matrix<T>(network.in(), n);
+    active = memory.matrix<T>(mapped_values, n);
     theta = memory.matrix<T>(network.out(), n);
+    mapped = scratch.matrix<T>(mapped_values, n);
     if (purpose == Purpose::gradient) seen_bar = scratch.matrix<T>(network.in(), n);
   }
 
   nn::NetworkState<T> passes;
   MatrixView<T> seen, seen_bar;  // by the network
+  MatrixView<T> active, mapped;  // x_A, and z_A or its cotangents: (|A| × n)
   MatrixView<T> theta;
-  ConstMatrixView<T> x;
 };
 
 template <class T>
@@ -110,31 +114,35 @@ template <class T>
 Coupling<T>::Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
                       const CouplingOptions& options, const CouplingMask& mask, std::uint64_t seed, std::uint64_t key)
     : shape_(domain.shape),
+      active_(mask.active),
       maps_(options.map, elements_of<T>(mask, !options.kernels.empty()), domain.periodic),
       network_(layout, name, network_of(mask, domain, options, maps_.parameters()), seed, key) {
   const bool whole = network_.in() == domain.size();
   for (const Index row : mask.passive) {
-    const bool angle = std::binary_search(domain.periodic.begin(), domain.periodic.end(), row);
-    passive_.push_back({row, whole ? row : std::ssize(passive_), angle});
+    passive_.push_back({row, whole ? row : std::ssize(passive_)});
+    if (std::binary_search(domain.periodic.begin(), domain.periodic.end(), row)) angles_.push_back(passive_.back());
   }
 }
 
 template <class T>
 std::unique_ptr<TransformState<T>> Coupling<T>::plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                                      Purpose purpose) const {
-  return std::make_unique<State>(network_, kept, scratch, n, purpose);
+  return std::make_unique<State>(network_, maps_.size(), kept, scratch, n, purpose);
 }
 
 template <class T>
 void Coupling<T>::condition(State& s, ConstMatrixView<T> from, MatrixView<T> to) const {
   const Index n = from.cols();
   const auto seen = s.seen.columns(0, n);
+  const bool covers = network_.in() == std::ssize(passive_);
   for (Index i = 0; i < n; ++i) {
-    std::fill_n(seen.column(i), seen.rows(), T(0));
-    for (const auto& [row, place, angle] : passive_) {
-      to(row, i) = seen(place, i) = angle ? wrap_angle<T>(static_cast<double>(from(row, i))) : from(row, i);
-    }
+    const T* const x = from.column(i);
+    T *const in = seen.column(i), *const z = to.column(i);
+    if (!covers) std::fill_n(in, seen.rows(), T(0));
+    for (const auto& [row, place] : passive_) z[row] = in[place] = x[row];
+    for (const auto& [row, place] : angles_) z[row] = in[place] = wrap_angle<T>(static_cast<double>(x[row]));
   }
+  gather_rows<T>(active_, from, s.active.columns(0, n));
   network_.forward(s.passes, seen, s.theta.columns(0, n), s.context);
 }
 
@@ -142,9 +150,11 @@ template <class T>
 void Coupling<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
                           std::span<Status>) const {
   auto& s = static_cast<State&>(state);
-  s.x = x;
+  const Index n = x.cols();
+  const auto mapped = s.mapped.columns(0, n);
   condition(s, x, z);
-  maps_.forward(s.theta.columns(0, x.cols()), x, z, log_det);
+  maps_.forward(s.theta.columns(0, n), s.active.columns(0, n), mapped, log_det);
+  scatter_rows<T>(active_, mapped, z);
 }
 
 template <class T>
@@ -152,11 +162,15 @@ void Coupling<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, st
                           MatrixView<T> x_bar, std::span<T> gradient) const {
   auto& s = static_cast<State&>(state);
   const Index n = z_bar.cols();
-  const auto seen_bar = s.seen_bar.columns(0, n);
-  maps_.reverse(s.theta.columns(0, n), s.x, z_bar, weight, x_bar, s.passes.value_seed());
+  const auto seen_bar = s.seen_bar.columns(0, n), mapped_bar = s.mapped.columns(0, n);
+  gather_rows<T>(active_, z_bar, mapped_bar);
+  maps_.reverse(s.theta.columns(0, n), s.active.columns(0, n), mapped_bar, weight, mapped_bar, s.passes.value_seed());
   network_.reverse(s.passes, seen_bar, gradient);
+  scatter_rows<T>(active_, mapped_bar, x_bar);
   for (Index i = 0; i < n; ++i) {
-    for (const auto& [row, place, angle] : passive_) x_bar(row, i) = z_bar(row, i) + seen_bar(place, i);
+    const T *const bar = z_bar.column(i), *const from_network = seen_bar.column(i);
+    T* const to = x_bar.column(i);
+    for (const auto& [row, place] : passive_) to[row] = bar[row] + from_network[place];
   }
 }
 
@@ -164,8 +178,11 @@ template <class T>
 void Coupling<T>::inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
                           std::span<Status>, const InverseOptions&) const {
   auto& s = static_cast<State&>(state);
+  const Index n = z.cols();
+  const auto mapped = s.mapped.columns(0, n);
   condition(s, z, x);
-  maps_.inverse(s.theta.columns(0, z.cols()), z, x, log_det);
+  maps_.inverse(s.theta.columns(0, n), s.active.columns(0, n), mapped, log_det);
+  scatter_rows<T>(active_, mapped, x);
 }
 
 template class Coupling<float>;

@@ -69,16 +69,17 @@ class Coupling final : public Transform<T> {
   struct Passive {
     Index row;    // of a sample
     Index place;  // in what the network sees
-    bool angle;
   };
 
   Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain, const CouplingOptions& options,
            const CouplingMask& mask, std::uint64_t seed, std::uint64_t key);
-  // Writes the passive rows of `from` to `to` and the parameters that they make to s.theta.
+  // Writes the passive rows of `from` to `to`, the parameters that they make to s.theta and the active rows to
+  // s.active.
   void condition(State& s, ConstMatrixView<T> from, MatrixView<T> to) const;
 
   Shape shape_;
-  std::vector<Passive> passive_;
+  std::vector<Passive> passive_, angles_;  // the latter are among the former
+  std::vector<Index> active_;
   ElementMaps<T> maps_;
   nn::Network<T> network_;
 };

@@ -28,17 +28,24 @@ ElementMaps<T>::ElementMaps(const ScalarMapOptions& options, const std::vector<E
     auto& map = is_angle ? circle_ : line_;
     if (map == nullptr) map = make_scalar_map<T>(is_angle ? on_the_circle(options, element.row) : options);
     m_ = std::max(m_, map->parameters());
+    in_order_ = in_order_ && element.place == size() && (elements_.empty() || elements_.front().map == map.get());
     elements_.push_back({element, map.get()});
   }
 }
 
 template <class T>
+template <class U>
+MatrixView<U> ElementMaps<T>::by_element(MatrixView<U> theta) const {
+  require<BugError>(theta.contiguous(), "parameters ({} × {}) with leading dimension {}: must be contiguous",
+                    theta.rows(), theta.cols(), theta.ld());
+  return {theta.data(), m_, size() * theta.cols()};
+}
+
+template <class T>
 void ElementMaps<T>::forward(ConstMatrixView<T> theta, ConstMatrixView<T> x, MatrixView<T> z,
                              std::span<double> log_det) const {
-  for (const auto& mapped : elements_) {
-    const Index row = mapped.element.row;
-    mapped.map->forward(part(mapped, theta), row_of(x, row), row_of(z, row), log_det);
-  }
+  if (together(theta)) return at(0).map->forward(by_element(theta), x, z, log_det);
+  for (Index k = 0; k < size(); ++k) at(k).map->forward(part(at(k), theta), row_of(x, k), row_of(z, k), log_det);
 }
 
 template <class T>
@@ -50,10 +57,8 @@ void ElementMaps<T>::inverse(Index k, ConstMatrixView<T> theta, ConstMatrixView<
 template <class T>
 void ElementMaps<T>::inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, MatrixView<T> x,
                              std::span<double> log_det) const {
-  for (Index k = 0; k < size(); ++k) {
-    const Index row = at(k).element.row;
-    inverse(k, theta, row_of(z, row), row_of(x, row), log_det);
-  }
+  if (together(theta)) return at(0).map->inverse(by_element(theta), z, x, log_det);
+  for (Index k = 0; k < size(); ++k) inverse(k, theta, row_of(z, k), row_of(x, k), log_det);
 }
 
 template <class T>
@@ -65,10 +70,12 @@ void ElementMaps<T>::reverse(Index k, ConstMatrixView<T> theta, ConstMatrixView<
 template <class T>
 void ElementMaps<T>::reverse(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar,
                              std::span<const T> weight, MatrixView<T> x_bar, MatrixView<T> theta_bar) const {
-  for (Index i = 0; i < theta_bar.cols(); ++i) std::fill_n(theta_bar.column(i), theta_bar.rows(), T(0));
+  if (together(theta)) {
+    return at(0).map->reverse(by_element(theta), x, z_bar, weight, x_bar, by_element(theta_bar));
+  }
+  std::fill_n(theta_bar.data(), theta_bar.size(), T(0));
   for (Index k = 0; k < size(); ++k) {
-    const Index row = at(k).element.row;
-    reverse(k, theta, row_of(x, row), row_of(z_bar, row), weight, row_of(x_bar, row), theta_bar);
+    reverse(k, theta, row_of(x, k), row_of(z_bar, k), weight, row_of(x_bar, k), theta_bar);
   }
 }
 

@@ -12,6 +12,9 @@ namespace pushforward::flow {
 
 namespace {
 
+constexpr Index cache = 1 << 20;    // bytes of a core's own cache
+constexpr Index least_chunk = 128;  // samples; with fewer, products lose more than the cache gains
+
 template <class T>
 bool all_finite(std::span<const T> x) {
   for (const T value : x) {
@@ -60,15 +63,19 @@ void in_chunks(Index n, Index capacity, F&& f) {
   for (Index first = 0; first < n; first += capacity) f(first, std::min(capacity, n - first));
 }
 
-// The largest n ≤ most with fits(n), which holds for all below one for which it holds; at least 1.
+// The greatest number up to `most` that fits, as all smaller ones do; at least 1.
 template <class F>
-Index most_that_fit(Index most, F&& fits) {
-  Index good = 1, beyond = std::max<Index>(most, 1) + 1;
-  while (beyond - good > 1) {
-    const Index middle = good + (beyond - good) / 2;
-    (fits(middle) ? good : beyond) = middle;
+Index greatest(Index most, F&& fits) {
+  Index known = 1, beyond = std::max<Index>(most, 1) + 1;
+  while (beyond - known > 1) {
+    const Index middle = known + (beyond - known) / 2;
+    (fits(middle) ? known : beyond) = middle;
   }
-  return good;
+  return known;
+}
+
+Index quotient_up(Index a, Index b) {
+  return (a + b - 1) / b;
 }
 
 // Which value of a sample is not admitted, or "".
@@ -202,7 +209,7 @@ void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
       scratch_bytes = scratch.peak();
       return kept_bytes + scratch_bytes;
     };
-    chunks.push_back(most_that_fit(n, [&](Index count) { return measure(count) <= room; }));
+    chunks.push_back(greatest(n, [&](Index count) { return measure(count) <= room; }));
     measure(chunks.back());
     most_kept = std::max(most_kept, kept_bytes);
     most_scratch = std::max(most_scratch, scratch_bytes);
@@ -503,14 +510,20 @@ Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Purpose purpose,
 
 template <class T>
 FlowWorkspace<T> FlowWorkspace<T>::within(const Flow<T>& flow, Index bytes, Index most, Purpose purpose) {
-  const auto fits = [&](Index n) { return bytes_for(flow, n, purpose, Use::all) <= bytes; };
-  return FlowWorkspace(flow, most_that_fit(most, fits), purpose, Use::all);
+  const auto in_cache = [&](Index n) {
+    linalg::Workspace kept, scratch;
+    return plan(flow, n, purpose, Use::all, kept, scratch).largest <= cache;
+  };
+  const Index n = greatest(most, [&](Index samples) { return bytes_for(flow, samples, purpose) <= bytes; });
+  const Index cached = greatest(n, in_cache);
+  if (cached == n || cached < least_chunk) return FlowWorkspace(flow, n, purpose);
+  return FlowWorkspace(flow, quotient_up(most, quotient_up(most, cached)), purpose);
 }
 
 template <class T>
 FlowWorkspace<T> FlowWorkspace<T>::for_maps(const Flow<T>& flow, Index bytes, Index most) {
   const auto fits = [&](Index n) { return bytes_for(flow, n, Purpose::evaluate, Use::map) <= bytes; };
-  return FlowWorkspace(flow, most_that_fit(most, fits), Purpose::evaluate, Use::map);
+  return FlowWorkspace(flow, greatest(most, fits), Purpose::evaluate, Use::map);
 }
 
 template <class T>
@@ -563,8 +576,10 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
     if (!gradient) kept.release(kept_mark);
     const Index rows = transforms[k]->input_shape().size();
     parts.levels[k].all = gradient ? kept.matrix<T>(rows, n) : MatrixView<T>(pair[k % 2].data(), rows, n);
+    const Index before = kept.used();
     parts.states.push_back(use == Use::map ? transforms[k]->plan_map(kept, scratch, n)
                                            : transforms[k]->plan(kept, scratch, n, purpose));
+    parts.largest = std::max(parts.largest, kept.used() - before + scratch.used());
   }
   return parts;
 }

@@ -132,7 +132,9 @@ class FlowWorkspace {
  public:
   /// Room for n ≥ 1 samples at a time. Throws NumericalError where there is not so much memory.
   FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose);
-  /// Room for at most `most` samples at a time, fewer where they would need more than `bytes`; at least one.
+  /// Room for at most `most` samples at a time, fewer where they would need more than `bytes`; at least one. Where what
+  /// a transform takes for some hundred samples fits into a core's cache, for no more than fit, in shares as even as
+  /// can be.
   static FlowWorkspace within(const Flow<T>& flow, Index bytes, Index most, Purpose purpose);
   /// The same for Flow::map() and Flow::excluded() only: nothing of it goes to log-dets.
   static FlowWorkspace for_maps(const Flow<T>& flow, Index bytes, Index most);
@@ -172,6 +174,7 @@ class FlowWorkspace {
     MatrixView<T> joined;         // (d × n): what goes into a split's inverse
     MatrixView<T> latent_bar;     // (d × n): z̄ of flows with splits, of a gradient
     MatrixView<T> bar, next_bar;  // (d × n); of a gradient only
+    Index largest = 0;            // bytes of the transform that takes most
   };
   enum class Use { map, all };
 

@@ -71,7 +71,8 @@ void ResidualInverse<T>::accelerate(Index active, bool first) {
       x_before = previous_x_.column_span(c);
       r_before = previous_residual_.column_span(c);
     }
-    bold_[at] = anderson_.step(c, x_.column_span(i), residual_.column_span(i), x_before, r_before, step_.column_span(i));
+    bold_[at] =
+        anderson_.step(c, x_.column_span(i), residual_.column_span(i), x_before, r_before, step_.column_span(i));
   }
 }
 

@@ -9,7 +9,7 @@
 
 namespace pushforward::flow {
 
-/// z(i, j) = x(order[i], j). x: (d × n) in. z: (d × n) out, must not alias x. order: (d), a permutation.
+/// z(i, j) = x(order[i], j). x: (d × n) in. z: (m × n) out, must not alias x. order: (m), each row of x once at most.
 template <class T>
 void gather_rows(std::span<const Index> order, ConstMatrixView<T> x, MatrixView<T> z);
 /// x(order[i], j) = z(i, j), the inverse and the transpose of gather_rows(). Sizes as there.

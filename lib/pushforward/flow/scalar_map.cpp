@@ -1,11 +1,68 @@
 #include <pushforward/base/angle.hpp>
 #include <pushforward/base/text.hpp>
+#include <pushforward/flow/batch.hpp>
 #include <pushforward/flow/scalar_map.hpp>
 #include <pushforward/flow/spline.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <xsimd/xsimd.hpp>
 
 namespace pushforward::flow {
+
+namespace {
+
+// The parameters of some elements of an affine map and what follows from them, each an array: vectors fill up whatever
+// the number of a sample's elements is.
+template <class T>
+struct AffineTile {
+  using B = xsimd::batch<T>;
+  static constexpr Index size = 512;
+  using Array = std::array<T, static_cast<std::size_t>(size)>;
+
+  // theta: (2 × at most size). exponent: ± c.
+  void evaluate(ConstMatrixView<T> theta, T exponent) {
+    for (Index k = 0; k < theta.cols(); ++k) {
+      const T* const p = theta.column(k);
+      shift[static_cast<std::size_t>(k)] = p[0];
+      tanh[static_cast<std::size_t>(k)] = p[1];
+    }
+    const B limit(std::abs(exponent));
+    for (Index k = 0; k < theta.cols(); k += static_cast<Index>(B::size)) {
+      const B a = xsimd::tanh(B::load_aligned(tanh.data() + k) / limit);
+      const B s = B(exponent) * a;
+      a.store_aligned(tanh.data() + k);
+      s.store_aligned(log_scale.data() + k);
+      xsimd::exp(s).store_aligned(scale.data() + k);
+    }
+  }
+
+  alignas(64) Array shift{}, tanh{}, log_scale{}, scale{};  // t, tanh(raw/c), ± s and its exponential
+};
+
+// f(first sample, samples, first row, rows, number of the first element) for tiles of whole samples, or of rows of one
+// where it has too many: no sample's sum depends on where in the batch it is.
+template <class F>
+void for_each_tile(Index size, Index e, Index n, F f) {
+  const Index samples = std::max<Index>(1, size / std::max<Index>(e, 1));
+  for (Index i = 0; i < n; i += samples) {
+    for (Index r = 0; r < e; r += size) f(i, std::min(samples, n - i), r, std::min(size, e - r), r + i * e);
+  }
+}
+
+template <class T>
+double sum_of(const T* values, Index n) {
+  std::array<double, 4> parts{};
+  Index k = 0;
+  for (; k + 4 <= n; k += 4) {
+    for (std::size_t p = 0; p < 4; ++p) parts[p] += static_cast<double>(values[k + static_cast<Index>(p)]);
+  }
+  for (; k < n; ++k) parts[0] += static_cast<double>(values[k]);
+  return (parts[0] + parts[1]) + (parts[2] + parts[3]);
+}
+
+}  // namespace
 
 template <class T>
 void ScalarMap<T>::require_operands(ConstMatrixView<T> theta, ConstMatrixView<T> in, ConstMatrixView<T> out,
@@ -71,17 +128,18 @@ template <class T>
 void AffineMap<T>::forward(ConstMatrixView<T> theta, ConstMatrixView<T> x, MatrixView<T> z,
                            std::span<double> log_det) const {
   this->require_operands(theta, x, z, log_det.size());
-  const Index e = x.rows();
-  for (Index i = 0; i < x.cols(); ++i) {
-    double sum = 0;
-    for (Index r = 0; r < e; ++r) {
-      const T* const p = theta.column(r + i * e);
-      const T s = limit_ * std::tanh(p[1] / limit_);
-      z(r, i) = x(r, i) * std::exp(s) + p[0];
-      sum += static_cast<double>(s);
+  AffineTile<T> tile;
+  for_each_tile(tile.size, x.rows(), x.cols(), [&](Index i, Index samples, Index r, Index rows, Index first) {
+    tile.evaluate(theta.columns(first, rows * samples), limit_);
+    for (Index j = 0; j < samples; ++j) {
+      const T* const in = x.column(i + j) + r;
+      T* const out = z.column(i + j) + r;
+      const T *const scale = tile.scale.data() + j * rows, *const shift = tile.shift.data() + j * rows;
+#pragma GCC ivdep
+      for (Index k = 0; k < rows; ++k) out[k] = in[k] * scale[k] + shift[k];
+      log_det[static_cast<std::size_t>(i + j)] += sum_of(tile.log_scale.data() + j * rows, rows);
     }
-    log_det[static_cast<std::size_t>(i)] += sum;
-  }
+  });
 }
 
 // With a = tanh(raw/c): s̄ = z̄·x·eˢ + w, ∂s/∂raw = 1 − a².
@@ -89,35 +147,42 @@ template <class T>
 void AffineMap<T>::reverse(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar,
                            std::span<const T> weight, MatrixView<T> x_bar, MatrixView<T> theta_bar) const {
   this->require_operands(theta, x, z_bar, weight.size(), x_bar, theta_bar);
-  const Index e = x.rows();
-  for (Index i = 0; i < x.cols(); ++i) {
-    const T w = weight.empty() ? T(1) : weight[static_cast<std::size_t>(i)];
-    for (Index r = 0; r < e; ++r) {
-      const T a = std::tanh(theta(1, r + i * e) / limit_);
-      const T bar = z_bar(r, i), scaled = bar * std::exp(limit_ * a);
-      T* const p_bar = theta_bar.column(r + i * e);
-      p_bar[0] = bar;
-      p_bar[1] = (scaled * x(r, i) + w) * (1 - a * a);
-      x_bar(r, i) = scaled;
+  AffineTile<T> tile;
+  for_each_tile(tile.size, x.rows(), x.cols(), [&](Index i, Index samples, Index r, Index rows, Index first) {
+    tile.evaluate(theta.columns(first, rows * samples), limit_);
+    for (Index j = 0; j < samples; ++j) {
+      const T w = weight_of(weight, i + j);
+      const T *const in = x.column(i + j) + r, *const bar = z_bar.column(i + j) + r;
+      T* const out = x_bar.column(i + j) + r;
+      const T *const scale = tile.scale.data() + j * rows, *const tanh = tile.tanh.data() + j * rows;
+      const auto to = theta_bar.columns(first + j * rows, rows);
+#pragma GCC ivdep
+      for (Index k = 0; k < rows; ++k) {
+        const T a = tanh[k], b = bar[k], scaled = b * scale[k];
+        to(0, k) = b;
+        to(1, k) = (scaled * in[k] + w) * (1 - a * a);
+        out[k] = scaled;
+      }
     }
-  }
+  });
 }
 
 template <class T>
 void AffineMap<T>::inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, MatrixView<T> x,
                            std::span<double> log_det) const {
   this->require_operands(theta, z, x, log_det.size());
-  const Index e = z.rows();
-  for (Index i = 0; i < z.cols(); ++i) {
-    double sum = 0;
-    for (Index r = 0; r < e; ++r) {
-      const T* const p = theta.column(r + i * e);
-      const T s = limit_ * std::tanh(p[1] / limit_);
-      x(r, i) = (z(r, i) - p[0]) * std::exp(-s);
-      sum += static_cast<double>(s);
+  AffineTile<T> tile;
+  for_each_tile(tile.size, z.rows(), z.cols(), [&](Index i, Index samples, Index r, Index rows, Index first) {
+    tile.evaluate(theta.columns(first, rows * samples), -limit_);
+    for (Index j = 0; j < samples; ++j) {
+      const T* const in = z.column(i + j) + r;
+      T* const out = x.column(i + j) + r;
+      const T *const scale = tile.scale.data() + j * rows, *const shift = tile.shift.data() + j * rows;
+#pragma GCC ivdep
+      for (Index k = 0; k < rows; ++k) out[k] = (in[k] - shift[k]) * scale[k];
+      log_det[static_cast<std::size_t>(i + j)] += sum_of(tile.log_scale.data() + j * rows, rows);
     }
-    log_det[static_cast<std::size_t>(i)] -= sum;
-  }
+  });
 }
 
 template <class T>

@@ -15,7 +15,7 @@ double dot_in_double(const T* a, const T* b, Index n) {
   for (; i + lanes <= n; i += lanes) {
     for (Index l = 0; l < lanes; ++l) part[l] += static_cast<double>(a[i + l]) * static_cast<double>(b[i + l]);
   }
-  for (; i < n; ++i) part[0] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  for (Index l = 0; i + l < n; ++l) part[l] += static_cast<double>(a[i + l]) * static_cast<double>(b[i + l]);
   for (Index width = lanes / 2; width > 0; width /= 2) {
     for (Index l = 0; l < width; ++l) part[l] += part[l + width];
   }

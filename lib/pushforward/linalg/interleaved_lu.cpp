@@ -5,12 +5,14 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace pushforward::linalg {
 
 namespace {
 
-constexpr Index panel = 4;  // columns that are eliminated before the rest of the matrix is brought up to date
+constexpr Index panel = 8;       // columns that are eliminated before the rest of the matrix is brought up to date
+constexpr Index block_rows = 4;  // of what registers hold at a time
 constexpr Index right_hand_sides = 4;
 
 /// Matrices of order d, one per lane, column-major.
@@ -27,10 +29,11 @@ class Group {
   B load(Index r, Index c) const { return B::load_aligned(at(r, c)); }
   void store(Index r, Index c, const B& value) const { value.store_aligned(at(r, c)); }
 
-  /// Matrices [first, first + count) of a stack; identities in the lanes beyond.
+  /// Matrices [first, first + count) of a stack; identities in the lanes beyond. A column at a time, so that it stays
+  /// in the first cache until all its lanes are there.
   void fill(ConstMatrixView<T> stack, Index first, Index count) const {
-    for (Index w = 0; w < lanes; ++w) {
-      for (Index c = 0; c < d_; ++c) {
+    for (Index c = 0; c < d_; ++c) {
+      for (Index w = 0; w < lanes; ++w) {
         T* const to = at(0, c) + w;
         if (w < count) {
           const T* const from = stack.column((first + w) * d_ + c);
@@ -78,53 +81,82 @@ void eliminate_column(const Group<T>& a, Index k, std::span<T> pivots) {
   for (Index r = k + 1; r < d; ++r) a.store(r, k, factor * a.load(r, k));
 }
 
-// a(r…, c…) −= Σₖ l(r…, k) u(k, c…), k in [from, to), for a block of rows and columns that registers hold.
+// Half of the registers hold sums, where there are 32 of them.
+template <class T>
+constexpr Index block_cols = sizeof(T) * static_cast<std::size_t>(Group<T>::lanes) >= 64 ? 4 : 2;
+
+// A (rows × cols) block of sums in registers.
 template <Index rows, Index cols, class T>
-void subtract_block(const Group<T>& a, Index r, Index c, Index from, Index to) {
+class Block {
+ public:
   using B = typename Group<T>::B;
-  std::array<B, static_cast<std::size_t>(rows * cols)> sum;
-  for (Index j = 0; j < cols; ++j) {
-    for (Index i = 0; i < rows; ++i) sum[static_cast<std::size_t>(j * rows + i)] = a.load(r + i, c + j);
-  }
-  for (Index k = from; k < to; ++k) {
+
+  B& operator()(Index i, Index j) { return sums_[static_cast<std::size_t>(j * rows + i)]; }
+  void load(const Group<T>& a, Index r, Index c) {
     for (Index j = 0; j < cols; ++j) {
-      const B u = a.load(k, c + j);
-      for (Index i = 0; i < rows; ++i) {
-        auto& s = sum[static_cast<std::size_t>(j * rows + i)];
-        s = xsimd::fnma(a.load(r + i, k), u, s);
+      for (Index i = 0; i < rows; ++i) (*this)(i, j) = a.load(r + i, c + j);
+    }
+  }
+  void store(const Group<T>& a, Index r, Index c) {
+    for (Index j = 0; j < cols; ++j) {
+      for (Index i = 0; i < rows; ++i) a.store(r + i, c + j, (*this)(i, j));
+    }
+  }
+  /// Subtracts Σₖ left(i, k)·right(k, j), k in [from, to).
+  template <class Left, class Right>
+  void subtract(Index from, Index to, Left&& left, Right&& right) {
+    for (Index k = from; k < to; ++k) {
+      std::array<B, static_cast<std::size_t>(rows)> l;
+      for (Index i = 0; i < rows; ++i) l[static_cast<std::size_t>(i)] = left(i, k);
+      for (Index j = 0; j < cols; ++j) {
+        const B u = right(k, j);
+        for (Index i = 0; i < rows; ++i) (*this)(i, j) = xsimd::fnma(l[static_cast<std::size_t>(i)], u, (*this)(i, j));
       }
     }
   }
-  for (Index j = 0; j < cols; ++j) {
-    for (Index i = 0; i < rows; ++i) a.store(r + i, c + j, sum[static_cast<std::size_t>(j * rows + i)]);
-  }
+
+ private:
+  std::array<B, static_cast<std::size_t>(rows* cols)> sums_;
+};
+
+// a(r…, c…) −= Σₖ l(r…, k) u(k, c…), k in [from, to).
+template <Index rows, Index cols, class T>
+void subtract_block(const Group<T>& a, Index r, Index c, Index from, Index to) {
+  Block<rows, cols, T> block;
+  block.load(a, r, c);
+  block.subtract(
+      from, to, [&](Index i, Index k) { return a.load(r + i, k); }, [&](Index k, Index j) { return a.load(k, c + j); });
+  block.store(a, r, c);
 }
 
+// The same for all rows from `first` on.
 template <Index cols, class T>
-void subtract_columns(const Group<T>& a, Index c, Index from, Index to) {
-  Index r = to;
-  for (; r + 4 <= a.order(); r += 4) subtract_block<4, cols>(a, r, c, from, to);
+void subtract_columns(const Group<T>& a, Index first, Index c, Index from, Index to) {
+  Index r = first;
+  for (; r + block_rows <= a.order(); r += block_rows) subtract_block<block_rows, cols>(a, r, c, from, to);
   for (; r < a.order(); ++r) subtract_block<1, cols>(a, r, c, from, to);
 }
 
-// Right-looking, panel by panel. pivots: (lanes) each of `order` columns.
+// Panel by panel: within one, a column is brought up to date before its pivot is chosen; all columns beyond, after the
+// last. pivots: (lanes) each of `order` columns.
 template <class T>
 void factor(const Group<T>& a, std::span<T> pivots) {
   const Index d = a.order();
+  // Rows [from, to) of column c: what they are of U.
+  const auto solve_rows = [&](Index from, Index to, Index c) {
+    for (Index r = from + 1; r < to; ++r) subtract_block<1, 1>(a, r, c, from, r);
+  };
   for (Index from = 0; from < d; from += panel) {
     const Index to = std::min(from + panel, d);
     for (Index k = from; k < to; ++k) {
+      solve_rows(from, k, k);
+      subtract_columns<1>(a, k, k, from, k);
       eliminate_column(a, k, pivots.subspan(static_cast<std::size_t>(k * Group<T>::lanes)));
-      for (Index c = k + 1; c < to; ++c) {
-        for (Index r = k + 1; r < d; ++r) subtract_block<1, 1>(a, r, c, k, k + 1);
-      }
     }
+    for (Index c = to; c < d; ++c) solve_rows(from, to, c);
     Index c = to;
-    for (; c < d; ++c) {
-      for (Index k = from + 1; k < to; ++k) subtract_block<1, 1>(a, k, c, from, k);
-    }
-    for (c = to; c + 2 <= d; c += 2) subtract_columns<2>(a, c, from, to);
-    for (; c < d; ++c) subtract_columns<1>(a, c, from, to);
+    for (; c + block_cols<T> <= d; c += block_cols<T>) subtract_columns<block_cols<T>>(a, to, c, from, to);
+    for (; c < d; ++c) subtract_columns<1>(a, to, c, from, to);
   }
 }
 
@@ -148,33 +180,70 @@ class LogProduct {
   double product_ = 1, sum_ = 0;
 };
 
+// Rows [r, r + rows) of y, where uᵀ y = 1, from those before, which are zero above row c: columns [c, c + 4) of x.
+template <Index rows, class T>
+void solve_upper_rows(const Group<T>& lu, const T* inverse_diagonal, Index r, Index c, const Group<T>& x) {
+  using B = typename Group<T>::B;
+  Block<rows, right_hand_sides, T> y;
+  for (Index j = 0; j < right_hand_sides; ++j) {
+    for (Index i = 0; i < rows; ++i) y(i, j) = B(r + i == c + j ? T(1) : T(0));
+  }
+  y.subtract(
+      c, r, [&](Index i, Index k) { return lu.load(k, r + i); }, [&](Index k, Index j) { return x.load(k, c + j); });
+  for (Index i = 0; i < rows; ++i) {
+    const B scale = B::load_aligned(inverse_diagonal + (r + i) * Group<T>::lanes);
+    for (Index j = 0; j < right_hand_sides; ++j) y(i, j) *= scale;
+    for (Index below = i + 1; below < rows; ++below) {
+      const B u = lu.load(r + i, r + below);
+      for (Index j = 0; j < right_hand_sides; ++j) y(below, j) = xsimd::fnma(u, y(i, j), y(below, j));
+    }
+  }
+  y.store(x, r, c);
+}
+
+// Rows [r, r + rows) of z, where lᵀ z = y, in place of y, from those behind.
+template <Index rows, class T>
+void solve_lower_rows(const Group<T>& lu, Index r, Index c, const Group<T>& x) {
+  using B = typename Group<T>::B;
+  Block<rows, right_hand_sides, T> z;
+  z.load(x, r, c);
+  z.subtract(
+      r + rows, lu.order(), [&](Index i, Index k) { return lu.load(k, r + i); },
+      [&](Index k, Index j) { return x.load(k, c + j); });
+  for (Index i = rows - 1; i > 0; --i) {
+    for (Index above = 0; above < i; ++above) {
+      const B l = lu.load(r + i, r + above);
+      for (Index j = 0; j < right_hand_sides; ++j) z(above, j) = xsimd::fnma(l, z(i, j), z(above, j));
+    }
+  }
+  z.store(x, r, c);
+}
+
+// f(r, rows) for a block of rows that begins with row r, `rows` a constant.
+template <class F>
+void with_rows(Index r, Index d, F&& f) {
+  switch (std::min(block_rows, d - r)) {
+    case 1: return f(std::integral_constant<Index, 1>());
+    case 2: return f(std::integral_constant<Index, 2>());
+    case 3: return f(std::integral_constant<Index, 3>());
+    default: return f(std::integral_constant<Index, block_rows>());
+  }
+}
+
 // Right-hand sides [c, c + 4) of uᵀ y = 1, then of lᵀ z = y, in place of y: columns of x.
 template <class T>
 void solve_transposed(const Group<T>& lu, const T* inverse_diagonal, Index c, const Group<T>& x) {
   using B = typename Group<T>::B;
-  constexpr auto width = static_cast<std::size_t>(right_hand_sides);
   const Index d = lu.order();
   // The columns beyond the last are computed, in the memory behind it, and of no account.
   for (Index q = 0; q < right_hand_sides; ++q) {
     for (Index r = 0; r < c; ++r) x.store(r, c + q, B(0));
   }
-  std::array<B, width> sum;
-  for (Index r = c; r < d; ++r) {
-    for (std::size_t q = 0; q < width; ++q) sum[q] = B(static_cast<Index>(q) == r - c ? T(1) : T(0));
-    for (Index s = c; s < r; ++s) {
-      const B u = lu.load(s, r);
-      for (std::size_t q = 0; q < width; ++q) sum[q] = xsimd::fnma(u, x.load(s, c + static_cast<Index>(q)), sum[q]);
-    }
-    const B scale = B::load_aligned(inverse_diagonal + r * Group<T>::lanes);
-    for (std::size_t q = 0; q < width; ++q) x.store(r, c + static_cast<Index>(q), scale * sum[q]);
+  for (Index r = c; r < d; r += block_rows) {
+    with_rows(r, d, [&](auto rows) { solve_upper_rows<rows()>(lu, inverse_diagonal, r, c, x); });
   }
-  for (Index r = d - 2; r >= 0; --r) {
-    for (std::size_t q = 0; q < width; ++q) sum[q] = x.load(r, c + static_cast<Index>(q));
-    for (Index s = r + 1; s < d; ++s) {
-      const B l = lu.load(s, r);
-      for (std::size_t q = 0; q < width; ++q) sum[q] = xsimd::fnma(l, x.load(s, c + static_cast<Index>(q)), sum[q]);
-    }
-    for (std::size_t q = 0; q < width; ++q) x.store(r, c + static_cast<Index>(q), sum[q]);
+  for (Index r = (d - 1) / block_rows * block_rows; r >= 0; r -= block_rows) {
+    with_rows(r, d, [&](auto rows) { solve_lower_rows<rows()>(lu, r, c, x); });
   }
 }
 
@@ -191,18 +260,22 @@ void interleaved_factor(MatrixView<T> a, std::span<int> pivots, std::span<double
     const Index count = std::min(lanes, n - first);
     group.fill(a, first, count);
     factor<T>(group, rows);
-    for (Index w = 0; w < count; ++w) {
-      LogProduct product;
-      bool negative = false, singular = false;
-      for (Index c = 0; c < d; ++c) {
+    for (Index c = 0; c < d; ++c) {
+      for (Index w = 0; w < count; ++w) {
         T* const to = a.column((first + w) * d + c);
         const T* const from = group.at(0, c) + w;
         for (Index r = 0; r < d; ++r) to[r] = from[r * lanes];
         const auto row = static_cast<Index>(rows[static_cast<std::size_t>(c * lanes + w)]);
         pivots[static_cast<std::size_t>((first + w) * d + c)] = static_cast<int>(row) + 1;
-        const double u = static_cast<double>(to[c]);
+      }
+    }
+    for (Index w = 0; w < count; ++w) {
+      LogProduct product;
+      bool negative = false, singular = false;
+      for (Index c = 0; c < d; ++c) {
+        const double u = static_cast<double>(group.at(c, c)[w]);
         product.multiply(std::abs(u));
-        negative ^= (u < 0) ^ (row != c);
+        negative ^= (u < 0) ^ (static_cast<Index>(rows[static_cast<std::size_t>(c * lanes + w)]) != c);
         singular = singular || u == 0;
       }
       const auto at = static_cast<std::size_t>(first + w);
@@ -224,25 +297,27 @@ void interleaved_inverse_transpose(ConstMatrixView<T> lu, std::span<const int> p
           solutions;
   alignas(64) std::array<T, static_cast<std::size_t>(interleaved_order * lanes)> inverse_diagonal;
   const Group<T> group(factors.data(), d), x(solutions.data(), d);
-  std::array<Index, static_cast<std::size_t>(interleaved_order)> rows;
+  std::array<Index, static_cast<std::size_t>(interleaved_order * lanes)> rows;  // of all matrices, one after the other
   for (Index first = 0; first < n; first += lanes) {
     const Index count = std::min(lanes, n - first);
     group.fill(lu, first, count);
     for (Index r = 0; r < d; ++r) (B(1) / group.load(r, r)).store_aligned(inverse_diagonal.data() + r * lanes);
     for (Index c = 0; c < d; c += right_hand_sides) solve_transposed<T>(group, inverse_diagonal.data(), c, x);
+    // Row r of the result is row rows[r] of L⁻ᵀU⁻ᵀ: the exchanges, undone from the last to the first.
     for (Index w = 0; w < count; ++w) {
-      const bool singular = sign[static_cast<std::size_t>(first + w)] == 0;
+      Index* const mine = rows.data() + w * d;
       const int* const pivot = pivots.data() + (first + w) * d;
-      // Row r of the result is row rows[r] of L⁻ᵀU⁻ᵀ: the exchanges, undone from the last to the first.
-      for (Index r = 0; r < d; ++r) rows[static_cast<std::size_t>(r)] = r;
-      for (Index r = d - 1; r >= 0; --r) {
-        std::swap(rows[static_cast<std::size_t>(r)], rows[static_cast<std::size_t>(pivot[r] - 1)]);
-      }
-      for (Index c = 0; c < d; ++c) {
+      for (Index r = 0; r < d; ++r) mine[r] = r;
+      for (Index r = d - 1; r >= 0; --r) std::swap(mine[r], mine[pivot[r] - 1]);
+    }
+    for (Index c = 0; c < d; ++c) {
+      for (Index w = 0; w < count; ++w) {
+        const bool singular = sign[static_cast<std::size_t>(first + w)] == 0;
+        const Index* const mine = rows.data() + w * d;
         T* const to = inverse_transpose.column((first + w) * d + c);
         const T* const from = x.at(0, c) + w;
         for (Index r = 0; r < d; ++r) {
-          to[r] = singular ? std::numeric_limits<T>::quiet_NaN() : from[rows[static_cast<std::size_t>(r)] * lanes];
+          to[r] = singular ? std::numeric_limits<T>::quiet_NaN() : from[mine[r] * lanes];
         }
       }
     }

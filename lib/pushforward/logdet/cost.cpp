@@ -134,8 +134,9 @@ std::optional<Index> exact_through(const Method& method, const nn::NetworkOption
 }
 
 Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Purpose purpose) {
-  // Arnoldi's products; for a gradient a tangent, and its reverse.
-  const double products = static_cast<double>(method.terms) + (purpose == nn::Purpose::gradient ? 3 : 0);
+  // Arnoldi's products; for a gradient a tangent, as far as the last hidden layer, and its reverse.
+  double flops = static_cast<double>(method.terms) * product_flops(network);
+  if (purpose == nn::Purpose::gradient) flops += 3 * product_flops(network) - network.layer_flops(network.depth() - 1);
   double trace = 0;
   // M of tr J with two hidden layers, K ∘ Kᵀ of tr J² with one, on a vector.
   if (method.kind == Kind::trace_krylov &&
@@ -145,7 +146,7 @@ Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::
   // The basis and what is computed from it runs no faster than small LUs do.
   const auto d = static_cast<double>(network.in), m = static_cast<double>(method.terms);
   const auto probes = static_cast<double>(method.probes);
-  return {probes * products * product_flops(network) + trace, probes * (2 * d * m * (m + 1) + 4 * m * m * m)};
+  return {probes * flops + trace, probes * (2 * d * m * (m + 1) + 4 * m * m * m)};
 }
 
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,

@@ -60,8 +60,11 @@ void draw_probes(Probe kind, const Draws& draws, Index m, MatrixView<T> v) {
     }
     for (Index j = 0; j < m; ++j) {
       auto stream = draws.stream(random::Purpose::probe, i, j);
-      for (T& value : v.column_span(i * m + j)) {
-        value = static_cast<T>(kind == Probe::gaussian ? stream.normal() : stream.rademacher());
+      const auto column = v.column_span(i * m + j);
+      if (kind == Probe::rademacher) {
+        stream.rademacher(column);
+      } else {
+        for (T& value : column) value = static_cast<T>(stream.normal());
       }
     }
   }

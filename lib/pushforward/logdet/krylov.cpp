@@ -65,19 +65,20 @@ template <class T>
 bool orthogonalise(std::span<const MatrixView<T>> basis, Index k, Index column, MatrixView<double> h) {
   const Index d = basis[0].rows();
   T* const w = basis[static_cast<std::size_t>(k + 1)].column(column);
-  const auto norm = [&] { return std::sqrt(linalg::dot_in_double<T>(w, w, d)); };
-  const double whole = norm();
-  double before = whole, length = whole;
+  double whole = 0, length = 0;  // ‖w‖ before and after
   for (int pass = 0; pass < 2; ++pass) {
+    double taken = 0;
     for (Index l = 0; l <= k; ++l) {
       const T* const q = basis[static_cast<std::size_t>(l)].column(column);
       const double along = linalg::dot_in_double<T>(q, w, d);
       h(l, k) += along;
+      taken += along * along;
       add_multiple(-along, q, w, d);
     }
-    length = norm();
-    if (length > 0.7 * before) break;
-    before = length;
+    const double left = linalg::dot_in_double<T>(w, w, d), before = taken + left;
+    length = std::sqrt(left);
+    if (pass == 0) whole = std::sqrt(before);
+    if (left > 0.49 * before) break;
   }
   const bool goes_on = length > 16 * static_cast<double>(std::numeric_limits<T>::epsilon()) * whole;
   h(k + 1, k) = goes_on ? length : 0;
@@ -119,7 +120,7 @@ void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, cons
       if (k + 1 < most && !(method.tolerance > 0 && enough())) continue;
       steps = k + 1;
       --going;
-      std::fill_n(next.column(c), d, T(0));
+      if (k + 1 < most) std::fill_n(next.column(c), d, T(0));  // others go on
     }
   }
 }
@@ -199,8 +200,7 @@ void KrylovEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
 
   const auto u = passes.tangent_seed(m);
   for (Index c = 0; c < columns; ++c) make_pair(s, c, 1 / static_cast<double>(m), u.column(c));
-  // Only the tangents that the pass leaves behind are wanted; Jv goes where the basis is no longer needed.
-  network.tangent(passes, nn::Directions<T>::given(v, m), s.basis[0].columns(0, columns));
+  network.tangent(passes, nn::Directions<T>::given(v, m), {});
 }
 
 template <class T>

@@ -38,28 +38,38 @@ struct SeriesState final : Estimator<T>::State {
     const bool pairs = purpose == nn::Purpose::gradient && method.kind == Kind::series;
     probes = kept.matrix<T>(network.in(), n * method.probes);
     directions = kept.matrix<T>(network.in(), pairs ? n * method.probes * method.terms : 0);
-    image = scratch.matrix<T>(network.in(), pairs ? n * method.probes * method.terms : 0);
   }
 
   MatrixView<T> probes;       // v: (d × n·m)
   MatrixView<T> directions;   // vⱼ of a truncated series: (d × n·m·N)
-  MatrixView<T> image;        // J vⱼ, which nobody wants: (d × n·m·N)
   MatrixView<T> power, next;  // Aᵏv: (d × n·m)
   std::span<double> values;
   std::span<Index> lengths;
 };
 
-// wₖ of sample i.
-double roulette_weight(const Method& method, std::span<const Index> lengths, Index i, Index k) {
-  const Index beyond = k - method.exact_terms;
-  if (beyond <= 0) return 1;
-  Index reached = 0;
-  for (Index s = 0; s < method.samples; ++s) {
-    reached += lengths[static_cast<std::size_t>(i * method.samples + s)] >= beyond ? 1 : 0;
+// wₖ of all samples.
+class RouletteWeight {
+ public:
+  RouletteWeight(const Method& method, std::span<const Index> lengths, Index k)
+      : lengths_(lengths),
+        samples_(method.samples),
+        beyond_(k - method.exact_terms),
+        scale_(beyond_ <= 0 ? 1 : 1 / (static_cast<double>(samples_) * survival(method, beyond_))) {}
+
+  double operator()(Index i) const {
+    if (beyond_ <= 0) return 1;
+    Index reached = 0;
+    for (Index s = 0; s < samples_; ++s) {
+      reached += lengths_[static_cast<std::size_t>(i * samples_ + s)] >= beyond_ ? 1 : 0;
+    }
+    return reached == 0 ? 0 : static_cast<double>(reached) * scale_;
   }
-  return reached == 0 ? 0
-                      : static_cast<double>(reached) / (static_cast<double>(method.samples) * survival(method, beyond));
-}
+
+ private:
+  std::span<const Index> lengths_;
+  Index samples_, beyond_;
+  double scale_;
+};
 
 }  // namespace
 
@@ -111,22 +121,24 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   std::fill(values.begin(), values.end(), 0.0);
   copy<T>(v, power);
   for (Index k = 1; k <= longest; ++k) {
+    const RouletteWeight weight_of(method_, lengths, k);
     // power is Aᵏ⁻¹v: its part in the gradient, then the next power and its part in the value.
     for (Index c = 0; gradient && c < columns; ++c) {
       if (truncated) {
         for (Index j = 0; j + k <= terms; ++j) {
           add_column<T>(sign_of(k + j) / static_cast<double>((k + j) * m), power, c, u, pair_column(c, j));
         }
-      } else if (const double w = roulette_weight(method_, lengths, c / m, k); w != 0) {
+      } else if (const double w = weight_of(c / m); w != 0) {
         add_column<T>(w * sign_of(k) / static_cast<double>(m), power, c, u, c);
       }
     }
     network.cotangent(passes, power, m, next);
     std::swap(power, next);
     for (Index c = 0; c < columns; ++c) {
-      const double w = truncated ? 1 : roulette_weight(method_, lengths, c / m, k);
+      const double w = truncated ? 1 : weight_of(c / m);
       if (w != 0)
-        values[static_cast<std::size_t>(c)] += w * sign_of(k) / static_cast<double>(k) * linalg::column_dot<T>(v, power, c);
+        values[static_cast<std::size_t>(c)] +=
+            w * sign_of(k) / static_cast<double>(k) * linalg::column_dot<T>(v, power, c);
     }
   }
   average_probes(values, m, result);
@@ -140,10 +152,8 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
     result.products[static_cast<std::size_t>(i)] = m * mine;
   }
   if (!gradient) return;
-  // Only the tangents that this pass leaves behind are wanted.
   const auto directions = truncated ? s.directions.columns(0, columns * terms) : v;
-  const auto image = truncated ? s.image.columns(0, columns * terms) : next;
-  network.tangent(passes, nn::Directions<T>::given(directions, tangents(network)), image);
+  network.tangent(passes, nn::Directions<T>::given(directions, tangents(network)), {});
 }
 
 namespace {

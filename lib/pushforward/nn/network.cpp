@@ -233,7 +233,7 @@ void Network<T>::tangents_of_identity(NetworkState<T>& s, MatrixView<T> t) const
 template <class T>
 void Network<T>::tangent(NetworkState<T>& s, const Directions<T>& v, MatrixView<T> jv) const {
   const Index n = s.n_, k = v.k;
-  require<ShapeError>(k <= s.k_max_ && jv.rows() == out() && jv.cols() == n * k &&
+  require<ShapeError>(k <= s.k_max_ && (jv.empty() || (jv.rows() == out() && jv.cols() == n * k)) &&
                           (v.is_identity ? k == in() : v.v.rows() == in() && v.v.cols() == n * k),
                       "network tangent: {} directions ({} × {}) for {} samples of width {} into ({} × {}), room for {}",
                       k, v.v.rows(), v.v.cols(), n, in(), jv.rows(), jv.cols(), s.k_max_);
@@ -272,6 +272,7 @@ void Network<T>::tangent(NetworkState<T>& s, const Directions<T>& v, MatrixView<
     }
     t = scaled;
   }
+  if (jv.empty()) return;
   const PhaseScope scope(Phase::tangents, layers_.back()->flops(n * k));
   if (s.hidden_.empty() && v.is_identity) {
     tangents_of_identity(s, jv);

@@ -132,7 +132,8 @@ class Network {
   /// x: (in × n) in, to stay valid until reverse(). y: (out × n) out. u: (context × n) in, to stay valid until
   /// reverse(), or empty without a context.
   void forward(NetworkState<T>& state, ConstMatrixView<T> x, MatrixView<T> y, ConstMatrixView<T> u = {}) const;
-  /// jv: (out × n·k) out. At the x of the last forward(). Keeps the tangents for reverse().
+  /// jv: (out × n·k) out, or empty where only the tangents are wanted that this keeps for reverse(). At the x of the
+  /// last forward().
   void tangent(NetworkState<T>& state, const Directions<T>& v, MatrixView<T> jv) const;
   /// u: (out × n·k) in; jtu: (in × n·k) out, must not alias u. At the x of the last forward(); k up to the state's.
   void cotangent(NetworkState<T>& state, ConstMatrixView<T> u, Index k, MatrixView<T> jtu) const;

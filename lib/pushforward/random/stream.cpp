@@ -11,12 +11,25 @@ namespace pushforward::random {
 Stream::Stream(std::uint64_t seed, Purpose purpose, std::uint64_t step, std::uint64_t sample, std::uint64_t probe)
     : key_{seed, static_cast<std::uint64_t>(purpose)}, counter_{0, probe, sample, step} {}
 
+namespace {
+
+// The next four numbers.
+inline std::array<std::uint64_t, 4> next_block(const std::array<std::uint64_t, 2>& key,
+                                               std::array<std::uint64_t, 4>& counter) {
+  const auto out = r123::Philox4x64()({{counter[0], counter[1], counter[2], counter[3]}}, {{key[0], key[1]}});
+  ++counter[0];
+  return {out[0], out[1], out[2], out[3]};
+}
+
+inline double sign_of(std::uint64_t bits) {
+  return (bits >> 63) != 0 ? 1.0 : -1.0;
+}
+
+}  // namespace
+
 std::uint64_t Stream::bits() {
-  if (used_ == 4) {
-    const r123::Philox4x64 philox;
-    const auto out = philox({{counter_[0], counter_[1], counter_[2], counter_[3]}}, {{key_[0], key_[1]}});
-    for (unsigned i = 0; i < 4; ++i) block_[i] = out[i];
-    ++counter_[0];
+  if (used_ == block_.size()) {
+    block_ = next_block(key_, counter_);
     used_ = 0;
   }
   return block_[used_++];
@@ -50,8 +63,22 @@ double Stream::gamma(double shape) {
 }
 
 double Stream::rademacher() {
-  return (bits() >> 63) != 0 ? 1.0 : -1.0;
+  return sign_of(bits());
 }
+
+template <class T>
+void Stream::rademacher(std::span<T> signs) {
+  std::size_t i = 0;
+  while (i < signs.size() && used_ < block_.size()) signs[i++] = static_cast<T>(rademacher());
+  for (; i + block_.size() <= signs.size(); i += block_.size()) {
+    const auto block = next_block(key_, counter_);
+    for (std::size_t j = 0; j < block.size(); ++j) signs[i + j] = static_cast<T>(sign_of(block[j]));
+  }
+  while (i < signs.size()) signs[i++] = static_cast<T>(rademacher());
+}
+
+template void Stream::rademacher(std::span<float>);
+template void Stream::rademacher(std::span<double>);
 
 std::uint64_t Stream::below(std::uint64_t n) {
   require<ShapeError>(n >= 1, "Stream::below: n = {} must be at least 1", n);

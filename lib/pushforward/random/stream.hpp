@@ -46,6 +46,9 @@ class Stream {
   double gamma(double shape);
   /// −1 or +1 with probability ½ each.
   double rademacher();
+  /// As many of them, one after the other.
+  template <class T>
+  void rademacher(std::span<T> signs);
   /// Uniform integer in [0, n), n ≥ 1, without bias.
   std::uint64_t below(std::uint64_t n);
 

@@ -68,10 +68,15 @@ RowSource open_file(const DataOptions& options, const data::Fractions& fractions
   return source;
 }
 
-// Calls f(first, count) for slabs of `rows`.
+Index slabs_of(Index rows) {
+  return (rows + slab - 1) / slab;
+}
+
+// Calls f(first, count) for some slabs of `rows`. The rows of a slab are the same on any number of ranks, so that what
+// is computed from it has the same bits.
 template <class F>
-void in_slabs(Index rows, F&& f) {
-  for (Index first = 0; first < rows; first += slab) f(first, std::min(slab, rows - first));
+void in_slabs(Index rows, comm::Share slabs, F&& f) {
+  for (Index i = slabs.first; i < slabs.last; ++i) f(i * slab, std::min(slab, rows - i * slab));
 }
 
 // Moments over the training rows of what `read` has of them, d numbers each.
@@ -80,7 +85,8 @@ data::Moments training_moments(const RowSource& source, Index d, Read&& read) {
   data::Moments moments(d);
   Matrix<double> x(d, slab);
   std::vector<double> weights;
-  in_slabs(source.rows[data::index_of(Split::train)], [&](Index first, Index count) {
+  const Index rows = source.rows[data::index_of(Split::train)];
+  in_slabs(rows, {0, slabs_of(rows)}, [&](Index first, Index count) {
     read(Split::train, first, x.view().columns(0, count));
     if (source.weighted) {
       weights.resize(static_cast<std::size_t>(count));
@@ -135,9 +141,7 @@ TrainingData<T>::TrainingData(const comm::Communicator& comm, const DataOptions&
     samples_[at] = std::make_unique<comm::SharedArray<T>>(comm, dimension() * rows);
     weights_[at] = std::make_unique<comm::SharedArray<T>>(comm, source_.weighted ? rows : 0);
     contexts_[at] = std::make_unique<comm::SharedArray<T>>(comm, context_dimension() * rows);
-    comm::agree(comm, [&] {
-      if (samples_[at]->is_writer()) read_rows(split);
-    });
+    comm::agree(comm, [&] { read_rows(split, samples_[at]->share(slabs_of(rows))); });
     for (auto* array : {samples_[at].get(), weights_[at].get(), contexts_[at].get()}) array->fence();
   }
 }
@@ -159,13 +163,13 @@ void TrainingData<T>::fit(const comm::Communicator& comm, const std::string& kin
 }
 
 template <class T>
-void TrainingData<T>::read_rows(Split split) {
+void TrainingData<T>::read_rows(Split split, comm::Share slabs) {
   const auto at = data::index_of(split);
   const MatrixView<T> samples(samples_[at]->data().data(), dimension(), rows(split));
   const MatrixView<T> contexts(contexts_[at]->data().data(), context_dimension(), rows(split));
   Matrix<double> x(dimension(), std::min(slab, rows(split))), c(context_dimension(), x.cols());
   std::vector<double> w(source_.weighted ? static_cast<std::size_t>(x.cols()) : 0);
-  in_slabs(rows(split), [&](Index first, Index count) {
+  in_slabs(rows(split), slabs, [&](Index first, Index count) {
     const auto raw = x.view().columns(0, count);
     const auto to = samples.columns(first, count);
     source_.read(split, first, raw);

@@ -40,8 +40,8 @@ RowSource open_rows(const DataOptions& options);
 template <class T>
 class TrainingData {
  public:
-  /// Fits the standardizations on rank 0; the first rank of each node reads the rows. Collective; throws the same error
-  /// on all ranks.
+  /// Fits the standardizations on rank 0; the ranks of each node share out the reading of its rows. Collective; throws
+  /// the same error on all ranks.
   TrainingData(const comm::Communicator& comm, const DataOptions& options);
   /// Frees the shared memory. Collective.
   void release();
@@ -68,8 +68,8 @@ class TrainingData {
 
  private:
   void fit(const comm::Communicator& comm, const std::string& kind);
-  /// On the rank of a node that fills its arrays.
-  void read_rows(data::Split split);
+  /// Into the arrays of this rank's node.
+  void read_rows(data::Split split, comm::Share slabs);
 
   RowSource source_;
   data::Standardization standardization_;
