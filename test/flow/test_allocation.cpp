@@ -233,6 +233,35 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first,
   take_steps<T>({128, 16}, 8 << 20);
 }
 
+// The exact log-det of a single such image takes 700 MB; initialisation wants none.
+BOOST_AUTO_TEST_CASE(images_are_initialised_and_mapped_within_the_budget) {
+  linalg::set_blas_threads(1);
+  constexpr Index n = 270, budget = 32'000'000;
+  const Shape shape{28, 28, 1};
+  const auto options = flow::default_options("residual", true);
+  flow::Flow<float> flow(architecture_of(options, {.shape = shape}), 1);
+  const auto x = random_matrix<float>(shape.size(), n, 85);
+  const auto used = allocations_of([&] { flow.initialise_from_data(x, {}, budget); }).bytes;
+  const auto norms = allocations_of([&] { flow.prepare(flow::Normalization::svd); }).bytes;
+  BOOST_TEST(used - norms < static_cast<std::size_t>(budget) * 105 / 100);  // and plans
+  BOOST_TEST(flow::FlowWorkspace<float>::bytes_for(flow, 1, flow::Purpose::evaluate) > 20 * budget);
+  BOOST_TEST(flow::FlowWorkspace<float>::demand(flow, flow::Purpose::evaluate).find("by exact") != std::string::npos);
+  auto workspace = flow::FlowWorkspace<float>::for_maps(flow, budget, n);
+  BOOST_TEST(workspace.bytes() <= budget);
+  Matrix<float> z(shape.size(), n), whole(shape.size(), n);
+  std::vector<flow::Status> status(static_cast<std::size_t>(n));
+  flow.map(x, z, status, workspace);
+  // As initialised, ActNorms leave every channel with mean 0 and deviation 1, whatever the chunks.
+  double sum = 0, squares = 0;
+  for (const float value : z.span()) {
+    sum += static_cast<double>(value);
+    squares += static_cast<double>(value) * static_cast<double>(value);
+  }
+  const auto count = static_cast<double>(z.rows() * n);
+  BOOST_TEST(std::abs(sum / count) < 1e-4);
+  BOOST_TEST(std::abs(squares / count - 1) < 1e-4);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(steps_of_all_flows_allocate_nothing, T, Precisions) {
   linalg::set_blas_threads(1);
   for (const auto& of : all_flows()) {

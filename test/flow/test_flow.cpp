@@ -356,6 +356,54 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(workspaces_of_all_flows_take_what_they_state, T, P
   }
 }
 
+// A map is what log_prob finds, in any chunks, and its workspace has nothing for log-dets.
+BOOST_AUTO_TEST_CASE_TEMPLATE(maps_of_all_flows_are_those_of_their_densities, T, Precisions) {
+  for (const auto& of : all_flows()) {
+    BOOST_TEST_CONTEXT(of.name) {
+      constexpr Index n = 7;
+      const auto& data = of.architecture.data;
+      Flow<T> flow(of.architecture, 1);
+      const auto x =
+          matrix_of<T>(data.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
+      const auto context = random_matrix<T>(data.context, n, 81);
+      flow.initialise_from_data(x, context);
+      Matrix<T> z(data.size(), n), mapped(data.size(), n);
+      std::vector<double> log_prob(n);
+      std::vector<Status> status(n);
+      FlowWorkspace<T> workspace(flow, n, Purpose::evaluate);
+      flow.log_prob(x, log_prob, z, status, workspace, context);
+      auto maps = FlowWorkspace<T>::for_maps(flow, 1 << 30, 3);
+      BOOST_TEST(maps.capacity() == 3);
+      flow.map(x, mapped, status, maps, context);
+      BOOST_TEST(close_absolute(mapped.view(), z.view(), std::is_same_v<T, float> ? 1e-4 : 1e-12));
+      for (const auto s : status) BOOST_TEST((s == Status::ok));
+      BOOST_TEST(maps.maps_only());
+      BOOST_CHECK_EXCEPTION(flow.log_prob(x, log_prob, z, status, maps, context), ShapeError,
+                            says({"log_prob: a workspace that is planned for maps, without log-dets"}));
+      BOOST_CHECK_EXCEPTION(flow.inverse(z, mapped, log_prob, status, {}, maps, context), ShapeError,
+                            says({"inverse: a workspace that is planned for maps"}));
+    }
+  }
+}
+
+// Small budgets change initial parameters by rounding only.
+BOOST_AUTO_TEST_CASE(initialisation_is_the_same_in_chunks) {
+  for (const auto& of : all_flows()) {
+    BOOST_TEST_CONTEXT(of.name) {
+      const auto& data = of.architecture.data;
+      const auto x =
+          matrix_of<double>(data.size(), 9, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
+      const auto context = random_matrix<double>(data.context, 9, 81);
+      Flow<double> whole(of.architecture, 1), chunks(of.architecture, 1);
+      whole.initialise_from_data(x, context);
+      chunks.initialise_from_data(x, context, 1);
+      for (std::size_t i = 0; i < whole.parameters().size(); ++i) {
+        BOOST_TEST(close_absolute(chunks.parameters()[i], whole.parameters()[i], 1e-10));
+      }
+    }
+  }
+}
+
 // What a split lets go keeps its row; the ones that go on are the first.
 BOOST_AUTO_TEST_CASE(splits_leave_latents_in_their_rows) {
   flow::Architecture a;

@@ -12,6 +12,8 @@ namespace {
 
 using flow::Status;
 
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
 flow::Flow<double> small_flow() {
   flow::Flow<double> f(2, {.blocks = 2, .hidden = {8}, .lipschitz = 0.8}, 3);
   random::Stream stream(1, random::Purpose::check);
@@ -46,6 +48,32 @@ BOOST_AUTO_TEST_CASE(mean_and_standard_error_by_hand) {
   weighted.add(-1, Status::ok, 2);
   weighted.add(-4, Status::ok, 1);
   BOOST_TEST(close_relative(weighted.result().nll, 2, 1e-15));
+}
+
+// p = 0 is an NLL of +∞, which no mean can show.
+BOOST_AUTO_TEST_CASE(rows_outside_the_support_are_counted) {
+  train::NllSums sums;
+  sums.add(-infinity, Status::outside_support, 1);
+  BOOST_TEST(sums.result().nll == infinity);
+  BOOST_TEST(failures(sums.result()) == "1 of 1 rows outside the support");
+  sums.add(-2, Status::ok, 1);
+  sums.add(std::numeric_limits<double>::quiet_NaN(), Status::not_finite, 1);
+  const auto result = sums.result();
+  BOOST_TEST(result.nll == 2);
+  BOOST_TEST(result.outside == 1);
+  BOOST_TEST(result.failed == 2);
+  BOOST_TEST(failures(result) == "1 of 3 rows outside the support, 1 of 3 rows not evaluated");
+  BOOST_TEST(failures(train::Evaluation{.rows = 5}) == "");
+}
+
+BOOST_AUTO_TEST_CASE(fewer_failures_come_before_a_lower_nll) {
+  const train::Evaluation none{.nll = 3, .rows = 9}, lower{.nll = 2, .rows = 9},
+      one{.nll = 1, .rows = 9, .failed = 1, .outside = 1}, one_lower{.nll = 0, .rows = 9, .failed = 1, .outside = 1};
+  BOOST_TEST(better(none, one));
+  BOOST_TEST(!better(one, none));
+  BOOST_TEST(better(lower, none));
+  BOOST_TEST(better(one_lower, one));
+  BOOST_TEST(!better(one, one));
 }
 
 BOOST_FIXTURE_TEST_CASE(every_number_of_ranks_gives_the_same_bits, Ranks) {

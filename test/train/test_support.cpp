@@ -105,7 +105,8 @@ BOOST_AUTO_TEST_SUITE(support)
 
 BOOST_FIXTURE_TEST_CASE(rows_that_no_parameter_can_admit_are_named_before_the_first_step, Ranks) {
   is_refused<float>(comm, run_on_integers(comm, {{"train", 23, 9}}),
-                    {"transform 0 (dequantize), train row 23: a value is outside the support", "the row is (3, 9)"});
+                    {"transform 0 (dequantize), train row 23: a value is outside the support: value 1 is 9, and only "
+                     "integers from 0 to 3 are admitted; the row is (3, 9)"});
   is_refused<double>(comm, run_on_integers(comm, {{"train", 23, 1.5}}),
                      {"transform 0 (dequantize), train row 23", "(3, 1.5)"});
   is_refused<double>(comm, run_on_integers(comm, {{"validation", 39, -1}}),
@@ -115,6 +116,84 @@ BOOST_FIXTURE_TEST_CASE(rows_that_no_parameter_can_admit_are_named_before_the_fi
                      {"transform 0 (elementwise), train row 6: a value is outside the support", "(0.5, 1.25)"});
   is_refused<float>(comm, run_on_fractions(comm, {{"validation", 1, -0.5}}),
                     {"transform 0 (elementwise), validation row 1", "(0.25, -0.5)"});
+}
+
+// What initial parameters leave outside, of transforms behind parameters and of the base.
+BOOST_FIXTURE_TEST_CASE(training_rows_outside_of_later_bounds_are_named_before_the_first_step, Ranks) {
+  auto box = run_on(file_with(comm, {{"train", 23, 9}}, 1));
+  box.model.base.kind = "uniform";
+  box.model.base.low = -2;
+  box.model.base.high = 2;
+  is_refused<float>(comm, box,
+                    {"the base density (uniform), train row 23: a value is outside the support: value 1 is ",
+                     "outside [-2, 2]; the row is (3, 9)"});
+  auto chain = run_on(file_with(comm, {{"train", 5, -2}}, 1));
+  flow::ElementwiseOptions log;
+  log.function = "log";
+  log.shift = -3;
+  chain.model.kind = "chain";
+  chain.model.chain = {flow::ActNormOptions(), log};
+  is_refused<double>(comm, chain,
+                     {"transform 1 (elementwise), train row 5: a value is outside the support: value 1 is -",
+                      "only values in (-3, inf) are admitted; the row is (1, -2)"});
+}
+
+// Of validation and test rows it may still change, and they are counted.
+BOOST_FIXTURE_TEST_CASE(validation_rows_outside_of_later_bounds_leave_the_others_their_say, Ranks) {
+  auto options = run_on(file_with(comm, {{"validation", 7, 99}, {"test", 3, 99}, {"test", 4, -99}}, 1));
+  options.model.base.kind = "uniform";
+  options.model.base.low = -4;
+  options.model.base.high = 4;
+  train::TrainingData<double> data(comm, options.data);
+  const auto architecture = options.architecture({.shape = Shape::vector(2)});
+  train::Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture),
+                                 data);
+  train::History history;
+  const auto outcome = trainer.run(
+      history, [](const auto&) {}, [] { return false; });
+  const auto test = trainer.evaluate(data::Split::test, trainer.flow());
+  data.release();
+  BOOST_TEST(outcome.best_step > 0);
+  BOOST_TEST(outcome.best_validation.value().outside == 1);
+  BOOST_TEST(outcome.best_validation.value().failed == 1);
+  BOOST_TEST(on_all_ranks(comm, Verdict(std::isfinite(outcome.best_validation.value().nll))));
+  BOOST_TEST(failures(test) == "2 of 40 rows outside the support");
+}
+
+// A step that comes across such a row has no use for a smaller learning rate.
+BOOST_FIXTURE_TEST_CASE(rows_that_training_moves_outside_are_no_divergence, Ranks) {
+  auto options = run_on(file_with(comm, {}, 1));
+  options.model.base.kind = "uniform";
+  options.model.base.low = -1.8;
+  options.model.base.high = 1.8;
+  options.train.steps = 200;
+  options.train.learning_rate = 0.1;
+  options.train.warmup = 0;
+  train::TrainingData<double> data(comm, options.data);
+  const auto architecture = options.architecture({.shape = Shape::vector(2)});
+  train::Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture),
+                                 data);
+  train::History history;
+  const auto outcome = trainer.run(
+      history, [](const auto&) {}, [] { return false; });
+  data.release();
+  BOOST_TEST((outcome.end == train::End::diverged));
+  BOOST_TEST(outcome.reason.find("the base density (uniform), training row") != std::string::npos, outcome.reason);
+  BOOST_TEST(outcome.reason.find("choose transforms and a base density without bounds") != std::string::npos);
+  BOOST_TEST(outcome.reason.find("learning_rate") == std::string::npos, outcome.reason);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_workspace_without_room_for_a_sample_is_refused_with_its_remedy, Ranks) {
+  auto options = run_on(file_with(comm, {}, 1));
+  options.model.kind = "residual";
+  options.log_det.train = "exact";
+  options.train.workspace = 1e-3;
+  Index steps = -1;
+  BOOST_CHECK_EXCEPTION(train_on<double>(comm, options, steps), OptionError,
+                        says({"training: a sample takes ",
+                              "most of it transform 1 (residual) with log-dets of 2 "
+                              "values by exact; train.workspace is 1 kB: make it larger, or estimate log-dets, "
+                              "as by log_det.train = \"krylov:8\""}));
 }
 
 // Of several rows the first is named, whichever rank comes across it.
@@ -144,10 +223,10 @@ BOOST_AUTO_TEST_CASE(only_what_comes_before_parameters_excludes) {
   a.chain.emplace_back(log);
   Matrix<double> x(2, 3);
   x.fill(1);
-  const auto excluded = [&] {
+  const auto excluded = [&](Reach reach = Reach::fixed) {
     const Flow<double> flow(a, 1);
     FlowWorkspace<double> workspace(flow, 4, Purpose::evaluate);
-    return flow.excluded(x, Reach::fixed, workspace);
+    return flow.excluded(x, reach, workspace);
   };
   BOOST_TEST(!excluded().has_value());
   x(1, 2) = -1;
@@ -155,8 +234,10 @@ BOOST_AUTO_TEST_CASE(only_what_comes_before_parameters_excludes) {
   BOOST_TEST(found.value().transform == 1);
   BOOST_TEST(found.value().sample == 2);
   BOOST_TEST((found.value().status == Status::outside_support));
+  BOOST_TEST(found.value().reason == "value 0 is -1, and only values in (0, inf) are admitted");
   a.chain.insert(a.chain.begin(), ActNormOptions());
   BOOST_TEST(!excluded().has_value());
+  BOOST_TEST(excluded(Reach::whole).value().transform == 2);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -54,4 +54,15 @@ std::span<T> part_of(std::span<T> buffer, Index offset, Index size) {
   return buffer.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
 }
 
+/// The greatest number up to `most` that fits, as all smaller ones do; at least 1.
+template <class F>
+Index greatest(Index most, F&& fits) {
+  Index known = 1, beyond = std::max<Index>(most, 1) + 1;
+  while (beyond - known > 1) {
+    const Index middle = known + (beyond - known) / 2;
+    (fits(middle) ? known : beyond) = middle;
+  }
+  return known;
+}
+
 }  // namespace pushforward::flow

@@ -1,19 +1,14 @@
-#include <pushforward/base/text.hpp>
 #include <pushforward/base/timer.hpp>
+#include <pushforward/flow/batch.hpp>
 #include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <new>
 
 namespace pushforward::flow {
 
 namespace {
-
-constexpr Index cache = 1 << 20;    // bytes of a core's own cache
-constexpr Index least_chunk = 128;  // samples; with fewer, products lose more than the cache gains
 
 template <class T>
 bool all_finite(std::span<const T> x) {
@@ -61,21 +56,6 @@ MatrixView<T> joined(ConstMatrixView<T> first, ConstMatrixView<T> rest, T* memor
 template <class F>
 void in_chunks(Index n, Index capacity, F&& f) {
   for (Index first = 0; first < n; first += capacity) f(first, std::min(capacity, n - first));
-}
-
-// The greatest number up to `most` that fits, as all smaller ones do; at least 1.
-template <class F>
-Index greatest(Index most, F&& fits) {
-  Index known = 1, beyond = std::max<Index>(most, 1) + 1;
-  while (beyond - known > 1) {
-    const Index middle = known + (beyond - known) / 2;
-    (fits(middle) ? known : beyond) = middle;
-  }
-  return known;
-}
-
-Index quotient_up(Index a, Index b) {
-  return (a + b - 1) / b;
 }
 
 // Which value of a sample is not admitted, or "".
@@ -474,119 +454,7 @@ double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, st
   return sum;
 }
 
-template <class T>
-FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose)
-    : FlowWorkspace(flow, n, purpose, Use::all) {}
-
-template <class T>
-FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose, Use use)
-    : capacity_(n), purpose_(purpose), use_(use) {
-  require<ShapeError>(n >= 1, "workspace for {} samples: must be at least 1", n);
-  linalg::Workspace kept, scratch;
-  plan(flow, n, purpose, use, kept, scratch);
-  try {
-    kept_ = linalg::Workspace(kept.peak());
-    scratch_ = linalg::Workspace(scratch.peak());
-  } catch (const std::bad_alloc&) {
-    throw NumericalError(
-        fmt::format("no memory for {} samples at a time, {}: {}; estimated log-dets, as by "
-                    "\"krylov:8\", take less",
-                    n, human_bytes(static_cast<double>(kept.peak() + scratch.peak())), demand(flow, purpose)));
-  }
-  parts_ = plan(flow, n, purpose, use, kept_, scratch_);
-}
-
-template <class T>
-Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Purpose purpose) {
-  return bytes_for(flow, n, purpose, Use::all);
-}
-
-template <class T>
-Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Purpose purpose, Use use) {
-  linalg::Workspace kept, scratch;
-  plan(flow, n, purpose, use, kept, scratch);
-  return kept.peak() + scratch.peak();
-}
-
-template <class T>
-FlowWorkspace<T> FlowWorkspace<T>::within(const Flow<T>& flow, Index bytes, Index most, Purpose purpose) {
-  const auto in_cache = [&](Index n) {
-    linalg::Workspace kept, scratch;
-    return plan(flow, n, purpose, Use::all, kept, scratch).largest <= cache;
-  };
-  const Index n = greatest(most, [&](Index samples) { return bytes_for(flow, samples, purpose) <= bytes; });
-  const Index cached = greatest(n, in_cache);
-  if (cached == n || cached < least_chunk) return FlowWorkspace(flow, n, purpose);
-  return FlowWorkspace(flow, quotient_up(most, quotient_up(most, cached)), purpose);
-}
-
-template <class T>
-FlowWorkspace<T> FlowWorkspace<T>::for_maps(const Flow<T>& flow, Index bytes, Index most) {
-  const auto fits = [&](Index n) { return bytes_for(flow, n, Purpose::evaluate, Use::map) <= bytes; };
-  return FlowWorkspace(flow, greatest(most, fits), Purpose::evaluate, Use::map);
-}
-
-template <class T>
-std::string FlowWorkspace<T>::demand(const Flow<T>& flow, Purpose purpose) {
-  auto text = fmt::format("a sample takes {}", human_bytes(static_cast<double>(bytes_for(flow, 1, purpose))));
-  Index most = -1;
-  std::size_t at = 0;
-  for (std::size_t k = 0; k < flow.transforms().size(); ++k) {
-    linalg::Workspace kept, scratch;
-    flow.transforms()[k]->plan(kept, scratch, 1, purpose);
-    if (kept.peak() + scratch.peak() <= most) continue;
-    most = kept.peak() + scratch.peak();
-    at = k;
-  }
-  if (most < 0) return text;
-  const auto& transform = *flow.transforms()[at];
-  text += fmt::format(", most of it transform {} ({})", at, transform.kind());
-  if (const auto* const method = transform.log_det(purpose)) {
-    text += fmt::format(" with log-dets of {} values by {}", transform.input_shape().size(), to_string(*method));
-  }
-  return text;
-}
-
-template <class T>
-typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Index n, Purpose purpose, Use use,
-                                                        linalg::Workspace& kept, linalg::Workspace& scratch) {
-  const Index d = flow.dimension();
-  const bool gradient = purpose == Purpose::gradient;
-  const auto splits = [](const auto& t) { return t->output_shape().size() < t->input_shape().size(); };
-  const auto& transforms = flow.transforms();
-  Parts parts;
-  if (gradient) {
-    parts.bar = kept.matrix<T>(d, n);
-    parts.next_bar = kept.matrix<T>(d, n);
-  }
-  if (std::any_of(transforms.begin(), transforms.end(), splits)) {
-    parts.latent = kept.matrix<T>(d, n);
-    (gradient ? parts.latent_bar : parts.joined) = kept.matrix<T>(d, n);
-  }
-  for (const auto& t : transforms) {
-    auto& level = parts.levels.emplace_back();
-    if (splits(t)) level.kept = kept.matrix<T>(t->output_shape().size(), n);
-  }
-  const Index shared = gradient ? 0 : d;
-  const std::array pair{kept.matrix<T>(shared, n), kept.matrix<T>(shared, n)};
-  const Index kept_mark = kept.used();
-  for (std::size_t k = 0; k < transforms.size(); ++k) {
-    // Scratch serves one transform after the other; so does, in evaluation, what a gradient would keep.
-    scratch.release(0);
-    if (!gradient) kept.release(kept_mark);
-    const Index rows = transforms[k]->input_shape().size();
-    parts.levels[k].all = gradient ? kept.matrix<T>(rows, n) : MatrixView<T>(pair[k % 2].data(), rows, n);
-    const Index before = kept.used();
-    parts.states.push_back(use == Use::map ? transforms[k]->plan_map(kept, scratch, n)
-                                           : transforms[k]->plan(kept, scratch, n, purpose));
-    parts.largest = std::max(parts.largest, kept.used() - before + scratch.used());
-  }
-  return parts;
-}
-
 template class Flow<float>;
 template class Flow<double>;
-template class FlowWorkspace<float>;
-template class FlowWorkspace<double>;
 
 }  // namespace pushforward::flow
