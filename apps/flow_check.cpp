@@ -30,13 +30,12 @@ class Check {
   void run(const std::string& data) {
     summarize();
     certify();
-    levels_ = flow::levels_of(model_.flow().architecture());
-    if (levels_ > 0) {
+    const Index levels = flow::levels_of(model_.flow().architecture());
+    if (levels > 0) {
       console_.result("the model dequantizes {} levels, which is no bijection: what follows is of the flow behind it",
-                      levels_);
-      model_ = flow::behind_dequantization(model_);
+                      levels);
     }
-    const auto [x, context] = points(data);
+    const auto [x, context] = points(data, levels > 0);
     check_round_trip(x, context);
     check_log_det(x, context);
     require<NumericalError>(failures_.empty(), "{} fails: {}", path_, join(failures_, "; "));
@@ -44,6 +43,11 @@ class Check {
   }
 
  private:
+  flow::FlowWorkspace<double> workspace_for(Index samples) const {
+    return flow::FlowWorkspace<double>::within(model_.flow(), apps::workspace_bytes,
+                                               std::min(apps::workspace_samples, samples), nn::Purpose::evaluate);
+  }
+
   void verdict(bool good, const std::string& what) {
     if (!good) failures_.push_back(what);
   }
@@ -84,9 +88,11 @@ class Check {
     verdict(largest < 1, fmt::format("a block's Lipschitz constant is {:.9g}", largest));
   }
 
-  /// Rows of the data, or else samples of the model: (d × n), data units; and their context (c × n).
-  std::pair<Matrix<double>, Matrix<double>> points(const std::string& data) {
+  /// Rows of the data, or else samples of the model: (d × n), data units; and their context (c × n). Of a model with a
+  /// dequantization, the flow behind it takes its place, and what they are there.
+  std::pair<Matrix<double>, Matrix<double>> points(const std::string& data, bool dequantizes) {
     const Index d = model_.dimension();
+    auto behind = dequantizes ? std::optional(flow::behind_dequantization(model_)) : std::nullopt;
     if (!data.empty()) {
       const auto rows = data::open_rows(data, data::parse_split(options_.split));
       require<DataError>(rows.dimension() == d, "{} has {} columns; the model has {}", rows.where(), rows.dimension(),
@@ -96,11 +102,13 @@ class Check {
       Matrix<double> x(d, n), given(context.dimension(), n);
       rows.read(0, x.view());
       context.read(0, given.view());
-      if (levels_ > 0) {
-        for (double& value : x.span()) value = (value + 0.5) / static_cast<double>(levels_);
+      if (behind) {
+        x = flow::dequantized(model_, x);
+        model_ = std::move(*behind);
       }
       return {std::move(x), std::move(given)};
     }
+    if (behind) model_ = std::move(*behind);
     const apps::ContextSource context(options_.context, model_.context(), nullptr, options_.rows);
     Matrix<double> x(d, options_.rows), z(d, options_.rows), given(context.dimension(), options_.rows);
     context.read(0, given.view());
@@ -109,8 +117,7 @@ class Check {
                             static_cast<std::uint64_t>(j));
       model_.flow().base().draw(stream, z.view().column_span(j));
     }
-    flow::FlowWorkspace<double> workspace(model_.flow(), std::min(apps::workspace_samples, z.cols()),
-                                          nn::Purpose::evaluate);
+    auto workspace = workspace_for(z.cols());
     std::vector<double> log_prob(static_cast<std::size_t>(z.cols()));
     std::vector<flow::Status> status(log_prob.size());
     model_.inverse(z, x, log_prob, status, {}, workspace, given);
@@ -122,7 +129,8 @@ class Check {
                                                                      {flow::InverseMethod::anderson, "anderson"}};
     if (contractions_of(model_.flow().architecture()).empty()) methods = {{{}, "closed forms"}};
     for (const auto& [method, name] : methods) {
-      const auto trip = flow::round_trip(model_, x, {.method = method, .max_iterations = 100'000}, context);
+      const auto trip =
+          flow::round_trip(model_, x, {.method = method, .max_iterations = 100'000}, context, apps::workspace_bytes);
       console_.result(
           "round trip of {} rows by {}: data {:.2e} (standardized units), latent {:.2e}, log-det {:.2e} nats", x.cols(),
           name, trip.data, trip.latent, trip.log_det);
@@ -138,7 +146,7 @@ class Check {
     std::vector<flow::Status> status(log_prob.size());
     Matrix<double> z(d, n);
     double worst = 0;
-    flow::FlowWorkspace<double> workspace(model_.flow(), n, nn::Purpose::evaluate);
+    auto workspace = workspace_for(n);
     const auto given = context.empty() ? context : context.columns(0, n);
     model_.log_prob(x.columns(0, n), log_prob, z, status, workspace, given);
     std::vector<double> base(log_prob.size());
@@ -146,7 +154,8 @@ class Check {
     for (Index i = 0; i < n; ++i) {
       const auto at = static_cast<std::size_t>(i);
       const auto u = given.empty() ? std::span<const double>() : given.column_span(i);
-      worst = std::max(worst, std::abs(log_prob[at] - base[at] - flow::dense_log_det(model_, x.column_span(i), u)));
+      worst = std::max(worst, std::abs(log_prob[at] - base[at] -
+                                       flow::dense_log_det(model_, x.column_span(i), u, apps::workspace_bytes)));
     }
     console_.result("log-det against LU of the whole flow's Jacobian by differences, {} rows: {:.2e} nats", n, worst);
     verdict(worst <= 1e-5 * static_cast<double>(d), fmt::format("the log-det is off by {:.2e} nats", worst));
@@ -156,7 +165,6 @@ class Check {
   const Options& options_;
   const std::string& path_;
   flow::Model<double> model_;
-  Index levels_ = 0;  // of integers that the model dequantizes
   std::vector<std::string> failures_;
 };
 

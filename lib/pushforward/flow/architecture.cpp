@@ -98,6 +98,15 @@ LayerOptions LayerOptions::of_kind(std::string_view kind) {
   return defaults(static_cast<std::size_t>(found - kinds().begin()));
 }
 
+bool LayerOptions::is_fixed() const {
+  const auto& k = kind();
+  return k == "elementwise" || k == "dequantize" || k == "permutation" || k == "squeeze" || k == "split";
+}
+
+bool LayerOptions::takes_context() const {
+  return kind() == "residual" || kind() == "coupling" || kind() == "autoregressive";
+}
+
 OptionSet LayerOptions::declare() {
   return std::visit([](auto& options) { return options.declare(); }, options_);
 }
@@ -128,6 +137,13 @@ std::vector<Domain> domains_of(const Architecture& architecture) {
     const auto& layer = architecture.chain[k];
     const Domain at = domains.back();
     try {
+      const auto trained = std::find_if(architecture.chain.begin(), architecture.chain.begin() + std::ptrdiff_t(k),
+                                        [](const auto& before) { return !before.is_fixed(); });
+      require<OptionError>(layer.kind() != "dequantize" || trained == architecture.chain.begin() + std::ptrdiff_t(k),
+                           "it takes integers, and behind transform {} ({}), which is trained, there are none: put it "
+                           "first",
+                           trained - architecture.chain.begin(),
+                           trained == architecture.chain.end() ? "" : trained->kind());
       domains.push_back(std::visit([&](const auto& options) { return behind(options, at); }, layer.options()));
     } catch (const Error& error) {
       throw_error(error.kind(), fmt::format("{}: {}", place_in_chain(k, layer, at), error.what()));
@@ -157,6 +173,9 @@ nn::NetworkOptions contraction_of(const ResidualOptions& options, const Domain& 
   network.context = at.context;
   network.periodic = at.periodic;
   if (options.kernels.empty()) return network;
+  require<OptionError>(at.shape.is_image(),
+                       "{} kernels for vectors of {} values: a convolutional network needs images; leave kernels out",
+                       options.kernels.size(), at.size());
   network.kernels = options.kernels;
   network.height = at.shape.height;
   network.width = at.shape.width;

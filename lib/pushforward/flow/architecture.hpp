@@ -37,6 +37,10 @@ class LayerOptions {
   static const std::vector<std::string>& kinds();
 
   const std::string& kind() const { return kinds()[options_.index()]; }
+  /// Whether the transform has no parameters (Transform::is_fixed).
+  bool is_fixed() const;
+  /// Whether it takes a context.
+  bool takes_context() const;
   const Variant& options() const { return options_; }
   Variant& options() { return options_; }
   /// The keys of this kind. The set refers to this object.
@@ -56,7 +60,8 @@ struct Architecture {
 std::string summary(const Architecture& architecture);
 
 /// The domain in front of each transform and, last, behind the chain: its length + 1. Throws OptionError or ShapeError
-/// where a transform does not fit what the one before leaves, naming both.
+/// where a transform does not fit what the one before leaves, naming both, and for integers that are wanted behind
+/// parameters.
 std::vector<Domain> domains_of(const Architecture& architecture);
 
 /// "transform 3 (coupling) on samples of 8×8×1 values", as messages begin.

@@ -179,6 +179,12 @@ Architecture architecture_of(const FlowOptions& options, const Domain& data) {
                        : kind == "planar"  ? builder.simple<PlanarOptions>()
                        : kind == "radial"  ? builder.simple<RadialOptions>()
                                            : options.chain;
+  const bool uses_context = std::ranges::any_of(architecture.chain, &LayerOptions::takes_context);
+  require<OptionError>(data.context == 0 || uses_context,
+                       "model.kind = '{}' and a context of {} values: nothing in its chain ({}) takes a context, which "
+                       "coupling, autoregressive and residual do; take a kind with one of these, or data without "
+                       "context",
+                       kind, data.context, summary(architecture));
   return architecture;
 }
 

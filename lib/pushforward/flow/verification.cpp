@@ -44,51 +44,51 @@ double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, 
 
 }  // namespace
 
-Index levels_of(const Architecture& architecture) {
-  if (architecture.chain.empty()) return 0;
-  const auto* const options = std::get_if<DequantizeOptions>(&architecture.chain.front().options());
-  return options == nullptr ? 0 : options->levels;
-}
-
-Model<double> behind_dequantization(const Model<double>& model) {
-  Architecture rest = model.flow().architecture();
-  rest.chain.erase(rest.chain.begin());
-  Flow<double> flow(std::move(rest), 0);
-  // It has no parameters of its own.
-  const auto parameters = model.flow().parameters();
-  std::copy(parameters.begin(), parameters.end(), flow.parameters().begin());
-  flow.prepare(Normalization::stored);
-  return {data::Standardization(model.dimension()), std::move(flow), model.notes(), model.context()};
-}
-
 namespace {
+
+// The place of the last dequantization in a chain, or its length.
+std::size_t dequantization_of(const Architecture& architecture) {
+  const auto& chain = architecture.chain;
+  for (std::size_t k = chain.size(); k-- > 0;) {
+    if (std::holds_alternative<DequantizeOptions>(chain[k].options())) return k;
+  }
+  return chain.size();
+}
 
 // log|det ∂z/∂x| by differences of this step, relative to each column's scale; none for a singular Jacobian.
 std::optional<double> differenced_log_det(const Model<double>& model, std::span<const double> x,
-                                          std::span<const double> context, double step) {
+                                          ConstMatrixView<double> context, double step,
+                                          FlowWorkspace<double>& workspace) {
   // f′(x) ≈ (8[f(x+h) − f(x−h)] − [f(x+2h) − f(x−2h)])/12h
   static constexpr std::array offsets{-2.0, -1.0, 1.0, 2.0};
   static constexpr std::array weights{1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
-  const Index d = model.dimension(), n = 4 * d;
-  Matrix<double> points(d, n), z(d, n), jacobian(d, d);
-  const auto scale = [&](Index i) { return step * model.standardization().factor()(i, i); };
-  for (Index j = 0; j < n; ++j) {
-    std::copy(x.begin(), x.end(), points.view().column(j));
-    points(j / 4, j) += offsets[static_cast<std::size_t>(j % 4)] * scale(j / 4);
+  const Index d = model.dimension(), most = std::min(chunk, 4 * d);
+  Matrix<double> points(d, most), scaled(d, most), z(d, most), jacobian(d, d), given(context.rows(), most);
+  for (Index j = 0; j < most && !context.empty(); ++j) {
+    std::copy_n(context.column(0), context.rows(), given.view().column(j));
   }
-  FlowWorkspace<double> workspace(model.flow(), std::min(chunk, n), Purpose::evaluate);
-  std::vector<double> log_prob(static_cast<std::size_t>(n));
-  std::vector<Status> status(log_prob.size());
-  Matrix<double> given(std::ssize(context), n);
-  for (Index j = 0; j < n; ++j) std::copy(context.begin(), context.end(), given.view().column(j));
-  model.log_prob(points, log_prob, z, status, workspace, given);
+  std::vector<Status> status(static_cast<std::size_t>(most));
+  const auto scale = [&](Index i) { return step * model.standardization().factor()(i, i); };
   const auto periodic = periodic_rows(model.flow());
-  for (Index j = 0; j < n; ++j) {
-    for (Index i = 0; i < d; ++i) {
-      // An angle may have gone round between the points.
-      const double value =
-          periodic[static_cast<std::size_t>(i)] ? z(i, j - j % 4) + angle(z(i, j) - z(i, j - j % 4)) : z(i, j);
-      jacobian(i, j / 4) += weights[static_cast<std::size_t>(j % 4)] * value / scale(j / 4);
+  for (Index first = 0; first < 4 * d; first += most) {
+    const Index n = std::min(most, 4 * d - first);
+    for (Index j = 0; j < n; ++j) {
+      const Index of = (first + j) / 4;
+      std::copy(x.begin(), x.end(), points.view().column(j));
+      points(of, j) += offsets[static_cast<std::size_t>(j % 4)] * scale(of);
+    }
+    const auto to = scaled.view().columns(0, n);
+    model.standardization().forward<double>(points.view().columns(0, n), to);
+    model.flow().map(to, z.view().columns(0, n), std::span(status).first(static_cast<std::size_t>(n)), workspace,
+                     given.view().columns(0, n));
+    for (Index j = 0; j < n; ++j) {
+      const Index of = (first + j) / 4;
+      for (Index i = 0; i < d; ++i) {
+        // An angle may have gone round between the points.
+        const double value =
+            periodic[static_cast<std::size_t>(i)] ? z(i, j - j % 4) + angle(z(i, j) - z(i, j - j % 4)) : z(i, j);
+        jacobian(i, of) += weights[static_cast<std::size_t>(j % 4)] * value / scale(of);
+      }
     }
   }
   std::vector<int> pivots(static_cast<std::size_t>(d));
@@ -100,11 +100,57 @@ std::optional<double> differenced_log_det(const Model<double>& model, std::span<
 
 }  // namespace
 
-double dense_log_det(const Model<double>& model, std::span<const double> x, std::span<const double> context) {
+Index levels_of(const Architecture& architecture) {
+  const auto k = dequantization_of(architecture);
+  return k < architecture.chain.size() ? std::get<DequantizeOptions>(architecture.chain[k].options()).levels : 0;
+}
+
+Model<double> behind_dequantization(const Model<double>& model) {
+  Architecture rest = model.flow().architecture();
+  const auto k = dequantization_of(rest);
+  const auto domains = domains_of(rest);
+  require<OptionError>(domains[k + 1].size() == rest.data.size(),
+                       "{} behind a split, which has let {} of {} values go: what comes behind is no flow of its own",
+                       place_in_chain(k, rest.chain[k], domains[k]), rest.data.size() - domains[k].size(),
+                       rest.data.size());
+  rest.data = domains[k + 1];
+  rest.chain.erase(rest.chain.begin(), rest.chain.begin() + static_cast<std::ptrdiff_t>(k) + 1);
+  Flow<double> flow(std::move(rest), 0);
+  // What comes before it has no parameters.
+  const auto parameters = model.flow().parameters();
+  std::copy(parameters.begin(), parameters.end(), flow.parameters().begin());
+  flow.prepare(Normalization::stored);
+  return {data::Standardization(model.dimension()), std::move(flow), model.notes(), model.context()};
+}
+
+Matrix<double> dequantized(const Model<double>& model, ConstMatrixView<double> x) {
+  Architecture before = model.flow().architecture();
+  const auto levels = static_cast<double>(levels_of(before));
+  before.chain.erase(before.chain.begin() + static_cast<std::ptrdiff_t>(dequantization_of(before)), before.chain.end());
+  before.base = {};
+  const Flow<double> flow(std::move(before), 0);
+  Matrix<double> scaled(x.rows(), x.cols()), z(x.rows(), x.cols());
+  std::vector<Status> status(static_cast<std::size_t>(x.cols()));
+  model.standardization().forward<double>(x, scaled);
+  auto workspace = FlowWorkspace<double>::for_maps(flow, default_workspace_bytes, std::min(chunk, x.cols()));
+  Matrix<double> context(flow.architecture().data.context, x.cols());
+  flow.map(scaled, z, status, workspace, context);
+  for (double& value : z.span()) value = (value + 0.5) / levels;
+  return z;
+}
+
+double dense_log_det(const Model<double>& model, std::span<const double> x, std::span<const double> context,
+                     Index bytes) {
+  Matrix<double> given(std::ssize(context), context.empty() ? 0 : 1);
+  if (!context.empty()) {
+    const ConstMatrixView<double> column(context.data(), std::ssize(context), 1);
+    model.context()->standardization.forward<double>(column, given);
+  }
+  auto workspace = FlowWorkspace<double>::for_maps(model.flow(), bytes, std::min(chunk, 4 * model.dimension()));
   double best = 0, apart = std::numeric_limits<double>::infinity();
   std::optional<double> before;
   for (const double step : {1e-3, 1e-4, 1e-5, 1e-6, 1e-7}) {
-    const auto now = differenced_log_det(model, x, context, step);
+    const auto now = differenced_log_det(model, x, given, step, workspace);
     if (now && before && std::abs(*now - *before) < apart) {
       apart = std::abs(*now - *before);
       best = 0.5 * (*now + *before);
@@ -116,13 +162,13 @@ double dense_log_det(const Model<double>& model, std::span<const double> x, std:
 }
 
 RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, const InverseOptions& options,
-                     ConstMatrixView<double> context) {
+                     ConstMatrixView<double> context, Index bytes) {
   const Index d = model.dimension(), n = x.cols();
   Matrix<double> scaled(d, n), z(d, n), back(d, n), again(d, n), given(context.rows(), n);
   model.standardization().forward<double>(x, scaled);
   if (model.context()) model.context()->standardization.forward<double>(context, given);
   const auto& in = model.flow().architecture().data.periodic;
-  FlowWorkspace<double> workspace(model.flow(), std::min(chunk, n), Purpose::evaluate);
+  auto workspace = FlowWorkspace<double>::within(model.flow(), bytes, std::min(chunk, n), Purpose::evaluate);
   std::vector<double> forward(static_cast<std::size_t>(n)), inverse(forward.size());
   std::vector<Status> status(forward.size());
   RoundTrip result;
