@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Puts images of a file side by side, without gaps or smoothing: what flow_sample drew, or a dataset.
+"""Puts images of a file side by side, without smoothing: what flow_sample drew, or a dataset.
 
-    sample_sheet.py SAMPLES.h5[:PATH] -o SHEET.png [--columns 10] [--rows 10] [--levels N] [--zoom 4]
+    sample_sheet.py SAMPLES.h5[:PATH] -o SHEET.png [--columns 10] [--rows 10] [--levels N] [--zoom 4] [--gap 1]
 
 The file has the attribute image_shape (height, width, channels; channels last). PATH is x, or train in a dataset file:
 an array of shape (N, height · width · channels), of which the first are shown. One channel is grey, three are red,
@@ -45,13 +45,16 @@ def brightness(images, levels):
     return np.round(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
-def sheet(images, rows, columns):
-    """(rows · height, columns · width, 3) from (N, height, width, channels); places without an image are black."""
-    n, height, width, channels = images.shape
-    places = np.zeros((rows * columns, height, width, channels), np.uint8)
-    places[:n] = images
+def sheet(images, rows, columns, zoom, gap):
+    """(height, width, 3) of the picture from images (N, height, width, channels), of which each value becomes
+    zoom · zoom pixels; places without an image are black, the gap between neighbours is grey."""
+    places = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
+    places[: len(images)] = images
+    places = places.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    places = np.pad(places, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=128)
+    height, width, channels = places.shape[1:]
     pixels = places.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    pixels = pixels.reshape(rows * height, columns * width, channels)
+    pixels = pixels.reshape(rows * height, columns * width, channels)[: rows * height - gap, : columns * width - gap]
     return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
 
 
@@ -61,18 +64,22 @@ def main():
     parser.add_argument("-o", "--output", required=True, metavar="SHEET.png")
     for name, default, what in [("columns", 10, "images side by side"), ("rows", 10, "images on top of each other"),
                                 ("levels", 0, "values are 0 to levels − 1; 0: as they come"),
-                                ("zoom", 4, "pixels of the picture that a value takes in each direction")]:
+                                ("zoom", 4, "pixels of the picture that a value takes in each direction"),
+                                ("gap", 1, "pixels between images, grey")]:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} [{default}]")
     arguments = parser.parse_args()
-    if min(arguments.columns, arguments.rows, arguments.zoom) < 1 or arguments.levels < 0 or arguments.levels == 1:
-        parser.error("--columns, --rows and --zoom are at least 1, --levels is 0 or at least 2")
+    if min(arguments.columns, arguments.rows, arguments.zoom) < 1 or arguments.gap < 0:
+        parser.error("--columns, --rows and --zoom are at least 1, --gap is at least 0")
+    if arguments.levels < 0 or arguments.levels == 1:
+        parser.error("--levels is 0 or at least 2")
     try:
         images = read_images(arguments.input, arguments.columns * arguments.rows)
     except OSError as error:
         raise SystemExit(f"cannot read {arguments.input}: {error}") from None
-    pixels = sheet(brightness(images, arguments.levels), arguments.rows, arguments.columns)
+    values = brightness(images, arguments.levels)
     # imsave writes the array as it is, a pixel for an element.
-    matplotlib.image.imsave(arguments.output, pixels.repeat(arguments.zoom, axis=0).repeat(arguments.zoom, axis=1))
+    matplotlib.image.imsave(arguments.output, sheet(values, arguments.rows, arguments.columns, arguments.zoom,
+                                                    arguments.gap))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,10 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
       value = *number;
       found = std::ranges::find(names, name);
     }
+    const bool is_class =
+        std::ranges::any_of(names, [&](const std::string& other) { return other.starts_with(name + "="); });
+    require<OptionError>(found != names.end() || !is_class,
+                         "--context '{}': there is no such class of {}; there are {}", piece, name, join(names));
     require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece,
                          name, suggestion(name, names), join(names));
     values[static_cast<std::size_t>(found - names.begin())] = value;

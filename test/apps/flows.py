@@ -35,9 +35,15 @@ TWICE = ["--model.precision", "double", "--output.every", 1]  # the arithmetic a
 
 
 def small(*arguments):
-    """The arguments behind SMALL, without what they say themselves: a list's flag that is given twice adds up."""
+    """The arguments behind SMALL, without what they say themselves, as a list's flag that is given twice adds up, and
+    without what the kind has no use for: a file's chain is written out in it."""
+    said = set(map(str, arguments))
+    if any(word.endswith(".toml") for word in said):
+        said |= {"--model.blocks", "--model.hidden"}
+    if said & {"planar", "radial"}:
+        said.add("--model.hidden")
     pairs = zip(SMALL[::2], SMALL[1::2])
-    return [word for flag, value in pairs if flag not in arguments for word in (flag, value)] + list(arguments)
+    return [word for flag, value in pairs if flag not in said for word in (flag, value)] + list(arguments)
 
 
 def rows(d, n=400, seed=0):

@@ -57,6 +57,18 @@ class Good(FlowTest):
         stdout = self.assertGood(2, flows.model(2), flows.data(2), ranks=2)
         self.assertEqual(stdout.count("largest block constant"), 1)
 
+    def test_integers_that_are_not_dequantized_first(self):
+        """What is examined is the flow behind the noise, at rows that were dequantized."""
+        integers = np.random.default_rng(4).binomial(7, 0.4, (400, 3)).astype(float)
+        self.put("data.h5", {"train": integers[:300], "validation": integers[300:360], "test": integers[360:]})
+        self.write("chain.toml", '[model]\nkind = "chain"\n' + "".join(f"\n[[model.chain]]\n{layer}\n" for layer in [
+            'kind = "permutation"\norder = "reverse"', 'kind = "dequantize"\nlevels = 8', 'kind = "actnorm"',
+            'kind = "residual"\nhidden = [8, 8]']))
+        self.succeed("flow_train", "chain.toml", "--data", "data.h5", "--data.standardize", "none", "--train.steps", 20,
+                     "--train.batch", 60, "-o", "flow.h5")
+        self.assertGood(3, "flow.h5", "data.h5")
+        self.assertGood(3, "flow.h5")
+
     def test_the_entropy_is_shown(self):
         self.train("--data.toy", "moons", "--data.rows", 500)
         run = self.succeed("flow_check", "flow.h5")

@@ -94,20 +94,24 @@ class SampleSheet(FlowTest):
     def test_grey_images_pixel_by_pixel(self):
         images = np.random.default_rng(1).integers(0, 17, (7, 3, 2))
         self.put("samples.h5", {"x": images.reshape(7, 6)}, image_shape=np.array([3, 2, 1]))
-        picture = self.sheet("samples.h5", "--columns", 4, "--rows", 2, "--levels", 17, "--zoom", 1)
+        picture = self.sheet("samples.h5", "--columns", 4, "--rows", 2, "--levels", 17, "--zoom", 1, "--gap", 0)
         self.assertEqual(picture.shape, (6, 8, 3))
         for i in range(8):
             expected = np.round(images[i] * 255 / 16) if i < 7 else np.zeros((3, 2))  # the last place is empty
             found = picture[i // 4 * 3 :, i % 4 * 2 :][:3, :2]
             self.assertTrue(np.array_equal(found, np.repeat(expected[:, :, None], 3, axis=2)), i)
-        zoomed = self.sheet("samples.h5", "--columns", 4, "--rows", 2, "--levels", 17, "--zoom", 3)
+        zoomed = self.sheet("samples.h5", "--columns", 4, "--rows", 2, "--levels", 17, "--zoom", 3, "--gap", 0)
         self.assertTrue(np.array_equal(zoomed, picture.repeat(3, axis=0).repeat(3, axis=1)))
+        apart = self.sheet("samples.h5", "--columns", 4, "--rows", 2, "--levels", 17, "--zoom", 3)
+        self.assertEqual(apart.shape, (2 * 9 + 1, 4 * 6 + 3, 3))
+        self.assertTrue(np.all(apart[9] == 128) and np.all(apart[:, 6::7] == 128))
+        self.assertTrue(np.array_equal(np.delete(np.delete(apart, 9, axis=0), [6, 13, 20], axis=1), zoomed))
 
     def test_colours_of_a_dataset_between_least_and_largest(self):
         images = np.random.default_rng(2).normal(size=(5, 2, 2, 3))
         arrays = {"train": np.zeros((1, 12)), "test": images.reshape(5, 12)}
         self.put("data.h5", arrays, image_shape=np.array([2, 2, 3]))
-        picture = self.sheet("data.h5:test", "--columns", 2, "--rows", 2, "--zoom", 1)
+        picture = self.sheet("data.h5:test", "--columns", 2, "--rows", 2, "--zoom", 1, "--gap", 0)
         shown = images[:4]
         expected = np.round(255 * (shown - shown.min()) / (shown.max() - shown.min()))
         self.assertTrue(np.array_equal(picture[:2, 2:], expected[1]))
@@ -121,7 +125,7 @@ class SampleSheet(FlowTest):
         self.put("data.h5", splits, image_shape=np.array([4, 4, 1]))
         self.train("--model.kind", "nice", "--data", "data.h5", "-o", "flow.h5")
         self.sample("flow.h5", "-n", 100)
-        self.assertEqual(self.sheet("samples.h5").shape, (160, 160, 3))
+        self.assertEqual(self.sheet("samples.h5").shape, (169, 169, 3))
 
     def test_values_without_a_place_between_black_and_white(self):
         x = np.array([[np.nan, 1, 2, np.inf]])
@@ -130,7 +134,7 @@ class SampleSheet(FlowTest):
         self.assertEqual(picture.tolist(), [[0, 0], [255, 255]])
         for x in [np.full((1, 4), 3.0), np.full((1, 4), np.nan)]:
             self.put("samples.h5", {"x": x}, image_shape=np.array([2, 2, 1]))
-            self.assertTrue(np.all(self.sheet("samples.h5") == 0))
+            self.assertTrue(np.all(self.sheet("samples.h5", "--gap", 0) == 0))
 
     def test_what_cannot_be_shown_is_said(self):
         self.put("vectors.h5", {"x": np.zeros((2, 4))})
@@ -143,6 +147,7 @@ class SampleSheet(FlowTest):
             (["few.h5:test"], "few.h5 has no test; there are x"),
             (["missing.h5"], "missing.h5"),
             (["few.h5", "--rows", 0], "at least 1"),
+            (["few.h5", "--gap", -1], "--gap is at least 0"),
             (["few.h5", "--levels", 1], "--levels is 0 or at least 2"),
         ]:
             run = self.run_script(*arguments)

@@ -67,6 +67,22 @@ BOOST_AUTO_TEST_CASE(domains_follow_the_shapes) {
   BOOST_TEST(summary(a) == "1 squeeze, 1 split, 1 actnorm, base standard_normal");
 }
 
+BOOST_AUTO_TEST_CASE(convolutions_need_images_without_angles) {
+  const Domain vector{.shape = Shape::vector(5)}, angles{.shape = {4, 4, 1}, .periodic = {0, 5}};
+  const auto refused = [](const auto& options, const Domain& data, const char* message) {
+    BOOST_TEST(holds(refusal(chain_of(options), data), {"transform 0 (", message}));
+  };
+  const CouplingOptions coupling{.mask = "checkerboard", .kernels = {3, 1, 3}};
+  const ResidualOptions residual{.kernels = {3, 1, 3}};
+  const char* const on_vectors = "3 kernels for vectors of 5 values: a convolutional network needs images";
+  refused(coupling, vector, on_vectors);
+  refused(residual, vector, on_vectors);
+  const char* const on_angles = "3 kernels for images of which 2 values are angles";
+  refused(coupling, angles, on_angles);
+  refused(residual, angles, on_angles);
+  BOOST_CHECK_NO_THROW(domains_of({{.shape = {4, 4, 1}}, chain_of(coupling, residual), {}}));
+}
+
 BOOST_AUTO_TEST_CASE(angles_keep_their_places) {
   const Domain data{.shape = Shape::vector(5), .periodic = {0, 3}};
   const auto domains = domains_of({data, chain_of(PermutationOptions{.order = "reverse"}, SplitOptions()), {}});

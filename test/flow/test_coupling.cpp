@@ -144,13 +144,8 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   refused(coupling("odd", "affine", image),
           "mask = 'odd' of images 4×4×1 with 1 channel: divides channels, of which there must be 2; use checkerboard, "
           "or squeeze before");
-  refused(coupling("even", "affine", vector, {3, 3, 3}),
-          "3 kernels for vectors of 5 values: a convolutional network "
-          "needs images; leave kernels out");
   refused(coupling("checkerboard", "affine", image, {3, 3}), "2 kernels for 3 layers");
   refused(coupling("checkerboard", "affine", image, {3, 2, 3}), "a kernel of 2 must be odd");
-  refused(coupling("checkerboard", "spline", {.shape = {4, 4, 1}, .periodic = {0, 5}}, {3, 3, 3}),
-          "3 kernels for images of which 2 values are angles");
   refused(coupling("even", "affine", {.shape = Shape::vector(3), .periodic = {1}}),
           "map = 'affine' of value 1, which is an angle: takes 'spline' or 'additive'");
   refused(autoregressive("affine", {.shape = Shape::vector(3), .periodic = {2}}, false), "map = 'affine' of value 2");

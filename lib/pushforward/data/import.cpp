@@ -248,12 +248,28 @@ void change_scale(Samples& samples, const ImportOptions& options, Report& report
   }
 }
 
+double largest_magnitude(const Samples& samples, Index column) {
+  const auto x = samples.view();
+  double largest = 0;
+  for (Index j = 0; j < x.cols(); ++j) largest = std::max(largest, std::abs(x(column, j)));
+  return largest;
+}
+
 std::vector<Index> wrap_periodic(Samples& samples, const ImportOptions& options, Report& report) {
   require<OptionError>(!options.degrees || !options.periodic.empty(),
                        "--degrees: no column is an angle; choose some with --periodic");
   auto columns = select_columns(options.periodic, samples.data_names());
   std::ranges::sort(columns);
-  for (const Index column : columns) wrap_angles(samples, column, options.degrees);
+  for (const Index column : columns) {
+    const double largest = largest_magnitude(samples, column);
+    if (!options.degrees && largest > 2 * std::numbers::pi) {
+      report.push_back(
+          fmt::format("warning: angles of {} reach ±{}, more than a turn in radians; in degrees they want "
+                      "--degrees",
+                      samples.names[static_cast<std::size_t>(column)], largest));
+    }
+    wrap_angles(samples, column, options.degrees);
+  }
   if (!columns.empty()) {
     report.push_back(fmt::format("angles{}, taken to [−π, π): {}", options.degrees ? " from degrees" : "",
                                  names_of(samples, columns)));

@@ -23,16 +23,29 @@ void require_no_angles(const Domain& at) {
                        at.periodic.empty() ? 0 : at.periodic.front());
 }
 
+void require_pixels(const std::vector<Index>& kernels, const Domain& at) {
+  if (kernels.empty()) return;
+  require<OptionError>(at.shape.is_image(),
+                       "{} kernels for vectors of {} values: a convolutional network needs images; leave kernels out",
+                       kernels.size(), at.size());
+  require<OptionError>(at.periodic.empty(),
+                       "{} kernels for images of which {} values are angles: a convolutional network sees none; leave "
+                       "kernels out",
+                       kernels.size(), at.periodic.size());
+}
+
 // The domain behind a transform with these options.
 template <class Options>
 Domain behind(const Options&, Domain at) {
   require_no_angles(at);
   return at;
 }
-Domain behind(const ResidualOptions&, Domain at) {
+Domain behind(const ResidualOptions& options, Domain at) {
+  require_pixels(options.kernels, at);
   return at;
 }
-Domain behind(const CouplingOptions&, Domain at) {
+Domain behind(const CouplingOptions& options, Domain at) {
+  require_pixels(options.kernels, at);
   return at;
 }
 Domain behind(const AutoregressiveOptions&, Domain at) {
@@ -173,9 +186,6 @@ nn::NetworkOptions contraction_of(const ResidualOptions& options, const Domain& 
   network.context = at.context;
   network.periodic = at.periodic;
   if (options.kernels.empty()) return network;
-  require<OptionError>(at.shape.is_image(),
-                       "{} kernels for vectors of {} values: a convolutional network needs images; leave kernels out",
-                       options.kernels.size(), at.size());
   network.kernels = options.kernels;
   network.height = at.shape.height;
   network.width = at.shape.width;

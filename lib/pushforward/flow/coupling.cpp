@@ -48,13 +48,6 @@ nn::NetworkOptions network_of(const CouplingMask& mask, const Domain& domain, co
     }
     return network;
   }
-  require<OptionError>(domain.shape.is_image(),
-                       "{} kernels for vectors of {} values: a convolutional network needs images; leave kernels out",
-                       options.kernels.size(), domain.size());
-  require<OptionError>(domain.periodic.empty(),
-                       "{} kernels for images of which {} values are angles: a convolutional network sees none; leave "
-                       "kernels out",
-                       options.kernels.size(), domain.periodic.size());
   if (mask.checkerboard) {
     network.in = domain.size();
     network.out = m * domain.size();

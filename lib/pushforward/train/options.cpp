@@ -23,9 +23,42 @@ OptionTables chain_tables(std::vector<flow::LayerOptions>& chain) {
           }};
 }
 
+// Throws OptionError for options that are not as they are by default and that the kind has no use for.
+void require_used(const ModelOptions& model, bool image) {
+  const auto is = [&](std::initializer_list<std::string_view> kinds) {
+    return std::ranges::find(kinds, model.kind) != kinds.end();
+  };
+  const auto require_use = [&](bool used, std::string_view key, const auto& value, const auto& unset) {
+    require<OptionError>(
+        used || value == unset, "model.{} does nothing for model.kind = '{}'{} on {}; leave it out", key, model.kind,
+        is({"maf", "iaf"}) ? fmt::format(" with model.map = '{}'", model.map.kind) : "", image ? "images" : "vectors");
+  };
+  const ModelOptions unset;
+  const bool chain = is({"chain"});
+  const bool networks = !chain && !is({"planar", "radial"});
+  const bool autoregressive = is({"maf", "iaf"});
+  const bool scaled = autoregressive ? model.map.kind == "affine" : is({"realnvp", "glow"});
+  const bool splines = autoregressive ? model.map.kind == "spline" : is({"spline"});
+  const bool convolutional = image && is({"residual", "realnvp", "glow", "spline"});
+  require_use(!chain, "blocks", model.blocks, unset.blocks);
+  require_use(networks, "hidden", model.hidden, unset.hidden);
+  require_use(networks, "activation", model.activation, unset.activation);
+  require_use(is({"residual"}), "lipschitz", model.lipschitz, unset.lipschitz);
+  require_use(!chain && !is({"nice"}), "actnorm", model.actnorm, unset.actnorm);
+  require_use(autoregressive, "map", model.map.kind, unset.map.kind);
+  require_use(scaled, "scale_limit", model.map.scale_limit, unset.map.scale_limit);
+  require_use(splines, "bins", model.map.bins, unset.map.bins);
+  require_use(splines, "bound", model.map.bound, unset.map.bound);
+  require_use(convolutional, "scales", model.scales, unset.scales);
+  require_use(convolutional, "kernels", model.kernels, unset.kernels);
+  require_use(!chain, "levels", model.levels, unset.levels);
+  require_use(!chain, "logit", model.logit, unset.logit);
+}
+
 }  // namespace
 
 flow::FlowOptions ModelOptions::flow_options(bool image) const {
+  require_used(*this, image);
   auto options = flow::default_options(kind, image);
   if (blocks > 0) options.blocks = blocks;
   if (!hidden.empty()) options.hidden = hidden;
