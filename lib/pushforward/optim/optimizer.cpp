@@ -1,5 +1,6 @@
 #include <pushforward/base/error.hpp>
 #include <pushforward/base/text.hpp>
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/optim/optimizer.hpp>
 
 #include <algorithm>
@@ -87,9 +88,7 @@ void Optimizer<T>::step(double rate, std::span<const T> gradient, std::span<T> p
 
 template <class T>
 double clip_norm(std::span<T> gradient, double limit) {
-  double square = 0;
-  for (const T g : gradient) square += static_cast<double>(g) * static_cast<double>(g);
-  const double norm = std::sqrt(square);
+  const double norm = std::sqrt(linalg::dot_in_double(gradient.data(), gradient.data(), std::ssize(gradient)));
   if (limit > 0 && norm > limit) {
     const T factor = static_cast<T>(limit / norm);
     for (T& g : gradient) g *= factor;
