@@ -25,7 +25,7 @@ template <class T>
 void run(apps::Program& program, const Options& options, const std::string& path) {
   const auto& comm = program.comm();
   const auto model = apps::open_model<T>(comm, path);
-  auto workspace = flow::FlowWorkspace<T>::within(model.flow(), apps::workspace_bytes, apps::workspace_samples,
+  auto workspace = flow::FlowWorkspace<T>::within(model.flow(), flow::default_workspace_bytes, apps::workspace_samples,
                                                   nn::Purpose::evaluate);
   const Index d = model.dimension(), n = options.rows;
   std::optional<apps::ContextSource> context;

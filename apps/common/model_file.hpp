@@ -17,8 +17,7 @@ flow::Model<T> open_model(const comm::Communicator& comm, const std::string& pat
 
 /// Rows that are worked and written at a time on each rank.
 inline constexpr Index slab_rows = 16384;
-/// Memory of a rank for the passes of a flow, bytes, and the most samples at a time: more do not run faster.
-inline constexpr Index workspace_bytes = 256'000'000;
+/// The most samples that a rank's passes of a flow work at a time: more do not run faster.
 inline constexpr Index workspace_samples = 256;
 
 /// Calls f(first, count) on each rank for slabs of its share of `rows`, the same number of times on all ranks; count

@@ -9,7 +9,7 @@ void print_nll(Console& console, std::string_view label, const train::Evaluation
                std::optional<double> entropy) {
   const auto failures = train::failures(nll);
   if (nll.failed == nll.rows && nll.rows > 0) {
-    console.result("{:<14} {} nats: {}", label, nll.outside > 0 ? "inf" : "nan", failures);
+    console.result("{:<14} {} nats: {}", label, nll.nll, failures);
     return;
   }
   const auto rows = failures.empty() ? fmt::format("{} rows", nll.rows)

@@ -30,8 +30,8 @@ Evaluation<T>::Evaluation(const FlowCase& c)
 
 template <class T>
 flow::FlowWorkspace<T> Evaluation<T>::workspace(Index n) const {
-  return flow::FlowWorkspace<T>::within(flow_, apps::workspace_bytes, std::clamp<Index>(n, 1, apps::workspace_samples),
-                                        nn::Purpose::evaluate);
+  return flow::FlowWorkspace<T>::within(flow_, flow::default_workspace_bytes,
+                                        std::clamp<Index>(n, 1, apps::workspace_samples), nn::Purpose::evaluate);
 }
 
 template <class T>

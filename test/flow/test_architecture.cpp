@@ -1,3 +1,4 @@
+#include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
 
 #include <boost/test/unit_test.hpp>
@@ -65,6 +66,19 @@ BOOST_AUTO_TEST_CASE(domains_follow_the_shapes) {
   BOOST_TEST((domains[3].shape == Shape{2, 3, 2}));
   BOOST_TEST(domains[3].context == 2);
   BOOST_TEST(summary(a) == "1 squeeze, 1 split, 1 actnorm, base standard_normal");
+}
+
+BOOST_AUTO_TEST_CASE(layers_know_which_transforms_have_no_parameters) {
+  const Domain image{.shape = {4, 4, 2}};
+  for (const auto& kind : LayerOptions::kinds()) {
+    auto layer = LayerOptions::of_kind(kind);
+    nn::ParameterLayout layout;
+    const auto transform = make_transform<double>(layout, "t", layer, image, 1, 1);
+    BOOST_TEST_CONTEXT(kind) {
+      BOOST_TEST(layer.is_fixed() == transform->is_fixed());
+      BOOST_TEST(layer.is_fixed() == (layout.size() == 0));
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(convolutions_need_images_without_angles) {

@@ -3,6 +3,7 @@
 
 #include <ranks.hpp>
 
+#include "flows.hpp"
 #include "models.hpp"
 #include "subjects.hpp"
 
@@ -298,6 +299,36 @@ BOOST_AUTO_TEST_CASE(first_principles_agree_with_the_density) {
     BOOST_TEST(trip.latent < 1e-9);
     BOOST_TEST(trip.log_det < 1e-8);
   }
+}
+
+BOOST_AUTO_TEST_CASE(behind_a_dequantization_stands_the_rest_of_the_flow) {
+  constexpr Index d = 3, levels = 8;
+  const auto chain = chain_of(flow::PermutationOptions{.order = "reverse"}, flow::DequantizeOptions{.levels = levels},
+                              flow::ActNormOptions());
+  Flow<double> flow(flow::Architecture{{.shape = Shape::vector(d)}, chain, {}}, 1);
+  const auto parameters = random_vector<double>(flow.layout().size(), 92, 0.4);
+  std::copy(parameters.begin(), parameters.end(), flow.parameters().begin());
+  flow.fold();
+  const Model<double> model(Standardization(d), std::move(flow));
+  BOOST_TEST(flow::levels_of(model.flow().architecture()) == levels);
+  BOOST_TEST(flow::levels_of(random_model<double>(Standardization::Kind::none, 2).flow().architecture()) == 0);
+
+  const auto x = matrix_of<double>(d, 4, [](Index i, Index j) { return static_cast<double>((3 * i + j) % levels); });
+  const auto there = flow::dequantized(model, x);
+  const auto expected = matrix_of<double>(d, 4, [&](Index i, Index j) { return (x(d - 1 - i, j) + 0.5) / levels; });
+  BOOST_TEST(close_absolute(there.view(), expected.view(), 0));
+
+  const auto rest = flow::behind_dequantization(model);
+  BOOST_TEST(rest.flow().transforms().size() == 1U);
+  BOOST_TEST(close_absolute(rest.flow().parameters(), model.flow().parameters(), 0));
+
+  Flow<double> split(
+      flow::Architecture{
+          {.shape = Shape::vector(d)}, chain_of(flow::SplitOptions(), flow::DequantizeOptions{.levels = levels}), {}},
+      1);
+  const Model<double> behind_split(Standardization(d), std::move(split));
+  BOOST_CHECK_EXCEPTION(flow::behind_dequantization(behind_split), OptionError,
+                        says({"transform 1 (dequantize)", "1 of 3 values", "no flow of its own"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_failed_round_trip_is_infinite) {

@@ -22,9 +22,13 @@ std::string text_of(const std::filesystem::path& path) {
 }
 
 const HistoryRow first{
-    .step = 10, .seconds = 0.5, .train_nll = 3.25, .validation_nll = {}, .learning_rate = 0.125, .gradient_norm = 2};
-const HistoryRow second{
-    .step = 20, .seconds = 1.5, .train_nll = 3, .validation_nll = 3.5, .learning_rate = 0.25, .gradient_norm = 1};
+    .step = 10, .seconds = 0.5, .train_nll = 3.25, .validation = {}, .learning_rate = 0.125, .gradient_norm = 2};
+const HistoryRow second{.step = 20,
+                        .seconds = 1.5,
+                        .train_nll = 3,
+                        .validation = {{.nll = 3.5}},
+                        .learning_rate = 0.25,
+                        .gradient_norm = 1};
 
 }  // namespace
 

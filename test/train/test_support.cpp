@@ -132,6 +132,8 @@ BOOST_FIXTURE_TEST_CASE(training_rows_outside_of_later_bounds_are_named_before_t
   log.function = "log";
   log.shift = -3;
   chain.model.kind = "chain";
+  chain.model.blocks = 0;
+  chain.model.hidden = {};
   chain.model.chain = {flow::ActNormOptions(), log};
   is_refused<double>(comm, chain,
                      {"transform 1 (elementwise), train row 5: a value is outside the support: value 1 is -",

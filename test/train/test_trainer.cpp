@@ -52,7 +52,7 @@ Course run(
       [&](const train::HistoryRow& row) {
         course.train_nll.push_back(row.train_nll);
         course.gradient_norm.push_back(row.gradient_norm);
-        if (row.validation_nll) course.validation_nll.push_back(*row.validation_nll);
+        if (row.validation) course.validation_nll.push_back(row.validation->nll);
       },
       stop);
   for (const T p : trainer.flow().parameters()) course.parameters.push_back(static_cast<double>(p));
@@ -190,7 +190,7 @@ BOOST_FIXTURE_TEST_CASE(the_best_weights_are_kept, Ranks) {
   History history;
   std::vector<double> validation;
   const auto outcome = trainer.run(
-      history, [&](const auto& row) { validation.push_back(*row.validation_nll); }, [] { return false; });
+      history, [&](const auto& row) { validation.push_back(row.validation->nll); }, [] { return false; });
   const auto best = std::min_element(validation.begin(), validation.end());
   BOOST_TEST(on_all_ranks(comm, Verdict(outcome.best_step == best - validation.begin() + 1)));
   BOOST_TEST(on_all_ranks(comm, close_relative(outcome.best_validation->nll, *best, 0)));

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <string_view>
+#include <utility>
 
 namespace pushforward {
 
@@ -61,17 +62,28 @@ class Profile {
 /// The profile of this process.
 Profile& profile();
 
-/// Adds the time of its scope, and the operations it is told of, to a phase of the process's profile.
+/// Adds the time of its scope, without that of scopes within it, and the operations it is told of, to a phase of the
+/// process's profile.
 class PhaseScope {
  public:
-  explicit PhaseScope(Phase phase, double flops = 0) : phase_(phase), flops_(flops) {}
-  ~PhaseScope() { profile().add(phase_, timer_.seconds(), flops_); }
+  explicit PhaseScope(Phase phase, double flops = 0)
+      : phase_(phase), flops_(flops), outer_(std::exchange(innermost_, this)) {}
+  ~PhaseScope() {
+    const double seconds = timer_.seconds();
+    profile().add(phase_, seconds - within_, flops_);
+    if (outer_ != nullptr) outer_->within_ += seconds;
+    innermost_ = outer_;
+  }
   PhaseScope(const PhaseScope&) = delete;
   PhaseScope& operator=(const PhaseScope&) = delete;
 
  private:
+  static inline PhaseScope* innermost_ = nullptr;
+
   Phase phase_;
   double flops_;
+  PhaseScope* outer_;
+  double within_ = 0;  // seconds of scopes that this one encloses
   Timer timer_;
 };
 

@@ -262,7 +262,7 @@ std::vector<Index> wrap_periodic(Samples& samples, const ImportOptions& options,
   std::ranges::sort(columns);
   for (const Index column : columns) {
     const double largest = largest_magnitude(samples, column);
-    if (!options.degrees && largest > 2 * std::numbers::pi) {
+    if (!options.degrees && largest > 6.3) {  // 2π, as few digits as it may have
       report.push_back(
           fmt::format("warning: angles of {} reach ±{}, more than a turn in radians; in degrees they want "
                       "--degrees",

@@ -26,10 +26,23 @@ void start_status(ConstMatrixView<T> x, std::span<Status> status) {
   }
 }
 
-void mark_failures(std::span<double> log_prob, std::span<Status> status) {
+bool is_bounded(const std::pair<double, double>& interval) {
+  return std::isfinite(interval.first) || std::isfinite(interval.second);
+}
+
+// Angles are taken to [−π, π) wherever they come from.
+template <class T>
+bool is_bounded(const BaseDensity<T>& base) {
+  return !base.rows().empty() && is_bounded(base.support());
+}
+
+// Where p = 0 by no bound, it is too small for a number.
+template <class T>
+void mark_failures(const BaseDensity<T>& base, std::span<double> log_prob, std::span<Status> status) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
+  const bool bounded = is_bounded(base);
   for (std::size_t i = 0; i < status.size(); ++i) {
-    if (status[i] == Status::ok && log_prob[i] == -infinity) status[i] = Status::outside_support;
+    if (status[i] == Status::ok && log_prob[i] == -infinity && bounded) status[i] = Status::outside_support;
     if (status[i] == Status::ok && !std::isfinite(log_prob[i])) status[i] = Status::not_finite;
     if (status[i] != Status::ok) {
       log_prob[i] = status[i] == Status::outside_support ? -infinity : std::numeric_limits<double>::quiet_NaN();
@@ -177,22 +190,23 @@ void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
     const auto z = kept.matrix<T>(transforms_[k]->input_shape().size(), count);
     return std::pair(z, transforms_[k]->plan_map(kept, scratch, count));
   };
-  const Index room = bytes - n * dimension() * static_cast<Index>(sizeof(T));
+  // Of the last transform nobody wants the image. Half of `bytes` for either kind of memory, which all share.
+  const std::size_t images = transforms_.empty() ? 0 : transforms_.size() - 1;
   std::vector<Index> chunks;
   Index most_kept = 0, most_scratch = 0;
-  for (std::size_t k = 0; k < transforms_.size(); ++k) {
-    Index kept_bytes = 0, scratch_bytes = 0;
+  for (std::size_t k = 0; k < images; ++k) {
     const auto measure = [&](Index count) {
       linalg::Workspace kept, scratch;
       plan(k, count, kept, scratch);
-      kept_bytes = kept.peak();
-      scratch_bytes = scratch.peak();
-      return kept_bytes + scratch_bytes;
+      return std::pair(kept.peak(), scratch.peak());
     };
-    chunks.push_back(greatest(n, [&](Index count) { return measure(count) <= room; }));
-    measure(chunks.back());
-    most_kept = std::max(most_kept, kept_bytes);
-    most_scratch = std::max(most_scratch, scratch_bytes);
+    chunks.push_back(greatest(n, [&](Index count) {
+      const auto [kept, scratch] = measure(count);
+      return std::max(kept, scratch) <= bytes / 2;
+    }));
+    const auto [kept, scratch] = measure(chunks.back());
+    most_kept = std::max(most_kept, kept);
+    most_scratch = std::max(most_scratch, scratch);
   }
   linalg::Workspace kept(most_kept), scratch(most_scratch);
   for (std::size_t k = 0; k < transforms_.size(); ++k) {
@@ -200,7 +214,7 @@ void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
     const Index rows = transform.input_shape().size(), going_on = transform.output_shape().size();
     transform.initialise_from_data(parameters(), MatrixView<T>(samples.data(), rows, n));
     transform.prepare(parameters_.span(), Normalization::svd);
-    if (k + 1 == transforms_.size()) break;
+    if (k >= images) break;
     kept.release(0);
     scratch.release(0);
     const auto [z, state] = plan(k, chunks[k], kept, scratch);
@@ -235,17 +249,13 @@ void Flow<T>::map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> statu
 
 template <class T>
 bool Flow<T>::is_bounded() const {
-  const auto bounded = [](const std::pair<double, double>& interval) {
-    return std::isfinite(interval.first) || std::isfinite(interval.second);
-  };
   for (Index k = fixed_transforms(); k < std::ssize(transforms_); ++k) {
     const auto& transform = *transforms_[static_cast<std::size_t>(k)];
     for (Index row = 0; row < transform.input_shape().size(); ++row) {
-      if (bounded(transform.support(row))) return true;
+      if (flow::is_bounded(transform.support(row))) return true;
     }
   }
-  // Angles are taken to [−π, π) wherever they come from.
-  return !base_->rows().empty() && bounded(base_->support());
+  return flow::is_bounded(*base_);
 }
 
 template <class T>
@@ -283,7 +293,7 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
                                const auto& transform = *transforms_[static_cast<std::size_t>(k)];
                                note(k, sample, [&] { return why_excluded<T>(transform, from.column_span(sample)); });
                              });
-    if (whole) {
+    if (whole && flow::is_bounded(*base_)) {
       const auto log_p = part(std::span(log_det), first, count);
       std::ranges::fill(log_p, 0.0);
       base_->log_prob(latent, log_p);
@@ -344,7 +354,7 @@ ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, Index first, std::span
   const auto at = pass(x, first, std::ssize(transforms_), log_prob, status, workspace, context,
                        [&](Index k, const auto&, const auto&) { note(k); });
   base_->log_prob(at, log_prob);
-  mark_failures(log_prob, status);
+  mark_failures(*base_, log_prob, status);
   note(std::ssize(transforms_));
   return at;
 }
@@ -404,7 +414,7 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
       at = to;
     }
     for (double& value : log_p) value = -value;
-    mark_failures(log_p, outcome);
+    mark_failures(*base_, log_p, outcome);
     copy_rows<T>(at, x.columns(first, count));
   });
 }

@@ -64,8 +64,8 @@ class Flow {
   void set_log_det(Purpose purpose, const logdet::Method& method);
 
   /// Initial parameters that depend on the data: x (d × n) is one batch, the same on all ranks; each transform sees it
-  /// as the ones before leave it. Leaves the flow prepared. No log-dets are computed. Larger batches than fit into
-  /// `bytes` beside a copy of x are worked in chunks, with the same result up to rounding.
+  /// as the ones before leave it. Leaves the flow prepared. No log-dets are computed. Beside a copy of x, `bytes` of
+  /// memory are used, and larger batches worked in chunks, with the same result up to rounding.
   void initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context = {},
                             Index bytes = default_workspace_bytes);
   /// Prepares by SVD and makes effective weights the parameters: what a model file holds.
@@ -91,7 +91,8 @@ class Flow {
   /// Gradient with respect to effective parameters → with respect to parameters(), in place.
   void finish_gradient(std::span<T> gradient) const;
 
-  /// z = f(x), without log-dets. x: (d × n) in. z: (d × n) out. status: (n) out, ok or what a transform excludes.
+  /// z = f(x), without log-dets. x: (d × n) in. z: (d × n) out. status: (n) out, ok, not_finite where x is not, or what
+  /// a transform excludes; the base density is not asked, nor are determinants.
   /// The workspace may be one of for_maps().
   void map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace,
            ConstMatrixView<T> context = {}) const;

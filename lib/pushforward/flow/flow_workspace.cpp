@@ -33,10 +33,9 @@ FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose, U
     kept_ = linalg::Workspace(kept.peak());
     scratch_ = linalg::Workspace(scratch.peak());
   } catch (const std::bad_alloc&) {
-    throw NumericalError(
-        fmt::format("no memory for {} samples at a time, {}: {}; estimated log-dets, as by "
-                    "\"krylov:8\", take less",
-                    n, human_bytes(static_cast<double>(kept.peak() + scratch.peak())), demand(flow, purpose)));
+    throw NumericalError(fmt::format("no memory for {} samples at a time, {}{}", n,
+                                     human_bytes(static_cast<double>(kept.peak() + scratch.peak())),
+                                     use == Use::all ? ": " + demand(flow, purpose) : ""));
   }
   parts_ = plan(flow, n, purpose, use, kept_, scratch_);
 }

@@ -42,10 +42,6 @@ double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, 
   return largest;
 }
 
-}  // namespace
-
-namespace {
-
 // The place of the last dequantization in a chain, or its length.
 std::size_t dequantization_of(const Architecture& architecture) {
   const auto& chain = architecture.chain;

@@ -10,8 +10,8 @@ namespace pushforward::train {
 /// Mean negative log-likelihood of some rows. A row outside of the support has p = 0 and an NLL of +∞: such rows are
 /// counted, and the mean is that of the others.
 struct Evaluation {
-  double nll = 0;  ///< nats, in the units of what was evaluated, over the rows that are ok; +∞ where none are inside
-                   ///< the support, NaN where none could be evaluated
+  double nll = 0;  ///< nats, in the units of what was evaluated, over the rows that are ok; +∞ where all are outside
+                   ///< the support, NaN where no row is ok and some could not be evaluated
   double standard_error = 0;  ///< of nll
   Index rows = 0;
   Index failed = 0;   ///< rows whose status is not ok

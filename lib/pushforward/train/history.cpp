@@ -21,9 +21,9 @@ History::History(const std::string& path) : path_(path) {
 void History::add(const HistoryRow& row) {
   rows_.push_back(row);
   if (file_ == nullptr) return;
-  const auto line = fmt::format("{},{:.3f},{},{},{},{}\n", row.step, row.seconds, row.train_nll,
-                                row.validation_nll ? fmt::format("{}", *row.validation_nll) : "", row.learning_rate,
-                                row.gradient_norm);
+  const auto line =
+      fmt::format("{},{:.3f},{},{},{},{}\n", row.step, row.seconds, row.train_nll,
+                  row.validation ? fmt::format("{}", row.validation->nll) : "", row.learning_rate, row.gradient_norm);
   const bool written =
       std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size() && std::fflush(file_.get()) == 0;
   require<IoError>(written, "cannot write to the history {}: {}", path_, std::strerror(errno));
@@ -41,8 +41,9 @@ void History::write(const h5::GroupWriter& root) const {
   group.write("step", steps);
   column("seconds", "s", [](const HistoryRow& r) { return r.seconds; });
   column("train_nll", "nat", [](const HistoryRow& r) { return r.train_nll; });
-  column("validation_nll", "nat",
-         [](const HistoryRow& r) { return r.validation_nll.value_or(std::numeric_limits<double>::quiet_NaN()); });
+  column("validation_nll", "nat", [](const HistoryRow& r) {
+    return r.validation ? r.validation->nll : std::numeric_limits<double>::quiet_NaN();
+  });
   column("learning_rate", "1", [](const HistoryRow& r) { return r.learning_rate; });
   column("gradient_norm", "1", [](const HistoryRow& r) { return r.gradient_norm; });
 }

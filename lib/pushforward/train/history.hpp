@@ -18,10 +18,9 @@ struct HistoryRow {
   Index step = 0;                        ///< steps done
   double seconds = 0;                    ///< since the start of the run
   double train_nll = 0;                  ///< nats, data units; mean over the steps since the last row
-  std::optional<double> validation_nll;  ///< nats, data units, where this step validated
+  std::optional<Evaluation> validation;  ///< data units, where this step validated; of it the NLL is in the file
   double learning_rate = 0;
-  double gradient_norm = 0;                ///< before clipping
-  std::optional<Evaluation> validation{};  ///< whole, where this step validated; not in the file
+  double gradient_norm = 0;  ///< before clipping
 };
 
 class History {

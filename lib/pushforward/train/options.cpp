@@ -150,7 +150,8 @@ OptionSet Options::declare() {
       .add("train.patience", train.patience, "validations without improvement that end the run; 0: never", at_least(0))
       .add("train.seed", train.seed, "seed of initial weights and batches", at_least(0))
       .add("train.reproducible", train.reproducible, "the same bits on 1, 2, 4 or 8 ranks and any number between")
-      .add("train.workspace", train.workspace, "memory of a rank for the passes of a step", more_than(0, "MB"))
+      .add("train.workspace", train.workspace, "memory of a rank for the passes of a step, or of an evaluation",
+           more_than(0, "MB"))
       .add("output.model", output.model, "model file")
       .add("output.history", output.history, "training history (CSV); empty: the model file's name with .csv")
       .add("output.every", output.every, "steps between rows of the history", at_least(1, "steps"));

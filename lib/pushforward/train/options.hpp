@@ -63,7 +63,8 @@ struct TrainOptions {
   Index patience = 0;         ///< validations without improvement before the run ends; 0: never
   Index seed = 1;             ///< of initial weights and batches
   bool reproducible = false;  ///< the same bits on any number of ranks
-  double workspace = 256;     ///< MB a rank for the passes of a step
+  double workspace = 1e-6 * flow::default_workspace_bytes;  ///< MB a rank for the passes of a step, of an evaluation,
+                                                            ///< of initialisation, each of which must do with it
 };
 
 struct OutputOptions {

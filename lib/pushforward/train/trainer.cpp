@@ -53,22 +53,25 @@ const char* what_happened(Status status) {
 constexpr const char* slower = "; try a smaller train.learning_rate, or train.clip = 1";
 const char* remedy(Status status) {
   return status == Status::outside_support
-             ? ", which training has moved the row across: choose transforms and a base density without bounds"
+             ? ", across whose bound training has moved the row: choose transforms and a base density without bounds"
              : slower;
 }
 
 // A workspace within train.workspace, or OptionError where a single sample has no room in it.
 template <class T>
 flow::FlowWorkspace<T> workspace_of(const flow::Flow<T>& flow, const TrainOptions& options, Index most,
-                                    nn::Purpose purpose, const logdet::Method& method) {
+                                    nn::Purpose purpose) {
   const bool trains = purpose == nn::Purpose::gradient;
+  const bool exact = std::ranges::any_of(flow.transforms(), [&](const auto& transform) {
+    const auto* const method = transform->log_det(purpose);
+    return method != nullptr && method->kind == logdet::Kind::exact;
+  });
   require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow, 1, purpose) <= bytes_of(options),
                        "{}: {}; train.workspace is {}: make it larger{}", trains ? "training" : "evaluation",
                        flow::FlowWorkspace<T>::demand(flow, purpose), human_bytes(options.workspace * megabyte),
-                       !contractions_of(flow.architecture()).empty() && method.kind == logdet::Kind::exact
-                           ? fmt::format(", or estimate log-dets, as by {} = \"krylov:8\"",
-                                         trains ? "log_det.train" : "log_det.evaluate")
-                           : "");
+                       exact ? fmt::format(", or estimate log-dets, as by {} = \"krylov:8\"",
+                                           trains ? "log_det.train" : "log_det.evaluate")
+                             : "");
   return flow::FlowWorkspace<T>::within(flow, bytes_of(options), most, purpose);
 }
 
@@ -100,10 +103,8 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
       flow_(initialised_flow(fresh_flow<T>(architecture, options, log_dets), options, data)),
       average_(fresh_flow<T>(architecture, options, log_dets)),
       sum_(comm, flow_.layout().size(), options.train.reproducible),
-      workspace_(workspace_of(flow_, options.train, part_rows(options.train.batch, sum_.parts()), nn::Purpose::gradient,
-                              log_dets.train)),
-      evaluation_workspace_(
-          workspace_of(flow_, options.train, evaluation_chunk, nn::Purpose::evaluate, log_dets.evaluate)),
+      workspace_(
+          workspace_of(flow_, options.train, part_rows(options.train.batch, sum_.parts()), nn::Purpose::gradient)),
       optimizer_(flow_.layout().size(), options.optimizer_options()),
       order_(static_cast<std::uint64_t>(options.train.seed), data.rows(Split::train), options.train.batch) {
   const auto part = static_cast<std::size_t>(part_rows(options.train.batch, sum_.parts()));
@@ -114,6 +115,15 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
   log_prob_.resize(part);
   status_.resize(part);
   std::copy(flow_.parameters().begin(), flow_.parameters().end(), average_.parameters().begin());
+  if (data.rows(Split::validation) + data.rows(Split::test) > 0) evaluation_workspace();
+}
+
+template <class T>
+flow::FlowWorkspace<T>& Trainer<T>::evaluation_workspace() {
+  if (!evaluation_workspace_) {
+    evaluation_workspace_.emplace(workspace_of(flow_, options_.train, evaluation_chunk, nn::Purpose::evaluate));
+  }
+  return *evaluation_workspace_;
 }
 
 template <class T>
@@ -125,8 +135,12 @@ std::string Trainer<T>::place(Index transform) const {
 
 template <class T>
 void Trainer<T>::require_support() {
-  if (support_checked_) return;
-  auto workspace = flow::FlowWorkspace<T>::for_maps(flow_, bytes_of(options_.train), evaluation_chunk);
+  if (support_checked_ || (flow_.fixed_transforms() == 0 && !flow_.is_bounded())) return;
+  std::optional<flow::FlowWorkspace<T>> room;
+  comm::agree(comm_, [&] {
+    room.emplace(flow::FlowWorkspace<T>::for_maps(flow_, bytes_of(options_.train), evaluation_chunk));
+  });
+  auto& workspace = *room;
   // By split, so that the message is the same on any number of ranks.
   for (const Split split : data::splits) require_support(split, flow::Reach::fixed, workspace);
   // What parameters may still move is asked of the rows that training cannot do without.
@@ -248,7 +262,7 @@ typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& failur
 template <class T>
 Evaluation Trainer<T>::evaluate(Split split, const flow::Flow<T>& flow) {
   auto result = train::evaluate<T>(comm_, flow, data_.samples(split), data_.weights(split), data_.context(split),
-                                   evaluation_workspace_);
+                                   evaluation_workspace());
   result.nll -= data_.standardization().log_det();
   return result;
 }
@@ -282,7 +296,6 @@ Outcome Trainer<T>::run(History& history, const Observer& observer, const std::f
     if (validate) {
       average_.prepare(Normalization::svd);
       const auto validation = evaluate(Split::validation, average_);
-      row.validation_nll = validation.nll;
       row.validation = validation;
       if (std::isfinite(validation.nll) && (!outcome.best_validation || better(validation, *outcome.best_validation))) {
         outcome.best_validation = validation;

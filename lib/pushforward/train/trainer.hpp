@@ -40,7 +40,8 @@ template <class T>
 class Trainer {
  public:
   /// A fresh flow, initialised from the first rows. comm, options and data must outlive the trainer. Not collective,
-  /// but the same on all ranks. Throws OptionError where train.workspace has no room for a sample.
+  /// but the same on all ranks. Throws OptionError where train.workspace has no room for a sample of a step, or of an
+  /// evaluation where there are rows of validation or test.
   Trainer(const comm::Communicator& comm, const Options& options, const flow::Architecture& architecture,
           const LogDets& log_dets, const TrainingData<T>& data);
 
@@ -77,6 +78,8 @@ class Trainer {
   /// Fills `sum` with part number `part` of the step's batch; what went wrong is in failure_.
   void add_part(Index part, StepSum<T> sum);
 
+  /// That of evaluate(), planned when it is first asked for.
+  flow::FlowWorkspace<T>& evaluation_workspace();
   /// "transform 3 (coupling)", as messages name it.
   std::string place(Index transform) const;
   /// Collective.
@@ -87,7 +90,8 @@ class Trainer {
   const TrainingData<T>& data_;
   flow::Flow<T> flow_, average_;
   GradientSum<T> sum_;
-  flow::FlowWorkspace<T> workspace_, evaluation_workspace_;
+  flow::FlowWorkspace<T> workspace_;
+  std::optional<flow::FlowWorkspace<T>> evaluation_workspace_;
   optim::Optimizer<T> optimizer_;
   random::BatchOrder order_;
   Index step_ = 0;
