@@ -39,6 +39,7 @@ class Run {
     const double gemm_rate = linalg::measure_gemm_rate<T>();
     const Timer total;
     profile().clear();
+    comm::agree(comm_, [&] { options_.require_consistent(); });
     train::TrainingData<T> data(comm_, options_.data);
     std::optional<train::Trainer<T>> made;
     flow::Architecture architecture;

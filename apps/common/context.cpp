@@ -3,6 +3,7 @@
 #include <pushforward/base/text.hpp>
 
 #include <charconv>
+#include <set>
 
 namespace pushforward::apps {
 
@@ -33,6 +34,11 @@ bool is_constant(const std::vector<std::string>& pieces, const std::vector<std::
   });
 }
 
+// The column that a context comes from: "label" of its class "label=3".
+std::string_view column_of(std::string_view name) {
+  return name.substr(0, name.rfind('='));
+}
+
 std::vector<double> constant_of(const std::vector<std::string>& pieces, const std::vector<std::string>& names,
                                 Index c) {
   std::vector<double> values;
@@ -45,6 +51,7 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
     return values;
   }
   values.assign(static_cast<std::size_t>(c), 0.0);
+  std::set<std::string_view> given;
   for (const auto& piece : pieces) {
     // Names may hold an equals sign themselves, as "label=3" does.
     auto name = piece;
@@ -64,6 +71,11 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
     require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece,
                          name, suggestion(name, names), join(names));
     values[static_cast<std::size_t>(found - names.begin())] = value;
+    given.insert(column_of(*found));
+  }
+  for (const auto& name : names) {
+    require<OptionError>(given.contains(column_of(name)), "--context: no value for {}; the model takes {}",
+                         column_of(name), join(names));
   }
   return values;
 }

@@ -16,9 +16,9 @@ inline constexpr const char* context_help =
 class ContextSource {
  public:
   /// text: empty for the contexts that come with `rows`; "0.5,2", as many numbers as the model takes, for all rows;
-  /// "a=0.5,b" by the names of the model's contexts, a name alone meaning 1, those that are not named 0; else an array
-  /// FILE:/PATH with a row for each of `n`. Throws OptionError for a context that the model does not take or that is
-  /// not there, DataError and IoError for an array that does not fit.
+  /// "a=0.5,b=3" by the names of the model's contexts, a name alone, as of class "b=3", meaning 1 and the other classes
+  /// of its column 0; else an array FILE:/PATH with a row for each of `n`. Throws OptionError for a context that the
+  /// model does not take, that is not there or that has no value, DataError and IoError for an array that does not fit.
   ContextSource(const std::string& text, const std::optional<flow::ModelContext>& context, const data::Rows* rows,
                 Index n);
 

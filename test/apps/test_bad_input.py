@@ -205,6 +205,7 @@ class Flows(BadInputTest):
         self.put("odd.h5", {"train": flows.rows(15, 50)}, image_shape=np.array([3.0, 5.0, 1.0]))
         self.put("angles.h5", {"train": np.angle(np.exp(1j * x))}, periodic=np.array([1.0, 0, 0]))
         self.put("contexts.h5", {"train": x, "context/train": x[:40, :1]})
+        self.put("constant.h5", {"train": np.ones((50, 2))})
         self.put("conditions.h5", {"train": x, "context/train": x[:, :1]})
         with self.refusals() as refused:
             for file, kind, code, says, *flags in [
@@ -213,6 +214,7 @@ class Flows(BadInputTest):
                     ("odd.h5", "glow", 3, "transform 0 (squeeze) on samples of 3×5×1 values: only images of even"),
                     ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'spline' or"),
                     ("angles.h5", "planar", 2, "transform 0 (planar) on samples of 3 values: value 0 is an angle"),
+                    ("constant.h5", "nice", 2, "want data as it is: data.standardize = \"none\"", "--model.levels", 2),
                     ("contexts.h5", "maf", 3, "contexts.h5:/context/train: 40 rows; one context for each of the 50")]:
                 refused("flow_train", "--data", file, "--model.kind", kind, *flags, code=code, says=says)
 

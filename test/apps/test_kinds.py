@@ -194,6 +194,7 @@ class Kinds(CourseTest):
         for arguments, message in [
             (["data.h5", "--context", "1,2,3"], "3 numbers for a model that takes 2 (a, b=1)"),
             (["data.h5", "--context", "c=2"], "the model has no context 'c'"),
+            (["data.h5", "--context", "a=2"], "--context: no value for b; the model takes a, b=1"),
             (["data.h5", "--context", "b=12"], "--context 'b=12': there is no such class of b; there are a, b=1"),
             (["context.h5:/rows"], "context.h5:/rows comes without"),
         ]:

@@ -75,10 +75,14 @@ flow::FlowOptions ModelOptions::flow_options(bool image) const {
   return options;
 }
 
-flow::Architecture Options::architecture(const flow::Domain& domain) const {
+void Options::require_consistent() const {
   require<OptionError>((model.levels == 0 && model.logit == 0) || data.standardize == "none",
                        "model.levels = {} and model.logit = {} want data as it is: data.standardize = \"none\"",
                        model.levels, model.logit);
+}
+
+flow::Architecture Options::architecture(const flow::Domain& domain) const {
+  require_consistent();
   return flow::architecture_of(model.flow_options(domain.shape.is_image()), domain);
 }
 

@@ -80,7 +80,9 @@ struct Options {
   TrainOptions train;
   OutputOptions output;
 
-  /// The flow for data of this domain. Throws OptionError.
+  /// Throws OptionError for options that do not go together, whatever the data.
+  void require_consistent() const;
+  /// The flow for data of this domain. Throws OptionError, also where require_consistent() does.
   flow::Architecture architecture(const flow::Domain& domain) const;
 
   /// All keys with help and rules. The set refers to this object.
