@@ -95,8 +95,7 @@ class Check {
     auto behind = dequantizes ? std::optional(flow::behind_dequantization(model_)) : std::nullopt;
     if (!data.empty()) {
       const auto rows = data::open_rows(data, data::parse_split(options_.split));
-      require<DataError>(rows.dimension() == d, "{} has {} columns; the model has {}", rows.where(), rows.dimension(),
-                         d);
+      apps::require_columns(rows, model_);
       const Index n = std::min(options_.rows, rows.count());
       const apps::ContextSource context(options_.context, model_.context(), &rows, n);
       Matrix<double> x(d, n), given(context.dimension(), n);
@@ -121,7 +120,18 @@ class Check {
     std::vector<double> log_prob(static_cast<std::size_t>(z.cols()));
     std::vector<flow::Status> status(log_prob.size());
     model_.inverse(z, x, log_prob, status, {}, workspace, given);
-    return {std::move(x), std::move(given)};
+    Index kept = 0;
+    for (Index j = 0; j < x.cols(); ++j) {
+      if (status[static_cast<std::size_t>(j)] != flow::Status::ok) continue;
+      std::copy_n(x.view().column(j), d, x.view().column(kept));
+      std::copy_n(given.view().column(j), given.rows(), given.view().column(kept));
+      ++kept;
+    }
+    const auto lost = fmt::format("{} of {} draws of the base density have no sample", x.cols() - kept, x.cols());
+    if (kept < x.cols()) console_.result("{}", lost);
+    verdict(kept == x.cols(), lost);
+    require<NumericalError>(kept > 0, "{} fails: {}", path_, lost);
+    return {Matrix<double>(x.view().columns(0, kept)), Matrix<double>(given.view().columns(0, kept))};
   }
 
   void check_round_trip(ConstMatrixView<double> x, ConstMatrixView<double> context) {

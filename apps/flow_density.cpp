@@ -185,8 +185,7 @@ class Density {
     if (!data_.empty()) {
       comm::agree(comm_, [&] {
         rows.emplace(data::open_rows(data_, data::parse_split(options_.split)));
-        require<DataError>(rows->dimension() == d, "{} has {} columns; the model has {}", rows->where(),
-                           rows->dimension(), d);
+        apps::require_columns(*rows, model_);
         const auto file = h5::open_file(data::parse_location(data_).file);
         if (file.has_attribute("entropy")) entropy = file.attribute<double>("entropy");
         context.emplace(options_.context, model_.context(), &*rows, rows->count());
@@ -213,7 +212,11 @@ class Density {
       }
     }
     if (axes_) {
-      comm::agree(comm_, [&] { grid_context_.emplace(options_.context, model_.context(), nullptr, 1); });
+      comm::agree(comm_, [&] {
+        grid_context_.emplace(options_.context, model_.context(), nullptr, 1);
+        require<OptionError>(grid_context_->rows() <= 1, "--grid takes one context for all its points; {} has {} rows",
+                             options_.context, grid_context_->rows());
+      });
       arrays.push_back({"grid/log_prob",
                         h5::Element::real64,
                         (*axes_)[1].points,

@@ -92,8 +92,7 @@ class Comparison {
     std::optional<apps::ContextSource> context;
     comm::agree(comm_, [&] {
       rows.emplace(data::open_rows(data_, data::parse_split(options_.split)));
-      require<DataError>(rows->dimension() == model_.dimension(), "{} has {} columns; the model has {}", rows->where(),
-                         rows->dimension(), model_.dimension());
+      apps::require_columns(*rows, model_);
       context.emplace(options_.context, model_.context(), &*rows, rows->count());
       made.emplace(model_.flow(), flow::LogDetComparisonOptions{.methods = methods_,
                                                                 .repeats = options_.repeats,

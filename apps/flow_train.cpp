@@ -4,6 +4,7 @@
 #include <common/program.hpp>
 #include <common/progress.hpp>
 #include <common/report.hpp>
+#include <pushforward/base/angle.hpp>
 #include <pushforward/base/text.hpp>
 #include <pushforward/base/timer.hpp>
 #include <pushforward/base/version.hpp>
@@ -95,6 +96,18 @@ class Run {
                      human_bytes(static_cast<double>(trainer.workspace_bytes())));
     for (const auto& note : log_dets.notes) console_.message("log-det    {}", note);
     for (const auto& warning : log_dets.warnings) console_.message("warning: {}", warning);
+    if (data.largest_angle() > more_than_a_turn) {
+      console_.message(
+          "warning: angles reach ±{}, more than a turn in radians; flow_data import --degrees takes degrees",
+          data.largest_angle());
+    }
+    const auto& architecture = trainer.flow().architecture();
+    if (const auto bounded = bounded_image(architecture)) {
+      console_.message(
+          "warning: values of transform {} ({}) are bounded and the base density ({}) is not: part of it has no "
+          "preimage, and the flow's density does not integrate to 1",
+          *bounded, architecture.chain[*bounded].kind(), architecture.base.kind);
+    }
     if (options_.model.activation == "relu") {
       console_.message(
           "warning: relu has no second derivative, so the log-det hardly trains its weights; "

@@ -51,6 +51,9 @@ def steps(model, x, context=None, seed=None, first=0, dequantized=False):
     if count and context is None:
         raise ValueError(f"the model is conditioned on {count} values; give their rows as context")
     u = standardized(model["context"], context)[0] if count else np.zeros((len(x), 0))
+    d = len(model["standardization/mean"])
+    if x.ndim != 2 or x.shape[1] != d:
+        raise ValueError(f"rows are of {d} values, not an array of shape {x.shape}")
     place = Place(tuple(integers(flow.attrs["shape"])), integers(flow.attrs["periodic"]), u)
     z, log_det = standardized(model["standardization"], x)
     if dequantized:
@@ -129,8 +132,13 @@ def log_prob(model, x, context=None, **noise):
 def read_rows(location):
     """The array at FILE.h5:PATH."""
     file, _, path = location.rpartition(":")
-    with h5py.File(file) as data:
-        return double(data[path])
+    if not file or not path:
+        sys.exit(f"{location} names no array: FILE.h5:PATH is wanted, as {location}:/test")
+    try:
+        with h5py.File(file) as data:
+            return double(data[path])
+    except (OSError, KeyError) as error:
+        sys.exit(f"{location}: {error}")
 
 
 def main():

@@ -1,4 +1,5 @@
 #include <common/context.hpp>
+#include <common/model_file.hpp>
 
 #include <pushforward/base/text.hpp>
 
@@ -60,7 +61,7 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
     if (const auto equals = piece.rfind('='); found == names.end() && equals != std::string::npos) {
       name = piece.substr(0, equals);
       const auto number = number_of(std::string_view(piece).substr(equals + 1));
-      require<OptionError>(number.has_value(), "--context '{}': no number behind the equals sign", piece);
+      require<OptionError>(number.has_value(), "--context '{}': no finite number behind the equals sign", piece);
       value = *number;
       found = std::ranges::find(names, name);
     }
@@ -71,7 +72,8 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
     require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece,
                          name, suggestion(name, names), join(names));
     values[static_cast<std::size_t>(found - names.begin())] = value;
-    given.insert(column_of(*found));
+    require<OptionError>(given.insert(column_of(*found)).second, "--context '{}': {} has a value already", piece,
+                         column_of(*found));
   }
   for (const auto& name : names) {
     require<OptionError>(given.contains(column_of(name)), "--context: no value for {}; the model takes {}",
@@ -94,6 +96,7 @@ ContextSource::ContextSource(const std::string& text, const std::optional<flow::
     require<DataError>(rows->context_dimension() == dimension_,
                        "{} comes with a context of {} values; the model takes {} ({})", rows->where(),
                        rows->context_dimension(), dimension_, join(context->names));
+    require_order(rows->where(), "contexts", rows->names().contexts, context->names);
     rows_ = rows;
     return;
   }

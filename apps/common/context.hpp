@@ -24,6 +24,8 @@ class ContextSource {
 
   /// Numbers of a row; 0 for models without a context.
   Index dimension() const { return dimension_; }
+  /// Rows of an array of its own; 0 where there is none.
+  Index rows() const { return array_ ? array_->count() : 0; }
   /// Contexts of rows [first, first + n) into the columns of `context` (c × n). Throws DataError. Not collective.
   void read(Index first, MatrixView<double> context) const;
 

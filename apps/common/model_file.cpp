@@ -4,6 +4,12 @@
 
 namespace pushforward::apps {
 
+void require_order(const std::string& where, std::string_view what, const std::vector<std::string>& names,
+                   const std::vector<std::string>& wanted) {
+  require<DataError>(names == wanted || !std::ranges::is_permutation(names, wanted),
+                     "{}: the {} are {}, in this order; the model takes {}", where, what, join(names), join(wanted));
+}
+
 std::string StatusCount::failures(const comm::Communicator& comm) const {
   auto counts = counts_;
   comm.sum(std::span<double>(counts));

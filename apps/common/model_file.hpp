@@ -3,6 +3,7 @@
 // What the programs that use a trained model share.
 
 #include <common/program.hpp>
+#include <pushforward/data/dataset.hpp>
 #include <pushforward/flow/model.hpp>
 
 namespace pushforward::apps {
@@ -13,6 +14,19 @@ flow::Model<T> open_model(const comm::Communicator& comm, const std::string& pat
   std::optional<flow::Model<T>> model;
   comm::agree(comm, [&] { model.emplace(flow::load_model<T>(path)); });
   return std::move(*model);
+}
+
+/// Throws DataError where a file at `where` has the columns that a model takes, by their names, in another order. what:
+/// "columns" or "contexts".
+void require_order(const std::string& where, std::string_view what, const std::vector<std::string>& names,
+                   const std::vector<std::string>& wanted);
+
+/// Throws DataError where rows have other columns than the model: another number, or another order by name.
+template <class T>
+void require_columns(const data::Rows& rows, const flow::Model<T>& model) {
+  require<DataError>(rows.dimension() == model.dimension(), "{} has {} columns; the model has {}", rows.where(),
+                     rows.dimension(), model.dimension());
+  require_order(rows.where(), "columns", rows.names().features, model.notes().feature_names);
 }
 
 /// Rows that are worked and written at a time on each rank.

@@ -214,6 +214,7 @@ class Flows(BadInputTest):
                     ("odd.h5", "glow", 3, "transform 0 (squeeze) on samples of 3×5×1 values: only images of even"),
                     ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'spline' or"),
                     ("angles.h5", "planar", 2, "transform 0 (planar) on samples of 3 values: value 0 is an angle"),
+                    ("constant.h5", "nice", 3, "constant in all training rows: x1, x2", "--data.standardize", "none"),
                     ("constant.h5", "nice", 2, "want data as it is: data.standardize = \"none\"", "--model.levels", 2),
                     ("contexts.h5", "maf", 3, "contexts.h5:/context/train: 40 rows; one context for each of the 50")]:
                 refused("flow_train", "--data", file, "--model.kind", kind, *flags, code=code, says=says)
@@ -247,6 +248,12 @@ class Flows(BadInputTest):
                 kind = setting.split("'")[1]
                 refused("flow_train", f"--model.{key}", value, "--model.kind", kind, *flags, code=2, ranks=0,
                         says=f"model.{key} does nothing for model.kind = {setting}; leave it out")
+            for key, value in [("components", 4), ("low", -4), ("high", 2), ("degrees_of_freedom", 3)]:
+                refused("flow_train", f"--base.{key}", value, code=2, ranks=0,
+                        says=f"base.{key} does nothing for base.kind = 'standard_normal'; leave it out")
+            for key in ["train", "evaluate"]:
+                refused("flow_train", f"--log_det.{key}", "krylov:3", "--model.kind", "realnvp", code=2,
+                        says=f'log_det.{key} = "krylov:3" does nothing for a flow without residual blocks')
 
     def test_contexts_that_are_missing(self):
         x = flows.rows(3, 50)
@@ -260,6 +267,13 @@ class Flows(BadInputTest):
             refused("flow_density", "flow.h5", "bare.h5", code=2, says="bare.h5:/test comes without")
             refused("flow_sample", "flow.h5", "--context", "1,2", code=2, says="2 numbers for a model that takes 1")
             refused("flow_sample", flows.model(3), "--context", "1", code=2, says="context")
+        self.put("swapped.h5", {"test": x, "feature_names": [b"b", b"a", b"c"]})
+        self.put("names.h5", {"train": x, "feature_names": [b"a", b"b", b"c"]})
+        self.assertSuccess(self.run_program("flow_train", "--data", "names.h5", "-o", "named.h5", *SMALL))
+        with self.refusals() as refused:
+            for program in ["flow_density", "flow_logdet"]:
+                refused(program, "named.h5", "swapped.h5", code=3,
+                        says="swapped.h5:/test: the columns are b, a, c, in this order; the model takes a, b, c")
         run = self.run_program("flow_check", "flow.h5", ranks=2)  # which has told by then what the file holds
         self.assertEqual(run.returncode, 2)
         self.assertEqual(run.stderr.count(f"flow_check: {missing}"), 1)

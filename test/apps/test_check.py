@@ -69,6 +69,25 @@ class Good(FlowTest):
         self.assertGood(3, "flow.h5", "data.h5")
         self.assertGood(3, "flow.h5")
 
+    def test_draws_without_a_sample(self):
+        """A chain whose values are bounded, before a base that is not: no density, of which flow_train warns."""
+        self.put("data.h5", {"train": np.random.default_rng(1).normal(size=(100, 2))})
+        self.write("chain.toml", '[model]\nkind = "chain"\n\n[[model.chain]]\nkind = "actnorm"\n\n[[model.chain]]\n'
+                                 'kind = "elementwise"\nfunction = "tanh"\n')
+        for base, bounded in [("uniform", True), ("standard_normal", False)]:
+            run = self.succeed("flow_train", "chain.toml", "--data", "data.h5", "--base.kind", base, "--train.steps", 2,
+                               "-o", "flow.h5")
+            warning = "warning: values of transform 1 (elementwise) are bounded and the base density"
+            self.assertEqual(warning in run.stderr, not bounded)
+            run = self.run_program("flow_check", "flow.h5")
+            lost = re.search(r"(\d+) of 1000 draws of the base density have no sample", run.stdout)
+            self.assertEqual(lost is None, bounded, run.stdout + run.stderr)
+            if not bounded:
+                self.assertEqual(run.returncode, 4)
+                self.assertIn(f"flow_check: flow.h5 fails: {lost[0]}\n", run.stderr)
+                expected = 1 - 0.6826895**2  # not both in (−1, 1)
+                self.assertLess(abs(int(lost[1]) / 1000 - expected), 5 * np.sqrt(expected * (1 - expected) / 1000))
+
     def test_the_entropy_is_shown(self):
         self.train("--data.toy", "moons", "--data.rows", 500)
         run = self.succeed("flow_check", "flow.h5")

@@ -98,7 +98,7 @@ class Kinds(CourseTest):
                 self.assertSameOnRanks("--model.kind", kind, "--data", flows.data(3), "--train.batch", 61, steps=4)
 
     def test_a_chain_with_another_base_on_any_number_of_ranks(self):
-        self.write("chain.toml", CHAIN.replace('"mixture"', '"student_t"'))
+        self.write("chain.toml", CHAIN.replace('"mixture"\ncomponents = 3', '"student_t"'))
         self.assertSameOnRanks("chain.toml", "--data", flows.data(4), "--train.batch", 61, steps=4)
 
     def test_maps_and_activations_that_are_not_the_defaults(self):
@@ -195,6 +195,8 @@ class Kinds(CourseTest):
             (["data.h5", "--context", "1,2,3"], "3 numbers for a model that takes 2 (a, b=1)"),
             (["data.h5", "--context", "c=2"], "the model has no context 'c'"),
             (["data.h5", "--context", "a=2"], "--context: no value for b; the model takes a, b=1"),
+            (["data.h5", "--context", "a=2,a=3"], "--context 'a=3': a has a value already"),
+            (["data.h5", "--context", "a=nan"], "--context 'a=nan': no finite number behind the equals sign"),
             (["data.h5", "--context", "b=12"], "--context 'b=12': there is no such class of b; there are a, b=1"),
             (["context.h5:/rows"], "context.h5:/rows comes without"),
         ]:
@@ -228,6 +230,9 @@ class Kinds(CourseTest):
             self.assertTrue(np.all(np.abs(z.std(axis=0) - 1) < 4 / np.sqrt(40000)), value)
             correlation, found = 0.5 / deviation[1], np.corrcoef(drawn.T)[0, 1]
             self.assertLess(abs(found - correlation), 4 * (1 - correlation**2) / np.sqrt(20000))
+        self.assertFailure(self.run_program("flow_density", "flow.h5", "--grid=-1:1:3,-1:1:3", "--context",
+                                            "data.h5:/context/test"), 2,
+                           "--grid takes one context for all its points; data.h5:/context/test has 8000 rows")
         # The twin: without the context nobody knows as much.
         self.assertGreater((truth[parts["test"]] - self.density(
             "flow.h5", "data.h5", "--context", "u=0")["log_prob"]).mean(), 0.3)
@@ -256,6 +261,10 @@ class Kinds(CourseTest):
                     self.assertTrue(np.all(np.abs(other - p[:6:2]) > 1e-3), p)
                 drawn = self.sample("flow.h5", "-n", 200)["x"]
                 self.assertTrue(np.all(np.abs(drawn[:, :2]) <= np.pi))
+        warning = "more than a turn in radians; flow_data import --degrees takes degrees"
+        self.put("degrees.h5", {"train": x * [180 / np.pi, 180 / np.pi, 1]}, periodic=np.array([1.0, 1.0, 0.0]))
+        self.assertIn(warning, self.train("--model.kind", "spline", "--data", "degrees.h5").stderr)
+        self.assertNotIn(warning, self.train("--model.kind", "spline", "--data", "torus.h5").stderr)
         for kind in ["spline", "residual"]:
             with self.subTest(f"{kind} on ranks"):
                 self.assertSameOnRanks("--model.kind", kind, "--data", "torus.h5", "--train.batch", 61, steps=4)

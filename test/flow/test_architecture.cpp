@@ -97,6 +97,23 @@ BOOST_AUTO_TEST_CASE(convolutions_need_images_without_angles) {
   BOOST_CHECK_NO_THROW(domains_of({{.shape = {4, 4, 1}}, chain_of(coupling, residual), {}}));
 }
 
+BOOST_AUTO_TEST_CASE(images_that_bounds_keep_from_the_base_are_found) {
+  const auto of = [](const char* function) { return ElementwiseOptions{.function = function}; };
+  const auto found = [](std::vector<LayerOptions> chain, const char* base = "standard_normal") {
+    return bounded_image({{.shape = Shape::vector(2)}, std::move(chain), {.kind = base}});
+  };
+  for (const auto* function : {"sigmoid", "tanh", "exp", "softplus"}) {
+    BOOST_TEST((found(chain_of(ActNormOptions(), of(function), ActNormOptions())) == 1U), function);
+    BOOST_TEST(!found(chain_of(of(function)), "uniform"), function);
+  }
+  for (const auto* function : {"affine", "leaky", "cube", "cube_root", "logit", "atanh", "log", "inverse_softplus"}) {
+    BOOST_TEST(!found(chain_of(of(function), ActNormOptions())), function);
+  }
+  BOOST_TEST(!found(chain_of(of("sigmoid"), of("logit"))));
+  BOOST_TEST((found(chain_of(of("logit"), of("sigmoid"))) == 1U));
+  BOOST_TEST(!found({}));
+}
+
 BOOST_AUTO_TEST_CASE(angles_keep_their_places) {
   const Domain data{.shape = Shape::vector(5), .periodic = {0, 3}};
   const auto domains = domains_of({data, chain_of(PermutationOptions{.order = "reverse"}, SplitOptions()), {}});

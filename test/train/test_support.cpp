@@ -22,7 +22,7 @@ struct Stray {
   double value;
 };
 
-/// A file of rows (i mod 4, 1), divided by `divisor`, in three splits; written by rank 0.
+/// A file of rows (i mod 4, 1 or 2), divided by `divisor`, in three splits; written by rank 0.
 std::string file_with(const Communicator& comm, const std::vector<Stray>& strays, double divisor) {
   const auto path = (scratch_directory() / fmt::format("rows-{}.h5", divisor)).string();
   comm::agree(comm, [&] {
@@ -32,7 +32,7 @@ std::string file_with(const Communicator& comm, const std::vector<Stray>& strays
       Matrix<double> x(2, rows);
       for (Index i = 0; i < rows; ++i) {
         x(0, i) = static_cast<double>(i % 4) / divisor;
-        x(1, i) = 1 / divisor;
+        x(1, i) = (i / 4 % 2 == 0 ? 1 : 2) / divisor;
       }
       for (const auto& stray : strays) {
         if (stray.split == split) x(1, stray.row) = stray.value;

@@ -15,4 +15,7 @@ T wrap_angle(double x) {
   return angle >= pi ? -pi : angle;
 }
 
+/// More than a turn, which has 2π in however few digits: what is larger is hardly meant in radians.
+inline constexpr double more_than_a_turn = 6.3;
+
 }  // namespace pushforward

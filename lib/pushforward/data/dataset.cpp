@@ -32,7 +32,11 @@ Rows open_array(const h5::Group& file, const std::string& path) {
   const auto beside = [&](const std::string& folder) {
     return file.has_dataset(folder + name) ? std::optional(file.dataset(folder + name)) : std::nullopt;
   };
-  return Rows(file.dataset(path), beside("weight/"), beside("context/"));
+  const auto names = [&](const char* of) {
+    return file.has_dataset(of) ? file.dataset(of).read_strings() : std::vector<std::string>();
+  };
+  return Rows(file.dataset(path), beside("weight/"), beside("context/"),
+              {names("feature_names"), names("context_names")});
 }
 
 void require_rows(const h5::Dataset& array) {
@@ -76,8 +80,12 @@ void read_finite(const h5::Dataset& array, Index first, MatrixView<T> x) {
 
 }  // namespace
 
-Rows::Rows(h5::Dataset values, std::optional<h5::Dataset> weights, std::optional<h5::Dataset> contexts)
-    : values_(std::move(values)), weights_(std::move(weights)), contexts_(std::move(contexts)) {
+Rows::Rows(h5::Dataset values, std::optional<h5::Dataset> weights, std::optional<h5::Dataset> contexts,
+           ColumnNames names)
+    : values_(std::move(values)),
+      weights_(std::move(weights)),
+      contexts_(std::move(contexts)),
+      names_(std::move(names)) {
   require_rows(values_);
   if (weighted()) {
     require<DataError>(weights_->shape() == std::vector{count()} && weights_->is_numeric(),
@@ -133,19 +141,20 @@ Dataset::Dataset(const std::string& location, const Division& division) {
     open_divided(file, path, division);
   }
   if (file.has_attribute("entropy")) entropy_ = file.attribute<double>("entropy");
-  read_names(file, name, !path.empty());
+  read_names(name, !path.empty());
 }
 
-void Dataset::read_names(const h5::Group& file, const std::string& name, bool divided) {
-  const auto read = [&](const std::string& array, Index d, char letter, std::string_view of, std::string_view what) {
-    auto names = file.has_dataset(array) ? file.dataset(array).read_strings() : std::vector<std::string>();
+void Dataset::read_names(const std::string& name, bool divided) {
+  const auto of_width = [&](const std::vector<std::string>& names, Index d, char letter, std::string_view of,
+                            std::string_view what) {
     const bool named = static_cast<Index>(names.size()) == d;
     require<DataError>(named || names.empty() || divided, "{}: {} {} names for {} of {} numbers", name, names.size(),
                        of, what, d);
     return named ? names : default_names(d, letter);
   };
-  feature_names_ = read("feature_names", dimension_, 'x', "feature", "rows");
-  context_names_ = read("context_names", context_dimension(), 'c', "context", "contexts");
+  const auto& names = sources_.front().names();
+  feature_names_ = of_width(names.features, dimension_, 'x', "feature", "rows");
+  context_names_ = of_width(names.contexts, context_dimension(), 'c', "context", "contexts");
 }
 
 void Dataset::read_image_shape(const h5::Group& file) {

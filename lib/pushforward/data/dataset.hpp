@@ -23,18 +23,26 @@
 
 namespace pushforward::data {
 
+/// What a file calls the columns of its arrays; empty where it has no names.
+struct ColumnNames {
+  std::vector<std::string> features, contexts;
+};
+
 /// The rows of one array, with their weights and contexts if there are any.
 class Rows {
  public:
   /// Throws DataError for an array that is not numeric, not (N, d) or (N), or has no rows or no columns, for weights
   /// that are not (N), and for contexts that are not (N, c) or (N).
-  explicit Rows(h5::Dataset values, std::optional<h5::Dataset> weights = {}, std::optional<h5::Dataset> contexts = {});
+  explicit Rows(h5::Dataset values, std::optional<h5::Dataset> weights = {}, std::optional<h5::Dataset> contexts = {},
+                ColumnNames names = {});
 
   /// "FILE:/path".
   const std::string& where() const { return values_.where(); }
   Index count() const { return values_.shape()[0]; }
   Index dimension() const { return width(values_); }
   bool weighted() const { return weights_.has_value(); }
+  /// Those of the file, which need not be of this array.
+  const ColumnNames& names() const { return names_; }
   /// Numbers c of a row's context; 0 without contexts.
   Index context_dimension() const { return contexts_ ? width(*contexts_) : 0; }
 
@@ -58,6 +66,7 @@ class Rows {
 
   h5::Dataset values_;
   std::optional<h5::Dataset> weights_, contexts_;
+  ColumnNames names_;
 };
 
 /// The rows that `location` names: FILE:/PATH, or the split `split` of the dataset file FILE; with /weight/PATH and
@@ -113,7 +122,7 @@ class Dataset {
 
   void open_splits(const h5::Group& file);
   void open_divided(const h5::Group& file, const std::string& path, const Division& division);
-  void read_names(const h5::Group& file, const std::string& name, bool divided);
+  void read_names(const std::string& name, bool divided);
   void read_image_shape(const h5::Group& file);
   void read_periodic(const h5::Group& file);
   const Part& part(Split split, Index first, Index count) const;

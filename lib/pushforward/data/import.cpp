@@ -1,5 +1,6 @@
 #include <pushforward/data/import.hpp>
 
+#include <pushforward/base/angle.hpp>
 #include <pushforward/base/error.hpp>
 #include <pushforward/base/text.hpp>
 #include <pushforward/data/columns.hpp>
@@ -191,8 +192,10 @@ void handle_constant(Samples& samples, bool drop, Report& report) {
   const auto constant = constant_columns(samples);
   if (constant.empty()) return;
   if (!drop) {
-    report.push_back(fmt::format("note: constant, so without a density: {}; leave out with --drop-constant",
-                                 names_of(samples, constant)));
+    report.push_back(
+        fmt::format("note: constant, so without a density: {}; leave out with --drop-constant, or, integers, "
+                    "dequantize in training by model.levels",
+                    names_of(samples, constant)));
     return;
   }
   report.push_back(fmt::format("dropped constant columns: {}", names_of(samples, constant)));
@@ -262,7 +265,7 @@ std::vector<Index> wrap_periodic(Samples& samples, const ImportOptions& options,
   std::ranges::sort(columns);
   for (const Index column : columns) {
     const double largest = largest_magnitude(samples, column);
-    if (!options.degrees && largest > 6.3) {  // 2π, as few digits as it may have
+    if (!options.degrees && largest > more_than_a_turn) {
       report.push_back(
           fmt::format("warning: angles of {} reach ±{}, more than a turn in radians; in degrees they want "
                       "--degrees",

@@ -30,10 +30,7 @@ void refuse_constant_columns(const Moments& moments, std::span<const std::string
   for (Index i = 0; i < moments.dimension(); ++i) {
     if (moments.is_constant(i)) constant.push_back(names[static_cast<std::size_t>(i)]);
   }
-  require<DataError>(constant.empty(),
-                     "constant in all training rows: {}. Such columns have no density; leave them out with flow_data "
-                     "import --drop-constant or --exclude",
-                     join(constant));
+  require_no_constants(constant);
 }
 
 void require_weight(const Moments& moments) {
@@ -74,6 +71,14 @@ Matrix<double> cholesky_factor(const Matrix<double>& covariance, std::span<const
 }
 
 }  // namespace
+
+void require_no_constants(std::span<const std::string> constant) {
+  require<DataError>(constant.empty(),
+                     "constant in all training rows: {}. Such columns have no density; leave them out with flow_data "
+                     "import --drop-constant or --exclude, or, integers, dequantize them by model.levels, with "
+                     "data.standardize = \"none\"",
+                     join(constant));
+}
 
 std::string_view kind_name(Standardization::Kind kind) {
   return kind_names[static_cast<std::size_t>(kind)];

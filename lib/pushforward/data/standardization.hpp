@@ -16,6 +16,10 @@ namespace pushforward::data {
 
 class Dataset;
 
+/// Throws DataError where there are columns of these names, which are constant in all training rows: they have no
+/// density.
+void require_no_constants(std::span<const std::string> constant);
+
 class Standardization {
  public:
   enum class Kind {

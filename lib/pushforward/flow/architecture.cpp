@@ -1,7 +1,9 @@
 #include <pushforward/base/text.hpp>
 #include <pushforward/flow/architecture.hpp>
+#include <pushforward/flow/scalar_function.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace pushforward::flow {
 
@@ -163,6 +165,25 @@ std::vector<Domain> domains_of(const Architecture& architecture) {
     }
   }
   return domains;
+}
+
+std::optional<std::size_t> bounded_image(const Architecture& architecture) {
+  if (architecture.base.kind == "uniform") return {};
+  std::optional<std::size_t> bounded;
+  for (std::size_t k = 0; k < architecture.chain.size(); ++k) {
+    const auto* const options = std::get_if<ElementwiseOptions>(&architecture.chain[k].options());
+    if (options == nullptr) continue;
+    const ScalarFunction function(function_of(options->function), options->slope, options->margin);
+    const auto is_bounded = [](const std::pair<double, double>& interval) {
+      return std::isfinite(interval.first) || std::isfinite(interval.second);
+    };
+    if (is_bounded(function.inverse().domain())) {
+      bounded = k;
+    } else if (is_bounded(function.domain())) {
+      bounded.reset();
+    }
+  }
+  return bounded;
 }
 
 std::vector<Index> periodic_latents(const std::vector<Domain>& domains) {

@@ -64,6 +64,10 @@ std::string summary(const Architecture& architecture);
 /// parameters.
 std::vector<Domain> domains_of(const Architecture& architecture);
 
+/// A transform whose values are bounded where the base density is not, with none behind it that takes the bounds away:
+/// part of the base's mass has no preimage then, and the flow's density does not integrate to 1.
+std::optional<std::size_t> bounded_image(const Architecture& architecture);
+
 /// "transform 3 (coupling) on samples of 8×8×1 values", as messages begin.
 std::string place_in_chain(std::size_t k, const LayerOptions& layer, const Domain& at);
 

@@ -31,11 +31,20 @@ template <class T>
 LogDets choose_log_dets(const comm::Communicator& comm, const Options& options,
                         const flow::Architecture& architecture) {
   LogDets chosen;
+  const auto network = largest_contraction(architecture);
   comm::agree(comm, [&] {
     chosen.train = logdet::parse_method(options.log_det.train);
     chosen.evaluate = logdet::parse_method(options.log_det.evaluate);
+    const LogDetOptions unset;
+    const auto require_use = [&](std::string_view key, const std::string& value, const std::string& unset_value) {
+      require<OptionError>(network || value == unset_value,
+                           "log_det.{} = \"{}\" does nothing for a flow without residual blocks, whose log-dets are "
+                           "analytic; leave it out",
+                           key, value);
+    };
+    require_use("train", options.log_det.train, unset.train);
+    require_use("evaluate", options.log_det.evaluate, unset.evaluate);
   });
-  const auto network = largest_contraction(architecture);
   if (!network) return {.notes = {"analytic"}};
   const Index share = comm::share(options.train.batch, 0, comm.size()).count();
   const auto settle = [&](logdet::Method& method, nn::Purpose purpose, std::string_view use) {

@@ -53,6 +53,14 @@ void require_used(const ModelOptions& model, bool image) {
   require_use(convolutional, "kernels", model.kernels, unset.kernels);
   require_use(!chain, "levels", model.levels, unset.levels);
   require_use(!chain, "logit", model.logit, unset.logit);
+  const auto require_base = [&](std::string_view kind, std::string_view key, auto value, auto unset_value) {
+    require<OptionError>(model.base.kind == kind || value == unset_value,
+                         "base.{} does nothing for base.kind = '{}'; leave it out", key, model.base.kind);
+  };
+  require_base("mixture", "components", model.base.components, unset.base.components);
+  require_base("uniform", "low", model.base.low, unset.base.low);
+  require_base("uniform", "high", model.base.high, unset.base.high);
+  require_base("student_t", "degrees_of_freedom", model.base.degrees_of_freedom, unset.base.degrees_of_freedom);
 }
 
 }  // namespace

@@ -134,8 +134,25 @@ std::string Trainer<T>::place(Index transform) const {
 }
 
 template <class T>
+void Trainer<T>::require_spread() const {
+  const auto& chain = flow_.architecture().chain;
+  if (std::ranges::any_of(chain, [](const auto& layer) { return layer.kind() == "dequantize"; })) return;
+  const auto x = data_.samples(Split::train);
+  std::vector<std::string> constant;
+  for (Index i = 0; i < x.rows(); ++i) {
+    Index j = 1;
+    while (j < x.cols() && x(i, j) == x(i, 0)) ++j;
+    if (j == x.cols()) constant.push_back(data_.source().feature_names[static_cast<std::size_t>(i)]);
+  }
+  data::require_no_constants(constant);
+}
+
+template <class T>
 void Trainer<T>::require_support() {
-  if (support_checked_ || (flow_.fixed_transforms() == 0 && !flow_.is_bounded())) return;
+  if (support_checked_) return;
+  comm::agree(comm_, [&] { require_spread(); });
+  support_checked_ = flow_.fixed_transforms() == 0 && !flow_.is_bounded();
+  if (support_checked_) return;
   std::optional<flow::FlowWorkspace<T>> room;
   comm::agree(comm_, [&] {
     room.emplace(flow::FlowWorkspace<T>::for_maps(flow_, bytes_of(options_.train), evaluation_chunk));

@@ -52,7 +52,8 @@ class Trainer {
   /// not invertible where it should be, naming transform and row, and what `history` throws, on all ranks alike.
   Outcome run(History& history, const Observer& observer, const std::function<bool()>& stop_requested);
 
-  /// Throws DataError, naming transform or base density, split, row and bounds, for the first row outside of the
+  /// Throws DataError for columns that are constant in the training rows, unless they are dequantized, and, naming
+  /// transform or base density, split, row and bounds, for the first row outside of the
   /// support: of any split where it is that of transforms before any parameter, which nothing can change; of the
   /// training rows where the flow as initialised has bounds elsewhere. Once; run() begins with it. Collective.
   void require_support();
@@ -82,6 +83,8 @@ class Trainer {
   flow::FlowWorkspace<T>& evaluation_workspace();
   /// "transform 3 (coupling)", as messages name it.
   std::string place(Index transform) const;
+  /// The part of require_support() about constant columns. The same on all ranks.
+  void require_spread() const;
   /// Collective.
   void require_support(data::Split split, flow::Reach reach, flow::FlowWorkspace<T>& workspace) const;
 

@@ -175,7 +175,10 @@ void TrainingData<T>::read_rows(Split split, comm::Share slabs) {
     source_.read(split, first, raw);
     standardization_.forward<T>(raw, to);
     for (const Index i : periodic()) {
-      for (Index j = 0; j < count; ++j) to(i, j) = wrap_angle<T>(raw(i, j));
+      for (Index j = 0; j < count; ++j) {
+        largest_angle_ = std::max(largest_angle_, std::abs(raw(i, j)));
+        to(i, j) = wrap_angle<T>(raw(i, j));
+      }
     }
     if (context_standardization_) {
       source_.read_context(split, first, c.view().columns(0, count));

@@ -55,6 +55,8 @@ class TrainingData {
   const std::optional<Shape>& image_shape() const { return source_.image_shape; }
   /// The columns that are angles in radians, counted from 0, ascending.
   const std::vector<Index>& periodic() const { return source_.periodic; }
+  /// The largest magnitude of an angle among the rows that this rank has read, before it is taken to [−π, π).
+  double largest_angle() const { return largest_angle_; }
   const data::Standardization& standardization() const { return standardization_; }
   /// Of the contexts, on c columns; none without contexts.
   const std::optional<data::Standardization>& context_standardization() const { return context_standardization_; }
@@ -73,6 +75,7 @@ class TrainingData {
 
   RowSource source_;
   data::Standardization standardization_;
+  double largest_angle_ = 0;
   std::optional<data::Standardization> context_standardization_;
   data::BySplit<std::unique_ptr<comm::SharedArray<T>>> samples_, weights_, contexts_;
 };
