@@ -70,7 +70,9 @@ class Run {
       save(data, log_dets, trainer, history, outcome);
       if (outcome.end != train::End::stop && data.rows(Split::test) > 0) test(data, trainer);
     }
-    apps::print_profile(console_, profile(), total.seconds(), gemm_rate);
+    const double seconds = total.seconds();
+    // Whatever else the machine did at the start, or does now.
+    apps::print_profile(console_, profile(), seconds, std::max(gemm_rate, linalg::measure_gemm_rate<T>()));
     data.release();
     if (outcome.end == train::End::diverged) {
       throw_error(ErrorKind::numerical, fmt::format("training failed: {}", outcome.reason), true);

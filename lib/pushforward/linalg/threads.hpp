@@ -14,7 +14,7 @@ int blas_threads();
 const char* blas_core();
 
 /// Measured rate of gemm in this process now, GFLOP/s, for square float or double matrices that fit the
-/// second-level cache: best of a few short runs, about 20 ms in all.
+/// second-level cache: best of some short runs, 50 ms in all.
 template <class T>
 double measure_gemm_rate();
 
