@@ -202,6 +202,7 @@ BOOST_FIXTURE_TEST_CASE(the_best_weights_are_kept, Ranks) {
 BOOST_FIXTURE_TEST_CASE(patience_ends_a_run_that_no_longer_improves, Ranks) {
   auto options = small_run(32);
   options.train.learning_rate = 1e-300;  // nothing ever changes
+  options.train.average = 0;             // nor does an average round
   options.train.validate_every = 2;
   options.train.patience = 3;
   const auto course = run<double>(comm, options);
