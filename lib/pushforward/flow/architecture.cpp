@@ -3,7 +3,6 @@
 #include <pushforward/flow/scalar_function.hpp>
 
 #include <algorithm>
-#include <cmath>
 
 namespace pushforward::flow {
 
@@ -174,9 +173,6 @@ std::optional<std::size_t> bounded_image(const Architecture& architecture) {
     const auto* const options = std::get_if<ElementwiseOptions>(&architecture.chain[k].options());
     if (options == nullptr) continue;
     const ScalarFunction function(function_of(options->function), options->slope, options->margin);
-    const auto is_bounded = [](const std::pair<double, double>& interval) {
-      return std::isfinite(interval.first) || std::isfinite(interval.second);
-    };
     if (is_bounded(function.inverse().domain())) {
       bounded = k;
     } else if (is_bounded(function.domain())) {

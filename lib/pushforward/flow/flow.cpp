@@ -2,6 +2,7 @@
 #include <pushforward/flow/batch.hpp>
 #include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/flow/scalar_function.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -26,13 +27,9 @@ void start_status(ConstMatrixView<T> x, std::span<Status> status) {
   }
 }
 
-bool is_bounded(const std::pair<double, double>& interval) {
-  return std::isfinite(interval.first) || std::isfinite(interval.second);
-}
-
 // Angles are taken to [−π, π) wherever they come from.
 template <class T>
-bool is_bounded(const BaseDensity<T>& base) {
+bool has_bounds(const BaseDensity<T>& base) {
   return !base.rows().empty() && is_bounded(base.support());
 }
 
@@ -40,7 +37,7 @@ bool is_bounded(const BaseDensity<T>& base) {
 template <class T>
 void mark_failures(const BaseDensity<T>& base, std::span<double> log_prob, std::span<Status> status) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  const bool bounded = is_bounded(base);
+  const bool bounded = has_bounds(base);
   for (std::size_t i = 0; i < status.size(); ++i) {
     if (status[i] == Status::ok && log_prob[i] == -infinity && bounded) status[i] = Status::outside_support;
     if (status[i] == Status::ok && !std::isfinite(log_prob[i])) status[i] = Status::not_finite;
@@ -255,7 +252,7 @@ bool Flow<T>::is_bounded() const {
       if (flow::is_bounded(transform.support(row))) return true;
     }
   }
-  return flow::is_bounded(*base_);
+  return has_bounds(*base_);
 }
 
 template <class T>
@@ -293,7 +290,7 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
                                const auto& transform = *transforms_[static_cast<std::size_t>(k)];
                                note(k, sample, [&] { return why_excluded<T>(transform, from.column_span(sample)); });
                              });
-    if (whole && flow::is_bounded(*base_)) {
+    if (whole && has_bounds(*base_)) {
       const auto log_p = part(std::span(log_det), first, count);
       std::ranges::fill(log_p, 0.0);
       base_->log_prob(latent, log_p);

@@ -53,6 +53,10 @@ Function inverse_of(Function function) {
   return static_cast<Function>(at % 2 == 0 ? at + 1 : at - 1);
 }
 
+bool is_bounded(const std::pair<double, double>& interval) {
+  return std::isfinite(interval.first) || std::isfinite(interval.second);
+}
+
 std::pair<double, double> ScalarFunction::domain() const {
   const double beyond = margin_ / (1 - 2 * margin_);
   switch (function_) {

@@ -42,6 +42,9 @@ const std::vector<std::string>& function_names();
 Function function_of(std::string_view name);
 Function inverse_of(Function function);
 
+/// Whether an interval ends anywhere.
+bool is_bounded(const std::pair<double, double>& interval);
+
 class ScalarFunction {
  public:
   /// slope: of leaky, > 0. margin: α of sigmoid and logit.
