@@ -73,8 +73,8 @@ class Twins(unittest.TestCase):
                    "#include <pushforward/core/b.hpp>\n")
         self.write("lib/pushforward/odd/x.hpp", "#include <pushforward/core/b.hpp>\n")
         self.write("apps/fine.cpp", "#include <pushforward/train/trainer.hpp>\n")
-        self.assertFound(style.layer_violations(self.root), "lib/pushforward/core/up.hpp:2: core includes nn",
-                         "lib/pushforward/comm/same.hpp:1: comm includes linalg",
+        self.assertFound(style.layer_violations(self.root), "lib/pushforward/comm/same.hpp:1: comm includes linalg",
+                         "lib/pushforward/core/up.hpp:2: core includes nn",
                          "lib/pushforward/odd/x.hpp:1: odd or core is no module")
 
     def test_foreign_libraries_elsewhere_are_found(self):
