@@ -133,15 +133,17 @@ def chain_tables(run):
     yield ""
 
 
-def generate(text, run):
-    """The text of the file with fresh tables. run(PROGRAM, ARGUMENTS...) gives the completed process."""
+def tables(text, run):
+    """The tables of each place in the text, by its name. run(PROGRAM, ARGUMENTS...) gives the completed process."""
+    made = {}
+    for name in (match[2] for match in PLACE.finditer(text)):
+        made[name] = list(chain_tables(run) if name == "model.chain" else program_tables(run, name.split()))
+    return made
 
-    def fresh(match):
-        words = match[2].split()
-        lines = chain_tables(run) if words == ["model.chain"] else program_tables(run, words)
-        return match[1] + "\n" + "\n".join(lines).strip() + "\n\n" + match[4]
 
-    return PLACE.sub(fresh, text)
+def fill(text, made):
+    """The text with these tables in their places."""
+    return PLACE.sub(lambda match: match[1] + "\n" + "\n".join(made[match[2]]).strip() + "\n\n" + match[4], text)
 
 
 def main():
@@ -151,7 +153,8 @@ def main():
     def run(program, *arguments):
         return subprocess.run([folder / program, *arguments], text=True, capture_output=True, check=False)
 
-    README.write_text(generate(README.read_text(), run))
+    text = README.read_text()
+    README.write_text(fill(text, tables(text, run)))
 
 
 if __name__ == "__main__":
