@@ -148,7 +148,7 @@ class FlowTest(ProgramTest):
         a, b = np.asarray(a, float), np.asarray(b, float)
         self.assertEqual(a.shape, b.shape)
         error = np.abs(a - b) / (1 + np.abs(b))
-        self.assertTrue(np.all(error <= tolerance), f"off by {np.max(error)}")
+        self.assertTrue(np.all(error <= tolerance), f"off by {np.max(error, initial=0)}")
 
     def assertFar(self, a, b, tolerance):
         """The opposite of assertNear, somewhere in the arrays."""
