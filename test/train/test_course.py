@@ -34,8 +34,8 @@ RESIDUAL = {"model.kind": "residual", "log_det.train": "exact", **SMALL}
 
 @functools.cache
 def plain(d=2, train=1200):
-    x = flows.rows(d, train + 100)
-    return {"train": x[:train], "validation": x[train : train + 60], "test": x[train + 60 :]}
+    x = flows.rows(d, train + 400)
+    return {"train": x[:train], "validation": x[train : train + 300], "test": x[train + 300 :]}
 
 
 def weighted(zero=0.2):
@@ -222,6 +222,8 @@ class Reference(CourseTest):
 
     def test_stochastic_log_dets(self):
         subjects = {"series": (RESIDUAL | {"log_det.train": "series:3,probes=2"}, plain(3)),
+                    # A workspace that holds some rows of a batch, not all.
+                    "in_chunks": (RESIDUAL | {"log_det.train": "series:3", "train.workspace": 0.012}, plain(3)),
                     "roulette": (RESIDUAL | {"log_det.train": "roulette:p=0.5"}, plain(3)),
                     "krylov": (RESIDUAL | {"log_det.train": "krylov:2", "model.lipschitz": 0.8}, plain()),
                     "evaluation": (RESIDUAL | {"log_det.evaluate": "roulette:p=0.4"}, plain())}
