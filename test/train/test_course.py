@@ -71,27 +71,13 @@ def stretched(seed, d):
     return {"train": 10 * np.random.default_rng([seed, d]).normal(size=(200, d))}
 
 
-def toml_value(value):
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(value).replace("'", '"')
-
-
-def toml(settings):
-    """A configuration file. settings: values by key; model.chain: a list of tables."""
-    lines = [f"{key} = {toml_value(value)}" for key, value in settings.items() if key != "model.chain"]
-    for table in settings.get("model.chain", []):
-        lines += ["[[model.chain]]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
 class Run:
     """A run of flow_train on some data, and of flow_density on its test rows."""
 
     def __init__(self, test, name, settings, data):
         self.settings, self.data = BASE | settings, data
         flows.write_h5(test.folder / f"{name}.data.h5", data)
-        config = test.write(f"{name}.toml", toml(self.settings))
+        config = test.write(f"{name}.toml", flows.toml(self.settings))
         self.train = test.run_program("flow_train", config, "--data", f"{name}.data.h5", "-o", f"{name}.h5")
         test.assertSuccess(self.train)
         _, self.history = flows.read_history(test.folder / f"{name}.csv")
