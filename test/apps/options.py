@@ -34,8 +34,8 @@ DATA = {
 }
 
 SHORT = {"data.file": "vectors.h5", "model.blocks": 2, "model.hidden": [4], "model.precision": "double",
-         "train.steps": 12, "train.batch": 32, "train.warmup": 3, "train.learning_rate": 0.02, "train.validate_every": 4,
-         "output.every": 1}
+         "train.steps": 12, "train.batch": 32, "train.warmup": 3, "train.learning_rate": 0.02,
+         "train.validate_every": 4, "output.every": 1}
 RESIDUAL = SHORT | {"model.kind": "residual", "log_det.train": "exact"}
 NICE = SHORT | {"model.kind": "nice"}
 MAF = SHORT | {"model.kind": "maf"}

@@ -1,4 +1,4 @@
-"""Options of all programs but flow_train reach their use: for every flag, another value changes what a program leaves."""
+"""Options of all programs but flow_train reach their use: for every flag, another value changes what they leave."""
 
 import concurrent.futures
 import functools
@@ -178,9 +178,10 @@ class ProgramOptions(flows.FlowTest):
         inputs()
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             run = functools.cache(lambda *words: pool.submit(observe, words))
-            subjects = [(f"{program} {name}", run(*words_of(program, base, [])), run(*words_of(program, base, changed)), part)
-                        for program, flags in PROGRAMS.items()
-                        for name, changes in flags.items() for base, changed, part in changes]
+            subjects = [
+                (f"{program} {name}", run(*words_of(program, base, [])), run(*words_of(program, base, changed)), part)
+                for program, flags in PROGRAMS.items()
+                for name, changes in flags.items() for base, changed, part in changes]
         for name, first, other, part in subjects:
             with self.subTest(name):
                 first, other = first.result(), other.result()

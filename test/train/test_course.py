@@ -14,8 +14,9 @@ import numpy as np
 
 import cases
 from apps import flows
-from reference import course, draws, transforms
+from reference import course, networks, streams
 from reference.flow import Flow
+from reference.log_dets import NotAContraction
 
 # Errors are relative to 1 + |value|.
 TOLERANCE = 1e-10
@@ -107,7 +108,7 @@ class Run:
 
 class CourseTest(flows.FlowTest):
     def runs(self, subjects):
-        """Runs by name. subjects: settings and data by name. Programs wait a lot when they start: some run at a time."""
+        """Runs by name. subjects: settings and data by name. Programs wait a lot when they start: some run at once."""
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             futures = {name: pool.submit(Run, self, name, *subject) for name, subject in subjects.items()}
             return {name: future.result() for name, future in futures.items()}
@@ -222,29 +223,30 @@ class Reference(CourseTest):
                          "model.chain": [{"kind": "residual", "hidden": []}]}
         hidden = fast | {"train.beta1": 0.0, "train.beta2": 0.99, "train.seed": 70,
                          "model.chain": [{"kind": "residual", "hidden": [4]}]}
-        for name, run in self.runs({"linear": (linear, stretched(184, 2)), "hidden": (hidden, stretched(282, 3))}).items():
+        subjects = {"linear": (linear, stretched(184, 2)), "hidden": (hidden, stretched(282, 3))}
+        for name, run in self.runs(subjects).items():
             with self.subTest(name):
                 reference = run.reference()
                 self.assertEqual(reference.repeated, 1)
                 self.assertIn("1 of them taken again with spectral norms by SVD", run.train.stderr)
                 self.assertCourse(run, reference, AFTER_SECOND_TRY)
                 # The twin: a power iteration that goes on instead leaves a block that is no contraction.
-                with mock.patch.object(transforms.Layer, "prepare", prepare_without_svd):
-                    self.assertRaises(transforms.NotAContraction, run.reference)
+                with mock.patch.object(networks.Layer, "prepare", prepare_without_svd):
+                    self.assertRaises(NotAContraction, run.reference)
 
 
 def start_in_chunks(size):
     """start_from_data() of a flow whose draws begin anew after `size` rows."""
     def start(flow, p, x, context):
-        noise = draws.Draws(0, 0, [row % size for row in range(len(x))])
+        draws = streams.Draws(0, 0, [row % size for row in range(len(x))])
         for transform in flow.transforms:
             transform.start_from_data(p, x)
-            x, _ = transform.forward(p, x, context, noise, "exact")
+            x, _ = transform.forward(p, x, context, draws, "exact")
 
     return start
 
 
-prepare_layer = transforms.Layer.prepare
+prepare_layer = networks.Layer.prepare
 
 
 def prepare_without_svd(layer, p, svd):
@@ -275,7 +277,7 @@ class Twins(CourseTest):
             return p[layer.weight] * (layer.bound / layer.power.sigma if layer.shrunk else 1)
 
         def without_step(seed, step, samples):
-            return draws.Draws(seed, 0, samples)
+            return streams.Draws(seed, 0, samples)
 
         def average_before_the_step(trainer, average, step):
             before, trainer.before = getattr(trainer, "before", average), trainer.p
@@ -288,21 +290,25 @@ class Twins(CourseTest):
 
         rate = course.learning_rate
         for mistake, (owner, name, replacement) in {
-                "the gradient of the spectral norm is left out": (transforms.Layer, "effective", constant_norm),
+                "the gradient of the spectral norm is left out": (networks.Layer, "effective", constant_norm),
                 "draws are the same in every step": (course, "Draws", without_step),
                 "the rate is that of the next step": (course, "learning_rate", lambda o, step: rate(o, step + 1)),
                 "the average is updated before the step": (course.Trainer, "update_average", average_before_the_step),
                 "the average has no ramp": (course.Trainer, "update_average", without_ramp),
-                "initialisation takes other rows": (draws.BatchOrder, "first", lambda order, count: np.arange(count)),
+                "initialisation takes other rows": (streams.BatchOrder, "first", lambda order, count: np.arange(count)),
         }.items():
             with self.subTest(mistake), mock.patch.object(owner, name, replacement):
                 self.assertOther(self.run_of_all, self.run_of_all.reference())
 
         # Batches in the order of the rows, and initial weights of another seed.
-        with mock.patch.object(draws, "permutation", lambda seed, purpose, step, n: np.arange(n)):
+        with mock.patch.object(streams, "permutation", lambda seed, purpose, step, n: np.arange(n)):
             self.assertOther(self.run_of_all, self.run_of_all.reference())
-        stream = draws.Stream
-        with mock.patch.object(transforms, "Stream", lambda seed, *rest: stream(seed + 1, *rest)):
+        stream = streams.Stream
+
+        def weights_of_another_seed(seed, purpose, *rest):
+            return stream(seed + (purpose == streams.PARAMETERS), purpose, *rest)
+
+        with mock.patch.object(streams, "Stream", weights_of_another_seed):
             self.assertOther(self.run_of_all, self.run_of_all.reference())
 
 

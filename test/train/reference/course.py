@@ -7,9 +7,9 @@ import dataclasses
 
 import numpy as np
 
-from reference.draws import BatchOrder, Draws
+from reference.streams import BatchOrder, Draws
 from reference.flow import STEP, Flow, nudged, split
-from reference.transforms import NotAContraction
+from reference.log_dets import NotAContraction
 
 INITIAL_ROWS = 1024  # from which parameters take their start, at least
 

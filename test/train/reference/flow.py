@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reference.draws import Draws
+from reference.streams import Draws
 from reference.transforms import BASES, TRANSFORMS
 
 # What a table [[model.chain]] leaves out.
