@@ -3,7 +3,7 @@
 # "N passed, N failed", test cases on each number of ranks counted one by one; the exit code is 0 only when none failed.
 #
 #   test/run.sh             a release build in build/, all tests
-#   test/run.sh --sanitize  a build in build-sanitize/ with address and undefined-behaviour sanitizers, the unit tests
+#   test/run.sh --sanitize  a build in build-sanitize/ with address and undefined-behavior sanitizers, the unit tests
 
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/setup.sh"
