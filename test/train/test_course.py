@@ -295,7 +295,7 @@ class Twins(CourseTest):
                 "the rate is that of the next step": (course, "learning_rate", lambda o, step: rate(o, step + 1)),
                 "the average is updated before the step": (course.Trainer, "update_average", average_before_the_step),
                 "the average has no ramp": (course.Trainer, "update_average", without_ramp),
-                "initialisation takes other rows": (streams.BatchOrder, "first", lambda order, count: np.arange(count)),
+                "initialization takes other rows": (streams.BatchOrder, "first", lambda order, count: np.arange(count)),
         }.items():
             with self.subTest(mistake), mock.patch.object(owner, name, replacement):
                 self.assertOther(self.run_of_all, self.run_of_all.reference())
