@@ -60,7 +60,7 @@ std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts,
   for (const auto& text : texts) {
     auto method = logdet::parse_method(text);
     if (probes > 0 && method.stochastic() && text.find("probes=") == std::string::npos) method.probes = probes;
-    require<OptionError>(seen.insert(to_string(method)).second, "--method {}: is there twice", text);
+    require<OptionError>(seen.insert(to_string(method)).second, "--method {} is given twice", text);
     methods.push_back(method);
   }
   return methods;
@@ -248,7 +248,7 @@ class Comparison {
     });
     print_tables(comparison, sums);
     const auto failures = statuses.failures(comm_);
-    if (!failures.empty()) console_.message("warning: of {} rows: {}; they do not count in the table", n, failures);
+    if (!failures.empty()) console_.message("warning: of {} rows: {}; the table leaves them out", n, failures);
   }
 
   // As many as keep what a slab gives within 64 MB.
@@ -321,25 +321,28 @@ void run(apps::Program& program, const Options& options, const std::vector<logde
 
 int main(int argc, char** argv) {
   const char* const summary =
-      "Compares estimators of log-determinants with the exact ones, per residual block and in total, on the rows of a "
-      "dataset: bias, standard deviation, root mean square error (nats), bound on the bias, products with the Jacobian "
-      "and seconds. Everything raw goes to HDF5.";
+      "Compares estimators of log-determinants with exact ones on the rows of a dataset, for each residual block and "
+      "in "
+      "total. Prints bias, standard deviation, root mean square error (nats), a bound on the bias, products with the "
+      "Jacobian and seconds. Writes every draw to HDF5.";
   return apps::run_program(argc, argv, "flow_logdet", summary, [](apps::Program& program) {
     Options options;
     std::string model, data;
     std::vector<std::string> texts;
     OptionSet keys;
     keys.add("output", options.output, "result file").alias("output", "-o");
-    keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("split", options.split, "rows of a dataset file to use", one_of({"train", "validation", "test"}));
     keys.add("context", options.context, apps::context_help);
-    keys.add("rows", options.rows, "rows from the first on; 0: all", at_least(0, "rows"));
-    keys.add("repeats", options.repeats, "draws of each row, of methods that draw", between(1, 1'000'000));
-    keys.add("probes", options.probes, "probes of each method that does not say; 0: one", between(0, 1'000'000));
-    keys.add("budget", options.budget, "products a row and block at which errors are compared", more_than(0));
-    keys.add("gradient", options.gradient, "also errors of the gradient by the blocks' weights, row by row: slow");
-    keys.add("spectrum", options.spectrum, "also spectral radius and norm of each Jacobian: slow");
-    keys.add("seed", options.seed, "of the draws", at_least(0));
-    keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
+    keys.add("rows", options.rows, "number of rows, from the first on; 0: all", at_least(0, "rows"));
+    keys.add("repeats", options.repeats, "draws for each row, if a method draws", between(1, 1'000'000));
+    keys.add("probes", options.probes, "probes of each method that does not set its own; 0: one",
+             between(0, 1'000'000));
+    keys.add("budget", options.budget, "products for each row and block at which errors are compared", more_than(0));
+    keys.add("gradient", options.gradient,
+             "also compare the gradients with respect to the blocks' weights, row by row (slow)");
+    keys.add("spectrum", options.spectrum, "also compute spectral radius and norm of each Jacobian (slow)");
+    keys.add("seed", options.seed, "seed of the draws", at_least(0));
+    keys.add("precision", options.precision, "precision of the arithmetic", one_of({"float", "double"}));
     auto& cli = program.cli();
     cli.add_option("MODEL", model, "model file of flow_train")->required();
     cli.add_option("DATA", data, "dataset FILE.h5, or any numeric array FILE.h5:/PATH")->required();

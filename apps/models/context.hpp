@@ -1,6 +1,6 @@
 #pragma once
 
-// What a conditional model's density is conditioned on, row by row, as programs are told it.
+// The context of a conditional model for each row, from the dataset or from --context.
 
 #include <cli/program.hpp>
 #include <pushforward/dataset/dataset.hpp>
@@ -8,10 +8,10 @@
 
 namespace pushforward::apps {
 
-/// What --context says in the help of every program that has it.
+/// The help of --context, in every program that has it.
 inline constexpr const char* context_help =
-    "what a conditional model is conditioned on: numbers \"0.5,2\" or \"NAME=NUMBER,…\" for all rows, a context's name "
-    "alone for 1; or an array FILE.h5:/PATH";
+    "context of a conditional model: numbers \"0.5,2\" or \"NAME=NUMBER,…\" for all rows (a name alone means 1), or an "
+    "array FILE.h5:/PATH";
 
 class ContextSource {
  public:
