@@ -1,4 +1,4 @@
-// flow_check: what a model file holds, and whether it keeps what it promises.
+// flow_check: describes a model file and checks that it keeps its promises.
 
 #include <models/context.hpp>
 #include <models/model_file.hpp>
@@ -72,7 +72,7 @@ class Check {
     }
   }
 
-  // Norms of the stored weights by SVD.
+  // Prints the norms of the stored weights, by SVD.
   void certify() {
     if (residual_networks(model_.flow().architecture()).empty()) return;
     console_.result("Lipschitz certificate (SVD), block by block: norms of the layers, their product");
@@ -90,8 +90,9 @@ class Check {
     verdict(largest < 1, fmt::format("a block's Lipschitz constant is {:.9g}", largest));
   }
 
-  /// Rows of the data, or else samples of the model: (d × n), data units; and their context (c × n). Of a model with a
-  /// dequantization, the flow behind it takes its place, and what they are there.
+  /// Returns rows of the data, or samples of the model if there is no data: (d × n), data units; and their context (c ×
+  /// n). If the model dequantizes, the model is replaced by the flow after the dequantization, and the rows are
+  /// dequantized.
   std::pair<Matrix<double>, Matrix<double>> points(const std::string& data, bool dequantizes) {
     const Index d = model_.dimension();
     auto behind = dequantizes ? std::optional(flow::behind_dequantization(model_)) : std::nullopt;

@@ -22,7 +22,7 @@ namespace {
 using namespace pushforward;
 using data::Split;
 
-// Rows that are drawn, copied or read at once.
+// The number of rows that are drawn, copied or read at a time.
 constexpr Index slab_rows = 1 << 16;
 
 struct Output {
@@ -40,7 +40,7 @@ struct Output {
 
   h5::Element element() const { return precision == "float" ? h5::Element::real32 : h5::Element::real64; }
 
-  /// Refuses what cannot be written, before anything is computed. Collective.
+  /// Throws if the file cannot be written, before anything is computed. Collective.
   void check(const comm::Communicator& comm, const std::vector<apps::NamedFile>& inputs = {}) const {
     comm::agree(comm, [&] {
       require<OptionError>(!file.empty(), "no output: give -o FILE.h5");

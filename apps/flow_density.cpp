@@ -36,7 +36,7 @@ struct Options {
   }
 };
 
-/// The points of a grid draw as samples with these numbers, row by row, which no row of a file has.
+/// The number of a grid's first point, for its draws. No row of a file has such a number.
 constexpr Index first_grid_sample = Index{1} << 62;
 
 /// One axis of a grid: n equally spaced points from `low` to `high`, both included.
@@ -83,7 +83,7 @@ std::array<Axis, 2> parse_grid(std::string_view text) {
   return axes;
 }
 
-/// What repeats came to, of all rows that are ok.
+/// Statistics of the repeats, over all rows that are ok.
 class RepeatCount {
  public:
   void add(const flow::RepeatedLogProb& rows, const flow::RepeatOptions& options) {
@@ -103,7 +103,7 @@ class RepeatCount {
     }
   }
 
-  /// `unit`: what a row is. Collective.
+  /// Prints them. `unit`: the name of a row, "row" or "point". Collective.
   void print(const comm::Communicator& comm, apps::Console& console, std::string_view unit,
              const logdet::Method& method, const flow::RepeatOptions& options) const {
     auto sums = sums_;
@@ -128,7 +128,7 @@ class RepeatCount {
   double fewest_ = std::numeric_limits<double>::infinity();
 };
 
-/// A model that evaluates by the method that the options ask for. Collective.
+/// Opens a model that evaluates with the method of the options. Collective.
 template <class T>
 flow::Model<T> open_model(apps::Program& program, const Options& options, const std::string& path) {
   const auto& comm = program.comm();

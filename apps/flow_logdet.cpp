@@ -1,4 +1,4 @@
-// flow_logdet: estimators of log-determinants against the exact one, on a model and data of one's own.
+// flow_logdet: compares estimators of log-determinants with the exact one, on a model and data of one's own.
 
 #include <cli/outputs.hpp>
 #include <models/context.hpp>
@@ -33,7 +33,7 @@ struct Options {
   std::string precision = "double";
 };
 
-// What the peers do in evaluation and in training, and what we would do.
+// The customary estimators in evaluation and in training, and those that we recommend.
 const std::vector<std::string> default_methods{"roulette:p=0.5,exact=20,probe=gaussian,length=step",
                                                "roulette:p=0.5,exact=2,probe=gaussian,length=step", "series:10",
                                                "krylov:3", "trace+krylov:3"};
@@ -53,7 +53,7 @@ const char* const grammar =
     "With probes: probe=rademacher|gaussian|hadamard, probes=K. With lengths: length=sample|step, drawn\n"
     "for each sample or once for all samples of a repeat.";
 
-// The probes of --probes for methods that have some and were not told.
+// Parses methods. Those with probes that do not set their number get that of --probes.
 std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts, Index probes) {
   std::vector<logdet::Method> methods;
   std::set<std::string> seen;
@@ -69,7 +69,7 @@ std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts,
 template <class T>
 class Comparison {
  public:
-  // are_default: methods that the model cannot have are left out, or made to fit.
+  // are_default: whether methods that the model cannot have are left out, or changed so that they fit.
   Comparison(apps::Program& program, const Options& options, std::vector<logdet::Method> methods, bool are_default,
              const std::string& model, const std::string& data)
       : program_(program),
@@ -85,7 +85,7 @@ class Comparison {
 
   void run() {
     resolve();
-    // It is what the others are compared with, and has a line of its own in any case.
+    // All methods are compared with it, so it has a line of its own in any case.
     std::erase_if(methods_, [](const logdet::Method& m) { return to_string(m) == "exact"; });
     std::optional<data::Rows> rows;
     std::optional<flow::LogDetComparison<T>> made;
@@ -130,7 +130,7 @@ class Comparison {
     std::erase_if(methods_, [](const logdet::Method& m) { return m.kind == logdet::Kind::trace_krylov; });
   }
 
-  // What the methods leave open. `auto` may turn out to be one that is there already.
+  // Completes what the methods leave open. `auto` may become a method that is there already.
   void resolve() {
     const auto network = train::largest_contraction(model_.flow().architecture());
     if (!network) return;  // which the comparison says
