@@ -95,8 +95,8 @@ def images(kind, *flags):
 
 SPLINES = ["--model.map", "spline", "--model.bins", 4]
 
-# name: dataset, arguments of flow_train; a word of CHAINS stands for its configuration file. A model is evaluated at the
-# test rows of its dataset, or of another one.
+# name: dataset, arguments of flow_train; a word of CHAINS stands for its configuration file. A model is evaluated at
+# the test rows of its dataset, or of another one.
 MODELS = {
     "residual": ("vectors", [*family("residual"), *DOUBLE]),
     "residual_float": ("hyphen", family("residual")),
@@ -248,7 +248,7 @@ class Maker:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("programs", type=pathlib.Path, help="folder of flow_data, flow_train, flow_density, flow_sample")
+    parser.add_argument("programs", type=pathlib.Path, help="folder of flow_data, flow_train and so on")
     parser.add_argument("to", type=pathlib.Path, help="folder of the files")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -257,7 +257,8 @@ def main():
         with h5py.File(maker.to / "expected.h5", "w") as expected:
             for name, (dataset, arguments, *other) in MODELS.items():
                 print(name)
-                maker.expect(expected.create_group(name), maker.model(name, dataset, arguments), (other or [dataset])[0])
+                model = maker.model(name, dataset, arguments)
+                maker.expect(expected.create_group(name), model, (other or [dataset])[0])
 
 
 if __name__ == "__main__":

@@ -101,7 +101,8 @@ class Golden(ProgramTest):
         for name, group in self.expected().items():
             with self.subTest(name):
                 context = ["--context", group.attrs["context"]] if "context" in group.attrs else []
-                self.assertSuccess(self.run_program("flow_sample", GOLDEN / "models" / f"{name}.h5", *SAMPLES, *context))
+                model = GOLDEN / "models" / f"{name}.h5"
+                self.assertSuccess(self.run_program("flow_sample", model, *SAMPLES, *context))
                 with h5py.File(self.folder / "samples.h5") as file:
                     status = file["status"][:]
                     self.assertEqual(status.tolist(), group["samples_status"][:].tolist())

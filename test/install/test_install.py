@@ -61,7 +61,8 @@ class Headers(InstallTest):
 
     def setUp(self):
         super().setUp()
-        for name in ["pushforward/core/old.hpp", "pushforward/core/old.cpp", "pushforward/deep/er/x.hpp", "other/y.hpp"]:
+        for name in ["pushforward/core/old.hpp", "pushforward/core/old.cpp", "pushforward/deep/er/x.hpp",
+                     "other/y.hpp"]:
             path = self.folder / "lib" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
