@@ -26,6 +26,20 @@ SAMPLES = ["-n", 6, "--seed", 7, "--tolerance", 1e-13]  # as in make_golden.py
 SEED = 5
 
 
+# Some lines of flow_data info about a dataset.
+FACTS = {
+    "toy": ["entropy 2.393879 nats", "train 42 × 2", "validation 6 × 2", "test 12 × 2"],
+    "vectors": ["train 42 × 3", "a 3.1714 0.538312 1.85588 4.61955"],
+    "single": ["train 42 × 3", "a 3.1714 0.538312 1.85588 4.61955"],
+    "weighted": ["train 42 × 2, weighted", "b 3.83084 2.07088 -1.61241 10.5589"],
+    "hyphen": ["train 42 × 2, weighted", "b 3.83084 2.07088 -1.61241 10.5589"],
+    "context": ["train 42 × 3", "u -0.00307376 0.524634 -0.926081 0.974879", "label=2 0.333333 0.471405 0 1"],
+    "angles": ["train 42 × 4", "angles phi, psi", "psi 0.294411 2.02389 -3.12263 3.02787"],
+    "images": ["train 42 × 32", "images 4×4×2"],
+    "labelled": ["test 12 × 16", "images 4×4×1", "label=0 0.333333 0.471405 0 1"],
+}
+
+
 def deviation(values, expected):
     """The largest difference relative to max(1, |expected|). Values that are not finite agree when they are equal, and
     NaN agrees with NaN; otherwise the deviation is infinite."""
@@ -123,6 +137,15 @@ class Golden(ProgramTest):
         expected = self.expected()["maf"]
         arrays, _ = self.density(GOLDEN / "models" / "maf.h5", f"{GOLDEN}/datasets/bare.h5:/rows")
         self.assertLessEqual(deviation(arrays["log_prob"], expected["log_prob"]), 1e-12)
+
+    def test_datasets_are_what_they_were(self):
+        for name, lines in FACTS.items():
+            with self.subTest(name):
+                run = self.run_program("flow_data", "info", GOLDEN / "datasets" / f"{name}.h5")
+                self.assertSuccess(run)
+                said = [line.split() for line in run.stdout.splitlines()]
+                for line in lines:
+                    self.assertIn(line.split(), said)
 
     def test_a_changed_parameter_is_seen(self):
         shutil.copy(GOLDEN / "models" / "maf.h5", self.folder / "changed.h5")
