@@ -33,6 +33,12 @@ class Tree(unittest.TestCase):
     def test_modules_include_only_lower_layers(self):
         self.assertNone(style.layer_violations(ROOT))
 
+    def test_programs_share_in_layers(self):
+        self.assertNone(style.app_layer_violations(ROOT))
+
+    def test_every_room_has_a_layer(self):
+        self.assertNone(style.room_violations(ROOT))
+
     def test_foreign_libraries_stay_in_their_modules(self):
         self.assertNone(style.foreign_violations(ROOT))
 
@@ -76,6 +82,23 @@ class Twins(unittest.TestCase):
         self.assertFound(style.layer_violations(self.root), "lib/pushforward/base/up.hpp:2: base includes nn",
                          "lib/pushforward/comm/same.hpp:1: comm includes linalg",
                          "lib/pushforward/odd/x.hpp:1: odd or base is no module")
+
+    def test_includes_of_the_models_by_the_command_line_are_found(self):
+        self.write("apps/cli/help.cpp", '#include "cli/help.hpp"\n#include <vector>\n#include "models/context.hpp"\n')
+        self.write("apps/models/context.cpp", '#include <cli/help.hpp>\n#include <models/context.hpp>\n')
+        self.write("apps/flow_train.cpp", '#include "models/context.hpp"\n#include "cli/help.hpp"\n')
+        self.assertFound(style.app_layer_violations(self.root), "apps/cli/help.cpp:3: apps/cli includes apps/models")
+
+    def test_rooms_without_a_layer_and_layers_without_a_room_are_found(self):
+        for room in sorted(style.LAYERS)[1:]:
+            self.write(f"lib/pushforward/{room}/a.hpp", "")
+        self.write("lib/pushforward/attic/deep/a.cpp", "")
+        self.write("apps/cli/a.cpp", "")
+        self.write("apps/models/a.cpp", "")
+        self.write("apps/cellar/a.hpp", "")
+        self.assertFound(style.room_violations(self.root), "lib/pushforward/attic: is a room without a layer",
+                         f"lib/pushforward/{sorted(style.LAYERS)[0]}: has a layer, but no sources",
+                         "apps/cellar: is a room without a layer")
 
     def test_foreign_libraries_elsewhere_are_found(self):
         self.write("apps/a.cpp", "#include <mpi.h>\n")
@@ -122,7 +145,9 @@ class Twins(unittest.TestCase):
         shutil.copy(ROOT / ".clang-format", self.root)
         self.write("apps/a.cpp", "int  f( ){return 1;}\n")
         self.write("apps/fine.cpp", "int f();\n")
-        self.assertFound(style.format_violations(self.root), "apps/a.cpp: not as clang-format has it")
+        self.write("examples/b.cpp", "int  g();\n")
+        self.assertFound(style.format_violations(self.root), "apps/a.cpp: not as clang-format has it",
+                         "examples/b.cpp: not as clang-format has it")
 
 
 cases.main()
