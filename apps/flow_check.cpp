@@ -1,10 +1,10 @@
 // flow_check: what a model file holds, and whether it keeps what it promises.
 
-#include <common/context.hpp>
-#include <common/model_file.hpp>
-#include <pushforward/base/text.hpp>
-#include <pushforward/data/dataset.hpp>
-#include <pushforward/flow/verification.hpp>
+#include <models/context.hpp>
+#include <models/model_file.hpp>
+#include <pushforward/analysis/verification.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/dataset/dataset.hpp>
 #include <pushforward/random/stream.hpp>
 
 #include <cmath>
@@ -45,7 +45,7 @@ class Check {
  private:
   flow::FlowWorkspace<double> workspace_for(Index samples) const {
     return flow::FlowWorkspace<double>::within(model_.flow(), flow::default_workspace_bytes,
-                                               std::min(apps::workspace_samples, samples), nn::Purpose::evaluate);
+                                               std::min(apps::workspace_samples, samples), nn::Pass::evaluate);
   }
 
   void verdict(bool good, const std::string& what) {
@@ -72,11 +72,11 @@ class Check {
 
   // Norms of the stored weights by SVD.
   void certify() {
-    if (contractions_of(model_.flow().architecture()).empty()) return;
+    if (residual_networks(model_.flow().architecture()).empty()) return;
     console_.result("Lipschitz certificate (SVD), block by block: norms of the layers, their product");
     double largest = 0;
     for (std::size_t k = 0; k < model_.flow().transforms().size(); ++k) {
-      const auto* const network = model_.flow().transforms()[k]->contraction();
+      const auto* const network = model_.flow().transforms()[k]->lipschitz_network();
       if (network == nullptr) continue;
       std::vector<std::string> norms;
       for (const auto& layer : network->layers()) norms.push_back(fmt::format("{:.6f}", layer->norm()));
@@ -117,12 +117,12 @@ class Check {
       model_.flow().base().draw(stream, z.view().column_span(j));
     }
     auto workspace = workspace_for(z.cols());
-    std::vector<double> log_prob(static_cast<std::size_t>(z.cols()));
+    std::vector<double> log_prob(z.cols());
     std::vector<flow::Status> status(log_prob.size());
     model_.inverse(z, x, log_prob, status, {}, workspace, given);
     Index kept = 0;
     for (Index j = 0; j < x.cols(); ++j) {
-      if (status[static_cast<std::size_t>(j)] != flow::Status::ok) continue;
+      if (status[j] != flow::Status::ok) continue;
       std::copy_n(x.view().column(j), d, x.view().column(kept));
       std::copy_n(given.view().column(j), given.rows(), given.view().column(kept));
       ++kept;
@@ -135,11 +135,11 @@ class Check {
   }
 
   void check_round_trip(ConstMatrixView<double> x, ConstMatrixView<double> context) {
-    std::vector<std::pair<flow::InverseMethod, const char*>> methods{{flow::InverseMethod::newton, "newton"},
-                                                                     {flow::InverseMethod::anderson, "anderson"}};
-    if (contractions_of(model_.flow().architecture()).empty()) methods = {{{}, "closed forms"}};
+    std::vector<std::pair<flow::InverseAlgorithm, const char*>> methods{{flow::InverseAlgorithm::newton, "newton"},
+                                                                        {flow::InverseAlgorithm::anderson, "anderson"}};
+    if (residual_networks(model_.flow().architecture()).empty()) methods = {{{}, "closed forms"}};
     for (const auto& [method, name] : methods) {
-      const auto trip = flow::round_trip(model_, x, {.method = method, .max_iterations = 100'000}, context);
+      const auto trip = flow::round_trip(model_, x, {.algorithm = method, .max_iterations = 100'000}, context);
       console_.result(
           "round trip of {} rows by {}: data {:.2e} (standardized units), latent {:.2e}, log-det {:.2e} nats", x.cols(),
           name, trip.data, trip.latent, trip.log_det);
@@ -151,7 +151,7 @@ class Check {
 
   void check_log_det(ConstMatrixView<double> x, ConstMatrixView<double> context) {
     const Index n = std::min(options_.jacobians, x.cols()), d = x.rows();
-    std::vector<double> log_prob(static_cast<std::size_t>(n));
+    std::vector<double> log_prob(n);
     std::vector<flow::Status> status(log_prob.size());
     Matrix<double> z(d, n);
     double worst = 0;

@@ -1,16 +1,16 @@
 // flow_data: makes, imports and describes dataset files.
 
-#include <common/outputs.hpp>
-#include <common/program.hpp>
-#include <pushforward/base/error.hpp>
-#include <pushforward/base/text.hpp>
-#include <pushforward/data/dataset.hpp>
-#include <pushforward/data/dataset_writer.hpp>
-#include <pushforward/data/import.hpp>
-#include <pushforward/data/location.hpp>
-#include <pushforward/data/standardization.hpp>
-#include <pushforward/data/toy.hpp>
+#include <cli/outputs.hpp>
+#include <cli/program.hpp>
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/dataset/dataset.hpp>
+#include <pushforward/dataset/dataset_writer.hpp>
+#include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/reader.hpp>
+#include <pushforward/import/import.hpp>
+#include <pushforward/standardization/standardization.hpp>
+#include <pushforward/toys/toy.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -241,7 +241,7 @@ struct Info {
     }
     if (!dataset.periodic().empty()) {
       std::vector<std::string> names;
-      for (const Index i : dataset.periodic()) names.push_back(dataset.feature_names()[static_cast<std::size_t>(i)]);
+      for (const Index i : dataset.periodic()) names.push_back(dataset.feature_names()[i]);
       lines.push_back(fmt::format("{:<10} {}", "angles", join(names)));
     }
     describe_columns(is_array ? "column" : "column of train", dataset.feature_names(), data::training_moments(dataset),

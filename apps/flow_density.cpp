@@ -1,13 +1,13 @@
 // flow_density: log p of each row of a dataset, and on a grid.
 
-#include <common/context.hpp>
-#include <common/model_file.hpp>
-#include <common/outputs.hpp>
-#include <common/report.hpp>
-#include <pushforward/data/dataset.hpp>
-#include <pushforward/data/location.hpp>
-#include <pushforward/flow/repeated.hpp>
-#include <pushforward/flow/verification.hpp>
+#include <cli/outputs.hpp>
+#include <models/context.hpp>
+#include <models/model_file.hpp>
+#include <models/report.hpp>
+#include <pushforward/analysis/repeated.hpp>
+#include <pushforward/analysis/verification.hpp>
+#include <pushforward/dataset/dataset.hpp>
+#include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/train/log_dets.hpp>
 
@@ -145,7 +145,7 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
     return model;
   }
   std::string why;
-  method = train::settle_log_det<T>(comm, method, *network, nn::Purpose::evaluate, apps::workspace_samples, why);
+  method = train::settle_log_det<T>(comm, method, *network, nn::Pass::evaluate, apps::workspace_samples, why);
   if (!why.empty()) console.message("log-det        {}", why);
   comm::agree(comm, [&] { model.set_log_det(method); });
   const auto warning = logdet::warning(method, flow::largest_lipschitz(model.flow()));
@@ -169,7 +169,7 @@ class Density {
         repeats_(options.repeats()),
         model_(open_model<T>(program, options, model)),
         workspace_(flow::FlowWorkspace<T>::within(model_.flow(), flow::default_workspace_bytes, apps::workspace_samples,
-                                                  nn::Purpose::evaluate)) {}
+                                                  nn::Pass::evaluate)) {}
 
   void run() {
     const Index d = model_.dimension();
@@ -268,7 +268,7 @@ class Density {
     Matrix<double> x(d, most), z(d, most), log_prob(1, most), standard_error(1, most), weight(1, most);
     Matrix<double> given(context.dimension(), most);
     Matrix<Index> status_numbers(1, most), repeats(1, most), numbers(1, most);
-    std::vector<flow::Status> status(static_cast<std::size_t>(most));
+    std::vector<flow::Status> status(most);
     train::NllSums sums;
     RepeatCount repeat_count;
     apps::in_shared_slabs(comm_, rows.count(), [&](Index first, Index count) {
@@ -317,7 +317,7 @@ class Density {
     comm::agree(comm_, [&] {
       for (Index i = 0; i < nx; ++i) grid_context_->read(0, given.view().columns(i, 1));
     });
-    std::vector<flow::Status> status(static_cast<std::size_t>(nx));
+    std::vector<flow::Status> status(nx);
     std::vector<Index> repeats(status.size()), numbers(status.size());
     const auto mine = comm::share(y_axis.points, comm_.rank(), comm_.size());
     Matrix<double> log_prob(nx, mine.count()), standard_error(nx, mine.count());

@@ -1,14 +1,14 @@
 // flow_logdet: estimators of log-determinants against the exact one, on a model and data of one's own.
 
-#include <common/context.hpp>
-#include <common/log_det_table.hpp>
-#include <common/model_file.hpp>
-#include <common/outputs.hpp>
-#include <pushforward/base/text.hpp>
-#include <pushforward/data/dataset.hpp>
-#include <pushforward/data/location.hpp>
-#include <pushforward/flow/log_det_comparison.hpp>
-#include <pushforward/flow/repeated.hpp>
+#include <cli/outputs.hpp>
+#include <models/context.hpp>
+#include <models/log_det_table.hpp>
+#include <models/model_file.hpp>
+#include <pushforward/analysis/log_det_comparison.hpp>
+#include <pushforward/analysis/repeated.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/dataset/dataset.hpp>
+#include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/logdet/trace.hpp>
 #include <pushforward/train/log_dets.hpp>
@@ -118,7 +118,7 @@ class Comparison {
   void fit_methods() {
     for (auto& m : methods_) {
       if (m.kind == logdet::Kind::krylov || m.kind == logdet::Kind::trace_krylov) {
-        for (const auto& network : contractions_of(model_.flow().architecture())) {
+        for (const auto& network : residual_networks(model_.flow().architecture())) {
           m.terms = std::min(m.terms, network.in);
         }
       }
@@ -126,7 +126,7 @@ class Comparison {
     const auto traceable = [](const nn::NetworkOptions& network) {
       return network.is_plain() && std::ssize(network.hidden) <= logdet::ExactTrace<T>::most_hidden;
     };
-    if (std::ranges::all_of(contractions_of(model_.flow().architecture()), traceable)) return;
+    if (std::ranges::all_of(residual_networks(model_.flow().architecture()), traceable)) return;
     std::erase_if(methods_, [](const logdet::Method& m) { return m.kind == logdet::Kind::trace_krylov; });
   }
 
@@ -137,8 +137,7 @@ class Comparison {
     std::vector<logdet::Method> settled;
     for (const auto& method : methods_) {
       std::string why;
-      auto chosen =
-          train::settle_log_det<T>(comm_, method, *network, nn::Purpose::evaluate, apps::workspace_samples, why);
+      auto chosen = train::settle_log_det<T>(comm_, method, *network, nn::Pass::evaluate, apps::workspace_samples, why);
       if (!why.empty()) {
         console_.message("{}", why);
         if (options_.probes > 0 && chosen.stochastic()) chosen.probes = options_.probes;
@@ -221,7 +220,7 @@ class Comparison {
       const Index first = std::min(mine.first + done, mine.last), count = std::min(slab, mine.last - first);
       Matrix<double> x(d, count), given(context.dimension(), count);
       Matrix<T> standardized(d, count), standardized_context(context.dimension(), count);
-      std::vector<flow::Status> status(static_cast<std::size_t>(count));
+      std::vector<flow::Status> status(count);
       comm::agree(comm_, [&] {
         rows.read_unchecked(first, x);
         context.read(first, given);
@@ -243,7 +242,7 @@ class Comparison {
     for (auto& s : sums) s.sum(comm_);
     file.amend([&](const h5::GroupWriter& root) {
       for (std::size_t p = 0; p < sums.size(); ++p) {
-        sums[p].write(root.group("/" + path(p, comparison) + "log_det"), summarise(sums[p], p, comparison));
+        sums[p].write(root.group("/" + path(p, comparison) + "log_det"), summarize(sums[p], p, comparison));
       }
     });
     print_tables(comparison, sums);
@@ -277,7 +276,7 @@ class Comparison {
     }
   }
 
-  std::vector<apps::LogDetSummary> summarise(const apps::LogDetSums& sums, std::size_t part,
+  std::vector<apps::LogDetSummary> summarize(const apps::LogDetSums& sums, std::size_t part,
                                              const flow::LogDetComparison<T>& comparison) const {
     std::vector<double> bounds;
     for (std::size_t m = 0; m < methods_.size(); ++m) {
@@ -288,19 +287,18 @@ class Comparison {
       bounds.push_back(bound);
     }
     const auto blocks = part == 0 ? std::ssize(comparison.blocks()) : Index{1};
-    return sums.summarise(methods_, bounds, options_.budget * static_cast<double>(blocks));
+    return sums.summarize(methods_, bounds, options_.budget * static_cast<double>(blocks));
   }
 
   // The sum over blocks comes last.
   void print_tables(const flow::LogDetComparison<T>& comparison, const std::vector<apps::LogDetSums>& sums) {
     for (std::size_t b = 0; b < comparison.blocks().size(); ++b) {
-      const auto& network =
-          *model_.flow().transforms()[static_cast<std::size_t>(comparison.blocks()[b])]->contraction();
+      const auto& network = *model_.flow().transforms()[comparison.blocks()[b]]->lipschitz_network();
       const auto title = fmt::format("transform {}, Lipschitz {:.3g}", comparison.blocks()[b], network.lipschitz());
-      console_.print(apps::log_det_table(title, sums[1 + b], summarise(sums[1 + b], 1 + b, comparison)));
+      console_.print(apps::log_det_table(title, sums[1 + b], summarize(sums[1 + b], 1 + b, comparison)));
     }
     if (comparison.blocks().size() == 1) return;
-    console_.print(apps::log_det_table("all blocks", sums[0], summarise(sums[0], 0, comparison)));
+    console_.print(apps::log_det_table("all blocks", sums[0], summarize(sums[0], 0, comparison)));
   }
 
   apps::Program& program_;

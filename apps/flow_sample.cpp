@@ -1,8 +1,8 @@
 // flow_sample: draws from a trained model.
 
-#include <common/context.hpp>
-#include <common/model_file.hpp>
-#include <common/outputs.hpp>
+#include <cli/outputs.hpp>
+#include <models/context.hpp>
+#include <models/model_file.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/random/stream.hpp>
 
@@ -26,7 +26,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
   const auto& comm = program.comm();
   const auto model = apps::open_model<T>(comm, path);
   auto workspace = flow::FlowWorkspace<T>::within(model.flow(), flow::default_workspace_bytes, apps::workspace_samples,
-                                                  nn::Purpose::evaluate);
+                                                  nn::Pass::evaluate);
   const Index d = model.dimension(), n = options.rows;
   std::optional<apps::ContextSource> context;
   comm::agree(comm, [&] { context.emplace(options.context, model.context(), nullptr, n); });
@@ -35,7 +35,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
     return;
   }
   const flow::InverseOptions inverse{
-      .method = options.method == "newton" ? flow::InverseMethod::newton : flow::InverseMethod::anderson,
+      .algorithm = options.method == "newton" ? flow::InverseAlgorithm::newton : flow::InverseAlgorithm::anderson,
       .tolerance = options.tolerance,
       .max_iterations = static_cast<int>(options.max_iterations)};
   h5::ResultFile file(
@@ -60,7 +60,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
   const Index most = std::min(apps::slab_rows, n);
   Matrix<double> x(d, most), z(d, most), log_prob(1, most), given(context->dimension(), most);
   Matrix<Index> status_numbers(1, most);
-  std::vector<flow::Status> status(static_cast<std::size_t>(most));
+  std::vector<flow::Status> status(most);
   apps::StatusCount statuses;
   apps::in_shared_slabs(comm, n, [&](Index first, Index count) {
     const auto size = static_cast<std::size_t>(count);

@@ -1,17 +1,17 @@
 // flow_train: trains a flow on a dataset or a built-in density.
 
-#include <common/outputs.hpp>
-#include <common/program.hpp>
-#include <common/progress.hpp>
-#include <common/report.hpp>
-#include <pushforward/base/angle.hpp>
-#include <pushforward/base/text.hpp>
-#include <pushforward/base/timer.hpp>
-#include <pushforward/base/version.hpp>
-#include <pushforward/data/digest.hpp>
-#include <pushforward/data/location.hpp>
-#include <pushforward/flow/model.hpp>
+#include <cli/outputs.hpp>
+#include <cli/program.hpp>
+#include <cli/progress.hpp>
+#include <models/report.hpp>
+#include <pushforward/core/angle.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/core/timer.hpp>
+#include <pushforward/core/version.hpp>
+#include <pushforward/dataset/digest.hpp>
+#include <pushforward/dataset/location.hpp>
 #include <pushforward/linalg/threads.hpp>
+#include <pushforward/model/model.hpp>
 #include <pushforward/train/trainer.hpp>
 
 #include <cmath>

@@ -17,13 +17,13 @@ import numpy as np
 SPLITS = ["train", "validation", "test"]
 
 
-def log_prob(centres, points, kappa):
-    """log p of points (m, d) by kernels of concentration kappa at the centres (n, d), nats."""
+def log_prob(centers, points, kappa):
+    """log p of points (m, d) by kernels of concentration kappa at the centers (n, d), nats."""
     # cos(x − c) = cos x cos c + sin x sin c: a product of matrices. e^κ is taken out of I₀, which overflows.
-    features = [np.concatenate([np.cos(x), np.sin(x)], axis=1) for x in (centres, points)]
+    features = [np.concatenate([np.cos(x), np.sin(x)], axis=1) for x in (centers, points)]
     theta = np.linspace(-np.pi, np.pi, 20001)[:-1]
     log_norm = np.log(2 * np.pi * np.mean(np.exp(kappa * (np.cos(theta) - 1))))
-    d = centres.shape[1]
+    d = centers.shape[1]
     result = []
     for part in np.array_split(features[1], max(1, len(points) // 500)):
         exponent = kappa * (part @ features[0].T - d)

@@ -189,12 +189,12 @@ double train(const Example& example, const pf::comm::Communicator& comm) {
   const auto x = example.data.x(), u = example.data.u();
   const auto context = [&u](Index first, Index n) { return u.rows() > 0 ? u.columns(first, n) : u; };
   Flow<double> flow({example.data.domain, example.chain, example.base}, 1);
-  flow.initialise_from_data(x.columns(0, 1000), context(0, 1000));  // ActNorms; the same rows on all ranks
+  flow.initialize_from_data(x.columns(0, 1000), context(0, 1000));  // ActNorms; the same rows on all ranks
 
   // Memory is planned once, for the rows of a batch that this rank works.
   const auto mine = pf::comm::share(batch, comm.rank(), comm.size());
-  FlowWorkspace<double> workspace(flow, std::max<Index>(1, mine.count()), Purpose::gradient);
-  std::vector<double> log_prob(static_cast<std::size_t>(mine.count()));
+  FlowWorkspace<double> workspace(flow, std::max<Index>(1, mine.count()), Pass::gradient);
+  std::vector<double> log_prob(mine.count());
   std::vector<Status> status(log_prob.size());
   std::vector<double> sum(flow.parameters().size() + 1);  // [gradient | Σ log p], added up over ranks in one go
   const auto gradient = std::span(sum).first(flow.parameters().size());
@@ -210,16 +210,16 @@ double train(const Example& example, const pf::comm::Communicator& comm) {
     comm.sum(std::span(sum));
     // What is not finite on one rank is not finite in the sum: all ranks throw, and none waits for another.
     pf::require<pf::NumericalError>(std::isfinite(sum.back()), "step {} is not finite", step + 1);
-    flow.finish_gradient(gradient);
+    flow.gradient_of_raw_parameters(gradient);
     for (double& g : gradient) g /= -static_cast<double>(batch);  // of the mean NLL
     adam.step(pf::optim::learning_rate(schedule, step), gradient, flow.parameters());
   }
 
   flow.prepare(Normalization::svd);
   const auto part = pf::comm::share(rows, comm.rank(), comm.size());
-  std::vector<double> all(static_cast<std::size_t>(part.count()));
+  std::vector<double> all(part.count());
   std::vector<Status> all_status(all.size());
-  FlowWorkspace<double> evaluation(flow, 256, Purpose::evaluate);  // larger batches are worked in chunks
+  FlowWorkspace<double> evaluation(flow, 256, Pass::evaluate);  // larger batches are worked in chunks
   flow.log_prob(x.columns(part.first, part.count()), all, {}, all_status, evaluation,
                 context(part.first, part.count()));
   double total = 0;

@@ -3,7 +3,7 @@
 //   mpicxx -std=c++20 examples/log_prob.cpp $(pkg-config --cflags --libs pushforward) -o log_prob
 //   ./log_prob flow.h5 0.5 -1.5
 
-#include <pushforward/flow/model.hpp>
+#include <pushforward/model/model.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -18,9 +18,9 @@ int main(int argc, char** argv) {
 
     pf::Matrix<double> x(d, n);  // one point per column
     for (pf::Index i = 0; i < numbers; ++i) x.data()[i] = std::atof(argv[2 + i]);
-    std::vector<double> log_prob(static_cast<std::size_t>(n));
+    std::vector<double> log_prob(n);
     std::vector<pf::flow::Status> status(log_prob.size());
-    pf::flow::FlowWorkspace<double> workspace(model.flow(), n, pf::nn::Purpose::evaluate);
+    pf::flow::FlowWorkspace<double> workspace(model.flow(), n, pf::nn::Pass::evaluate);
     model.log_prob(x, log_prob, {}, status, workspace);
     for (const double value : log_prob) std::printf("%.12g\n", value);
   } catch (const pf::Error& error) {

@@ -84,9 +84,9 @@ def draw_variances(axes, block, methods):
         if len(values) < least_draws:
             continue
         count = np.arange(1, len(values) + 1)
-        centred = values - values[0]
-        mean = np.cumsum(centred) / count
-        variance = (np.cumsum(centred**2) - count * mean**2) / np.maximum(count - 1, 1)
+        centered = values - values[0]
+        mean = np.cumsum(centered) / count
+        variance = (np.cumsum(centered**2) - count * mean**2) / np.maximum(count - 1, 1)
         axes.loglog(count[9:], variance[9:], label=name, lw=1)
     axes.set_xlabel("draws")
     axes.set_ylabel("their sample variance, nats²")

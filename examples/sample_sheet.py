@@ -47,7 +47,7 @@ def brightness(images, levels):
 
 def sheet(images, rows, columns, zoom, gap):
     """(height, width, 3) of the picture from images (N, height, width, channels), of which each value becomes
-    zoom · zoom pixels; places without an image are black, the gap between neighbours is grey."""
+    zoom · zoom pixels; places without an image are black, the gap between neighbors is grey."""
     places = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
     places[: len(images)] = images
     places = places.repeat(zoom, axis=1).repeat(zoom, axis=2)

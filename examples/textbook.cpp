@@ -48,9 +48,9 @@ struct Example {
 };
 
 std::vector<double> density(const Flow<double>& flow, pf::ConstMatrixView<double> x) {
-  std::vector<double> values(static_cast<std::size_t>(x.cols()));
+  std::vector<double> values(x.cols());
   std::vector<Status> status(values.size());
-  FlowWorkspace<double> workspace(flow, 1024, Purpose::evaluate);
+  FlowWorkspace<double> workspace(flow, 1024, Pass::evaluate);
   flow.log_prob(x, values, {}, status, workspace);
   for (double& value : values) value = std::exp(value);
   return values;
@@ -63,9 +63,9 @@ Matrix<double> pushed(const Flow<double>& flow, Index n) {
     pf::random::Stream stream(1, pf::random::Purpose::base_sample, 0, static_cast<std::uint64_t>(i));
     flow.base().draw(stream, z.view().column_span(i));
   }
-  std::vector<double> log_prob(static_cast<std::size_t>(n));
+  std::vector<double> log_prob(n);
   std::vector<Status> status(log_prob.size());
-  FlowWorkspace<double> workspace(flow, 1024, Purpose::evaluate);
+  FlowWorkspace<double> workspace(flow, 1024, Pass::evaluate);
   flow.inverse(z, x, log_prob, status, {}, workspace);
   return x;
 }
@@ -75,8 +75,8 @@ Matrix<double> grid(const std::vector<double>& axis, Index d) {
   const auto n = static_cast<Index>(axis.size());
   Matrix<double> x(d, d == 1 ? n : n * n);
   for (Index i = 0; i < x.cols(); ++i) {
-    x(0, i) = axis[static_cast<std::size_t>(i % n)];
-    if (d == 2) x(1, i) = axis[static_cast<std::size_t>(i / n)];
+    x(0, i) = axis[i % n];
+    if (d == 2) x(1, i) = axis[i / n];
   }
   return x;
 }
@@ -96,7 +96,7 @@ void write(const pf::h5::GroupWriter& group, const Example& example) {
   std::vector<double> exact;
   for (Index i = 0; i < x.cols(); ++i) exact.push_back(example.closed_form(x.view().column(i)));
   // In C order, the second direction before the first.
-  const std::vector<Index> shape(static_cast<std::size_t>(d), std::ssize(example.axis));
+  const std::vector<Index> shape(d, std::ssize(example.axis));
   group.write("axis", example.axis);
   group.write_array<double>("density", shape, density(example.flow, x).data(), {"", "density of the flow"});
   group.write_array<double>("closed_form", shape, exact.data(), {"", "density in closed form"});
@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
       for (Index i = 0; i < example.points.cols(); ++i) {
         std::string point;
         for (const double x : example.points.view().column_span(i)) point += fmt::format("{:.4g} ", x);
-        std::printf("%-7s %-14s %-22.16g %-22.16g\n", example.name, point.c_str(), values[static_cast<std::size_t>(i)],
+        std::printf("%-7s %-14s %-22.16g %-22.16g\n", example.name, point.c_str(), values[i],
                     example.closed_form(example.points.view().column(i)));
       }
       write(file.root().make_group(example.name), example);

@@ -1,9 +1,9 @@
 // A program that does nothing but what all programs do, for the tests of apps/common: prints the options it was given,
 // fails in a chosen way, or works for a while.
 
-#include <common/program.hpp>
-#include <common/progress.hpp>
-#include <pushforward/base/error.hpp>
+#include <cli/program.hpp>
+#include <cli/progress.hpp>
+#include <pushforward/core/error.hpp>
 
 #include <map>
 #include <thread>

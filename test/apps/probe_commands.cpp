@@ -1,6 +1,6 @@
 // As probe.cpp, for a program with commands.
 
-#include <common/program.hpp>
+#include <cli/program.hpp>
 
 namespace pushforward::test {
 

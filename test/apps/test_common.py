@@ -1,4 +1,4 @@
-"""The behaviour that all programs share, on a program that has no other."""
+"""The behavior that all programs share, on a program that has no other."""
 
 import os
 import pty

@@ -107,7 +107,7 @@ class SampleSheet(FlowTest):
         self.assertTrue(np.all(apart[9] == 128) and np.all(apart[:, 6::7] == 128))
         self.assertTrue(np.array_equal(np.delete(np.delete(apart, 9, axis=0), [6, 13, 20], axis=1), zoomed))
 
-    def test_colours_of_a_dataset_between_least_and_largest(self):
+    def test_colors_of_a_dataset_between_least_and_largest(self):
         images = np.random.default_rng(2).normal(size=(5, 2, 2, 3))
         arrays = {"train": np.zeros((1, 12)), "test": images.reshape(5, 12)}
         self.put("data.h5", arrays, image_shape=np.array([2, 2, 3]))

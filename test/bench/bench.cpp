@@ -3,8 +3,8 @@
 #include "report.hpp"
 #include "shape_case.hpp"
 
-#include <common/program.hpp>
-#include <pushforward/base/text.hpp>
+#include <cli/program.hpp>
+#include <pushforward/core/text.hpp>
 
 #include <algorithm>
 #include <iterator>

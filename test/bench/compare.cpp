@@ -1,6 +1,6 @@
 #include "compare.hpp"
 
-#include <pushforward/base/error.hpp>
+#include <pushforward/core/error.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,4 @@
+
 #include "kernels.hpp"
 #include "subject.hpp"
 
@@ -39,7 +40,7 @@ struct Lipswish {
 
 template <class T>
 std::vector<T> with_zeros(Index n) {
-  return std::vector<T>(static_cast<std::size_t>(n), T(0));
+  return std::vector<T>(n, T(0));
 }
 
 template <class T>

@@ -1,8 +1,9 @@
+
 #include "evaluation.hpp"
 
 #include "reference.hpp"
 
-#include <common/model_file.hpp>
+#include <models/model_file.hpp>
 
 #include <algorithm>
 
@@ -23,15 +24,15 @@ constexpr double inverse_tolerance = std::max(1e-8, 2e3 * double(std::numeric_li
 template <class T>
 Evaluation<T>::Evaluation(const FlowCase& c)
     : work_(c.work), method_(logdet::parse_method(c.method)), flow_(trained_flow<T>(c.shape)) {
-  flow_.fold();
+  flow_.bake_normalization();
   flow_.prepare(nn::Normalization::stored);
-  flow_.set_log_det(nn::Purpose::evaluate, method_);
+  flow_.set_log_det(nn::Pass::evaluate, method_);
 }
 
 template <class T>
 flow::FlowWorkspace<T> Evaluation<T>::workspace(Index n) const {
   return flow::FlowWorkspace<T>::within(flow_, flow::default_workspace_bytes,
-                                        std::clamp<Index>(n, 1, apps::workspace_samples), nn::Purpose::evaluate);
+                                        std::clamp<Index>(n, 1, apps::workspace_samples), nn::Pass::evaluate);
 }
 
 template <class T>
@@ -60,8 +61,7 @@ void Evaluation<T>::check(Checks& checks, ConstMatrixView<T> in, const Evaluated
                  std::span<const double>(plain.image(x.view().column_span(j)).z), allowed);
   }
   const PlainLikelihood likelihood(plain, x, method_, {});
-  checks.close("log p by plain loops", std::span(out.log_prob).first(static_cast<std::size_t>(n)),
-               std::span(likelihood.log_prob()), allowed);
+  checks.close("log p by plain loops", std::span(out.log_prob).first(n), std::span(likelihood.log_prob()), allowed);
 }
 
 template class Evaluation<float>;

@@ -25,7 +25,7 @@ class Evaluation {
   const logdet::Method& method() const { return method_; }
   const flow::InverseOptions& inverse() const { return inverse_; }
   /// Takes this method for the inverse from now on.
-  void set_inverse(flow::InverseMethod method) { inverse_.method = method; }
+  void set_inverse(flow::InverseAlgorithm method) { inverse_.algorithm = method; }
 
   /// Memory for n samples, as the programs plan it.
   flow::FlowWorkspace<T> workspace(Index n) const;

@@ -1,6 +1,6 @@
 #include "evaluation.hpp"
 
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 
 #include <algorithm>
 
@@ -12,7 +12,7 @@ constexpr Index counted_latents = 512;  // on which the work of an inverse is co
 
 // What an inverse by this method does for a block and n samples, from the operations that the library counts.
 template <class T>
-Products inverse_products(const FlowCase& c, flow::InverseMethod method, Index n) {
+Products inverse_products(const FlowCase& c, flow::InverseAlgorithm method, Index n) {
   Evaluation<T> inverse(c);
   inverse.set_inverse(method);
   const Index rows = std::min(c.rows, counted_latents);
@@ -24,8 +24,8 @@ Products inverse_products(const FlowCase& c, flow::InverseMethod method, Index n
 
   const auto network = c.shape.network();
   const auto h = exact_through(inverse.method(), network);
-  const auto jacobian = h ? logdet::exact_flops_through_hidden(network, *h, nn::Purpose::evaluate)
-                          : logdet::exact_flops_through_input(network, nn::Purpose::evaluate);
+  const auto jacobian = h ? logdet::exact_flops_through_hidden(network, *h, nn::Pass::evaluate)
+                          : logdet::exact_flops_through_input(network, nn::Pass::evaluate);
   const auto samples = static_cast<double>(rows * c.shape.blocks);
   Products products;
   products.add(value_products(network, n),
@@ -39,8 +39,8 @@ Products inverse_products(const FlowCase& c, flow::InverseMethod method, Index n
 template <class T>
 std::vector<Products> ways(const FlowCase& c, Index n) {
   if (c.work == Work::sample) {
-    return {inverse_products<T>(c, flow::InverseMethod::newton, n),
-            inverse_products<T>(c, flow::InverseMethod::anderson, n)};
+    return {inverse_products<T>(c, flow::InverseAlgorithm::newton, n),
+            inverse_products<T>(c, flow::InverseAlgorithm::anderson, n)};
   }
   Products products = value_products(c.shape.network(), n);
   products.add(log_det_products(logdet::parse_method(c.method), c.shape.network(), n, 0));

@@ -1,6 +1,6 @@
 #include "flops.hpp"
 
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@ namespace {
 
 using linalg::Op;
 using logdet::Kind;
-using nn::Purpose;
+using nn::Pass;
 
 constexpr Index least_lu_size = 16;
 
@@ -41,7 +41,7 @@ struct Shape {
 std::vector<Shape> walk_through_hidden(const nn::NetworkOptions& network, Index h) {
   const auto w = widths(network);
   const Index layers = std::ssize(w) - 1;
-  const auto shape = [&](Index l) { return Shape{w[static_cast<std::size_t>(l + 1)], w[static_cast<std::size_t>(l)]}; };
+  const auto shape = [&](Index l) { return Shape{w[l + 1], w[l]}; };
   std::vector<Shape> all;
   for (Index step = 1; step <= layers; ++step) {
     const Index l = (h + step) % layers;
@@ -68,9 +68,9 @@ double terms_of(const logdet::Method& method, double terms) {
 }
 
 void add_probes(Products& all, const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms,
-                Purpose purpose) {
+                Pass pass) {
   const auto w = widths(network);
-  const bool gradient = purpose == Purpose::gradient;
+  const bool gradient = pass == Pass::gradient;
   const Index columns = n * method.probes;
   for (std::size_t l = 1; l < w.size(); ++l) {
     all.add(transposed(w[l], w[l - 1], columns, terms_of(method, terms)));
@@ -86,29 +86,29 @@ void add_probes(Products& all, const logdet::Method& method, const nn::NetworkOp
 }
 
 // Value, tangents and LU; the reverse of what is not walked with the values.
-Products products(const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms,
-                  Purpose purpose, bool with_value) {
+Products products(const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms, Pass pass,
+                  bool with_value) {
   const auto w = widths(network);
-  const bool gradient = purpose == Purpose::gradient;
+  const bool gradient = pass == Pass::gradient;
   Products all;
   if (with_value) all.add(value_products(network, n));
   Index identity = 0, given = 0;  // tangents a sample through all layers but the first, through all
   if (method.kind != Kind::exact) {
-    add_probes(all, method, network, n, terms, purpose);
+    add_probes(all, method, network, n, terms, pass);
     given = method.probes;
   } else if (const auto h = exact_through(method, network)) {
-    const Index order = network.hidden[static_cast<std::size_t>(*h)];
+    const Index order = network.hidden[*h];
     for (const auto& [out, in] : walk_through_hidden(network, *h)) {
       all.add(forward(out, in, n * order));
       if (!gradient) continue;
       all.add(outer(out, in, n * order));
       all.add(transposed(out, in, n * order));
     }
-    all.add(lu_product(order, n, purpose));
+    all.add(lu_product(order, n, pass));
   } else {
     identity = network.in;
     for (std::size_t l = 2; l < w.size(); ++l) all.add(forward(w[l], w[l - 1], n * identity));
-    all.add(lu_product(identity, n, purpose));
+    all.add(lu_product(identity, n, pass));
   }
   if (!gradient) return all;
   // Values and tangents side by side.
@@ -149,9 +149,9 @@ double Products::flops() const {
   return sum;
 }
 
-Product lu_product(Index order, Index n, Purpose purpose) {
+Product lu_product(Index order, Index n, Pass pass) {
   const auto d = static_cast<double>(order);
-  const double flops = (purpose == Purpose::gradient ? 8.0 : 2.0) / 3.0 * d * d * d * static_cast<double>(n);
+  const double flops = (pass == Pass::gradient ? 8.0 : 2.0) / 3.0 * d * d * d * static_cast<double>(n);
   const Index size = std::max(order, least_lu_size);
   return {Op::none, Op::none, size, size, size, flops / linalg::gemm_flops(size, size, size)};
 }
@@ -174,11 +174,11 @@ Products gradient_products(const nn::NetworkOptions& network, Index n) {
 }
 
 Products log_det_products(const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms) {
-  return products(method, network, n, terms, Purpose::evaluate, false);
+  return products(method, network, n, terms, Pass::evaluate, false);
 }
 
 Products gradient_products(const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms) {
-  return products(method, network, n, terms, Purpose::gradient, true);
+  return products(method, network, n, terms, Pass::gradient, true);
 }
 
 template <class T>

@@ -50,7 +50,7 @@ class Products {
 
 /// LU of n matrices, and their inverses for a gradient: as many operations at the rate of a (d × d)·(d × d) product,
 /// d at least 16, since a call for less is all overhead.
-Product lu_product(Index order, Index n, nn::Purpose purpose);
+Product lu_product(Index order, Index n, nn::Pass pass);
 /// g(x) of n samples.
 Products value_products(const nn::NetworkOptions& network, Index n);
 /// log|det(I + J)| of n samples, without g(x). terms: of a roulette, what was drawn; else those of the method. Throws

@@ -1,3 +1,4 @@
+
 #include "flow_case.hpp"
 
 #include <algorithm>
@@ -58,7 +59,7 @@ Case case_in(const FlowCase& c) {
 
 std::string_view work_name(Work work) {
   static constexpr std::array<std::string_view, 4> names{"train", "gradient", "density", "sample"};
-  return names[static_cast<std::size_t>(work)];
+  return names[static_cast<Index>(work)];
 }
 
 Case case_of(const FlowCase& c) {

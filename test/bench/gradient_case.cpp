@@ -1,3 +1,4 @@
+
 #include "likelihood.hpp"
 #include "training_step.hpp"
 
@@ -54,7 +55,7 @@ Result timed_gradients(const FlowCase& c, const Session& session, GradientInputs
   const auto n = static_cast<std::size_t>(share.count());
   const auto x = std::as_const(inputs.x).view().columns(share.first, share.count());
   auto workspace = flow::FlowWorkspace<T>::within(inputs.flow, static_cast<Index>(inputs.options.train.workspace * 1e6),
-                                                  std::max<Index>(1, share.count()), nn::Purpose::gradient);
+                                                  std::max<Index>(1, share.count()), nn::Pass::gradient);
   workspace.set_draws(inputs.draws().from(share.first));
   std::vector<T> gradient(inputs.flow.parameters().size());
   std::vector<double> log_prob(n);

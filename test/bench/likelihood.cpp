@@ -1,3 +1,4 @@
+
 #include "likelihood.hpp"
 
 #include "reference.hpp"
@@ -42,10 +43,10 @@ template <class T>
 flow::Flow<T> flow_of(const FlowCase& c, const logdet::Method& method) {
   auto flow = trained_flow<T>(c.shape);
   if (c.work == Work::gradient) {
-    flow.fold();
+    flow.bake_normalization();
     flow.prepare(nn::Normalization::stored);
   }
-  flow.set_log_det(nn::Purpose::gradient, method);
+  flow.set_log_det(nn::Pass::gradient, method);
   return flow;
 }
 
@@ -62,7 +63,7 @@ train::Options options_of(const FlowCase& c) {
 template <class T>
 flow::Flow<double> widened_flow(const GradientInputs<T>& inputs, const FlowCase& c) {
   auto flow = flow_with<double, T>(c.shape, inputs.flow.parameters());
-  flow.set_log_det(nn::Purpose::gradient, inputs.method);
+  flow.set_log_det(nn::Pass::gradient, inputs.method);
   prepare(flow, inputs.normalizes);
   return flow;
 }
@@ -104,7 +105,7 @@ GradientInputs<T>::GradientInputs(const FlowCase& c)
   const random::BatchOrder order(static_cast<std::uint64_t>(options.train.seed), data.cols(), c.rows);
   order.rows(0, 0, samples);
   for (Index j = 0; j < c.rows; ++j) {
-    std::copy_n(data.view().column(samples[static_cast<std::size_t>(j)]), data.rows(), x.view().column(j));
+    std::copy_n(data.view().column(samples[j]), data.rows(), x.view().column(j));
   }
   if (method.kind != Kind::roulette) return;
   require<BugError>(method.length_per_step && method.samples == 1, "{}: a benchmark wants one length for all samples",
@@ -129,13 +130,12 @@ Likelihood<T> likelihood(const GradientInputs<U>& inputs, const flow::Flow<T>& f
                          const logdet::Draws& draws, Index most) {
   constexpr double megabyte = 1e6;
   const auto bytes = static_cast<Index>(inputs.options.train.workspace * megabyte);
-  auto workspace = flow::FlowWorkspace<T>::within(flow, bytes, most, nn::Purpose::gradient);
+  auto workspace = flow::FlowWorkspace<T>::within(flow, bytes, most, nn::Pass::gradient);
   workspace.set_draws(draws);
-  Likelihood<T> result{std::vector<double>(static_cast<std::size_t>(x.cols())),
-                       std::vector<T>(flow.parameters().size())};
+  Likelihood<T> result{std::vector<double>(x.cols()), std::vector<T>(flow.parameters().size())};
   std::vector<flow::Status> status(result.log_prob.size());
   flow.add_gradient(x, {}, result.gradient, result.log_prob, status, workspace);
-  if (inputs.normalizes) flow.finish_gradient(result.gradient);
+  if (inputs.normalizes) flow.gradient_of_raw_parameters(result.gradient);
   require<NumericalError>(!workspace.failure(), "a log-density is not finite, or a block is no contraction");
   return result;
 }

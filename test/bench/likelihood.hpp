@@ -17,7 +17,7 @@ struct GradientInputs {
   logdet::Method method;
   train::Options options;      ///< of a training step
   flow::Flow<T> flow;          ///< estimates log-dets by the method. Work::gradient: its weights are effective ones
-  bool normalizes;             ///< whether a step normalises the weights
+  bool normalizes;             ///< whether a step normalizes the weights
   Matrix<T> data;              ///< rows that steps draw from
   Matrix<T> x;                 ///< the batch of the first step
   std::vector<Index> samples;  ///< the numbers of its rows

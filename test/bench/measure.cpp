@@ -1,3 +1,4 @@
+
 #include "measure.hpp"
 
 #include <malloc.h>

@@ -2,8 +2,8 @@
 
 // How time and memory are measured.
 
-#include <pushforward/base/timer.hpp>
 #include <pushforward/comm/communicator.hpp>
+#include <pushforward/core/timer.hpp>
 
 #include <functional>
 

@@ -51,7 +51,7 @@ std::vector<Result> time_spectral_norm(const Session& session) {
     };
     prepare();
     Checks checks;
-    for (const auto& layer : flow.transforms()[0]->contraction()->layers()) {
+    for (const auto& layer : flow.transforms()[0]->lipschitz_network()->layers()) {
       checks.close("a layer's norm", linalg::reference::spectral_norm<T>(layer->weight()),
                    static_cast<double>(layer->bound()), power_tolerance);
     }
@@ -70,7 +70,7 @@ std::vector<Result> time_finish_gradient(const Session& session) {
     const auto flow = trained_flow<T>(shape);
     const auto start = normal_columns<T>(flow.layout().size(), 1);
     std::vector<T> gradient(start.span().begin(), start.span().end());
-    flow.finish_gradient(gradient);
+    flow.gradient_of_raw_parameters(gradient);
     // W times a number has the same effective weight: the gradient is orthogonal to W.
     Checks checks;
     for (const auto& block : flow.layout().blocks()) {
@@ -84,7 +84,7 @@ std::vector<Result> time_finish_gradient(const Session& session) {
     Result result{.label = label(shape), .rows = 0, .check = checks.nearest()};
     result.timing = time_repeats(session, [&] {
       std::copy(start.span().begin(), start.span().end(), gradient.begin());
-      flow.finish_gradient(gradient);
+      flow.gradient_of_raw_parameters(gradient);
     });
     result.bytes = 8 * weight_bytes(flow) * session.comm.size();  // copied, read with W, updated twice
     results.push_back(result);

@@ -81,7 +81,7 @@ class ReversePass {
       linalg::gemm(Op::none, Op::transpose, 1.0F, cotangent_, x_, 0.0F, weight_gradient);
       if (in_buckets) {
         check(MPI_Iallreduce(MPI_IN_PLACE, bucket, static_cast<int>(width_ * width_), MPI_FLOAT, MPI_SUM,
-                             comm_.handle(), &requests_[static_cast<std::size_t>(block)]),
+                             comm_.handle(), &requests_[block]),
               "MPI_Iallreduce");
       }
       linalg::gemm(Op::transpose, Op::none, 1.0F, weight_, cotangent_, 0.0F, below_);

@@ -83,8 +83,8 @@ std::vector<Result> time_lu(const Session& session) {
     for (T& value : matrices.span()) value *= scale;
     for (Index j = 0; j < d * n; ++j) matrices(j % d, j) += T(1);
     Matrix<T> factors(d, d * n), inverses(d, d * n);
-    std::vector<int> pivots(static_cast<std::size_t>(d * n));
-    std::vector<double> log_det(static_cast<std::size_t>(n));
+    std::vector<int> pivots(d * n);
+    std::vector<double> log_det(n);
     std::vector<linalg::Sign> sign(log_det.size());
     const auto factor = [&] {
       std::copy_n(matrices.data(), matrices.size(), factors.data());
@@ -109,7 +109,7 @@ std::vector<Result> time_lu(const Session& session) {
                  product_tolerance<T>);
 
     Products work;
-    work.add(lu_product(d, n, nn::Purpose::gradient));
+    work.add(lu_product(d, n, nn::Pass::gradient));
     GemmRates<T> rates(work);
     rates.measure(session.tiny ? 0 : 0.05);
     Result result{.label = fmt::format("d={}", d), .rows = n, .check = checks.nearest()};

@@ -92,7 +92,7 @@ struct Krylov {
       auto next = transposed_times(jacobian, basis.back());
       for (int pass = 0; pass < 2; ++pass) {
         for (Index l = 0; l <= k; ++l) {
-          const auto& q = basis[static_cast<std::size_t>(l)];
+          const auto& q = basis[l];
           const double along = dot(q, next);
           h(l, k) += along;
           add(-along, q, next);
@@ -127,7 +127,7 @@ double log_of_projection(ConstMatrixView<double> h) {
     const auto inverse = linalg::reference::inverse<double>(shifted);
     double value = 0;
     for (Index k = 0; k < m; ++k) value += h(0, k) * inverse(k, 0);
-    sum += value * (i == 0 || i == intervals ? 7 : weights[static_cast<std::size_t>(i % 4)]);
+    sum += value * (i == 0 || i == intervals ? 7 : weights[i % 4]);
   }
   return sum * 2 / (45 * intervals);
 }
@@ -152,7 +152,7 @@ void add_krylov(const Method& method, ConstMatrixView<double> jacobian, ConstMat
   const bool rest = method.kind == Kind::trace_krylov;
   value += length * length * (log_of_projection(space.h) - (rest ? space.h(0, 0) : 0)) / probes;
   const auto y = least_squares(space.h, length);
-  for (Index k = 0; k < method.terms; ++k) add(y(k, 0) / probes, space.basis[static_cast<std::size_t>(k)], u);
+  for (Index k = 0; k < method.terms; ++k) add(y(k, 0) / probes, space.basis[k], u);
   if (rest) add(-1 / probes, v, u);
 }
 
@@ -170,7 +170,7 @@ PlainNetwork::PlainNetwork(const flow::Flow<T>& flow, std::size_t t, const nn::N
     const auto slope = fmt::format("transforms/{:03d}/layer_{}/log_beta", t, l);
     for (const auto& block : flow.layout().blocks()) {
       if (block.name != slope) continue;
-      plain.beta = static_cast<double>(std::exp(flow.parameters()[static_cast<std::size_t>(block.offset)]));
+      plain.beta = static_cast<double>(std::exp(flow.parameters()[block.offset]));
     }
     layers_.push_back(std::move(plain));
   }
@@ -186,7 +186,7 @@ Value PlainNetwork::operator()(std::span<const double> x) const {
     gemm<double>(Op::none, Op::none, 1, layer.weight, h, 0, a);
     gemm<double>(Op::none, Op::none, 1, layer.weight, tangents, 0, t);
     for (Index i = 0; i < w; ++i) {
-      a(i, 0) += layer.bias[static_cast<std::size_t>(i)];
+      a(i, 0) += layer.bias[i];
       if (&layer == &layers_.back()) continue;
       const double s = logistic(layer.beta * a(i, 0));
       const double slope = (s + layer.beta * a(i, 0) * s * (1 - s)) / 1.1;
@@ -203,7 +203,7 @@ template <class T>
 PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
   for (std::size_t t = 0; t < flow.transforms().size(); ++t) {
     const auto& transform = *flow.transforms()[t];
-    if (const auto* const network = transform.contraction()) {
+    if (const auto* const network = transform.lipschitz_network()) {
       blocks_.push_back({PlainNetwork(flow, t, *network), {}});
       continue;
     }
@@ -215,7 +215,7 @@ PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
 }
 
 Value PlainFlow::block(Index block, std::span<const double> x) const {
-  const auto& [network, coupling] = blocks_[static_cast<std::size_t>(block)];
+  const auto& [network, coupling] = blocks_[block];
   if (!coupling) return network(x);
   require<BugError>(coupling->map.kind == "affine" && (coupling->mask == "even" || coupling->mask == "odd"),
                     "no reference for a coupling of map {} and mask {}", coupling->map.kind, coupling->mask);
@@ -256,7 +256,7 @@ Pairs estimate_from(const Method& method, ConstMatrixView<double> jacobian, cons
               .v = Matrix<double>(d, method.probes),
               .with_trace = method.kind == Kind::trace_krylov};
   draw_probes(method.probe, draws, method.probes, pairs.v.view());
-  std::vector<Index> lengths(static_cast<std::size_t>(method.samples));
+  std::vector<Index> lengths(method.samples);
   const bool roulette = method.kind == Kind::roulette || method.kind == Kind::poisson;
   require<BugError>(roulette || method.kind == Kind::krylov || pairs.with_trace, "no reference for {}",
                     to_string(method));
@@ -283,7 +283,7 @@ PlainLikelihood::PlainLikelihood(const PlainFlow& flow, ConstMatrixView<double> 
     for (Index b = 0; b < flow.blocks(); ++b) {
       auto mine = draws.from(i);
       mine.block = static_cast<std::uint64_t>(b);
-      pairs.push_back(estimate_from(method, image.jacobians[static_cast<std::size_t>(b)], mine));
+      pairs.push_back(estimate_from(method, image.jacobians[b], mine));
       log_prob += pairs.back().value;
     }
     pairs_.push_back(std::move(pairs));
@@ -297,7 +297,7 @@ double PlainLikelihood::surrogate(const PlainFlow& flow) const {
     const auto image = flow.image(x_.view().column_span(i));
     sum += standard_normal_log_density(image.z);
     for (std::size_t b = 0; b < image.jacobians.size(); ++b) {
-      const auto& pairs = pairs_[static_cast<std::size_t>(i)][b];
+      const auto& pairs = pairs_[i][b];
       const auto& jacobian = image.jacobians[b];
       if (pairs.with_trace) sum += trace(jacobian);
       const auto jtu = transposed_times(jacobian, pairs.u);

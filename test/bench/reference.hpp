@@ -3,8 +3,8 @@
 // The slow route: a flow of residual blocks or affine couplings in plain loops, in double, with dense Jacobians sample
 // by sample; and what an estimator of log-dets stands for, from a dense Jacobian.
 
-#include <pushforward/flow/coupling.hpp>
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/transforms/coupling.hpp>
 
 #include <optional>
 #include <vector>

@@ -1,6 +1,6 @@
 #include "report.hpp"
 
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/linalg/threads.hpp>
 
 #include <fstream>

@@ -2,7 +2,7 @@
 // said otherwise.
 //
 //   attributes            case, work (train, gradient, density, sample), precision, flow (residual, realnvp), kind (of
-//                         the log-det: exact, roulette), normalizes (0, 1: whether a step normalises the weights to
+//                         the log-det: exact, roulette), normalizes (0, 1: whether a step normalizes the weights to
 //                         `bounds`), learning_rate, beta1, beta2, epsilon, average (of a step), tolerance (of an
 //                         inverse), scale_limit (of couplings)
 //   /bounds               (layers) double: spectral norms that the layers of a residual block may have
@@ -54,7 +54,7 @@ void write_parameters(const h5::GroupWriter& root, const std::string& group, con
 
 template <class T>
 void write_bounds(const h5::GroupWriter& root, const flow::Flow<T>& flow) {
-  const auto* const contraction = flow.transforms()[0]->contraction();
+  const auto* const contraction = flow.transforms()[0]->lipschitz_network();
   if (contraction == nullptr) return;
   std::vector<double> bounds;
   for (const auto& layer : contraction->layers()) {

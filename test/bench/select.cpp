@@ -1,6 +1,6 @@
 #include "case.hpp"
 
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/text.hpp>
 
 #include <algorithm>
 

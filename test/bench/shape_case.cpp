@@ -1,3 +1,4 @@
+
 #include "shape_case.hpp"
 
 #include <algorithm>

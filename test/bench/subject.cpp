@@ -85,8 +85,7 @@ void set_trained_weights(const nn::ParameterLayout& layout, std::span<T> paramet
   double sign = -1;
   bool last = false;
   for (const auto& block : layout.blocks()) {
-    const auto values =
-        parameters.subspan(static_cast<std::size_t>(block.offset), static_cast<std::size_t>(block.size()));
+    const auto values = parameters.subspan(block.offset, block.size());
     if (!ends_in(block, "/weight")) {
       // Biases of hidden layers, where slopes are large; of the last one, and log β.
       const bool hidden_bias = ends_in(block, "/bias") && !last;

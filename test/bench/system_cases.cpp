@@ -1,8 +1,8 @@
 #include "case.hpp"
 #include "subject.hpp"
 
-#include <pushforward/data/dataset_writer.hpp>
-#include <pushforward/flow/model.hpp>
+#include <pushforward/dataset/dataset_writer.hpp>
+#include <pushforward/model/model.hpp>
 #include <pushforward/train/gradient_sum.hpp>
 #include <pushforward/train/training_data.hpp>
 
@@ -76,7 +76,7 @@ double file_bytes(const std::string& path) {
 Result time_model_save(const Session& session) {
   const Folder folder(session.comm);
   auto flow = large_flow(session);
-  flow.fold();
+  flow.bake_normalization();
   const auto path = folder.file("model.h5");
   // As in training: the first rank writes, the others hear that it has.
   const auto save = [&] {
@@ -99,7 +99,7 @@ Result time_model_save(const Session& session) {
 Result time_model_load(const Session& session) {
   const Folder folder(session.comm);
   auto flow = large_flow(session);
-  flow.fold();
+  flow.bake_normalization();
   const auto path = folder.file("model.h5");
   comm::agree(session.comm, [&] {
     if (session.comm.is_root()) flow::save_model(path, data::Standardization(flow.dimension()), flow, {});

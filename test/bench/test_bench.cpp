@@ -27,7 +27,7 @@ using bench::Products;
 using bench::value_products;
 using bench::Work;
 using comm::Communicator;
-using nn::Purpose;
+using nn::Pass;
 
 FlowCase small_case(Work work, const std::string& method = "exact", const std::string& kind = "residual") {
   return {.name = "small", .work = work, .shape = {3, 2, {7, 5}, kind}, .rows = 10, .method = method};
@@ -139,20 +139,20 @@ BOOST_AUTO_TEST_CASE(shapes_add_up_to_what_the_cost_model_counts) {
     for (const auto* const text : {"exact:through=input", "exact:through=narrowest", "exact"}) {
       const auto method = logdet::parse_method(text);
       const auto h = exact_through(method, network);
-      const auto expected = [&](Purpose purpose) {
-        return n * sum(h ? logdet::exact_flops_through_hidden(network, *h, purpose)
-                         : logdet::exact_flops_through_input(network, purpose));
+      const auto expected = [&](Pass pass) {
+        return n * sum(h ? logdet::exact_flops_through_hidden(network, *h, pass)
+                         : logdet::exact_flops_through_input(network, pass));
       };
-      BOOST_TEST(close_relative(log_det_products(method, network, n, 0).flops(), expected(Purpose::evaluate), 1e-14));
-      BOOST_TEST(close_relative(gradient_products(method, network, n, 0).flops(),
-                                3 * value + expected(Purpose::gradient), 1e-14));
+      BOOST_TEST(close_relative(log_det_products(method, network, n, 0).flops(), expected(Pass::evaluate), 1e-14));
+      BOOST_TEST(close_relative(gradient_products(method, network, n, 0).flops(), 3 * value + expected(Pass::gradient),
+                                1e-14));
     }
     for (const auto* const text : {"krylov:3", "trace+krylov:3", "trace+krylov:2,probes=4"}) {
       const auto method = logdet::parse_method(text);
       BOOST_TEST(close_relative(log_det_products(method, network, n, 0).flops(),
-                                n * krylov_flops(method, network, Purpose::evaluate).gemm, 1e-14));
+                                n * krylov_flops(method, network, Pass::evaluate).gemm, 1e-14));
       BOOST_TEST(close_relative(gradient_products(method, network, n, 0).flops(),
-                                3 * value + n * krylov_flops(method, network, Purpose::gradient).gemm, 1e-14));
+                                3 * value + n * krylov_flops(method, network, Pass::gradient).gemm, 1e-14));
     }
     // Four products with Jᵀ, a tangent as far as the last hidden layer, its reverse.
     const auto roulette = logdet::parse_method("neumann:p=0.5");
@@ -203,14 +203,14 @@ BOOST_AUTO_TEST_CASE(weights_are_as_after_training) {
     double previous = 0;
     for (const auto& transform : flow.transforms()) {
       // Every layer is held at its bound.
-      for (const auto& layer : transform->contraction()->layers()) {
+      for (const auto& layer : transform->lipschitz_network()->layers()) {
         BOOST_TEST(close_relative(layer->norm(), layer->bound(), 1e-12));
       }
       // det(I + J) well away from 1, above and below in turn.
       linalg::Workspace counted_kept, counted_scratch;
-      transform->plan(counted_kept, counted_scratch, 5, Purpose::evaluate);
+      transform->plan(counted_kept, counted_scratch, 5, Pass::evaluate);
       linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
-      const auto state = transform->plan(kept, scratch, 5, Purpose::evaluate);
+      const auto state = transform->plan(kept, scratch, 5, Pass::evaluate);
       std::vector<double> log_det(5);
       std::vector<flow::Status> status(5);
       Matrix<double> z(shape.dimension, 5);
@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(couplings_scale_as_after_training_and_have_the_networks_tha
   const bench::PlainFlow plain(flow);
   const auto x = bench::normal_columns<double>(shape.dimension, 5);
   for (Index b = 0; b < shape.blocks; ++b) {
-    const auto& coupling = dynamic_cast<const flow::Coupling<double>&>(*flow.transforms()[static_cast<std::size_t>(b)]);
+    const auto& coupling = dynamic_cast<const flow::Coupling<double>&>(*flow.transforms()[b]);
     BOOST_TEST(coupling.network().options().widths() == shape.network(b).widths());
     for (Index i = 0; i < x.cols(); ++i) {
       const auto value = plain.block(b, x.view().column_span(i));
@@ -260,7 +260,7 @@ BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
     const auto log_dets = train::choose_log_dets<double>(self, options, architecture);
     train::Trainer<double> trainer(self, options, architecture, log_dets, data);
     flow::Flow<double> flow(architecture, 1);
-    flow.set_log_det(Purpose::gradient, logdet::parse_method(method));
+    flow.set_log_det(Pass::gradient, logdet::parse_method(method));
     std::copy(trainer.flow().parameters().begin(), trainer.flow().parameters().end(), flow.parameters().begin());
     flow.prepare(nn::Normalization::svd);
     bench::TrainingStep<double> step(self, flow, data.samples(data::Split::train), options);
@@ -277,7 +277,7 @@ BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
     BOOST_TEST(close_relative(taken, expected, 1e-9));
     // What the trainer ends with: the average, folded.
     std::copy(step.average().begin(), step.average().end(), flow.parameters().begin());
-    flow.fold();
+    flow.bake_normalization();
     BOOST_TEST(close_relative(flow.parameters(), std::as_const(trainer.flow()).parameters(), 1e-9));
   }
   data.release();

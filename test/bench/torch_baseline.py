@@ -9,7 +9,7 @@ results of ours that the file has (log p, and the gradient or the images) to rou
 through activations (of couplings, all of it) is written by hand, the others leave it to autograd or functorch. What all
 of them have:
 parameters of all blocks in one flat tensor, so that the optimizer is a handful of in-place operations and equal layers
-of all blocks are normalised together, by one warm-started power iteration a step; weights transposed as products want
+of all blocks are normalized together, by one warm-started power iteration a step; weights transposed as products want
 them; gradients set to none, not zeroed; threads that do not spin; an allocator that keeps its memory.
 """
 

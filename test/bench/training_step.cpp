@@ -1,3 +1,4 @@
+
 #include "training_step.hpp"
 
 #include <algorithm>
@@ -24,7 +25,7 @@ TrainingStep<T>::TrainingStep(const comm::Communicator& comm, flow::Flow<T>& flo
       sum_(comm, flow.layout().size(), options.train.reproducible),
       workspace_(flow::FlowWorkspace<T>::within(flow, static_cast<Index>(options.train.workspace * megabyte),
                                                 comm::share(options.train.batch, 0, comm.size()).count(),
-                                                nn::Purpose::gradient)),
+                                                nn::Pass::gradient)),
       optimizer_(flow.layout().size(), options_.optimizer_options()),
       order_(static_cast<std::uint64_t>(options.train.seed), data.cols(), options.train.batch),
       average_(flow.parameters().begin(), flow.parameters().end()),
@@ -65,7 +66,7 @@ double TrainingStep<T>::take(Index draw_step) {
     throw_error(ErrorKind::numerical, fmt::format("step {}: a likelihood is not finite", step_), true);
   }
   const auto gradient = sum.gradient();
-  flow_.finish_gradient(gradient);
+  flow_.gradient_of_raw_parameters(gradient);
   const T scale = static_cast<T>(-1 / static_cast<double>(sum[StepSum<T>::weight]));
   for (T& g : gradient) g *= scale;
   const double nll = static_cast<double>(sum[StepSum<T>::log_likelihood]) * static_cast<double>(scale);

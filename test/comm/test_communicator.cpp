@@ -1,3 +1,4 @@
+
 #include <ranks.hpp>
 
 #include <cmath>
@@ -103,7 +104,7 @@ BOOST_FIXTURE_TEST_CASE(a_gather_is_in_rank_order, Ranks) {
 
 BOOST_FIXTURE_TEST_CASE(a_gather_of_uneven_parts_is_in_rank_order, Ranks) {
   // Rank r has r values, so the root has none.
-  const std::vector<float> mine(static_cast<std::size_t>(comm.rank()), static_cast<float>(comm.rank()));
+  const std::vector<float> mine(comm.rank(), static_cast<float>(comm.rank()));
   std::vector<int> counts;
   std::vector<float> expected;
   for (int rank = 0; rank < comm.size(); ++rank) {

@@ -2,17 +2,17 @@
 // the library asks for, by operator new and aligned_alloc; what BLAS takes for itself is its own affair (OpenBLAS does
 // in some of its kernels for AVX-512).
 
-#include <pushforward/flow/base_density.hpp>
-#include <pushforward/flow/dequantize.hpp>
+#include <pushforward/base_density/base_density.hpp>
 #include <pushforward/flow/flow.hpp>
-#include <pushforward/flow/scalar_map.hpp>
 #include <pushforward/linalg/threads.hpp>
+#include <pushforward/maps/scalar_map.hpp>
 #include <pushforward/optim/optimizer.hpp>
+#include <pushforward/transforms/dequantize.hpp>
 
 #include "../nn/networks.hpp"
-#include "conditional.hpp"
+#include "../transforms/conditional.hpp"
+#include "../transforms/simple_maps.hpp"
 #include "flows.hpp"
-#include "simple_maps.hpp"
 
 #include <cstdlib>
 #include <new>
@@ -75,13 +75,13 @@ void take_steps(const std::vector<Index>& hidden, Index budget) {
   constexpr Index d = 64, batch = 256;
   flow::Flow<T> flow(d, {.blocks = 2, .hidden = hidden}, 1);
   const auto x = random_matrix<T>(d, batch, 81);
-  flow.initialise_from_data(x);
+  flow.initialize_from_data(x);
   const auto size = flow.parameters().size();
-  std::vector<T> gradient(size), average(size), weight(static_cast<std::size_t>(batch), T(1));
-  std::vector<double> log_prob(static_cast<std::size_t>(batch));
+  std::vector<T> gradient(size), average(size), weight(batch, T(1));
+  std::vector<double> log_prob(batch);
   std::vector<flow::Status> status(log_prob.size());
   optim::Optimizer<T> optimizer(flow.layout().size(), {});
-  auto workspace = flow::FlowWorkspace<T>::within(flow, budget, batch, flow::Purpose::gradient);
+  auto workspace = flow::FlowWorkspace<T>::within(flow, budget, batch, flow::Pass::gradient);
   BOOST_TEST(workspace.bytes() <= budget);
   BOOST_TEST(workspace.capacity() < batch);  // so that it works in chunks
 
@@ -89,7 +89,7 @@ void take_steps(const std::vector<Index>& hidden, Index budget) {
     flow.prepare(flow::Normalization::power_iteration);
     std::fill(gradient.begin(), gradient.end(), T(0));
     flow.add_gradient(x, weight, gradient, log_prob, status, workspace);
-    flow.finish_gradient(gradient);
+    flow.gradient_of_raw_parameters(gradient);
     optim::clip_norm(std::span(gradient), 1);
     optimizer.step(1e-3, gradient, flow.parameters());
     optim::update_average<T>(0.9, flow.parameters(), average);
@@ -107,17 +107,16 @@ long allocations_of_all_passes(const FlowCase& of) {
   flow::Flow<T> flow(of.architecture, 1);
   const auto x = matrix_of<T>(data.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
   const auto context = random_matrix<T>(data.context, n, 81);
-  flow.initialise_from_data(x, context);
+  flow.initialize_from_data(x, context);
   std::vector<T> gradient(flow.parameters().size()), weight(n, T(1));
   Matrix<T> z(data.size(), n);
   std::vector<double> log_prob(n);
   std::vector<flow::Status> status(n);
-  flow::FlowWorkspace<T> workspace(flow, chunk, flow::Purpose::gradient),
-      evaluation(flow, chunk, flow::Purpose::evaluate);
+  flow::FlowWorkspace<T> workspace(flow, chunk, flow::Pass::gradient), evaluation(flow, chunk, flow::Pass::evaluate);
   const auto step = [&] {
     flow.prepare(flow::Normalization::power_iteration);
     flow.add_gradient(x, weight, gradient, log_prob, status, workspace, context);
-    flow.finish_gradient(gradient);
+    flow.gradient_of_raw_parameters(gradient);
     flow.log_prob(x, log_prob, z, status, evaluation, context);
   };
   step();
@@ -131,7 +130,7 @@ void take_passes(const nn::NetworkOptions& options) {
   const Index d = options.in;
   TestNetwork<double> net(options);
   const auto x = random_matrix<double>(d, n, 82), context = random_matrix<double>(options.context, n, 83);
-  Passes<double> passes(net.network, n, d, nn::Purpose::gradient);
+  Passes<double> passes(net.network, n, d, nn::Pass::gradient);
   Matrix<double> y(options.out, n), jv(options.out, n * d), jtu(d, n * d), x_bar(d, n);
   const auto v = random_matrix<double>(d, 2 * n, 84);
   std::vector<double> gradient(net.parameters.size());
@@ -143,8 +142,8 @@ void take_passes(const nn::NetworkOptions& options) {
       net.network.cotangent(*passes, jv, d, jtu);
       net.network.reverse(*passes, x_bar, gradient);
     }
-    net.network.finish_gradient(gradient);
-    net.network.fold(net.parameters);
+    net.network.gradient_of_raw_parameters(gradient);
+    net.network.bake_normalization(net.parameters);
   };
   step();
   BOOST_TEST(allocations_of(step).calls == 0);
@@ -161,17 +160,17 @@ void require_passes_without_allocation(const SimpleMap& map, const Shape& shape)
   } else {
     transform = make_simple<T>(map, shape, layout);
   }
-  std::vector<T> parameters(static_cast<std::size_t>(layout.size())), gradient(parameters.size()), weight(n, T(1));
-  transform->initialise(parameters);
+  std::vector<T> parameters(layout.size()), gradient(parameters.size()), weight(n, T(1));
+  transform->initialize(parameters);
   const auto x =
       matrix_of<T>(shape.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
   Matrix<T> z(shape.size(), n), bar(shape.size(), n);
   std::vector<double> log_det(n);
   std::vector<flow::Status> status(n);
   linalg::Workspace counted_kept, counted_scratch;
-  transform->plan(counted_kept, counted_scratch, n, flow::Purpose::gradient);
+  transform->plan(counted_kept, counted_scratch, n, flow::Pass::gradient);
   linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
-  const auto state = transform->plan(kept, scratch, n, flow::Purpose::gradient);
+  const auto state = transform->plan(kept, scratch, n, flow::Pass::gradient);
   const auto step = [&] {
     transform->prepare(std::span<const T>(parameters), flow::Normalization::svd);
     transform->forward(*state, x, z, log_det, status);
@@ -191,23 +190,23 @@ Count allocations_of_passes(const Conditional& map) {
   transform->prepare(random_vector<T>(layout.size(), 1), nn::Normalization::svd);
   const auto x = random_matrix<T>(map.domain.size(), n, 2), context = random_matrix<T>(map.domain.context, n, 3);
   Matrix<T> z(x.rows(), n), x_bar(x.rows(), n);
-  std::vector<T> gradient(static_cast<std::size_t>(layout.size()));
-  std::vector<double> log_det(static_cast<std::size_t>(n));
+  std::vector<T> gradient(layout.size());
+  std::vector<double> log_det(n);
   std::vector<flow::Status> status(log_det.size());
   Count sum{0, 0};
-  for (const auto purpose : {nn::Purpose::evaluate, nn::Purpose::gradient}) {
+  for (const auto pass : {nn::Pass::evaluate, nn::Pass::gradient}) {
     linalg::Workspace counted_kept, counted_scratch;
-    transform->plan(counted_kept, counted_scratch, n, purpose);
+    transform->plan(counted_kept, counted_scratch, n, pass);
     linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
-    const auto state = transform->plan(kept, scratch, n, purpose);
+    const auto state = transform->plan(kept, scratch, n, pass);
     state->context = context;
     const auto count = allocations_of([&] {
       transform->forward(*state, x, z, log_det, status);
-      if (purpose == nn::Purpose::evaluate) {
+      if (pass == nn::Pass::evaluate) {
         transform->inverse(*state, x, z, log_det, status, {});
       } else {
         transform->reverse(*state, z, {}, x_bar, gradient);
-        transform->finish_gradient(gradient);
+        transform->gradient_of_raw_parameters(gradient);
       }
     });
     sum.calls += count.calls;
@@ -233,26 +232,26 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_training_step_allocates_nothing_after_the_first,
   take_steps<T>({128, 16}, 8 << 20);
 }
 
-// The exact log-det of a single such image takes 700 MB; initialisation wants none.
-BOOST_AUTO_TEST_CASE(images_are_initialised_and_mapped_within_the_budget) {
+// The exact log-det of a single such image takes 700 MB; initialization wants none.
+BOOST_AUTO_TEST_CASE(images_are_initialized_and_mapped_within_the_budget) {
   linalg::set_blas_threads(1);
   constexpr Index n = 270, budget = 32'000'000;
   const Shape shape{28, 28, 1};
   const auto options = flow::default_options("residual", true);
   flow::Flow<float> flow(architecture_of(options, {.shape = shape}), 1);
   const auto x = random_matrix<float>(shape.size(), n, 85);
-  const auto used = allocations_of([&] { flow.initialise_from_data(x, {}, budget); }).bytes;
+  const auto used = allocations_of([&] { flow.initialize_from_data(x, {}, budget); }).bytes;
   const auto norms = allocations_of([&] { flow.prepare(flow::Normalization::svd); }).bytes;
   const std::size_t copy = n * static_cast<std::size_t>(shape.size()) * sizeof(float);
   BOOST_TEST(used - norms - copy < static_cast<std::size_t>(budget) * 105 / 100);  // and plans
-  BOOST_TEST(flow::FlowWorkspace<float>::bytes_for(flow, 1, flow::Purpose::evaluate) > 20 * budget);
-  BOOST_TEST(flow::FlowWorkspace<float>::demand(flow, flow::Purpose::evaluate).find("by exact") != std::string::npos);
+  BOOST_TEST(flow::FlowWorkspace<float>::bytes_for(flow, 1, flow::Pass::evaluate) > 20 * budget);
+  BOOST_TEST(flow::FlowWorkspace<float>::demand(flow, flow::Pass::evaluate).find("by exact") != std::string::npos);
   auto workspace = flow::FlowWorkspace<float>::for_maps(flow, budget, n);
   BOOST_TEST(workspace.bytes() <= budget);
   Matrix<float> z(shape.size(), n), whole(shape.size(), n);
-  std::vector<flow::Status> status(static_cast<std::size_t>(n));
+  std::vector<flow::Status> status(n);
   flow.map(x, z, status, workspace);
-  // As initialised, ActNorms leave every channel with mean 0 and deviation 1, whatever the chunks.
+  // As initialized, ActNorms leave every channel with mean 0 and deviation 1, whatever the chunks.
   double sum = 0, squares = 0;
   for (const float value : z.span()) {
     sum += static_cast<double>(value);
@@ -264,22 +263,22 @@ BOOST_AUTO_TEST_CASE(images_are_initialised_and_mapped_within_the_budget) {
 }
 
 // Scalings keep much, couplings need much at a time; together they stay within the budget.
-BOOST_AUTO_TEST_CASE(transforms_of_different_needs_are_initialised_within_the_budget) {
+BOOST_AUTO_TEST_CASE(transforms_of_different_needs_are_initialized_within_the_budget) {
   linalg::set_blas_threads(1);
   constexpr Index n = 2000, d = 64, budget = 1'000'000;
   const auto chain = chain_of(flow::ScalingOptions(), flow::CouplingOptions{.hidden = {96}}, flow::ScalingOptions());
   flow::Flow<float> flow(flow::Architecture{{.shape = Shape::vector(d)}, chain, {}}, 1);
   const auto x = random_matrix<float>(d, n, 85);
   constexpr std::size_t copy = n * d * sizeof(float);
-  const auto used = allocations_of([&] { flow.initialise_from_data(x, {}, budget); }).bytes;
+  const auto used = allocations_of([&] { flow.initialize_from_data(x, {}, budget); }).bytes;
   BOOST_TEST(used < copy + budget + 100'000);  // log-dets, statuses and plans
-  const auto whole = allocations_of([&] { flow.initialise_from_data(x, {}, 100 * budget); }).bytes;
+  const auto whole = allocations_of([&] { flow.initialize_from_data(x, {}, 100 * budget); }).bytes;
   BOOST_TEST(whole > copy + 2 * budget);
 }
 
 BOOST_AUTO_TEST_CASE(memory_that_there_is_not_is_an_error) {
   const flow::Flow<double> flow(5, {.blocks = 1, .hidden = {8}}, 1);
-  BOOST_CHECK_EXCEPTION(flow::FlowWorkspace<double>(flow, Index{1} << 45, flow::Purpose::evaluate), NumericalError,
+  BOOST_CHECK_EXCEPTION(flow::FlowWorkspace<double>(flow, Index{1} << 45, flow::Pass::evaluate), NumericalError,
                         says({"no memory for 35184372088832 samples at a time", "a sample takes", "residual"}));
 }
 
@@ -310,8 +309,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(scalar_maps_and_base_densities_allocate_nothing, T
   for (const auto& kind : flow::base_kinds()) {
     nn::ParameterLayout layout;
     const auto base = flow::make_base<T>(layout, {.kind = kind, .periodic = {1}}, d, 1);
-    std::vector<T> parameters(static_cast<std::size_t>(layout.size())), gradient(parameters.size());
-    base->initialise(parameters);
+    std::vector<T> parameters(layout.size()), gradient(parameters.size());
+    base->initialize(parameters);
     random::Stream stream(1, random::Purpose::check);
     BOOST_TEST(allocations_of([&] {
                  base->prepare(parameters);
@@ -357,9 +356,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(passes_of_conditional_maps_allocate_nothing, T, Pr
 BOOST_AUTO_TEST_CASE(a_workspace_takes_what_it_states) {
   for (const Index width : {8, 2}) {
     const flow::Flow<double> flow(5, {.blocks = 3, .hidden = {8, width}}, 1);
-    for (const auto purpose : {flow::Purpose::evaluate, flow::Purpose::gradient}) {
+    for (const auto pass : {flow::Pass::evaluate, flow::Pass::gradient}) {
       Index stated = 0;
-      const Count taken = allocations_of([&] { stated = flow::FlowWorkspace<double>(flow, 500, purpose).bytes(); });
+      const Count taken = allocations_of([&] { stated = flow::FlowWorkspace<double>(flow, 500, pass).bytes(); });
       BOOST_TEST(static_cast<Index>(taken.bytes) >= stated);
       BOOST_TEST(static_cast<Index>(taken.bytes) <= stated + 20000);  // the objects that hold the views
     }

@@ -1,7 +1,7 @@
-#include <pushforward/flow/actnorm.hpp>
+#include <pushforward/transforms/actnorm.hpp>
 
+#include "../transforms/subjects.hpp"
 #include "flows.hpp"
-#include "subjects.hpp"
 
 namespace pushforward::test {
 
@@ -10,9 +10,9 @@ namespace {
 using flow::Flow;
 using flow::FlowOptions;
 using flow::FlowWorkspace;
-using flow::InverseMethod;
+using flow::InverseAlgorithm;
 using flow::InverseOptions;
-using flow::Purpose;
+using flow::Pass;
 using flow::Status;
 using nn::Normalization;
 
@@ -29,7 +29,7 @@ struct Outcome {
 template <class T>
 Outcome<T> log_prob(const Flow<T>& flow, const Matrix<T>& x, Index capacity = 100) {
   Outcome<T> out(flow.dimension(), x.cols());
-  FlowWorkspace<T> workspace(flow, capacity, Purpose::evaluate);
+  FlowWorkspace<T> workspace(flow, capacity, Pass::evaluate);
   flow.log_prob(x, out.log_prob, out.value, out.status, workspace);
   out.failure = workspace.failure();
   return out;
@@ -38,7 +38,7 @@ Outcome<T> log_prob(const Flow<T>& flow, const Matrix<T>& x, Index capacity = 10
 template <class T>
 Outcome<T> inverse(const Flow<T>& flow, const Matrix<T>& z, const InverseOptions& options) {
   Outcome<T> out(flow.dimension(), z.cols());
-  FlowWorkspace<T> workspace(flow, 100, Purpose::evaluate);
+  FlowWorkspace<T> workspace(flow, 100, Pass::evaluate);
   flow.inverse(z, out.value, out.log_prob, out.status, options, workspace);
   return out;
 }
@@ -94,7 +94,7 @@ double norm(ConstMatrixView<double> a) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(initialisation)
+BOOST_AUTO_TEST_SUITE(initialization)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_fresh_flow_is_the_identity, T, Precisions) {
   const Flow<T> flow(3, {.blocks = 2, .hidden = {5}}, 1);
@@ -114,19 +114,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_leave_each_actnorm_with_mean_zero_and_deviati
     x(0, j) = T(5) * x(0, j) + T(3);
     x(2, j) = T(0.01) * x(2, j) - x(1, j);
   }
-  flow.initialise_from_data(x);
+  flow.initialize_from_data(x);
   require_standard(log_prob(flow, x, 64).value, tolerance);
 
   nn::ParameterLayout layout;
   flow::ActNorm<T> norm(layout, "norm", Shape::vector(3));
   std::vector<T> parameters(6);
-  norm.initialise_from_data(parameters, x);
+  norm.initialize_from_data(parameters, x);
   norm.prepare(parameters, Normalization::svd);
   linalg::Workspace nothing;
   Matrix<T> z(3, 400);
   std::vector<double> log_det(400);
   std::vector<Status> status(400);
-  norm.forward(*norm.plan(nothing, nothing, 400, Purpose::evaluate), x, z, log_det, status);
+  norm.forward(*norm.plan(nothing, nothing, 400, Pass::evaluate), x, z, log_det, status);
   require_standard(z, tolerance);
   double sum = 0;
   for (std::size_t i = 0; i < 3; ++i) sum += static_cast<double>(parameters[i]);
@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_constant_column_keeps_scale_one, T, Precisions) 
     // 0.1 is no binary fraction, so the mean of n of them is rounded.
     const auto x = matrix_of<T>(2, n, [](Index i, Index j) { return i == 0 ? 0.1 : static_cast<double>(j % 2); });
     std::vector<T> parameters(4);
-    norm.initialise_from_data(parameters, x);
+    norm.initialize_from_data(parameters, x);
     BOOST_TEST(parameters[0] == 0);
     BOOST_TEST(close_relative(static_cast<double>(parameters[2]), static_cast<double>(T(0.1)), gamma<T>(1) + 1e-13));
     BOOST_TEST((n == 1 || parameters[1] > 0));
@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(a_negative_determinant_is_named_never_hidden) {
     BOOST_TEST(out.failure.value().sample == 2);
     BOOST_TEST((out.failure.value().status == Status::negative_determinant));
   }
-  FlowWorkspace<double> workspace(flow, 6, Purpose::gradient);
+  FlowWorkspace<double> workspace(flow, 6, Pass::gradient);
   std::vector<double> gradient(flow.parameters().size()), log_p(6);
   std::vector<Status> status(6);
   flow.add_gradient(x, {}, gradient, log_p, status, workspace);
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_contraction_is_not_inverted) {
 
 BOOST_AUTO_TEST_CASE(the_failure_of_the_last_call_is_the_one_that_is_kept) {
   const auto flow = steep_flow(-3);
-  FlowWorkspace<double> workspace(flow, 4, Purpose::evaluate);
+  FlowWorkspace<double> workspace(flow, 4, Pass::evaluate);
   std::vector<double> log_p(1);
   std::vector<Status> status(1);
   flow.log_prob(Matrix<double>(2, 1), log_p, {}, status, workspace);
@@ -259,9 +259,9 @@ BOOST_AUTO_TEST_CASE(the_error_is_within_the_tolerance_at_a_lipschitz_constant_n
     linear.prepare(Normalization::svd);
     const auto x = random_matrix<double>(2, 20, 75, 10);
     const auto z = log_prob(linear, x).value;
-    for (const auto method : {InverseMethod::newton, InverseMethod::anderson}) {
+    for (const auto method : {InverseAlgorithm::newton, InverseAlgorithm::anderson}) {
       for (const double tolerance : {1e-1, 1e-3, 1e-6, 1e-10}) {
-        const auto out = inverse(linear, z, {.method = method, .tolerance = tolerance, .max_iterations = 5000});
+        const auto out = inverse(linear, z, {.algorithm = method, .tolerance = tolerance, .max_iterations = 5000});
         for (Index j = 0; j < 20; ++j) {
           BOOST_TEST((out.status[std::size_t(j)] == Status::ok));
           Matrix<double> error(out.value.view().columns(j, 1));
@@ -303,24 +303,24 @@ BOOST_AUTO_TEST_SUITE(workspaces)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_workspace_stays_within_its_budget, T, Precisions) {
   const auto flow = random_flow<T>(5, {.blocks = 3, .hidden = {8, 8}});
-  for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
+  for (const Pass pass : {Pass::evaluate, Pass::gradient}) {
     for (const Index n : {1, 3, 17}) {
-      const FlowWorkspace<T> exact(flow, n, purpose);
-      const Index bytes = FlowWorkspace<T>::bytes_for(flow, n, purpose);
+      const FlowWorkspace<T> exact(flow, n, pass);
+      const Index bytes = FlowWorkspace<T>::bytes_for(flow, n, pass);
       BOOST_TEST(exact.bytes() == bytes);
       BOOST_TEST(exact.capacity() == n);
-      BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, 1000, purpose).capacity() >= n);
-      const auto less = FlowWorkspace<T>::within(flow, bytes - 1, 1000, purpose);
+      BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, 1000, pass).capacity() >= n);
+      const auto less = FlowWorkspace<T>::within(flow, bytes - 1, 1000, pass);
       BOOST_TEST(less.capacity() == std::max<Index>(1, n - 1));
       BOOST_TEST((less.bytes() < bytes || n == 1));
-      BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, n - 1, purpose).capacity() == std::max<Index>(1, n - 1));
+      BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, n - 1, pass).capacity() == std::max<Index>(1, n - 1));
     }
-    BOOST_TEST(FlowWorkspace<T>::within(flow, 0, 10, purpose).capacity() == 1);
-    BOOST_TEST(FlowWorkspace<T>::within(flow, Index{1} << 40, 10, purpose).capacity() == 10);
+    BOOST_TEST(FlowWorkspace<T>::within(flow, 0, 10, pass).capacity() == 1);
+    BOOST_TEST(FlowWorkspace<T>::within(flow, Index{1} << 40, 10, pass).capacity() == 10);
   }
-  BOOST_TEST(FlowWorkspace<T>::bytes_for(flow, 9, Purpose::evaluate) <
-             FlowWorkspace<T>::bytes_for(flow, 9, Purpose::gradient));
-  BOOST_CHECK_EXCEPTION(FlowWorkspace<T>(flow, 0, Purpose::evaluate), ShapeError,
+  BOOST_TEST(FlowWorkspace<T>::bytes_for(flow, 9, Pass::evaluate) <
+             FlowWorkspace<T>::bytes_for(flow, 9, Pass::gradient));
+  BOOST_CHECK_EXCEPTION(FlowWorkspace<T>(flow, 0, Pass::evaluate), ShapeError,
                         says({"workspace for 0 samples: must be at least 1"}));
 }
 
@@ -328,7 +328,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_workspace_stays_within_its_budget, T, Precisions
 BOOST_AUTO_TEST_CASE_TEMPLATE(chunks_fit_into_the_cache_where_they_can, T, Precisions) {
   constexpr Index plenty = Index{1} << 40;
   const auto capacity = [&](const Flow<T>& flow, Index most) {
-    return FlowWorkspace<T>::within(flow, plenty, most, Purpose::gradient).capacity();
+    return FlowWorkspace<T>::within(flow, plenty, most, Pass::gradient).capacity();
   };
   const Flow<T> narrow(20, {.kind = "realnvp", .blocks = 2, .hidden = {50, 50}}, 1);
   const Index most = 10'000, chunk = capacity(narrow, most), chunks = (most + chunk - 1) / chunk;
@@ -344,12 +344,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(workspaces_of_all_flows_take_what_they_state, T, P
   for (const auto& of : all_flows()) {
     BOOST_TEST_CONTEXT(of.name) {
       const Flow<T> flow(of.architecture, 1);
-      for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
+      for (const Pass pass : {Pass::evaluate, Pass::gradient}) {
         for (const Index n : {1, 6}) {
-          const Index bytes = FlowWorkspace<T>::bytes_for(flow, n, purpose);
-          BOOST_TEST((FlowWorkspace<T>(flow, n, purpose).bytes() == bytes));
-          BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, 100, purpose).capacity() >= n);
-          BOOST_TEST((n == 1 || FlowWorkspace<T>::within(flow, bytes - 1, 100, purpose).capacity() < n));
+          const Index bytes = FlowWorkspace<T>::bytes_for(flow, n, pass);
+          BOOST_TEST((FlowWorkspace<T>(flow, n, pass).bytes() == bytes));
+          BOOST_TEST(FlowWorkspace<T>::within(flow, bytes, 100, pass).capacity() >= n);
+          BOOST_TEST((n == 1 || FlowWorkspace<T>::within(flow, bytes - 1, 100, pass).capacity() < n));
         }
       }
     }
@@ -366,11 +366,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(maps_of_all_flows_are_those_of_their_densities, T,
       const auto x =
           matrix_of<T>(data.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
       const auto context = random_matrix<T>(data.context, n, 81);
-      flow.initialise_from_data(x, context);
+      flow.initialize_from_data(x, context);
       Matrix<T> z(data.size(), n), mapped(data.size(), n);
       std::vector<double> log_prob(n);
       std::vector<Status> status(n);
-      FlowWorkspace<T> workspace(flow, n, Purpose::evaluate);
+      FlowWorkspace<T> workspace(flow, n, Pass::evaluate);
       flow.log_prob(x, log_prob, z, status, workspace, context);
       auto maps = FlowWorkspace<T>::for_maps(flow, 1 << 30, 3);
       BOOST_TEST(maps.capacity() == 3);
@@ -387,7 +387,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(maps_of_all_flows_are_those_of_their_densities, T,
 }
 
 // Small budgets change initial parameters by rounding only.
-BOOST_AUTO_TEST_CASE(initialisation_is_the_same_in_chunks) {
+BOOST_AUTO_TEST_CASE(initialization_is_the_same_in_chunks) {
   for (const auto& of : all_flows()) {
     BOOST_TEST_CONTEXT(of.name) {
       const auto& data = of.architecture.data;
@@ -395,8 +395,8 @@ BOOST_AUTO_TEST_CASE(initialisation_is_the_same_in_chunks) {
           matrix_of<double>(data.size(), 9, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
       const auto context = random_matrix<double>(data.context, 9, 81);
       Flow<double> whole(of.architecture, 1), chunks(of.architecture, 1);
-      whole.initialise_from_data(x, context);
-      chunks.initialise_from_data(x, context, 1);
+      whole.initialize_from_data(x, context);
+      chunks.initialize_from_data(x, context, 1);
       for (std::size_t i = 0; i < whole.parameters().size(); ++i) {
         BOOST_TEST(close_absolute(chunks.parameters()[i], whole.parameters()[i], 1e-10));
       }
@@ -423,10 +423,10 @@ BOOST_AUTO_TEST_CASE(splits_leave_latents_in_their_rows) {
     BOOST_TEST(close_relative(out.value.view().column_span(0), expected.view().column_span(0), 1e-14));
     BOOST_TEST(close_relative(out.value.span(), expected.span(), 1e-14));
     Outcome<double> back(6, 5);
-    FlowWorkspace<double> workspace(flow, capacity, Purpose::evaluate);
+    FlowWorkspace<double> workspace(flow, capacity, Pass::evaluate);
     flow.inverse(out.value, back.value, back.log_prob, back.status, {}, workspace);
     BOOST_TEST(close_relative(back.value.span(), x.span(), 1e-14));
-    FlowWorkspace<double> full(flow, capacity, Purpose::gradient);
+    FlowWorkspace<double> full(flow, capacity, Pass::gradient);
     const std::vector<double> weight{1, 0, 2, 0.5, 3};
     double sum = 0;
     for (std::size_t i = 0; i < 5; ++i) sum += weight[i] * out.log_prob[i];
@@ -439,7 +439,7 @@ BOOST_AUTO_TEST_CASE(no_samples_are_legal) {
   const Matrix<double> none(2, 0);
   BOOST_TEST(log_prob(flow, none).log_prob.empty());
   BOOST_TEST(inverse(flow, none, {}).log_prob.empty());
-  FlowWorkspace<double> workspace(flow, 3, Purpose::gradient);
+  FlowWorkspace<double> workspace(flow, 3, Pass::gradient);
   std::vector<double> gradient(flow.parameters().size());
   BOOST_TEST(flow.add_gradient(none, {}, gradient, {}, {}, workspace) == 0);
   BOOST_TEST(gradient == std::vector<double>(gradient.size()));
@@ -472,7 +472,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(folding_keeps_the_density, T, Precisions) {
   auto flow = random_flow<T>(3, {.blocks = 2, .hidden = {6, 6}}, 1);
   const auto x = random_matrix<T>(3, 5, 77);
   const auto before = log_prob(flow, x);
-  flow.fold();
+  flow.bake_normalization();
   flow.prepare(Normalization::stored);
   const auto after = log_prob(flow, x);
   for (std::size_t i = 0; i < 5; ++i) BOOST_TEST(before.log_prob[i] == after.log_prob[i]);
@@ -483,7 +483,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradients_value_is_the_weighted_sum_and_it_add
   const auto x = random_matrix<T>(3, 5, 78);
   const std::vector<T> weight{1, 0, 2, 0.5, 3};
   const auto out = log_prob(flow, x);
-  FlowWorkspace<T> workspace(flow, 2, Purpose::gradient);
+  FlowWorkspace<T> workspace(flow, 2, Pass::gradient);
   std::vector<T> once(flow.parameters().size()), twice(once.size());
   std::vector<double> log_p(5);
   std::vector<Status> status(5);
@@ -510,7 +510,7 @@ BOOST_AUTO_TEST_CASE(what_makes_no_flow_is_refused) {
 
 BOOST_AUTO_TEST_CASE(batches_that_do_not_fit_are_refused) {
   const auto flow = random_flow<double>(2, {.blocks = 1, .hidden = {4}});
-  FlowWorkspace<double> light(flow, 4, Purpose::evaluate), full(flow, 4, Purpose::gradient);
+  FlowWorkspace<double> light(flow, 4, Pass::evaluate), full(flow, 4, Pass::gradient);
   Matrix<double> x(2, 3), wide(3, 3), few(2, 2);
   std::vector<double> log_p(3), gradient(flow.parameters().size()), two(2);
   std::vector<Status> status(3), two_status(2);

@@ -1,13 +1,13 @@
 // The kit of invariants on whole flows: all families, with contexts, angles, splits and every base density.
 
+#include "../transforms/invariants.hpp"
 #include "flows.hpp"
-#include "invariants.hpp"
 
 namespace pushforward::test {
 
 namespace {
 
-using flow::InverseMethod;
+using flow::InverseAlgorithm;
 
 const std::vector<FlowCase>& flows() {
   static const auto all = all_flows();
@@ -23,7 +23,7 @@ Case<T> make_case(const FlowCase& of, Fault fault = Fault::none) {
   const double factor = of.name.starts_with("residual") ? 1 : data.shape.is_image() ? 0.25 : 0.5;
   for (const auto& block : c.subject->layout().blocks()) {
     if (!block.name.ends_with("weight") && !block.name.ends_with("/lu")) continue;
-    for (Index i = 0; i < block.size(); ++i) c.parameters[static_cast<std::size_t>(block.offset + i)] *= factor;
+    for (Index i = 0; i < block.size(); ++i) c.parameters[block.offset + i] *= factor;
   }
   c.prepare(nn::Normalization::svd);
   if (data.context > 0) c.condition(data.context);
@@ -68,8 +68,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_inverse_holds_both_ways, T, Precisions) {
   for_each_flow([](const FlowCase& of) {
     auto good = make_case<T>(of), broken = make_case<T>(of, Fault::inverse_off);
     BOOST_TEST(changes_volume(good));
-    BOOST_TEST(inverse_holds_both_ways(good, InverseMethod::newton));
-    BOOST_TEST(!inverse_holds_both_ways(broken, InverseMethod::newton));
+    BOOST_TEST(inverse_holds_both_ways(good, InverseAlgorithm::newton));
+    BOOST_TEST(!inverse_holds_both_ways(broken, InverseAlgorithm::newton));
   });
 }
 

@@ -1,4 +1,4 @@
-#include <pushforward/base/error.hpp>
+#include <pushforward/core/error.hpp>
 #include <pushforward/h5/reader.hpp>
 #include <pushforward/h5/writer.hpp>
 

@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ger_adds_an_outer_product, T, Precisions) {
   const auto before = random_matrix<T>(7, 5, 10);
   Padded<T> a(before.view());
   linalg::ger(T(-0.5), as_span(x), as_span(y), a.view());
-  const auto at = [](const std::vector<T>& v, Index i) { return static_cast<double>(v[static_cast<std::size_t>(i)]); };
+  const auto at = [](const std::vector<T>& v, Index i) { return static_cast<double>(v[i]); };
   for (Index j = 0; j < 5; ++j) {
     for (Index i = 0; i < 7; ++i) {
       const auto old = static_cast<double>(before(i, j));

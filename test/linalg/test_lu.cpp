@@ -25,8 +25,8 @@ struct Stack {
 
   MatrixView<T> matrix(Index i) { return matrices.view().columns(i * d, d); }
   MatrixView<T> inverse(Index i) { return inverse_transpose.view().columns(i * d, d); }
-  double log_abs(Index i) const { return log_abs_det[static_cast<std::size_t>(i)]; }
-  int sign_of(Index i) const { return sign[static_cast<std::size_t>(i)]; }
+  double log_abs(Index i) const { return log_abs_det[i]; }
+  int sign_of(Index i) const { return sign[i]; }
 
   template <class F>
   void set(Index i, F&& element) {
@@ -90,10 +90,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(known_determinants, T, Precisions) {
   for (const Index d : dimensions) {
     const auto known = known_matrices(d);
     Stack<T> s(d, std::ssize(known));
-    for (Index i = 0; i < s.n; ++i) s.set(i, known[static_cast<std::size_t>(i)].element);
+    for (Index i = 0; i < s.n; ++i) s.set(i, known[i].element);
     s.compute();
     for (Index i = 0; i < s.n; ++i) {
-      const auto& matrix = known[static_cast<std::size_t>(i)];
+      const auto& matrix = known[i];
       BOOST_TEST_CONTEXT(matrix.name << ", d = " << d) {
         BOOST_TEST(s.sign_of(i) == int{matrix.sign});
         if (matrix.sign == 0) {
@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(random_stacks_agree_with_the_reference, T, Precisi
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(a_matrix_that_is_singular_or_not_finite_leaves_its_neighbours_alone, T, Precisions) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_matrix_that_is_singular_or_not_finite_leaves_its_neighbors_alone, T, Precisions) {
   for (const Index d : dimensions) {
     Stack<T> clean(d, 3);
     clean.matrices = random_matrix<T>(d, 3 * d, static_cast<std::uint64_t>(200 + d));
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_by_two_matrices_pivot_as_lapack_does, T, Preci
   const std::vector<std::vector<T>> columns{{4, 1, 2, 3}, {1, 4, 3, 2}, {1, -4, 3, 2}, {-4, 1, 2, 3}, {0, 2, 5, 7}};
   for (const auto& c : columns) {
     Stack<T> s(2, 1);
-    s.set(0, [&](Index i, Index j) { return c[static_cast<std::size_t>(i + 2 * j)]; });
+    s.set(0, [&](Index i, Index j) { return c[i + 2 * j]; });
     s.compute();
     const double det = static_cast<double>(c[0] * c[3] - c[1] * c[2]);
     BOOST_TEST(s.pivots[0] == (std::abs(c[1]) > std::abs(c[0]) ? 2 : 1));

@@ -67,7 +67,7 @@ inline double exact_value(const Matrix<double>& jacobian) {
 template <class T>
 Matrix<double> dense_jacobian(const nn::Network<T>& network, ConstMatrixView<T> point) {
   const Index d = network.in();
-  Passes<T> passes(network, 1, d, nn::Purpose::evaluate);
+  Passes<T> passes(network, 1, d, nn::Pass::evaluate);
   Matrix<T> y(d, 1), jacobian(d, d);
   network.forward(*passes, point, y);
   network.tangent(*passes, nn::Directions<T>::identity(d), jacobian);

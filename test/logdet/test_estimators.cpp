@@ -16,7 +16,7 @@ namespace {
 using logdet::Draws;
 using logdet::parse_method;
 using nn::NetworkOptions;
-using nn::Purpose;
+using nn::Pass;
 
 // All of it, with what their values may be off in the mean for ‖J‖ ≤ 0.7: a truncated series by its bound, m Arnoldi
 // steps by twice that of m terms, since both vᵀAᵏv and ‖v‖²e₁ᵀHᵏe₁ agree for k ≤ m.
@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(means_are_the_exact_value_up_to_the_stated_bias) {
       const double expected = exact_value(c.jacobian);
       const Matrix<double> x(d, 3000);
       for (const auto& e : methods(d)) {
-        Trial<double> trial(net, x, e.method, Purpose::evaluate);
+        Trial<double> trial(net, x, e.method, Pass::evaluate);
         trial.estimate({.seed = 11});
         const auto m = moments(trial.value);
         const double bias = e.exact_order == 0 ? 0 : e.factor * logdet::truncation_bound(d, 0.7, e.exact_order);
@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(large_dimensions_too) {
   const auto net = linear_network(c.jacobian);
   const double expected = exact_value(c.jacobian);
   for (const char* const method : {"series:12", "roulette:p=0.3", "krylov:6", "trace+krylov:6"}) {
-    Trial<double> trial(net, Matrix<double>(d, 300), method, Purpose::evaluate);
+    Trial<double> trial(net, Matrix<double>(d, 300), method, Pass::evaluate);
     trial.estimate({.seed = 12});
     const auto m = moments(trial.value);
     BOOST_TEST(agrees(m, expected, 2 * logdet::truncation_bound(d, 0.7, 6)), method);
@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_mean_is_refused) {
   // One term alone is far from the whole.
   const auto c = jacobians(5)[0];
   const auto net = linear_network(c.jacobian);
-  Trial<double> trial(net, Matrix<double>(5, 3000), "series:1", Purpose::evaluate);
+  Trial<double> trial(net, Matrix<double>(5, 3000), "series:1", Pass::evaluate);
   trial.estimate({.seed = 13});
   BOOST_TEST(!agrees(moments(trial.value), exact_value(c.jacobian), 0));
 }
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(variances_are_those_of_the_formulas) {
   }
   const auto net = linear_network(jacobian);
   const auto measured = [&](const char* method) {
-    Trial<double> trial(net, Matrix<double>(d, 20000), method, Purpose::evaluate);
+    Trial<double> trial(net, Matrix<double>(d, 20000), method, Pass::evaluate);
     trial.estimate({.seed = 14});
     return moments(trial.value).variance;
   };
@@ -121,10 +121,10 @@ BOOST_AUTO_TEST_CASE(variances_are_those_of_the_formulas) {
 
 BOOST_AUTO_TEST_CASE(reported_variances_are_those_of_the_mean_over_probes) {
   const auto net = linear_network(jacobians(16)[1].jacobian);
-  Trial<double> trial(net, Matrix<double>(16, 5000), "krylov:4,probes=4", Purpose::evaluate);
+  Trial<double> trial(net, Matrix<double>(16, 5000), "krylov:4,probes=4", Pass::evaluate);
   trial.estimate({.seed = 15});
   BOOST_TEST(close_relative(moments(trial.variance).mean, moments(trial.value).variance, 0.1));
-  Trial<double> single(net, Matrix<double>(16, 2), "krylov:4", Purpose::evaluate);
+  Trial<double> single(net, Matrix<double>(16, 2), "krylov:4", Pass::evaluate);
   single.estimate({});
   BOOST_TEST(std::isnan(single.variance[0]));
 }
@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE(mean_gradients_are_the_exact_gradient) {
     const auto x = random_matrix<double>(d, n, 21);
     const std::vector<double> weight{1, 0, 2, 0.5, 1, 3};
     const std::vector<double> none{};
-    Trial<double> exact(net, x, "exact:through=input", Purpose::gradient);
+    Trial<double> exact(net, x, "exact:through=input", Pass::gradient);
     const auto expected = exact.gradient({}, weight);
     const auto direction = random_vector<double>(std::ssize(expected), 22);
     const auto along = [&](const std::vector<double>& g, std::size_t from, std::size_t to) {
@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(mean_gradients_are_the_exact_gradient) {
                                  "krylov:5,probe=gaussian"};
     if (!hidden.empty()) all.emplace_back("exact:through=narrowest");
     for (const auto& method : all) {
-      Trial<double> trial(net, x, method, Purpose::gradient);
+      Trial<double> trial(net, x, method, Pass::gradient);
       std::vector<double> parameters, inputs;
       const std::size_t split = net.parameters.size();
       for (std::uint64_t step = 0; step < 1500; ++step) {
@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(draws_belong_to_the_sample_alone) {
   for (const char* const method :
        {"series:5,probes=2", "roulette:p=0.3,samples=2", "poisson:rate=3", "trace+krylov:3,probe=hadamard,probes=2",
         "krylov:4,probe=gaussian", "trace+krylov:tol=0.05,probes=2"}) {
-    Trial<double> whole(net, x, method, Purpose::evaluate), alone(net, part, method, Purpose::evaluate);
+    Trial<double> whole(net, x, method, Pass::evaluate), alone(net, part, method, Pass::evaluate);
     whole.estimate({.seed = 3, .step = 5, .block = 2, .samples = all});
     alone.estimate({.seed = 3, .step = 5, .block = 2, .samples = numbers});
     BOOST_TEST(close_absolute(alone.value, std::span<const double>(whole.value).subspan(2, 3), 1e-12), method);
@@ -201,17 +201,17 @@ BOOST_AUTO_TEST_CASE(the_samples_of_a_batch_may_be_of_several_steps) {
   const std::vector<Index> steps{4, 0, 4, 9, 1}, numbers{3, 3, 5, 0, 1};
   for (const char* const method : {"series:5,probes=2", "roulette:p=0.3,samples=2", "roulette:p=0.3,length=step",
                                    "poisson:rate=3,length=step", "trace+krylov:3,probe=hadamard"}) {
-    Trial<double> together(net, x, method, Purpose::evaluate);
+    Trial<double> together(net, x, method, Pass::evaluate);
     together.estimate({.seed = 3, .steps = steps, .block = 2, .samples = numbers});
     for (Index i = 0; i < n; ++i) {
       const auto at = static_cast<std::size_t>(i);
-      Trial<double> alone(net, Matrix<double>(x.view().columns(i, 1)), method, Purpose::evaluate);
+      Trial<double> alone(net, Matrix<double>(x.view().columns(i, 1)), method, Pass::evaluate);
       alone.estimate({.seed = 3, .step = static_cast<std::uint64_t>(steps[at]), .block = 2, .first = numbers[at]});
       BOOST_TEST(close_absolute(together.value[at], alone.value[0], 1e-12), method);
     }
     // The rest of a batch keeps its steps.
     const Draws whole{.seed = 3, .steps = steps, .block = 2, .samples = numbers};
-    Trial<double> rest(net, Matrix<double>(x.view().columns(2, 3)), method, Purpose::evaluate);
+    Trial<double> rest(net, Matrix<double>(x.view().columns(2, 3)), method, Pass::evaluate);
     rest.estimate(whole.from(2));
     BOOST_TEST(close_absolute(rest.value, std::span<const double>(together.value).last(3), 1e-12), method);
   }
@@ -264,21 +264,21 @@ BOOST_AUTO_TEST_CASE(what_is_no_method_is_refused_with_its_rule) {
 
 BOOST_AUTO_TEST_CASE(auto_is_exact_for_few_dimensions_and_says_why) {
   const logdet::Rates rates{.gemm = 50, .lu = 5};
-  const auto chosen = [&](const NetworkOptions& network, Purpose purpose, std::string* why = nullptr) {
-    return to_string(choose_method(parse_method("auto"), network, rates, purpose, why));
+  const auto chosen = [&](const NetworkOptions& network, Pass pass, std::string* why = nullptr) {
+    return to_string(choose_method(parse_method("auto"), network, rates, pass, why));
   };
   std::string why;
-  BOOST_TEST(chosen({.in = 2, .out = 2, .hidden = {48, 48}}, Purpose::gradient, &why) == "exact");
+  BOOST_TEST(chosen({.in = 2, .out = 2, .hidden = {48, 48}}, Pass::gradient, &why) == "exact");
   BOOST_TEST(why.find("GFLOP/s") != std::string::npos);
   const NetworkOptions many{.in = 512, .out = 512, .hidden = {512, 512}};
-  BOOST_TEST(chosen(many, Purpose::gradient) == "trace+krylov:tol=0.1");
-  BOOST_TEST(chosen(many, Purpose::evaluate) == "trace+krylov:6");
-  BOOST_TEST(chosen({.in = 512, .out = 512, .hidden = {512, 512, 512}}, Purpose::gradient) == "krylov:tol=0.1");
+  BOOST_TEST(chosen(many, Pass::gradient) == "trace+krylov:tol=0.1");
+  BOOST_TEST(chosen(many, Pass::evaluate) == "trace+krylov:6");
+  BOOST_TEST(chosen({.in = 512, .out = 512, .hidden = {512, 512, 512}}, Pass::gradient) == "krylov:tol=0.1");
   // A narrow layer brings exact log-dets within reach again; a slow LU takes them away.
-  BOOST_TEST(chosen({.in = 512, .out = 512, .hidden = {512, 8}}, Purpose::gradient) == "exact");
+  BOOST_TEST(chosen({.in = 512, .out = 512, .hidden = {512, 8}}, Pass::gradient) == "exact");
   const NetworkOptions some{.in = 12, .out = 12, .hidden = {32, 32}};
   const auto by = [&](double lu) {
-    return to_string(choose_method(parse_method("auto"), some, {.gemm = 50, .lu = lu}, Purpose::gradient));
+    return to_string(choose_method(parse_method("auto"), some, {.gemm = 50, .lu = lu}, Pass::gradient));
   };
   BOOST_TEST(by(5) == "exact");
   BOOST_TEST(by(0.001) == "trace+krylov:tol=0.1");
@@ -296,7 +296,7 @@ BOOST_AUTO_TEST_CASE(a_roulette_beyond_its_cliff_is_warned_of) {
     const auto method = logdet::make_estimator<double>(parse_method("roulette"), network)->method();
     BOOST_TEST(close_relative(method.p, 1 - c, 1e-3));
     BOOST_TEST(logdet::warning(method, c).empty());
-    BOOST_TEST(to_string(choose_method(parse_method("roulette"), network, {}, Purpose::evaluate)) == to_string(method));
+    BOOST_TEST(to_string(choose_method(parse_method("roulette"), network, {}, Pass::evaluate)) == to_string(method));
   }
   const NetworkOptions free{.in = 2, .out = 2, .hidden = {4}, .lipschitz = 1};
   BOOST_CHECK_EXCEPTION(logdet::make_estimator<double>(parse_method("roulette"), free), OptionError, says({"no p"}));

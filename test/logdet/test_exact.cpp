@@ -8,19 +8,19 @@ namespace {
 
 using logdet::ExactLogDet;
 using nn::NetworkOptions;
-using nn::Purpose;
+using nn::Pass;
 
 constexpr Index dimensions[] = {1, 2, 5, 20, 64};
 
 // The estimator at n points of a network, with all its memory.
 template <class T>
 struct Estimate {
-  Estimate(const TestNetwork<T>& net, const Matrix<T>& at, Purpose purpose)
+  Estimate(const TestNetwork<T>& net, const Matrix<T>& at, Pass pass)
       : d(net.network.in()),
         n(at.cols()),
         x(at),
         y(d, n),
-        passes(net.network, n, ExactLogDet<T>::tangents(d), purpose),
+        passes(net.network, n, ExactLogDet<T>::tangents(d), pass),
         scratch(bytes(d, n)),
         exact(scratch, d, n),
         log_det(static_cast<std::size_t>(n)),
@@ -57,7 +57,7 @@ Matrix<double> difference_jacobian(const TestNetwork<double>& net, ConstMatrixVi
     std::copy_n(x.data(), d, points.view().column(j));
     points(j / 4, j) += h * offsets[j % 4];
   }
-  Passes<double> passes(net.network, 4 * d, 0, Purpose::evaluate);
+  Passes<double> passes(net.network, 4 * d, 0, Pass::evaluate);
   net.network.forward(*passes, points, images);
   for (Index j = 0; j < d; ++j) {
     for (Index i = 0; i < d; ++i) {
@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(known_jacobians_of_linear_networks, T, Precisions)
   for (const Index d : dimensions) {
     for (const auto& known : known_jacobians(d)) {
       const auto net = linear_network<T>(known.jacobian);
-      const Estimate<T> e(net, random_matrix<T>(d, 3, 50), Purpose::evaluate);
+      const Estimate<T> e(net, random_matrix<T>(d, 3, 50), Pass::evaluate);
       Matrix<T> sum = converted<T>(known.jacobian);
       for (Index i = 0; i < d; ++i) sum(i, i) += 1;
       const auto reference = linalg::reference::log_det<T>(sum);
@@ -135,12 +135,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(known_jacobians_of_linear_networks, T, Precisions)
 BOOST_AUTO_TEST_CASE(agrees_with_the_lu_of_central_differences) {
   for (const Index d : dimensions) {
     const TestNetwork<double> net(options_of(d));
-    const Estimate<double> e(net, random_matrix<double>(d, 3, 51), Purpose::evaluate);
+    const Estimate<double> e(net, random_matrix<double>(d, 3, 51), Pass::evaluate);
     for (Index i = 0; i < e.n; ++i) {
       const auto jacobian = difference_jacobian(net, e.x.view().columns(i, 1));
       const auto reference = linalg::reference::log_det<double>(jacobian);
-      BOOST_TEST(close_absolute(e.log_det[static_cast<std::size_t>(i)], reference.log_abs, 1e-9));
-      BOOST_TEST(int{e.sign[static_cast<std::size_t>(i)]} == int{reference.sign});
+      BOOST_TEST(close_absolute(e.log_det[i], reference.log_abs, 1e-9));
+      BOOST_TEST(int{e.sign[i]} == int{reference.sign});
       BOOST_TEST(std::abs(reference.log_abs) > 1e-3);  // far from what a rough estimate would give
     }
   }
@@ -151,9 +151,9 @@ BOOST_AUTO_TEST_CASE(float_agrees_with_double_for_any_purpose) {
     const TestNetwork<double> exact(options_of(d));
     const TestNetwork<float> net(options_of(d));
     const auto x = random_matrix<float>(d, 3, 51);
-    const Estimate<double> expected(exact, converted<double>(x), Purpose::evaluate);
-    for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
-      const Estimate<float> e(net, x, purpose);
+    const Estimate<double> expected(exact, converted<double>(x), Pass::evaluate);
+    for (const Pass pass : {Pass::evaluate, Pass::gradient}) {
+      const Estimate<float> e(net, x, pass);
       BOOST_TEST(close_absolute(std::span<const double>(e.log_det), std::span<const double>(expected.log_det),
                                 1e-5 * std::sqrt(static_cast<double>(d))));
       BOOST_TEST((e.sign == expected.sign));
@@ -167,16 +167,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(its_pairs_give_the_gradient, T, Precisions) {
     TestNetwork<double> exact(options_of(d));
     net.settle();
     const auto x = random_matrix<T>(d, 2, 52);
-    Estimate<T> e(net, x, Purpose::gradient);
+    Estimate<T> e(net, x, Pass::gradient);
     Matrix<T> x_bar(d, 2);
     std::vector<T> gradient(net.parameters.size());
     std::fill_n(e.passes->value_seed().data(), 2 * d, T(0));
     net.network.reverse(*e.passes, x_bar, gradient);
-    net.network.finish_gradient(gradient);
+    net.network.gradient_of_raw_parameters(gradient);
 
     const auto objective = [&](std::span<const double> parameters, const Matrix<double>& at) {
       exact.network.prepare(parameters, nn::Normalization::svd);
-      const Estimate<double> value(exact, at, Purpose::evaluate);
+      const Estimate<double> value(exact, at, Pass::evaluate);
       return value.log_det[0] + value.log_det[1];
     };
     const std::vector<double> parameters(net.parameters.begin(), net.parameters.end());
@@ -199,8 +199,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(its_pairs_give_the_gradient, T, Precisions) {
 BOOST_AUTO_TEST_CASE_TEMPLATE(solve_applies_the_inverse_of_each_sample, T, Precisions) {
   for (const Index d : dimensions) {
     const TestNetwork<T> net(options_of(d));
-    for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
-      Estimate<T> e(net, random_matrix<T>(d, 3, 53), purpose);
+    for (const Pass pass : {Pass::evaluate, Pass::gradient}) {
+      Estimate<T> e(net, random_matrix<T>(d, 3, 53), pass);
       const auto y = random_matrix<T>(d, 3, 54);
       Matrix<T> b(d, 3);
       net.network.tangent(*e.passes, nn::Directions<T>::given(y, 1), b);
@@ -214,16 +214,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(solve_applies_the_inverse_of_each_sample, T, Preci
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_singular_or_broken_sample_is_its_own_problem, T, Precisions) {
   const auto minus_one = matrix_of<double>(3, 3, [](Index i, Index j) { return i == j ? -1.0 : 0.0; });
   const auto singular = linear_network<T>(minus_one);
-  Estimate<T> e(singular, random_matrix<T>(3, 2, 55), Purpose::gradient);
+  Estimate<T> e(singular, random_matrix<T>(3, 2, 55), Pass::gradient);
   BOOST_TEST(int{e.sign[0]} == 0);
   BOOST_TEST(e.log_det[0] == -std::numeric_limits<double>::infinity());
   BOOST_TEST(std::isnan(e.passes->tangent_seed(3)(0, 0)));
 
   const TestNetwork<T> net(options_of(3));
   auto x = random_matrix<T>(3, 3, 56);
-  const Estimate<T> clean(net, x, Purpose::gradient);
+  const Estimate<T> clean(net, x, Pass::gradient);
   x(1, 1) = nan_of<T>;
-  const Estimate<T> broken(net, x, Purpose::gradient);
+  const Estimate<T> broken(net, x, Pass::gradient);
   BOOST_TEST(int{broken.sign[1]} == 0);
   BOOST_TEST(std::isnan(broken.log_det[1]));
   for (const std::size_t i : {0, 2}) BOOST_TEST(broken.log_det[i] == clean.log_det[i]);
@@ -231,7 +231,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_singular_or_broken_sample_is_its_own_problem, T,
 
 BOOST_AUTO_TEST_CASE(no_samples_are_legal) {
   const TestNetwork<double> net(options_of(3));
-  const Estimate<double> e(net, Matrix<double>(3, 0), Purpose::gradient);
+  const Estimate<double> e(net, Matrix<double>(3, 0), Pass::gradient);
   BOOST_TEST(e.log_det.empty());
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 using logdet::Draws;
 using nn::NetworkOptions;
-using nn::Purpose;
+using nn::Pass;
 
 template <class T>
 constexpr double rounding = 256 * static_cast<double>(std::numeric_limits<T>::epsilon());
@@ -33,7 +33,7 @@ double quadratic(const Matrix<double>& a, std::span<const double> v) {
   double sum = 0;
   for (Index j = 0; j < a.cols(); ++j) {
     for (Index i = 0; i < a.rows(); ++i) {
-      sum += v[static_cast<std::size_t>(i)] * a(i, j) * v[static_cast<std::size_t>(j)];
+      sum += v[i] * a(i, j) * v[j];
     }
   }
   return sum;
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_SUITE(krylov)
 BOOST_AUTO_TEST_CASE(log_forms_are_accurate_at_all_norms) {
   const double tolerance = 1.5e-10;
   const auto value = [](const Matrix<double>& h) {
-    std::vector<double> work(static_cast<std::size_t>(logdet::log_form_work(h.rows())), nan_of<double>);
+    std::vector<double> work(logdet::log_form_work(h.rows()), nan_of<double>);
     return logdet::log_form(Padded<double>(h.view()).view(), work);
   };
   for (const double norm : {1e-9, 0.3, 0.61, 0.62, 0.87, 0.88, 0.96}) {
@@ -126,11 +126,11 @@ BOOST_AUTO_TEST_CASE(log_forms_are_accurate_at_all_norms) {
 BOOST_AUTO_TEST_CASE(shifted_systems_are_solved_as_well_as_the_residual_says) {
   for (const Index m : {1, 2, 5, 12}) {
     const auto h = random_hessenberg(m + 1, m, 0.8, 61);
-    std::vector<double> y(static_cast<std::size_t>(m)), work(static_cast<std::size_t>((m + 1) * (m + 1)));
+    std::vector<double> y(m), work((m + 1) * (m + 1));
     const double residual = logdet::solve_shifted(Padded<double>(h.view()).view(), 3, y, work);
     const auto rest = [&] {
       Matrix<double> r = product<double>(h, ConstMatrixView<double>(y.data(), m, 1));
-      for (Index i = 0; i < m; ++i) r(i, 0) += y[static_cast<std::size_t>(i)];
+      for (Index i = 0; i < m; ++i) r(i, 0) += y[i];
       r(0, 0) -= 3;
       return frobenius<double>(r);
     };
@@ -153,12 +153,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_probe_stops_as_soon_as_its_residual_allows, T, P
   const auto x = random_matrix<T>(d, n, 62, 3);
   const Draws draws{.seed = 1};
   const auto v = probes_of(draws, d, n);
-  Trial<T> adaptive(net, x, "krylov:tol=0.03", Purpose::gradient);
+  Trial<T> adaptive(net, x, "krylov:tol=0.03", Pass::gradient);
   adaptive.estimate(draws);
   const auto found = residuals(net, adaptive, v);
-  std::vector<Index> expected(static_cast<std::size_t>(n), 0);
+  std::vector<Index> expected(n, 0);
   for (Index k = 2; k <= 12; ++k) {
-    Trial<T> fixed(net, x, fmt::format("krylov:{}", k), Purpose::gradient);
+    Trial<T> fixed(net, x, fmt::format("krylov:{}", k), Pass::gradient);
     fixed.estimate(draws);
     const auto left = residuals(net, fixed, v);
     const auto u = pairs_of(fixed), own = pairs_of(adaptive);
@@ -182,31 +182,29 @@ BOOST_AUTO_TEST_CASE(batch_mates_change_nothing) {
   const Index d = 16, n = 9;
   const TestNetwork<double> net({.in = d, .out = d, .hidden = {20}, .lipschitz = 0.97});
   auto x = random_matrix<double>(d, n, 62, 3);
-  Trial<double> whole(net, x, "trace+krylov:tol=0.02", Purpose::gradient);
+  Trial<double> whole(net, x, "trace+krylov:tol=0.02", Pass::gradient);
   whole.estimate({.seed = 2});
   const auto u = pairs_of(whole);
   const auto fewest = std::min_element(whole.products.begin(), whole.products.end()) - whole.products.begin();
   const auto most = std::max_element(whole.products.begin(), whole.products.end()) - whole.products.begin();
-  BOOST_TEST(whole.products[static_cast<std::size_t>(fewest)] < whole.products[static_cast<std::size_t>(most)]);
+  BOOST_TEST(whole.products[fewest] < whole.products[most]);
   for (Index i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
-    Trial<double> alone(net, Matrix<double>(x.view().columns(i, 1)), "trace+krylov:tol=0.02", Purpose::gradient);
+    Trial<double> alone(net, Matrix<double>(x.view().columns(i, 1)), "trace+krylov:tol=0.02", Pass::gradient);
     alone.estimate({.seed = 2, .first = i});
     BOOST_TEST(alone.products[0] == whole.products[at]);
     BOOST_TEST(close_relative(alone.value[0], whole.value[at], 1e-12));
     BOOST_TEST(close_relative(pairs_of(alone).view(), u.view().columns(i, 1), 1e-12));
   }
   // The twin: as many steps as the batch takes would have changed the numbers of the first that was done.
-  Trial<double> all(net, x, fmt::format("trace+krylov:{}", whole.products[static_cast<std::size_t>(most)] - 1),
-                    Purpose::gradient);
+  Trial<double> all(net, x, fmt::format("trace+krylov:{}", whole.products[most] - 1), Pass::gradient);
   all.estimate({.seed = 2});
-  BOOST_TEST(!close_relative(all.value[static_cast<std::size_t>(fewest)], whole.value[static_cast<std::size_t>(fewest)],
-                             1e-12));
+  BOOST_TEST(!close_relative(all.value[fewest], whole.value[fewest], 1e-12));
   BOOST_TEST(!close_relative(pairs_of(all).view().columns(fewest, 1), u.view().columns(fewest, 1), 1e-12));
 
   // A sample that is broken is so alone.
   x(3, most) = nan_of<double>;
-  Trial<double> broken(net, x, "trace+krylov:tol=0.02", Purpose::gradient);
+  Trial<double> broken(net, x, "trace+krylov:tol=0.02", Pass::gradient);
   broken.estimate({.seed = 2});
   for (Index i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -222,7 +220,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_complete_basis_is_the_end_and_exact, T, Precisio
     const Index d = jacobian.rows();
     const auto net = linear_network<T>(jacobian);
     const auto v = probes_of(draws, d, n);
-    Trial<T> trial(net, Matrix<T>(d, n), "krylov:20,tol=1e-30", Purpose::gradient);
+    Trial<T> trial(net, Matrix<T>(d, n), "krylov:20,tol=1e-30", Pass::gradient);
     trial.estimate(draws);
     const auto log = log_rest(jacobian, 0);
     const auto left = residuals(net, trial, v);
@@ -253,7 +251,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_complete_basis_is_the_end_and_exact, T, Precisio
   const auto jacobian = jacobians(3)[1].jacobian;
   const auto net = linear_network<T>(jacobian);
   const auto v = probes_of(draws, 3, n);
-  Trial<T> fewer(net, Matrix<T>(3, n), "krylov:2", Purpose::gradient);
+  Trial<T> fewer(net, Matrix<T>(3, n), "krylov:2", Pass::gradient);
   fewer.estimate(draws);
   BOOST_TEST(
       !close_absolute(fewer.value[0], quadratic(log_rest(jacobian, 0), v.view().column_span(0)), rounding<T> + 1e-9));
@@ -274,7 +272,7 @@ BOOST_AUTO_TEST_CASE(products_are_counted) {
   const Index d = 5, n = 4;
   const auto counted = [&](const std::vector<Index>& hidden, const std::string& method) {
     const TestNetwork<double> net({.in = d, .out = d, .hidden = hidden, .lipschitz = 0.9});
-    Trial<double> trial(net, random_matrix<double>(d, n, 63), method, Purpose::evaluate);
+    Trial<double> trial(net, random_matrix<double>(d, n, 63), method, Pass::evaluate);
     trial.estimate({.seed = 4});
     return trial.products;
   };
@@ -299,12 +297,11 @@ BOOST_AUTO_TEST_CASE(no_value_is_farther_off_than_the_bound_on_the_bias) {
       std::vector<std::string> methods{"krylov:tol=0.9", "krylov:tol=0.2", "krylov:1,tol=0.1"};
       for (Index k = 1; k <= d; ++k) methods.push_back(fmt::format("krylov:{}", k));
       for (const auto& method : methods) {
-        Trial<double> trial(net, Matrix<double>(d, n), method, Purpose::evaluate);
+        Trial<double> trial(net, Matrix<double>(d, n), method, Pass::evaluate);
         trial.estimate({.seed = 5});
         const double bound = trial.estimator->bias_bound(d, 0.7);
         for (Index i = 0; i < n; ++i) {
-          const double off =
-              std::abs(trial.value[static_cast<std::size_t>(i)] - quadratic(log, v.view().column_span(i)));
+          const double off = std::abs(trial.value[i] - quadratic(log, v.view().column_span(i)));
           BOOST_TEST(off <= bound + 1e-9, method << ", " << c.name << ", d = " << d << ": " << off << " > " << bound);
           fewer_terms_are_not_enough |= method == "krylov:1" && off > 2 * logdet::truncation_bound(d, 0.7, 4);
         }
@@ -331,7 +328,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(means_of_networks_are_the_exact_value, T, Precisio
     const double expected = exact_value(dense_jacobian<T>(net.network, point));
     for (const char* const method : {"krylov:6", "trace+krylov:6", "trace+krylov:tol=1e-6", "trace+krylov:tol=0.1",
                                      "trace+krylov:2", "trace+krylov:1", "trace+krylov:3,probe=gaussian"}) {
-      Trial<T> trial(net, repeated(point, n), method, Purpose::evaluate);
+      Trial<T> trial(net, repeated(point, n), method, Pass::evaluate);
       trial.estimate({.seed = 6});
       const auto m = moments(trial.value);
       const double bias = trial.estimator->bias_bound(d, net.network.lipschitz());
@@ -351,7 +348,7 @@ BOOST_AUTO_TEST_CASE(variances_are_what_exact_traces_leave) {
     const auto point = random_matrix<double>(d, 1, 65);
     const auto jacobian = dense_jacobian<double>(net.network, point);
     const auto measured = [&](const char* method) {
-      Trial<double> trial(net, repeated(point, n), method, Purpose::evaluate);
+      Trial<double> trial(net, repeated(point, n), method, Pass::evaluate);
       trial.estimate({.seed = 7});
       return moments(trial.value).variance;
     };
@@ -392,8 +389,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exact_traces_replace_their_terms, T, Precisions) {
     const TestNetwork<T> net({.in = e.d, .out = e.d, .hidden = e.hidden, .lipschitz = 0.95});
     const auto x = random_matrix<T>(e.d, n, 66);
     const auto v = probes_of(draws, e.d, n);
-    Trial<T> plain(net, x, "krylov:" + e.steps, Purpose::gradient);
-    Trial<T> with_trace(net, x, "trace+krylov:" + e.steps, Purpose::gradient);
+    Trial<T> plain(net, x, "krylov:" + e.steps, Pass::gradient);
+    Trial<T> with_trace(net, x, "trace+krylov:" + e.steps, Pass::gradient);
     plain.estimate(draws);
     with_trace.estimate(draws);
     const auto u = pairs_of(plain), u_trace = pairs_of(with_trace);
@@ -404,13 +401,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exact_traces_replace_their_terms, T, Precisions) {
       const double half = terms == 2 ? 0.5 : 0;
       const auto jtv = product<double>(j, v.view().columns(i, 1), linalg::Op::transpose);
       return std::pair{
-          plain.value[static_cast<std::size_t>(i)] + trace_of(j) - quadratic(j, mine) -
-              half * (trace_of(square) - quadratic(square, mine)),
+          plain.value[i] + trace_of(j) - quadratic(j, mine) - half * (trace_of(square) - quadratic(square, mine)),
           matrix_of<double>(e.d, 1, [&](Index r, Index) { return u(r, i) - v(r, i) + 2 * half * jtv(r, 0); })};
     };
     BOOST_TEST_CONTEXT(e.hidden.size() << " hidden layers, d = " << e.d << ", " << e.steps) {
       for (Index i = 0; i < n; ++i) {
-        const double value = with_trace.value[static_cast<std::size_t>(i)];
+        const double value = with_trace.value[i];
         const auto [right, pair] = expected(i, e.terms);
         const auto [wrong, wrong_pair] = expected(i, 3 - e.terms);
         BOOST_TEST(close_absolute(value, right, rounding<T>));
@@ -429,13 +425,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(all_of_a_hadamard_matrix_gives_the_exact_gradient,
   for (const std::vector<Index>& hidden : {std::vector<Index>{}, {7}, {3}, {6, 5}, {5, 6}}) {
     const TestNetwork<T> net({.in = d, .out = d, .hidden = hidden, .lipschitz = 0.95});
     const auto x = random_matrix<T>(d, n, 67);
-    Trial<T> exact(net, x, "exact", Purpose::gradient);
+    Trial<T> exact(net, x, "exact", Pass::gradient);
     const auto expected = exact.gradient({}, weight);
     std::vector<std::string> methods{"trace+krylov:4,probe=hadamard,probes=4",
                                      "trace+krylov:tol=1e-30,probe=hadamard,probes=4",
                                      "krylov:4,probe=hadamard,probes=4"};
     for (const auto& method : methods) {
-      Trial<T> trial(net, x, method, Purpose::gradient);
+      Trial<T> trial(net, x, method, Pass::gradient);
       const auto gradient = trial.gradient({.seed = 9}, weight);
       BOOST_TEST_CONTEXT(method << ", " << hidden.size() << " hidden layers") {
         BOOST_TEST(close_absolute(trial.value, exact.value, rounding<T> + 1e-9));
@@ -458,16 +454,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exact_traces_have_their_gradient, T, Precisions) {
     for (Index terms = 1; terms <= logdet::ExactTrace<T>::most_terms(options); ++terms) {
       linalg::Workspace memory(1 << 16);
       logdet::ExactTrace<T> trace(net.network, memory, n, terms);
-      Passes<T> passes(net.network, n, 0, Purpose::gradient);
+      Passes<T> passes(net.network, n, 0, Pass::gradient);
       Matrix<T> y(d, n), x_bar(d, n);
       std::vector<T> gradient(net.parameters.size());
-      std::vector<double> value(static_cast<std::size_t>(n));
+      std::vector<double> value(n);
       net.network.forward(*passes, x, y);
       trace.value(net.network, *passes, value);
       for (Index i = 0; i < n; ++i) std::fill_n(passes->value_seed().column(i), d, T(0));
       trace.add_to_reverse(net.network, *passes, weight, gradient);
       net.network.reverse(*passes, x_bar, gradient);
-      net.network.finish_gradient(gradient);
+      net.network.gradient_of_raw_parameters(gradient);
 
       const auto sum_of = [&](const Matrix<double>& j) {
         return trace_of(j) - (terms == 2 ? 0.5 * trace_of(product<double>(j, j)) : 0);
@@ -476,7 +472,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exact_traces_have_their_gradient, T, Precisions) {
         reference.network.prepare(parameters, nn::Normalization::svd);
         double sum = 0;
         for (Index i = 0; i < n; ++i) {
-          sum += static_cast<double>(weight[static_cast<std::size_t>(i)]) *
+          sum += static_cast<double>(weight[i]) *
                  sum_of(dense_jacobian<double>(reference.network, at.view().columns(i, 1)));
         }
         return sum;
@@ -492,7 +488,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exact_traces_have_their_gradient, T, Precisions) {
       BOOST_TEST_CONTEXT(hidden.size() << " hidden layers, " << terms << " terms") {
         for (Index i = 0; i < n; ++i) {
           const auto j = dense_jacobian<T>(net.network, x.view().columns(i, 1));
-          BOOST_TEST(close_absolute(value[static_cast<std::size_t>(i)], sum_of(j), rounding<T>));
+          BOOST_TEST(close_absolute(value[i], sum_of(j), rounding<T>));
         }
         BOOST_TEST(is_gradient(of_parameters, parameters, claimed, scale));
         BOOST_TEST(!is_gradient<T>(of_parameters, parameters, one_percent_off(claimed), scale));

@@ -1,4 +1,4 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/logdet/cost.hpp>
 
 #include "trial.hpp"
@@ -11,7 +11,7 @@ namespace {
 
 using nn::Activation;
 using nn::NetworkOptions;
-using nn::Purpose;
+using nn::Pass;
 
 constexpr const char* through_input = "exact:through=input";
 constexpr const char* through_narrowest = "exact:through=narrowest";
@@ -91,10 +91,10 @@ BOOST_AUTO_TEST_CASE(values_are_those_through_the_input) {
   for_each_network([&](const NetworkOptions& options, const Shape& shape) {
     const TestNetwork<double> net(options);
     const auto x = random_matrix<double>(d, 4, 71);
-    Trial<double> expected(net, x, through_input, Purpose::evaluate);
+    Trial<double> expected(net, x, through_input, Pass::evaluate);
     expected.estimate({});
-    for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
-      Trial<double> trial(net, x, through_narrowest, purpose);
+    for (const Pass pass : {Pass::evaluate, Pass::gradient}) {
+      Trial<double> trial(net, x, through_narrowest, pass);
       trial.estimate({});
       BOOST_TEST(close_absolute(trial.value, std::span<const double>(expected.value), 1e-11));
       BOOST_TEST((trial.sign == expected.sign));
@@ -114,8 +114,8 @@ BOOST_AUTO_TEST_CASE(signs_are_those_through_the_input) {
   for (const auto& shape : shapes) {
     const TestNetwork<double> net(options_of(shape, Activation::tanh, std::numeric_limits<double>::infinity()), 1.5);
     const auto x = random_matrix<double>(d, 20, 72);
-    Trial<double> expected(net, x, through_input, Purpose::evaluate);
-    Trial<double> trial(net, x, through_narrowest, Purpose::evaluate);
+    Trial<double> expected(net, x, through_input, Pass::evaluate);
+    Trial<double> trial(net, x, through_narrowest, Pass::evaluate);
     expected.estimate({});
     trial.estimate({});
     BOOST_TEST((trial.sign == expected.sign));
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(gradients_are_those_through_the_input) {
   for_each_network([&](const NetworkOptions& options, const Shape&) {
     const TestNetwork<double> net(options);
     const auto x = random_matrix<double>(d, 4, 73);
-    Trial<double> input(net, x, through_input, Purpose::gradient), trial(net, x, through_narrowest, Purpose::gradient);
+    Trial<double> input(net, x, through_input, Pass::gradient), trial(net, x, through_narrowest, Pass::gradient);
     for (const auto& w : {weight, none}) {
       const auto expected = input.gradient({}, w), actual = trial.gradient({}, w);
       BOOST_TEST(close_by_block(net.layout, actual, expected, 1e-9));
@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE(gradients_are_those_through_the_input) {
 BOOST_AUTO_TEST_CASE(gradients_are_added_to_what_is_there) {
   for_each_network([&](const NetworkOptions& options, const Shape&) {
     const TestNetwork<double> net(options);
-    Trial<double> trial(net, random_matrix<double>(d, 4, 73), through_narrowest, Purpose::gradient);
+    Trial<double> trial(net, random_matrix<double>(d, 4, 73), through_narrowest, Pass::gradient);
     std::vector<double> from_zero(net.parameters.size()), from_one(net.parameters.size(), 1.0);
     for (auto* const gradient : {&from_zero, &from_one}) {
       trial.estimate({});
@@ -165,8 +165,8 @@ BOOST_AUTO_TEST_CASE(float_agrees_with_double) {
     const TestNetwork<double> exact(options);
     const TestNetwork<float> net(options);
     const auto x = random_matrix<float>(d, 4, 73);
-    Trial<double> double_trial(exact, converted<double>(x), through_narrowest, Purpose::gradient);
-    Trial<float> trial(net, x, through_narrowest, Purpose::gradient);
+    Trial<double> double_trial(exact, converted<double>(x), through_narrowest, Pass::gradient);
+    Trial<float> trial(net, x, through_narrowest, Pass::gradient);
     const auto expected = double_trial.gradient({}, weight), actual = trial.gradient({}, float_weight);
     BOOST_TEST(close_absolute(trial.value, std::span<const double>(double_trial.value), gamma<float>(100)));
     const std::span<const double> a(actual), e(expected);
@@ -183,15 +183,15 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(gradients_pass_taylors_test, T, Precisions) {
     net.settle();
     const auto x = random_matrix<T>(d, 3, 74);
     const std::vector<double> weight{0.5, 2, 1};
-    Trial<T> trial(net, x, through_narrowest, Purpose::gradient);
+    Trial<T> trial(net, x, through_narrowest, Pass::gradient);
     const auto gradient = trial.gradient({}, std::vector<T>(weight.begin(), weight.end()));
     std::vector<T> flat(gradient.begin(), gradient.begin() + net.layout.size());
     const std::vector<T> x_bar(gradient.begin() + net.layout.size(), gradient.end());
-    net.network.finish_gradient(flat);
+    net.network.gradient_of_raw_parameters(flat);
 
     const auto objective = [&](std::span<const double> parameters, const Matrix<double>& at) {
       exact.network.prepare(parameters, nn::Normalization::svd);
-      Trial<double> value(exact, at, through_narrowest, Purpose::evaluate);
+      Trial<double> value(exact, at, through_narrowest, Pass::evaluate);
       value.estimate({});
       double sum = 0;
       for (std::size_t i = 0; i < weight.size(); ++i) sum += weight[i] * value.value[i];
@@ -227,19 +227,19 @@ BOOST_AUTO_TEST_CASE(a_sample_does_not_depend_on_its_batch_mates) {
   for_each_network([](const NetworkOptions& options, const Shape&) {
     const TestNetwork<double> net(options);
     const auto x = random_matrix<double>(d, 3, 75);
-    Trial<double> all(net, x, through_narrowest, Purpose::gradient);
+    Trial<double> all(net, x, through_narrowest, Pass::gradient);
     const auto together = all.gradient({}, {});
     std::vector<double> sum(together.size());
     for (Index i = 0; i < 3; ++i) {
-      Trial<double> one(net, Matrix<double>(x.view().columns(i, 1)), through_narrowest, Purpose::gradient);
+      Trial<double> one(net, Matrix<double>(x.view().columns(i, 1)), through_narrowest, Pass::gradient);
       const auto alone = one.gradient({}, {});
-      BOOST_TEST(close_absolute(one.value[0], all.value[static_cast<std::size_t>(i)], 1e-12));
+      BOOST_TEST(close_absolute(one.value[0], all.value[i], 1e-12));
       for (Index k = 0; k < net.layout.size(); ++k) sum[std::size_t(k)] += alone[std::size_t(k)];
       std::copy_n(alone.begin() + net.layout.size(), d, sum.begin() + net.layout.size() + i * d);
     }
     BOOST_TEST(close_by_block(net.layout, together, sum, 1e-11));
 
-    Trial<double> none(net, Matrix<double>(d, 0), through_narrowest, Purpose::gradient);
+    Trial<double> none(net, Matrix<double>(d, 0), through_narrowest, Pass::gradient);
     for (const double value : none.gradient({}, {})) BOOST_TEST(value == 0);
   });
 }
@@ -254,7 +254,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_singular_or_broken_sample_is_its_own_problem, T,
   net.parameters = {1, 0, 0, -2, 0, 0, 0};  // W₁, b₁, W₂, b₂
   net.prepare(nn::Normalization::svd);
   const auto at = matrix_of<T>(2, 3, [](Index i, Index j) { return i == 0 && j != 1 ? -1.0 : 0.0; });
-  Trial<T> trial(net, at, through_narrowest, Purpose::gradient);
+  Trial<T> trial(net, at, through_narrowest, Pass::gradient);
   const auto gradient = trial.gradient({}, {});
   const auto x_bar = std::span<const double>(gradient).last(6);
   BOOST_TEST(int{trial.sign[1]} == 0);
@@ -272,9 +272,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_singular_or_broken_sample_is_its_own_problem, T,
   for (const auto& shape : shapes) {
     const TestNetwork<T> other(options_of(shape, Activation::lipswish));
     auto x = random_matrix<T>(d, 3, 76);
-    Trial<T> clean(other, x, through_narrowest, Purpose::evaluate);
+    Trial<T> clean(other, x, through_narrowest, Pass::evaluate);
     x(1, 1) = nan_of<T>;
-    Trial<T> broken(other, x, through_narrowest, Purpose::evaluate);
+    Trial<T> broken(other, x, through_narrowest, Pass::evaluate);
     clean.estimate({});
     broken.estimate({});
     BOOST_TEST(int{broken.sign[1]} == 0);
@@ -291,29 +291,29 @@ BOOST_AUTO_TEST_CASE(operations_are_those_of_the_cost_model) {
     const TestNetwork<double> net(options);
     const auto x = random_matrix<double>(d, n, 77);
     const std::vector<double> none{};
-    for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
-      Trial<double> trial(net, x, through_narrowest, purpose);
+    for (const Pass pass : {Pass::evaluate, Pass::gradient}) {
+      Trial<double> trial(net, x, through_narrowest, pass);
       std::vector<double> gradient(net.parameters.size());
       net.network.forward(*trial.passes, trial.x, trial.y);
       const auto counted = flops_of([&] {
         trial.estimator->estimate(net.network, *trial.passes, *trial.state, {},
                                   {trial.value, trial.variance, trial.sign, trial.products});
-        if (purpose == Purpose::evaluate) return;
+        if (pass == Pass::evaluate) return;
         trial.estimator->add_to_reverse(net.network, *trial.passes, *trial.state, none, gradient);
       });
-      auto expected = logdet::exact_flops_through_hidden(options, shape.narrowest, purpose);
+      auto expected = logdet::exact_flops_through_hidden(options, shape.narrowest, pass);
       const double joined = shape.joined ? linalg::gemm_flops(shape.hidden.front(), shape.hidden.back(), d) : 0;
-      expected.gemm = n * expected.gemm + (purpose == Purpose::gradient ? 3 : 1) * joined;
+      expected.gemm = n * expected.gemm + (pass == Pass::gradient ? 3 : 1) * joined;
       BOOST_TEST(close_absolute(counted.gemm, expected.gemm, 1e-9 * expected.gemm));
       BOOST_TEST(close_relative(counted.lu, n * expected.lu, 1e-9));
     }
-    Trial<double> input(net, x, through_input, Purpose::evaluate);
+    Trial<double> input(net, x, through_input, Pass::evaluate);
     net.network.forward(*input.passes, input.x, input.y);
     const auto counted = flops_of([&] {
       input.estimator->estimate(net.network, *input.passes, *input.state, {},
                                 {input.value, input.variance, input.sign, input.products});
     });
-    const auto expected = logdet::exact_flops_through_input(options, Purpose::evaluate);
+    const auto expected = logdet::exact_flops_through_input(options, Pass::evaluate);
     BOOST_TEST(close_relative(counted.gemm, n * expected.gemm, 1e-9));
     BOOST_TEST(close_relative(counted.lu, n * expected.lu, 1e-9));
   }

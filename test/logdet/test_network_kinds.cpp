@@ -15,7 +15,7 @@ namespace {
 
 using logdet::parse_method;
 using nn::NetworkOptions;
-using nn::Purpose;
+using nn::Pass;
 
 struct Kind {
   const char* name;
@@ -40,7 +40,7 @@ std::vector<Kind> kinds() {
 // A network whose weights stand as they are, so that gradients with respect to effective weights are those.
 TestNetwork<double> folded(const NetworkOptions& options) {
   TestNetwork<double> net(options);
-  net.network.fold(net.parameters);
+  net.network.bake_normalization(net.parameters);
   net.prepare(nn::Normalization::stored);
   return net;
 }
@@ -54,7 +54,7 @@ double difference_log_det(const TestNetwork<double>& net, ConstMatrixView<double
   constexpr double h = 1e-3;
   const Index d = x.rows();
   Matrix<double> sum(d, d);
-  Passes<double> passes(net.network, 1, 0, Purpose::evaluate);
+  Passes<double> passes(net.network, 1, 0, Pass::evaluate);
   const auto at = [&](Index j, double shift) {
     Matrix<double> moved(x), y(d, 1);
     moved(j, 0) += shift;
@@ -87,13 +87,13 @@ BOOST_AUTO_TEST_CASE(exact_values_are_those_of_central_differences) {
   for_each_kind([](const NetworkOptions& options) {
     const TestNetwork<double> net(options);
     const auto x = random_matrix<double>(options.in, 3, 61), context = contexts(options, 3);
-    for (const Purpose purpose : {Purpose::evaluate, Purpose::gradient}) {
-      Trial<double> trial(net, x, "exact", purpose, context);
+    for (const Pass pass : {Pass::evaluate, Pass::gradient}) {
+      Trial<double> trial(net, x, "exact", pass, context);
       trial.estimate({});
       for (Index i = 0; i < 3; ++i) {
         const auto mine = options.context > 0 ? context.view().columns(i, 1) : ConstMatrixView<double>();
         const double expected = difference_log_det(net, x.view().columns(i, 1), mine);
-        const double value = trial.value[static_cast<std::size_t>(i)];
+        const double value = trial.value[i];
         BOOST_TEST(close_absolute(value, expected, 1e-9));
         BOOST_TEST(!close_absolute(1.01 * value, expected, 1e-9));
       }
@@ -105,14 +105,14 @@ BOOST_AUTO_TEST_CASE(exact_gradients_pass_taylors_test) {
   for_each_kind([](const NetworkOptions& options) {
     auto net = folded(options);
     const auto x = random_matrix<double>(options.in, 2, 61), context = contexts(options, 2);
-    Trial<double> trial(net, x, "exact", Purpose::gradient, context);
+    Trial<double> trial(net, x, "exact", Pass::gradient, context);
     const std::vector<double> none{}, parameters = net.parameters;
     const auto gradient = trial.gradient({}, none);
     const auto f = [&](std::span<const double> at) {
       net.network.prepare(at.first(parameters.size()), nn::Normalization::stored);
       const auto moved = at.subspan(parameters.size());
       Trial<double> value(net, Matrix<double>(ConstMatrixView<double>(moved.data(), options.in, 2)), "exact",
-                          Purpose::evaluate, context);
+                          Pass::evaluate, context);
       value.estimate({});
       return value.value[0] + value.value[1];
     };
@@ -129,8 +129,8 @@ BOOST_AUTO_TEST_CASE(a_long_series_of_dense_powers_is_the_exact_value_and_gradie
     const auto net = folded(options);
     const auto x = random_matrix<double>(options.in, 3, 61), context = contexts(options, 3);
     const std::vector<double> weight{1, 0.5, 2};
-    Trial<double> exact(net, x, "exact", Purpose::gradient, context);
-    Trial<double> series(net, x, "series:120,trace=exact", Purpose::gradient, context);
+    Trial<double> exact(net, x, "exact", Pass::gradient, context);
+    Trial<double> series(net, x, "series:120,trace=exact", Pass::gradient, context);
     const auto expected = exact.gradient({}, weight);
     auto actual = series.gradient({}, weight);
     BOOST_TEST(close_absolute(series.value, exact.value, 1e-9));
@@ -149,11 +149,11 @@ BOOST_AUTO_TEST_CASE(means_of_probes_are_the_exact_value) {
       std::copy_n(x.data(), options.in, x.view().column(j));
       std::copy_n(context.data(), options.context, context.view().column(j));
     }
-    Trial<double> exact(net, Matrix<double>(x.view().columns(0, 1)), "exact", Purpose::evaluate,
+    Trial<double> exact(net, Matrix<double>(x.view().columns(0, 1)), "exact", Pass::evaluate,
                         options.context > 0 ? Matrix<double>(context.view().columns(0, 1)) : Matrix<double>());
     exact.estimate({});
     for (const char* const method : {"krylov:6", "series:40", "roulette:p=0.2"}) {
-      Trial<double> trial(net, x, method, Purpose::evaluate, context);
+      Trial<double> trial(net, x, method, Pass::evaluate, context);
       trial.estimate({.seed = 63});
       const auto m = moments(trial.value);
       const double bias = logdet::truncation_bound(options.in, 0.8, 40);
@@ -170,14 +170,14 @@ BOOST_AUTO_TEST_CASE(mean_gradients_of_probes_are_the_exact_gradient) {
     const auto net = folded(options);
     const auto x = random_matrix<double>(options.in, 4, 61), context = contexts(options, 4);
     const std::vector<double> none{};
-    Trial<double> exact(net, x, "exact", Purpose::gradient, context);
+    Trial<double> exact(net, x, "exact", Pass::gradient, context);
     const auto expected = exact.gradient({}, none);
     const auto direction = random_vector<double>(std::ssize(expected), 64);
     const auto along = [&](const std::vector<double>& g) {
       return std::inner_product(g.begin(), g.end(), direction.begin(), 0.0);
     };
     for (const auto& method : {fmt::format("krylov:{}", options.in), std::string("series:60")}) {
-      Trial<double> trial(net, x, method, Purpose::gradient, context);
+      Trial<double> trial(net, x, method, Pass::gradient, context);
       std::vector<double> values;
       for (std::uint64_t step = 0; step < 800; ++step) {
         values.push_back(along(trial.gradient({.seed = 65, .step = step}, none)));
@@ -210,17 +210,17 @@ BOOST_AUTO_TEST_CASE(what_needs_dense_weights_is_refused_with_a_hint) {
 
 BOOST_AUTO_TEST_CASE(auto_is_exact_or_krylov_where_there_is_no_exact_trace) {
   const logdet::Rates rates{.gemm = 50, .lu = 5};
-  const auto chosen = [&](const NetworkOptions& network, Purpose purpose) {
-    return to_string(choose_method(parse_method("auto"), network, rates, purpose));
+  const auto chosen = [&](const NetworkOptions& network, Pass pass) {
+    return to_string(choose_method(parse_method("auto"), network, rates, pass));
   };
-  for_each_kind([&](const NetworkOptions& options) { BOOST_TEST(chosen(options, Purpose::gradient) == "exact"); });
+  for_each_kind([&](const NetworkOptions& options) { BOOST_TEST(chosen(options, Pass::gradient) == "exact"); });
   const NetworkOptions image{
       .in = 768, .out = 768, .hidden = {16, 16}, .height = 16, .width = 16, .kernels = {3, 1, 3}};
-  BOOST_TEST(chosen(image, Purpose::gradient) == "krylov:tol=0.1");
-  BOOST_TEST(chosen(image, Purpose::evaluate) == "krylov:6");
+  BOOST_TEST(chosen(image, Pass::gradient) == "krylov:tol=0.1");
+  BOOST_TEST(chosen(image, Pass::evaluate) == "krylov:6");
   // A narrow layer does not help where it cannot be gone through.
   const NetworkOptions narrow{.in = 512, .out = 512, .hidden = {512, 8}, .periodic = {0}};
-  BOOST_TEST(chosen(narrow, Purpose::gradient) == "krylov:tol=0.1");
+  BOOST_TEST(chosen(narrow, Pass::gradient) == "krylov:tol=0.1");
   for (const auto& network : {image, narrow}) {
     const auto measured = logdet::measure_rates<float>(network, 10);
     BOOST_TEST((measured.gemm > 0.01 && measured.lu > 0.001 && std::isfinite(measured.gemm + measured.lu)));
@@ -231,7 +231,7 @@ BOOST_AUTO_TEST_CASE(operations_are_those_of_the_products) {
   // 4 pixels: patches of 9·2 into 3 channels, of 3 into 2.
   const NetworkOptions image{.in = 8, .out = 8, .hidden = {3}, .height = 2, .width = 2, .kernels = {3, 1}};
   BOOST_TEST(logdet::product_flops(image) == 2 * 4 * (18 * 3 + 3 * 2));
-  BOOST_TEST(logdet::exact_flops_through_input(image, Purpose::evaluate).gemm == 8 * 2 * 4 * 3 * 2);
+  BOOST_TEST(logdet::exact_flops_through_input(image, Pass::evaluate).gemm == 8 * 2 * 4 * 3 * 2);
   const NetworkOptions angles{.in = 4, .out = 4, .hidden = {5}, .periodic = {1, 2}};
   BOOST_TEST(logdet::product_flops(angles) == 2 * (6 * 5 + 5 * 4));
   for (const auto& network : {image, angles}) {

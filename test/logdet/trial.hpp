@@ -11,18 +11,18 @@ namespace pushforward::test {
 /// An estimator at n points of a network, with all its memory.
 template <class T>
 struct Trial {
-  Trial(const TestNetwork<T>& net, const Matrix<T>& at, const std::string& text, nn::Purpose purpose, Matrix<T> of = {})
+  Trial(const TestNetwork<T>& net, const Matrix<T>& at, const std::string& text, nn::Pass pass, Matrix<T> of = {})
       : net_(net),
         estimator(logdet::make_estimator<T>(logdet::parse_method(text), net.network.options())),
         x(at),
         context(std::move(of)),
         y(at.rows(), at.cols()),
-        passes(net.network, at.cols(), estimator->tangents(net.network), purpose) {
+        passes(net.network, at.cols(), estimator->tangents(net.network), pass) {
     linalg::Workspace kept_count, scratch_count;
-    estimator->plan(net.network, kept_count, scratch_count, at.cols(), purpose);
+    estimator->plan(net.network, kept_count, scratch_count, at.cols(), pass);
     kept = linalg::Workspace(kept_count.peak());
     scratch = linalg::Workspace(scratch_count.peak());
-    state = estimator->plan(net.network, kept, scratch, at.cols(), purpose);
+    state = estimator->plan(net.network, kept, scratch, at.cols(), pass);
     const auto n = static_cast<std::size_t>(at.cols());
     value.resize(n);
     variance.resize(n);
@@ -43,7 +43,7 @@ struct Trial {
     for (Index i = 0; i < n; ++i) std::fill_n(seed.column(i), d, T(0));
     const auto u = passes->tangent_seed(k);
     for (Index j = 0; j < n * k && !weight.empty(); ++j) {
-      for (Index r = 0; r < d; ++r) u(r, j) *= weight[static_cast<std::size_t>(j / k)];
+      for (Index r = 0; r < d; ++r) u(r, j) *= weight[j / k];
     }
     std::vector<T> flat(net_.parameters.size());
     Matrix<T> x_bar(d, n);

@@ -33,20 +33,20 @@ struct TestNetwork {
 template <class T>
 class Passes {
  public:
-  Passes(const nn::Network<T>& network, Index n, Index k, nn::Purpose purpose)
-      : Passes(network, n, k, purpose, plan(network, n, k, purpose)) {}
+  Passes(const nn::Network<T>& network, Index n, Index k, nn::Pass pass)
+      : Passes(network, n, k, pass, plan(network, n, k, pass)) {}
 
   nn::NetworkState<T>& operator*() { return state_; }
   nn::NetworkState<T>* operator->() { return &state_; }
 
  private:
-  static std::pair<Index, Index> plan(const nn::Network<T>& network, Index n, Index k, nn::Purpose purpose) {
+  static std::pair<Index, Index> plan(const nn::Network<T>& network, Index n, Index k, nn::Pass pass) {
     linalg::Workspace kept, scratch;
-    const nn::NetworkState<T> counted(network, kept, scratch, n, k, purpose);
+    const nn::NetworkState<T> counted(network, kept, scratch, n, k, pass);
     return {kept.peak(), scratch.peak()};
   }
-  Passes(const nn::Network<T>& network, Index n, Index k, nn::Purpose purpose, std::pair<Index, Index> bytes)
-      : kept_(bytes.first), scratch_(bytes.second), state_(network, kept_, scratch_, n, k, purpose) {}
+  Passes(const nn::Network<T>& network, Index n, Index k, nn::Pass pass, std::pair<Index, Index> bytes)
+      : kept_(bytes.first), scratch_(bytes.second), state_(network, kept_, scratch_, n, k, pass) {}
 
   linalg::Workspace kept_, scratch_;
   nn::NetworkState<T> state_;

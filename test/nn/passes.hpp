@@ -56,9 +56,9 @@ void check_cotangents(const nn::NetworkOptions& options, Index n) {
   const auto x = random_matrix<T>(options.in, n, 33);
   const auto context = random_context<T>(options, n);
   for (const auto& [count, identity] : tangent_kinds) {
-    for (const nn::Purpose purpose : {nn::Purpose::evaluate, nn::Purpose::gradient}) {
+    for (const nn::Pass pass : {nn::Pass::evaluate, nn::Pass::gradient}) {
       const Tangents<T> t(options.in, n, count, identity);
-      Passes<T> state(net.network, n, t.k, purpose);
+      Passes<T> state(net.network, n, t.k, pass);
       forward<T>(net, *state, x, context);
       Matrix<T> jv(options.out, n * t.k), jtu(options.in, n * t.k);
       const auto u = random_matrix<T>(options.out, n * t.k, 34);
@@ -88,8 +88,8 @@ void check_reverse(const nn::NetworkOptions& options, Index n, std::uint64_t& li
     const Tangents<T> t(options.in, n, count, identity);
     const Tangents<double> exact_t(options.in, n, count, identity);
     const auto u = random_matrix<T>(options.out, n * t.k, 36);
-    Passes<T> state(net.network, n, t.k, nn::Purpose::gradient);
-    Passes<double> exact_state(exact.network, n, t.k, nn::Purpose::evaluate);
+    Passes<T> state(net.network, n, t.k, nn::Pass::gradient);
+    Passes<double> exact_state(exact.network, n, t.k, nn::Pass::evaluate);
 
     const auto objective = [&](std::span<const double> parameters, const Matrix<double>& at) {
       exact.network.prepare(parameters, nn::Normalization::svd);
@@ -106,7 +106,7 @@ void check_reverse(const nn::NetworkOptions& options, Index n, std::uint64_t& li
     if (t.k > 0) std::copy_n(u.data(), u.size(), state->tangent_seed(t.k).data());
     std::vector<T> gradient(net.parameters.size());
     net.network.reverse(*state, x_bar, gradient);
-    net.network.finish_gradient(gradient);
+    net.network.gradient_of_raw_parameters(gradient);
 
     const std::vector<double> parameters(net.parameters.begin(), net.parameters.end());
     const auto exact_x = converted<double>(x);

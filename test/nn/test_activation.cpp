@@ -1,3 +1,4 @@
+
 #include "../linalg/fixtures.hpp"
 #include "closed_forms.hpp"
 

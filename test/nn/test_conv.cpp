@@ -1,4 +1,5 @@
 #include <pushforward/linalg/lapack.hpp>
+#include <pushforward/nn/parameters.hpp>
 
 #include "reference_convolution.hpp"
 #include "taylor.hpp"
@@ -33,7 +34,7 @@ struct Layer {
   Index weights() const { return weight().size(); }
   Matrix<T> effective() {
     auto folded = parameters;
-    conv.fold(folded);
+    conv.bake_normalization(folded);
     return Matrix<T>(ConstMatrixView<T>(folded.data(), size.channels, size.patch()));
   }
   void settle() {
@@ -104,8 +105,7 @@ void check_products(const ConvSize& size, Index m) {
   for (T& value : bound.span()) value = static_cast<T>(gamma<T>(2 * m * size.output().pixels() + 20)) * (1 + value);
   std::vector<T> gradient(layer.parameters.size(), T(1)), of_matrix(gradient);
   const auto added = [&](std::span<const T> of) {
-    return matrix_of<T>(size.channels, size.patch(),
-                        [&](Index i, Index j) { return of[static_cast<std::size_t>(i + j * size.channels)] - 1; });
+    return matrix_of<T>(size.channels, size.patch(), [&](Index i, Index j) { return of[i + j * size.channels] - 1; });
   };
   layer.conv.add_weight_gradient(y, x, gradient, layer.scratch);
   BOOST_TEST(elementwise_within<T>(added(gradient), expected, bound));
@@ -130,7 +130,7 @@ void check_products(const ConvSize& size, Index m) {
         magnitude += std::abs(static_cast<double>(y(i, j)));
       }
     }
-    BOOST_TEST(close_absolute(static_cast<double>(bias[static_cast<std::size_t>(layer.weights() + o)]), sum,
+    BOOST_TEST(close_absolute(static_cast<double>(bias[layer.weights() + o]), sum,
                               gamma<T>(m * size.output().pixels()) * magnitude));
   }
 }
@@ -162,7 +162,7 @@ void check_norm_gradient(const ConvSize& size, Normalization normalization) {
   };
   std::vector<T> gradient(layer.parameters.size());
   std::copy(seed.span().begin(), seed.span().end(), gradient.begin());
-  layer.conv.finish_gradient(gradient);
+  layer.conv.gradient_of_raw_parameters(gradient);
   const std::vector<double> at(layer.parameters.begin(), layer.parameters.begin() + layer.weights());
   const auto claimed = std::span<const T>(gradient).first(at.size());
   BOOST_TEST(is_gradient<T>(f, at, claimed, taylor_scale<T>()));
@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE(a_convolution_by_hand) {
   conv.prepare(std::vector<double>{-1, 1, 7}, Normalization::stored);
   Matrix<double> x(3, 1), y(4, 1);
   for (Index i = 0; i < 3; ++i) x(i, 0) = static_cast<double>(1 + i * i);
-  std::vector<double> scratch(static_cast<std::size_t>(conv.scratch()));
+  std::vector<double> scratch(conv.scratch());
   conv.apply(x, y, scratch);
   const std::vector<double> expected{1, 1, 3, -5};
   BOOST_TEST(std::equal(expected.begin(), expected.end(), y.data()));
@@ -252,7 +252,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_above_the_bound_is_shrunk_below_it, T, Pre
     BOOST_TEST(norm <= 0.8 * (1 + gamma<T>(500)));
     BOOST_TEST(norm > 0.75);
     // What is written is within the bound when it is read.
-    layer.conv.fold(layer.parameters);
+    layer.conv.bake_normalization(layer.parameters);
     layer.conv.prepare(layer.parameters, Normalization::stored);
     BOOST_TEST(static_cast<double>(layer.conv.norm()) <= 0.8 * (1 + gamma<T>(500)));
     Layer<T> small(size, 0.8, 1e-3);
@@ -276,13 +276,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(gradients_pass_through_the_norm, T, Precisions) {
 BOOST_AUTO_TEST_CASE(initial_weights_have_variance_one_over_what_an_output_sees) {
   ParameterLayout layout;
   const ConvLayer<double> layer(layout, "layer", {{8, 8, 10}, 40, 3, 5, 1, 2}, 0.9, start());
-  std::vector<double> parameters(static_cast<std::size_t>(layout.size()), 7);
+  std::vector<double> parameters(layout.size(), 7);
   random::Stream stream(1, random::Purpose::parameters);
-  layer.initialise(parameters, stream, false);
+  layer.initialize(parameters, stream, false);
   const double square = std::pow(frobenius<double>({parameters.data(), 40, 150}), 2);
   BOOST_TEST(close_relative(square / 40, 1, 0.1));  // 6000 squares: standard deviation 2 %
   for (std::size_t i = 6000; i < parameters.size(); ++i) BOOST_TEST(std::abs(parameters[i]) <= 1 / std::sqrt(150));
-  layer.initialise(parameters, stream, true);
+  layer.initialize(parameters, stream, true);
   BOOST_TEST(parameters == std::vector<double>(parameters.size()));
 }
 

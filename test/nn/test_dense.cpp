@@ -155,11 +155,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stored_weights_are_left_as_they_are, T, Precisions
   // So their gradient is the parameters' own.
   const auto before = random_vector<T>(layer.layout.size(), 7);
   auto gradient = before;
-  layer.dense.finish_gradient(gradient);
+  layer.dense.gradient_of_raw_parameters(gradient);
   BOOST_TEST(gradient == before);
 }
 
-BOOST_AUTO_TEST_CASE(a_free_layer_is_not_normalised) {
+BOOST_AUTO_TEST_CASE(a_free_layer_is_not_normalized) {
   Layer<double> layer(3, std::numeric_limits<double>::infinity());
   for (const auto mode : {Normalization::power_iteration, Normalization::svd}) {
     layer.dense.prepare(layer.parameters, mode);
@@ -169,14 +169,14 @@ BOOST_AUTO_TEST_CASE(a_free_layer_is_not_normalised) {
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(folding_again_changes_nothing, T, Precisions) {
   Layer<T> layer(1);
-  const auto fold = [&] {
+  const auto bake = [&] {
     layer.dense.prepare(layer.parameters, Normalization::svd);
-    layer.dense.fold(layer.parameters);
+    layer.dense.bake_normalization(layer.parameters);
   };
-  fold();
+  bake();
   const auto folded = layer.parameters;
   BOOST_TEST(close_absolute(layer.weight(), layer.dense.weight(), 0));
-  fold();
+  bake();
   BOOST_TEST(close_relative(std::span<const T>(layer.parameters), std::span<const T>(folded), gamma<T>(60)));
 }
 
@@ -194,7 +194,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_goes_through_the_norm, T, Precisions)
     };
     std::vector<T> gradient(layer.parameters.size());
     std::copy(seed.span().begin(), seed.span().end(), layer.dense.weight_gradient(gradient).data());
-    layer.dense.finish_gradient(gradient);
+    layer.dense.gradient_of_raw_parameters(gradient);
     const std::vector<double> at(layer.parameters.begin(), layer.parameters.begin() + 35);
     const auto claimed = std::span<const T>(gradient).first(35);
     auto lines = taylor_scale<T>();
@@ -209,8 +209,8 @@ BOOST_AUTO_TEST_CASE(the_gradient_through_the_norm_is_the_same_after_an_svd) {
   for (int i = 0; i < 200; ++i) iterated.dense.prepare(iterated.parameters, Normalization::power_iteration);
   decomposed.dense.prepare(decomposed.parameters, Normalization::svd);
   std::vector<double> first(iterated.parameters.size(), 1.0), second = first, untouched = first;
-  iterated.dense.finish_gradient(first);
-  decomposed.dense.finish_gradient(second);
+  iterated.dense.gradient_of_raw_parameters(first);
+  decomposed.dense.gradient_of_raw_parameters(second);
   BOOST_TEST(close_relative(second, first, 1e-6));
   BOOST_TEST(!close_relative(untouched, first, 1e-6));
 }
@@ -218,13 +218,13 @@ BOOST_AUTO_TEST_CASE(the_gradient_through_the_norm_is_the_same_after_an_svd) {
 BOOST_AUTO_TEST_CASE(initial_weights_have_variance_one_over_in) {
   ParameterLayout layout;
   const DenseLayer<double> layer(layout, "layer", 100, 50, 0.9, start());
-  std::vector<double> parameters(static_cast<std::size_t>(layout.size()), 7);
+  std::vector<double> parameters(layout.size(), 7);
   random::Stream stream(1, random::Purpose::parameters);
-  layer.initialise(parameters, stream, false);
+  layer.initialize(parameters, stream, false);
   const double square = std::pow(frobenius<double>({parameters.data(), 50, 100}), 2);
   BOOST_TEST(close_relative(square / 50, 1, 0.1));  // 5000 squares: standard deviation 2 %
   for (std::size_t i = 5000; i < parameters.size(); ++i) BOOST_TEST(std::abs(parameters[i]) <= 0.1);
-  layer.initialise(parameters, stream, true);
+  layer.initialize(parameters, stream, true);
   BOOST_TEST(parameters == std::vector<double>(parameters.size()));
 }
 

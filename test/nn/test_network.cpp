@@ -1,3 +1,4 @@
+
 #include "closed_forms.hpp"
 #include "passes.hpp"
 
@@ -10,7 +11,7 @@ using nn::Directions;
 using nn::Network;
 using nn::NetworkOptions;
 using nn::Normalization;
-using nn::Purpose;
+using nn::Pass;
 
 const std::vector<std::vector<Index>> depths{{}, {5}, {9, 4}, {6, 3, 7}};
 
@@ -35,7 +36,7 @@ template <class T>
 std::vector<Real> naive_forward(const TestNetwork<T>& net, std::vector<Real> h) {
   const auto& layers = net.network.layers();
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    std::vector<Real> a(static_cast<std::size_t>(layers[l]->out()));
+    std::vector<Real> a(layers[l]->out());
     for (std::size_t i = 0; i < a.size(); ++i) {
       a[i] = layers[l]->bias()[i];
       for (std::size_t j = 0; j < h.size(); ++j) a[i] += Real(layers[l]->weight()(Index(i), Index(j))) * h[j];
@@ -44,7 +45,7 @@ std::vector<Real> naive_forward(const TestNetwork<T>& net, std::vector<Real> h) 
       Real beta = 1;
       for (const auto& block : net.layout.blocks()) {
         if (block.name != fmt::format("net/layer_{}/log_beta", l)) continue;
-        beta = std::exp(net.parameters[static_cast<std::size_t>(block.offset)]);
+        beta = std::exp(net.parameters[block.offset]);
       }
       for (Real& value : a) value = closed_form(net.network.options().activation, value, beta).value;
     }
@@ -82,7 +83,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(forward_agrees_with_plain_loops, T, Precisions) {
     for_each_network([&](NetworkOptions options, Index n) {
       options.activation = activation;
       const TestNetwork<T> net(options);
-      Passes<T> state(net.network, 7, 0, Purpose::evaluate);
+      Passes<T> state(net.network, 7, 0, Pass::evaluate);
       const auto x = random_matrix<T>(options.in, n, 33);
       const auto y = forward(net, *state, x);
       for (Index j = 0; j < n; ++j) {
@@ -101,7 +102,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(tangents_agree_with_central_differences, T, Precis
     const auto x = random_matrix<T>(options.in, n, 33);
     for (const auto& [count, identity] : tangent_kinds) {
       const Tangents<T> t(options.in, n, count, identity);
-      Passes<T> state(net.network, n, t.k, Purpose::evaluate);
+      Passes<T> state(net.network, n, t.k, Pass::evaluate);
       forward(net, *state, x);
       Matrix<T> jv(options.out, n * t.k);
       net.network.tangent(*state, t.directions(), jv);
@@ -129,7 +130,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(both_purposes_give_the_same_values, T, Precisions)
     const TestNetwork<T> net(options);
     const Tangents<T> t(options.in, n, 2, false);
     const auto x = random_matrix<T>(options.in, n, 33);
-    Passes<T> light(net.network, n, t.k, Purpose::evaluate), full(net.network, n, t.k, Purpose::gradient);
+    Passes<T> light(net.network, n, t.k, Pass::evaluate), full(net.network, n, t.k, Pass::gradient);
     for (int repeat = 0; repeat < 2; ++repeat) {
       const auto y = forward(net, *light, x);
       BOOST_TEST(close_absolute(forward(net, *full, x).view(), y.view(), 0));
@@ -157,7 +158,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(reverse_is_the_gradient_of_value_and_tangents, T, 
 
 BOOST_AUTO_TEST_CASE(reverse_adds_to_the_gradient) {
   TestNetwork<double> net({.in = 3, .out = 3, .hidden = {4}});
-  Passes<double> state(net.network, 2, 1, Purpose::gradient);
+  Passes<double> state(net.network, 2, 1, Pass::gradient);
   forward(net, *state, random_matrix<double>(3, 2, 33));
   std::copy_n(random_matrix<double>(3, 2, 35).data(), 6, state->value_seed().data());
   Matrix<double> x_bar(3, 2);
@@ -171,9 +172,9 @@ BOOST_AUTO_TEST_CASE(reverse_adds_to_the_gradient) {
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_fresh_network_is_zero_and_its_hidden_layers_are_not, T, Precisions) {
   TestNetwork<T> net({.in = 3, .out = 3, .hidden = {8, 8}});
-  net.network.initialise(net.parameters);
+  net.network.initialize(net.parameters);
   net.prepare(Normalization::power_iteration);
-  Passes<T> state(net.network, 4, 0, Purpose::evaluate);
+  Passes<T> state(net.network, 4, 0, Pass::evaluate);
   const auto y = forward(net, *state, random_matrix<T>(3, 4, 33));
   BOOST_TEST(close_absolute(y.view(), Matrix<T>(3, 4).view(), 0));
   BOOST_TEST(net.network.layers()[0]->norm() > 0);
@@ -186,12 +187,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_certificate_holds_between_all_points, T, Preci
     for (const auto& hidden : depths) {
       TestNetwork<T> net({.in = 4, .out = 4, .hidden = hidden, .activation = activation, .lipschitz = 0.8}, 2);
       BOOST_TEST(net.network.lipschitz() <= 0.8 * (1 + gamma<T>(100)));
-      net.network.fold(net.parameters);
+      net.network.bake_normalization(net.parameters);
       net.prepare(Normalization::stored);
       const double certificate = net.network.lipschitz();
       BOOST_TEST(certificate <= 0.8 * (1 + gamma<T>(100)));
       const Index n = 60;
-      Passes<T> state(net.network, n, 0, Purpose::evaluate);
+      Passes<T> state(net.network, n, 0, Pass::evaluate);
       // Far and near pairs.
       auto x = random_matrix<T>(4, n, 33, 3);
       for (Index j = n / 2; j < n; ++j) {
@@ -215,7 +216,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_certificate_holds_between_all_points, T, Preci
 
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   TestNetwork<double> net({.in = 2, .out = 3, .hidden = {4}});
-  Passes<double> state(net.network, 5, 1, Purpose::evaluate);
+  Passes<double> state(net.network, 5, 1, Pass::evaluate);
   Matrix<double> x(2, 5), y(3, 5), six(2, 6), y6(3, 6), j(3, 10), v(2, 10);
   const auto& g = net.network;
   BOOST_CHECK_EXCEPTION(g.forward(*state, six, y6), ShapeError,

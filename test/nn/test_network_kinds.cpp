@@ -1,3 +1,4 @@
+
 #include "passes.hpp"
 
 #include <numbers>
@@ -9,7 +10,7 @@ namespace {
 using nn::Directions;
 using nn::NetworkOptions;
 using nn::Normalization;
-using nn::Purpose;
+using nn::Pass;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -67,7 +68,7 @@ Matrix<double> difference_jacobian(const TestNetwork<double>& net, const Matrix<
   constexpr double h = 1e-3;
   const Index d = net.network.in(), e = net.network.out();
   Matrix<double> jacobian(e, d);
-  Passes<double> passes(net.network, 1, 0, Purpose::evaluate);
+  Passes<double> passes(net.network, 1, 0, Pass::evaluate);
   const auto at = [&](Index j, double shift) {
     auto moved = x;
     moved(j, 0) += shift;
@@ -84,7 +85,7 @@ Matrix<double> difference_jacobian(const TestNetwork<double>& net, const Matrix<
 
 Matrix<double> tangent_jacobian(const TestNetwork<double>& net, const Matrix<double>& x,
                                 ConstMatrixView<double> context) {
-  Passes<double> passes(net.network, 1, net.network.in(), Purpose::evaluate);
+  Passes<double> passes(net.network, 1, net.network.in(), Pass::evaluate);
   Matrix<double> jacobian(net.network.out(), net.network.in());
   forward(net, *passes, x, context);
   net.network.tangent(*passes, Directions<double>::identity(net.network.in()), jacobian);
@@ -123,7 +124,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(reverse_is_the_gradient_of_value_and_tangents, T, 
 BOOST_AUTO_TEST_CASE(a_context_moves_the_value_without_a_bound) {
   const NetworkOptions options{.in = 2, .out = 2, .hidden = {6}, .lipschitz = 0.5, .context = 3};
   TestNetwork<double> net(options);
-  Passes<double> passes(net.network, 1, 0, Purpose::evaluate);
+  Passes<double> passes(net.network, 1, 0, Pass::evaluate);
   const Matrix<double> x(2, 1);
   const auto u = random_matrix<double>(3, 1, 41, 20);
   const auto far = forward<double>(net, *passes, x, u), near = forward<double>(net, *passes, x, Matrix<double>(3, 1));
@@ -133,7 +134,7 @@ BOOST_AUTO_TEST_CASE(a_context_moves_the_value_without_a_bound) {
   BOOST_TEST(net.layout.blocks()[2].rows == 6);
   BOOST_TEST(net.layout.blocks()[2].cols == 3);
   const auto before = net.parameters;
-  net.network.fold(net.parameters);
+  net.network.bake_normalization(net.parameters);
   const auto at = static_cast<std::size_t>(net.layout.blocks()[2].offset);
   BOOST_TEST(std::equal(before.begin() + std::ptrdiff_t(at), before.begin() + std::ptrdiff_t(at + 18),
                         net.parameters.begin() + std::ptrdiff_t(at)));
@@ -143,7 +144,7 @@ BOOST_AUTO_TEST_CASE(a_context_moves_the_value_without_a_bound) {
 BOOST_AUTO_TEST_CASE(samples_have_their_own_context) {
   const NetworkOptions options{.in = 2, .out = 2, .hidden = {6}, .context = 3};
   const TestNetwork<double> net(options);
-  Passes<double> passes(net.network, 4, 0, Purpose::evaluate);
+  Passes<double> passes(net.network, 4, 0, Pass::evaluate);
   const auto x = random_matrix<double>(2, 4, 42), u = random_matrix<double>(3, 4, 43);
   const auto together = forward<double>(net, *passes, x, u);
   for (Index j = 0; j < 4; ++j) {
@@ -160,9 +161,9 @@ BOOST_AUTO_TEST_CASE(only_networks_with_a_context_have_parameters_for_it) {
 BOOST_AUTO_TEST_CASE(a_fresh_network_with_a_context_is_zero) {
   for (const auto& hidden : {std::vector<Index>{}, {6, 6}}) {
     TestNetwork<double> net({.in = 2, .out = 2, .hidden = hidden, .context = 3});
-    net.network.initialise(net.parameters);
+    net.network.initialize(net.parameters);
     net.prepare(Normalization::svd);
-    Passes<double> passes(net.network, 4, 0, Purpose::evaluate);
+    Passes<double> passes(net.network, 4, 0, Pass::evaluate);
     const auto y = forward<double>(net, *passes, random_matrix<double>(2, 4, 42), random_matrix<double>(3, 4, 43));
     BOOST_TEST(close_absolute(y.view(), Matrix<double>(2, 4).view(), 0));
   }
@@ -171,7 +172,7 @@ BOOST_AUTO_TEST_CASE(a_fresh_network_with_a_context_is_zero) {
 BOOST_AUTO_TEST_CASE_TEMPLATE(angles_have_period_two_pi_and_other_rows_have_not, T, Precisions) {
   const NetworkOptions options{.in = 4, .out = 4, .hidden = {7, 5}, .periodic = {0, 2}};
   const TestNetwork<T> net(options);
-  Passes<T> passes(net.network, 5, 0, Purpose::evaluate);
+  Passes<T> passes(net.network, 5, 0, Pass::evaluate);
   const auto x = random_matrix<T>(4, 5, 44);
   const auto y = forward(net, *passes, x);
   for (Index row = 0; row < 4; ++row) {
@@ -210,7 +211,7 @@ BOOST_AUTO_TEST_CASE(autoregressive_outputs_see_what_comes_before) {
           }
         }
         // The context goes everywhere, the first dimension included.
-        Passes<double> passes(net.network, 1, 0, Purpose::evaluate);
+        Passes<double> passes(net.network, 1, 0, Pass::evaluate);
         const auto y = forward<double>(net, *passes, x, context),
                    other = forward<double>(net, *passes, x, Matrix<double>(2, 1));
         for (Index i = 0; i < m * d; ++i) BOOST_TEST(std::abs(y(i, 0) - other(i, 0)) > 1e-8);
@@ -225,10 +226,10 @@ BOOST_AUTO_TEST_CASE(masked_entries_are_zero_in_weights_gradients_and_files) {
     return std::count(values.begin(), values.end(), 0.0);
   };
   std::vector<double> gradient(net.parameters.size(), 1.0);
-  net.network.finish_gradient(gradient);
+  net.network.gradient_of_raw_parameters(gradient);
   auto folded = net.parameters, fresh = net.parameters;
-  net.network.fold(folded);
-  net.network.initialise(fresh);
+  net.network.bake_normalization(folded);
+  net.network.initialize(fresh);
   // Degrees 0 0 0 1 1 2 2 3 3: hidden values see 12 inputs of 36, outputs 2 · (3 + 5 + 7 + 9) hidden ones of 72.
   for (std::size_t l = 0; l < 2; ++l) {
     const auto& block = net.layout.blocks()[l == 0 ? 0 : 3];
@@ -268,7 +269,7 @@ BOOST_AUTO_TEST_CASE(options_that_contradict_each_other_are_refused) {
 
 BOOST_AUTO_TEST_CASE(a_context_that_does_not_fit_is_refused) {
   const TestNetwork<double> with({.in = 2, .out = 2, .hidden = {3}, .context = 3}), without({.in = 2, .out = 2});
-  Passes<double> passes(with.network, 4, 0, Purpose::evaluate), others(without.network, 4, 0, Purpose::evaluate);
+  Passes<double> passes(with.network, 4, 0, Pass::evaluate), others(without.network, 4, 0, Pass::evaluate);
   const Matrix<double> x(2, 4);
   const auto refused = [&](const TestNetwork<double>& net, Passes<double>& state, Index rows, Index cols,
                            const std::string& part) {

@@ -9,7 +9,7 @@ namespace pushforward::test {
 
 namespace {
 
-using optim::Method;
+using optim::Algorithm;
 using optim::OptimizerOptions;
 using optim::Schedule;
 using optim::ScheduleOptions;
@@ -23,13 +23,13 @@ struct Reference {
 
   double step(double rate, double gradient, double theta) {
     ++t;
-    const double g = o.method == Method::adamw ? gradient : gradient + o.weight_decay * theta;
+    const double g = o.algorithm == Algorithm::adamw ? gradient : gradient + o.weight_decay * theta;
     m = o.beta1 * m + (1 - o.beta1) * g;
     v = o.beta2 * v + (1 - o.beta2) * g * g;
     u = std::max(o.beta2 * u, std::abs(g));
-    if (o.method == Method::adamax) return theta - rate / (1 - std::pow(o.beta1, t)) * m / (u + o.epsilon);
+    if (o.algorithm == Algorithm::adamax) return theta - rate / (1 - std::pow(o.beta1, t)) * m / (u + o.epsilon);
     const double m_hat = m / (1 - std::pow(o.beta1, t)), v_hat = v / (1 - std::pow(o.beta2, t));
-    const double decay = o.method == Method::adamw ? o.weight_decay * theta : 0;
+    const double decay = o.algorithm == Algorithm::adamw ? o.weight_decay * theta : 0;
     return theta - rate * (m_hat / (std::sqrt(v_hat) + o.epsilon) + decay);
   }
 };
@@ -60,13 +60,13 @@ Verdict follows_its_paper(const OptimizerOptions& options) {
 BOOST_AUTO_TEST_SUITE(optimizer)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(twenty_steps_follow_the_papers, T, Precisions) {
-  for (const Method method : {Method::adam, Method::adamw, Method::adamax}) {
+  for (const Algorithm algorithm : {Algorithm::adam, Algorithm::adamw, Algorithm::adamax}) {
     for (const double decay : {0.0, 0.3}) {
-      BOOST_TEST(follows_its_paper<T>({.method = method, .weight_decay = decay}));
+      BOOST_TEST(follows_its_paper<T>({.algorithm = algorithm, .weight_decay = decay}));
       BOOST_TEST(follows_its_paper<T>(
-          {.method = method, .beta1 = 0.5, .beta2 = 0.999, .epsilon = 1e-2, .weight_decay = decay}));
+          {.algorithm = algorithm, .beta1 = 0.5, .beta2 = 0.999, .epsilon = 1e-2, .weight_decay = decay}));
     }
-    BOOST_TEST(follows_its_paper<T>({.method = method, .beta1 = 0, .beta2 = 0}));
+    BOOST_TEST(follows_its_paper<T>({.algorithm = algorithm, .beta1 = 0, .beta2 = 0}));
   }
 }
 
@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(a_parameter_without_a_gradient_rests_but_for_decay) {
   adam.step(0.1, gradient, parameters);
   BOOST_TEST(parameters[0] == 2.0);
   BOOST_TEST(close_relative(parameters[1], 1.9, 1e-8));
-  optim::Optimizer<double> adamw(2, {.method = Method::adamw, .weight_decay = 0.5});
+  optim::Optimizer<double> adamw(2, {.algorithm = Algorithm::adamw, .weight_decay = 0.5});
   adamw.step(0.1, gradient, parameters);
   BOOST_TEST(close_relative(parameters[0], 2.0 * (1 - 0.1 * 0.5), 1e-15));
 }
@@ -104,13 +104,13 @@ BOOST_AUTO_TEST_CASE(spans_of_another_size_are_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(names_lead_to_methods_and_schedules) {
-  for (const auto& name : optim::method_names()) {
-    BOOST_TEST(optim::method_names()[static_cast<std::size_t>(optim::method_of(name))] == name);
+  for (const auto& name : optim::algorithm_names()) {
+    BOOST_TEST(optim::algorithm_names()[static_cast<Index>(optim::algorithm_of(name))] == name);
   }
   for (const auto& name : optim::schedule_names()) {
-    BOOST_TEST(optim::schedule_names()[static_cast<std::size_t>(optim::schedule_of(name))] == name);
+    BOOST_TEST(optim::schedule_names()[static_cast<Index>(optim::schedule_of(name))] == name);
   }
-  BOOST_CHECK_EXCEPTION(optim::method_of("adma"), OptionError,
+  BOOST_CHECK_EXCEPTION(optim::algorithm_of("adma"), OptionError,
                         says({"optimizer 'adma' is unknown (did you mean 'adam'?); there are adam, adamw, adamax"}));
   BOOST_CHECK_EXCEPTION(optim::schedule_of("cosin"), OptionError, says({"schedule 'cosin'", "'cosine'"}));
 }

@@ -33,7 +33,7 @@ std::vector<Index> rows_of_steps(const BatchOrder& order, Index steps, int ranks
   for (Index step = 0; step < steps; ++step) {
     for (int rank = 0; rank < ranks; ++rank) {
       const auto share = comm::share(order.batch(), rank, ranks);
-      std::vector<Index> rows(static_cast<std::size_t>(share.count()));
+      std::vector<Index> rows(share.count());
       order.rows(step, share.first, rows);
       all.insert(all.end(), rows.begin(), rows.end());
     }

@@ -8,8 +8,9 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 # A module includes only modules of lower layers.
-LAYERS = {"base": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "optim": 2, "logdet": 3, "data": 3,
-          "flow": 4, "train": 5, "capi": 6}
+LAYERS = {"core": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "optim": 2, "table": 2, "toys": 2,
+          "logdet": 3, "dataset": 3, "maps": 3, "base_density": 3, "import": 4, "standardization": 4, "transforms": 4,
+          "flow": 5, "model": 6, "analysis": 7, "train": 8}
 
 # Rooms of the programs, likewise. A program may include all of them.
 APP_LAYERS = {"cli": 0, "models": 1}

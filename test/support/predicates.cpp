@@ -1,3 +1,4 @@
+
 #include "predicates.hpp"
 
 #include <cmath>

@@ -78,10 +78,10 @@ BOOST_AUTO_TEST_CASE(fewer_failures_come_before_a_lower_nll) {
 
 BOOST_FIXTURE_TEST_CASE(every_number_of_ranks_gives_the_same_bits, Ranks) {
   const auto flow = small_flow();
-  flow::FlowWorkspace<double> workspace(flow, 64, nn::Purpose::evaluate);
+  flow::FlowWorkspace<double> workspace(flow, 64, nn::Pass::evaluate);
   for (const Index n : {1, 3, 256, 257, 2000}) {
     const auto x = normal_rows(n);
-    std::vector<double> w(static_cast<std::size_t>(n));
+    std::vector<double> w(n);
     for (std::size_t i = 0; i < w.size(); ++i) w[i] = 0.5 + static_cast<double>(i % 4);
     const auto here = train::evaluate<double>(comm, flow, x, w, {}, workspace);
     const auto alone = train::evaluate<double>(comm::Communicator::self(), flow, x, w, {}, workspace);
@@ -92,7 +92,7 @@ BOOST_FIXTURE_TEST_CASE(every_number_of_ranks_gives_the_same_bits, Ranks) {
 
 BOOST_FIXTURE_TEST_CASE(rows_that_fail_are_counted_and_left_out, Ranks) {
   const auto flow = small_flow();
-  flow::FlowWorkspace<double> workspace(flow, 64, nn::Purpose::evaluate);
+  flow::FlowWorkspace<double> workspace(flow, 64, nn::Pass::evaluate);
   auto x = normal_rows(300);
   x(1, 270) = std::numeric_limits<double>::infinity();
   const auto with = train::evaluate<double>(comm, flow, x, {}, {}, workspace);

@@ -39,7 +39,7 @@ BOOST_AUTO_TEST_SUITE(gradient_sum)
 BOOST_FIXTURE_TEST_CASE(all_parts_are_added, Ranks) {
   for (const Index parameters : {0, 1, 5, 1000}) {
     const auto all = sum_on(comm, parameters, false);
-    std::vector<double> expected(static_cast<std::size_t>(parameters));
+    std::vector<double> expected(parameters);
     for (std::size_t i = 0; i < expected.size(); ++i) {
       for (Index p = 0; p < comm.size(); ++p) expected[i] += contribution(p, i);
     }

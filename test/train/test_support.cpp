@@ -227,7 +227,7 @@ BOOST_AUTO_TEST_CASE(only_what_comes_before_parameters_excludes) {
   x.fill(1);
   const auto excluded = [&](Reach reach = Reach::fixed) {
     const Flow<double> flow(a, 1);
-    FlowWorkspace<double> workspace(flow, 4, Purpose::evaluate);
+    FlowWorkspace<double> workspace(flow, 4, Pass::evaluate);
     return flow.excluded(x, reach, workspace);
   };
   BOOST_TEST(!excluded().has_value());

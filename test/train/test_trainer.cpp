@@ -156,7 +156,7 @@ BOOST_FIXTURE_TEST_CASE(weights_count_like_repetitions, Ranks) {
     file.root().write<double>("train", y.view());
     file.save(repeated);
   });
-  // A step on all rows at once, in whatever order; nothing initialised from unweighted rows.
+  // A step on all rows at once, in whatever order; nothing initialized from unweighted rows.
   auto options = small_run(30);
   options.train.steps = 5;
   options.model.actnorm = false;

@@ -1,5 +1,5 @@
-#include <pushforward/data/toy.hpp>
 #include <pushforward/h5/writer.hpp>
+#include <pushforward/toys/toy.hpp>
 #include <pushforward/train/training_data.hpp>
 
 #include <ranks.hpp>
@@ -127,9 +127,9 @@ BOOST_FIXTURE_TEST_CASE(contexts_are_standardized_and_shared, Ranks) {
   for (Index i = 0; i < 3; ++i) {
     double total = 0, mean = 0, square = 0;
     for (Index j = 0; j < n; ++j) {
-      total += w[static_cast<std::size_t>(j)];
-      mean += w[static_cast<std::size_t>(j)] * c(i, j);
-      square += w[static_cast<std::size_t>(j)] * c(i, j) * c(i, j);
+      total += w[j];
+      mean += w[j] * c(i, j);
+      square += w[j] * c(i, j) * c(i, j);
     }
     BOOST_TEST(on_all_ranks(comm, close_absolute(mean / total, 0, 1e-14)));
     BOOST_TEST(on_all_ranks(comm, close_absolute(square / total, i == 2 ? 0 : 1, 1e-14)));
@@ -162,7 +162,7 @@ BOOST_FIXTURE_TEST_CASE(angles_are_wrapped_and_keep_their_scale, Ranks) {
     Matrix<double> x(3, 5);
     for (Index j = 0; j < 5; ++j) {
       x(0, j) = 10 + static_cast<double>(j);
-      x(1, j) = x(2, j) = phi[static_cast<std::size_t>(j)];
+      x(1, j) = x(2, j) = phi[j];
     }
     h5::FileImage file(data::dataset_format, data::dataset_format_version);
     file.root().write("train", ConstMatrixView<double>(x));
@@ -174,7 +174,7 @@ BOOST_FIXTURE_TEST_CASE(angles_are_wrapped_and_keep_their_scale, Ranks) {
   BOOST_TEST(data.periodic() == (std::vector<Index>{1, 2}), boost::test_tools::per_element());
   const auto x = data.samples(Split::train);
   for (const Index i : {1, 2}) {
-    BOOST_TEST(data.standardization().mean()[static_cast<std::size_t>(i)] == 0);
+    BOOST_TEST(data.standardization().mean()[i] == 0);
     BOOST_TEST(data.standardization().factor()(i, i) == 1);
     const std::vector<double> angles{x(i, 0), x(i, 1), x(i, 2), x(i, 3), x(i, 4)};
     // Numbers below 16 are spaced by at most 2⁻⁴⁹.

@@ -107,9 +107,9 @@ void gather_varying(MPI_Comm comm, std::span<const T> values, std::span<T> all, 
 }  // namespace
 
 Environment::Environment(int& argc, char**& argv) {
-  int initialised = 0;
-  check(MPI_Initialized(&initialised), "MPI_Initialized");
-  if (initialised) return;
+  int initialized = 0;
+  check(MPI_Initialized(&initialized), "MPI_Initialized");
+  if (initialized) return;
   int provided = 0;
   check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   finalise_ = true;
@@ -169,8 +169,9 @@ void Communicator::broadcast(std::span<std::byte> values) const {
 void Communicator::broadcast(std::string& text, int root) const {
   Index length = static_cast<Index>(text.size());
   broadcast_from(handle_, std::span<Index>(&length, 1), root);
-  text.resize(static_cast<std::size_t>(length));
-  broadcast_from(handle_, std::as_writable_bytes(std::span<char>(text.data(), text.size())), root);
+  text.resize(length);
+  broadcast_from(handle_, std::span<std::byte>(std::as_writable_bytes(std::span<char>(text.data(), text.size()))),
+                 root);
 }
 
 void Communicator::all_gather(std::span<const double> values, std::span<double> all) const {

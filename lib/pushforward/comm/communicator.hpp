@@ -7,8 +7,8 @@
 
 #include <mpi.h>
 
-#include <pushforward/base/error.hpp>
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/index.hpp>
 
 #include <cstddef>
 #include <span>
@@ -17,8 +17,8 @@
 
 namespace pushforward::comm {
 
-/// Initialises MPI for the life of the object (thread level FUNNELED), unless the caller's program has done so
-/// already; finalises it only if it initialised it. Not collective over any communicator of ours.
+/// Initializes MPI for the life of the object (thread level FUNNELED), unless the caller's program has done so
+/// already; finalises it only if it initialized it. Not collective over any communicator of ours.
 class Environment {
  public:
   Environment(int& argc, char**& argv);

@@ -1,6 +1,7 @@
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/interval.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/flow/architecture.hpp>
-#include <pushforward/flow/scalar_function.hpp>
+#include <pushforward/maps/scalar_function.hpp>
 
 #include <algorithm>
 
@@ -65,9 +66,7 @@ Domain behind(const ElementwiseOptions& options, Domain at) {
 Domain behind(const PermutationOptions& options, Domain at) {
   const Index d = at.size();
   if (at.periodic.empty() || std::ssize(at.periodic) == d) return at;
-  const auto from = [&](Index row) {
-    return options.order == "reverse" ? d - 1 - row : options.indices[static_cast<std::size_t>(row)];
-  };
+  const auto from = [&](Index row) { return options.order == "reverse" ? d - 1 - row : options.indices[row]; };
   require<OptionError>(options.order == "reverse" || std::ssize(options.indices) == d,
                        "of values of which some are angles, the order is reverse or given");
   std::vector<Index> periodic;
@@ -194,7 +193,7 @@ std::vector<Index> periodic_latents(const std::vector<Domain>& domains) {
   return rows;
 }
 
-nn::NetworkOptions contraction_of(const ResidualOptions& options, const Domain& at) {
+nn::NetworkOptions residual_network(const ResidualOptions& options, const Domain& at) {
   nn::NetworkOptions network{.in = at.size(),
                              .out = at.size(),
                              .hidden = options.hidden,
@@ -209,12 +208,12 @@ nn::NetworkOptions contraction_of(const ResidualOptions& options, const Domain& 
   return network;
 }
 
-std::vector<nn::NetworkOptions> contractions_of(const Architecture& architecture) {
+std::vector<nn::NetworkOptions> residual_networks(const Architecture& architecture) {
   const auto domains = domains_of(architecture);
   std::vector<nn::NetworkOptions> networks;
   for (std::size_t k = 0; k < architecture.chain.size(); ++k) {
     const auto* const residual = std::get_if<ResidualOptions>(&architecture.chain[k].options());
-    if (residual != nullptr) networks.push_back(contraction_of(*residual, domains[k]));
+    if (residual != nullptr) networks.push_back(residual_network(*residual, domains[k]));
   }
   return networks;
 }

@@ -3,21 +3,21 @@
 // What a flow is made of, before there is one: the samples it takes, its chain of transforms, its base density. It is
 // what a model file stores, what TOML writes out as [[model.chain]], and what the families of presets.hpp come to.
 
-#include <pushforward/base/option_set.hpp>
-#include <pushforward/flow/actnorm.hpp>
-#include <pushforward/flow/base_density.hpp>
-#include <pushforward/flow/dequantize.hpp>
-#include <pushforward/flow/domain.hpp>
-#include <pushforward/flow/elementwise.hpp>
-#include <pushforward/flow/layer_options.hpp>
-#include <pushforward/flow/linear.hpp>
-#include <pushforward/flow/permutation.hpp>
-#include <pushforward/flow/planar.hpp>
-#include <pushforward/flow/radial.hpp>
-#include <pushforward/flow/scaling.hpp>
-#include <pushforward/flow/split.hpp>
-#include <pushforward/flow/squeeze.hpp>
+#include <pushforward/base_density/base_density.hpp>
+#include <pushforward/core/option_set.hpp>
 #include <pushforward/nn/network.hpp>
+#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/dequantize.hpp>
+#include <pushforward/transforms/domain.hpp>
+#include <pushforward/transforms/elementwise.hpp>
+#include <pushforward/transforms/layer_options.hpp>
+#include <pushforward/transforms/linear.hpp>
+#include <pushforward/transforms/permutation.hpp>
+#include <pushforward/transforms/planar.hpp>
+#include <pushforward/transforms/radial.hpp>
+#include <pushforward/transforms/scaling.hpp>
+#include <pushforward/transforms/split.hpp>
+#include <pushforward/transforms/squeeze.hpp>
 
 #include <variant>
 
@@ -75,8 +75,8 @@ std::string place_in_chain(std::size_t k, const LayerOptions& layer, const Domai
 std::vector<Index> periodic_latents(const std::vector<Domain>& domains);
 
 /// The network of a residual block.
-nn::NetworkOptions contraction_of(const ResidualOptions& options, const Domain& at);
+nn::NetworkOptions residual_network(const ResidualOptions& options, const Domain& at);
 /// Those of all residual blocks, in order.
-std::vector<nn::NetworkOptions> contractions_of(const Architecture& architecture);
+std::vector<nn::NetworkOptions> residual_networks(const Architecture& architecture);
 
 }  // namespace pushforward::flow

@@ -1,17 +1,17 @@
-#include <pushforward/flow/actnorm.hpp>
-#include <pushforward/flow/autoregressive.hpp>
 #include <pushforward/flow/chain.hpp>
-#include <pushforward/flow/coupling.hpp>
-#include <pushforward/flow/dequantize.hpp>
-#include <pushforward/flow/elementwise.hpp>
-#include <pushforward/flow/linear.hpp>
-#include <pushforward/flow/permutation.hpp>
-#include <pushforward/flow/planar.hpp>
-#include <pushforward/flow/radial.hpp>
-#include <pushforward/flow/residual.hpp>
-#include <pushforward/flow/scaling.hpp>
-#include <pushforward/flow/split.hpp>
-#include <pushforward/flow/squeeze.hpp>
+#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/autoregressive.hpp>
+#include <pushforward/transforms/coupling.hpp>
+#include <pushforward/transforms/dequantize.hpp>
+#include <pushforward/transforms/elementwise.hpp>
+#include <pushforward/transforms/linear.hpp>
+#include <pushforward/transforms/permutation.hpp>
+#include <pushforward/transforms/planar.hpp>
+#include <pushforward/transforms/radial.hpp>
+#include <pushforward/transforms/residual.hpp>
+#include <pushforward/transforms/scaling.hpp>
+#include <pushforward/transforms/split.hpp>
+#include <pushforward/transforms/squeeze.hpp>
 
 namespace pushforward::flow {
 
@@ -38,7 +38,7 @@ class Maker {
   Made operator()(const CouplingOptions& options) const { return of_domain<Coupling<T>>(options); }
   Made operator()(const AutoregressiveOptions& options) const { return of_domain<Autoregressive<T>>(options); }
   Made operator()(const ResidualOptions& options) const {
-    return std::make_unique<ResidualBlock<T>>(layout_, name_, at_.shape, contraction_of(options, at_), seed_, key_);
+    return std::make_unique<ResidualBlock<T>>(layout_, name_, at_.shape, residual_network(options, at_), seed_, key_);
   }
 
  private:

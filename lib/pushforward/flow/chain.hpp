@@ -3,7 +3,7 @@
 // From the options of a chain (architecture.hpp) to its transforms.
 
 #include <pushforward/flow/architecture.hpp>
-#include <pushforward/flow/transform.hpp>
+#include <pushforward/transforms/transform.hpp>
 
 namespace pushforward::flow {
 

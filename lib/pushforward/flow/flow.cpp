@@ -1,8 +1,8 @@
-#include <pushforward/base/timer.hpp>
-#include <pushforward/flow/batch.hpp>
+#include <pushforward/core/interval.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
-#include <pushforward/flow/scalar_function.hpp>
+#include <pushforward/maps/scalar_function.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +23,7 @@ bool all_finite(std::span<const T> x) {
 template <class T>
 void start_status(ConstMatrixView<T> x, std::span<Status> status) {
   for (Index i = 0; i < x.cols(); ++i) {
-    status[static_cast<std::size_t>(i)] = all_finite<T>(x.column_span(i)) ? Status::ok : Status::not_finite;
+    status[i] = all_finite<T>(x.column_span(i)) ? Status::ok : Status::not_finite;
   }
 }
 
@@ -82,7 +82,7 @@ template <class T>
 std::string why_excluded(const BaseDensity<T>& base, std::span<const T> z) {
   const auto [low, high] = base.support();
   for (const Index row : base.rows()) {
-    const T value = z[static_cast<std::size_t>(row)];
+    const T value = z[row];
     if (value >= static_cast<T>(low) && value <= static_cast<T>(high)) continue;
     return fmt::format("value {} is {:.6g}, outside [{:.6g}, {:.6g}]", row, value, low, high);
   }
@@ -91,7 +91,7 @@ std::string why_excluded(const BaseDensity<T>& base, std::span<const T> z) {
 
 template <class U>
 std::span<U> part(std::span<U> values, Index first, Index count) {
-  return values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+  return values.subspan(first, count);
 }
 
 template <class T>
@@ -132,8 +132,8 @@ Flow<T>::Flow(Architecture architecture, std::uint64_t seed) : architecture_(std
   architecture_.base.periodic = periodic_latents(domains);
   base_ = make_base<T>(layout_, architecture_.base, dimension(), seed);
   parameters_ = Matrix<T>(layout_.size(), 1);
-  for (const auto& t : transforms_) t->initialise(parameters());
-  base_->initialise(parameters());
+  for (const auto& t : transforms_) t->initialize(parameters());
+  base_->initialize(parameters());
   prepare(Normalization::svd);
 }
 
@@ -148,19 +148,19 @@ void Flow<T>::prepare(Normalization normalization) {
 }
 
 template <class T>
-void Flow<T>::set_log_det(Purpose purpose, const logdet::Method& method) {
-  for (auto& t : transforms_) t->set_log_det(purpose, method);
+void Flow<T>::set_log_det(Pass pass, const logdet::Method& method) {
+  for (auto& t : transforms_) t->set_log_det(pass, method);
 }
 
 template <class T>
-void Flow<T>::finish_gradient(std::span<T> gradient) const {
-  for (const auto& t : transforms_) t->finish_gradient(gradient);
+void Flow<T>::gradient_of_raw_parameters(std::span<T> gradient) const {
+  for (const auto& t : transforms_) t->gradient_of_raw_parameters(gradient);
 }
 
 template <class T>
-void Flow<T>::fold() {
+void Flow<T>::bake_normalization() {
   prepare(Normalization::svd);
-  for (const auto& t : transforms_) t->fold(parameters());
+  for (const auto& t : transforms_) t->bake_normalization(parameters());
 }
 
 template <class T>
@@ -176,11 +176,11 @@ void Flow<T>::require_batch(const char* name, ConstMatrixView<T> x, std::size_t 
 }
 
 template <class T>
-void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context, Index bytes) {
+void Flow<T>::initialize_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context, Index bytes) {
   const Index n = x.cols();
-  std::vector<double> log_det(static_cast<std::size_t>(n));
+  std::vector<double> log_det(n);
   std::vector<Status> status(log_det.size());
-  require_batch("initialise_from_data", x, log_det.size(), status.size(), context);
+  require_batch("initialize_from_data", x, log_det.size(), status.size(), context);
   // What arrives at a transform, of all samples. Chunk by chunk, what leaves it takes its place: never more of it.
   Matrix<T> samples(x);
   const auto plan = [&](std::size_t k, Index count, linalg::Workspace& kept, linalg::Workspace& scratch) {
@@ -197,7 +197,7 @@ void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
       plan(k, count, kept, scratch);
       return std::pair(kept.peak(), scratch.peak());
     };
-    chunks.push_back(greatest(n, [&](Index count) {
+    chunks.push_back(linalg::largest_that_fits(n, [&](Index count) {
       const auto [kept, scratch] = measure(count);
       return std::max(kept, scratch) <= bytes / 2;
     }));
@@ -209,7 +209,7 @@ void Flow<T>::initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
   for (std::size_t k = 0; k < transforms_.size(); ++k) {
     auto& transform = *transforms_[k];
     const Index rows = transform.input_shape().size(), going_on = transform.output_shape().size();
-    transform.initialise_from_data(parameters(), MatrixView<T>(samples.data(), rows, n));
+    transform.initialize_from_data(parameters(), MatrixView<T>(samples.data(), rows, n));
     transform.prepare(parameters_.span(), Normalization::svd);
     if (k >= images) break;
     kept.release(0);
@@ -233,7 +233,7 @@ void Flow<T>::map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> statu
   require_batch("map", x, status.size(), status.size(), context);
   require<ShapeError>(z.rows() == dimension() && z.cols() == x.cols(),
                       "map: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), x.rows(), x.cols());
-  std::vector<double> ignored(static_cast<std::size_t>(std::min(x.cols(), workspace.capacity())));
+  std::vector<double> ignored(std::min(x.cols(), workspace.capacity()));
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
     const auto chunk = x.columns(first, count);
     const auto outcome = part(status, first, count);
@@ -247,9 +247,9 @@ void Flow<T>::map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> statu
 template <class T>
 bool Flow<T>::is_bounded() const {
   for (Index k = fixed_transforms(); k < std::ssize(transforms_); ++k) {
-    const auto& transform = *transforms_[static_cast<std::size_t>(k)];
+    const auto& transform = *transforms_[k];
     for (Index row = 0; row < transform.input_shape().size(); ++row) {
-      if (flow::is_bounded(transform.support(row))) return true;
+      if (pushforward::is_bounded(transform.support(row))) return true;
     }
   }
   return has_bounds(*base_);
@@ -267,7 +267,7 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
   const bool whole = reach == Reach::whole;
   const Index last = whole ? std::ssize(transforms_) : fixed_transforms();
   std::optional<Exclusion> found;
-  std::vector<Status> status(static_cast<std::size_t>(x.cols()));
+  std::vector<Status> status(x.cols());
   std::vector<double> log_det(status.size());
   require_batch("excluded", x, status.size(), status.size(), context);
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
@@ -279,7 +279,7 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
     std::optional<Exclusion> here;
     const auto note = [&](Index k, Index sample, auto&& reason) {
       if (here && here->sample <= first + sample) return;
-      here = {k, first + sample, outcome[static_cast<std::size_t>(sample)], reason()};
+      here = {k, first + sample, outcome[sample], reason()};
     };
     const auto counts = [&](Status s) { return whole ? s == Status::outside_support : s != Status::ok; };
     const auto latent = pass(chunk, first, last, part(std::span(log_det), first, count), outcome, workspace,
@@ -287,7 +287,7 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
                                const auto bad = std::ranges::find_if(outcome, counts);
                                if (bad == outcome.end()) return;
                                const Index sample = bad - outcome.begin();
-                               const auto& transform = *transforms_[static_cast<std::size_t>(k)];
+                               const auto& transform = *transforms_[k];
                                note(k, sample, [&] { return why_excluded<T>(transform, from.column_span(sample)); });
                              });
     if (whole && has_bounds(*base_)) {
@@ -295,8 +295,8 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
       std::ranges::fill(log_p, 0.0);
       base_->log_prob(latent, log_p);
       for (Index j = 0; j < count; ++j) {
-        auto& s = outcome[static_cast<std::size_t>(j)];
-        if (s != Status::ok || log_p[static_cast<std::size_t>(j)] != -std::numeric_limits<double>::infinity()) continue;
+        auto& s = outcome[j];
+        if (s != Status::ok || log_p[j] != -std::numeric_limits<double>::infinity()) continue;
         s = Status::outside_support;
         note(std::ssize(transforms_), j, [&] { return why_excluded<T>(*base_, latent.column_span(j)); });
         break;
@@ -379,7 +379,7 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
   require<ShapeError>(x.rows() == dimension() && x.cols() == z.cols(),
                       "inverse: samples ({} × {}) do not fit latents ({} × {})", x.rows(), x.cols(), z.rows(),
                       z.cols());
-  require<ShapeError>(workspace.purpose() == Purpose::evaluate && !workspace.maps_only(),
+  require<ShapeError>(workspace.pass() == Pass::evaluate && !workspace.maps_only(),
                       "inverse: a workspace that is planned for {}, not for evaluation",
                       workspace.maps_only() ? "maps" : "a gradient");
   require<OptionError>(options.tolerance > 0 && options.max_iterations >= 1,
@@ -402,12 +402,12 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
       at = going_on;
     }
     for (auto k = std::ssize(transforms_) - 1; k >= 0; --k) {
-      const auto& level = parts.levels[static_cast<std::size_t>(k)];
+      const auto& level = parts.levels[k];
       if (!level.kept.empty()) at = joined<T>(at, latent, parts.joined.data(), level.all.rows());
-      auto& state = *parts.states[static_cast<std::size_t>(k)];
+      auto& state = *parts.states[k];
       state.context = part(context, first, count);
       const auto to = level.all.columns(0, count);
-      transforms_[static_cast<std::size_t>(k)]->inverse(state, at, to, log_p, outcome, options);
+      transforms_[k]->inverse(state, at, to, log_p, outcome, options);
       at = to;
     }
     for (double& value : log_p) value = -value;
@@ -422,7 +422,7 @@ double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, st
   require_batch("add_gradient", x, log_prob.size(), status.size(), context);
   require<ShapeError>(
       std::ssize(gradient) == layout_.size() && (weight.empty() || std::ssize(weight) == x.cols()) &&
-          workspace.purpose() == Purpose::gradient,
+          workspace.pass() == Pass::gradient,
       "add_gradient: a gradient of {} for {} parameters, {} weights for {} samples, or a workspace that "
       "keeps no gradient",
       gradient.size(), layout_.size(), weight.size(), x.cols());
@@ -447,14 +447,14 @@ double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, st
       copy_rows<T>(latent_bar.block(0, 0, going_on.rows(), count), going_on);
     }
     for (auto k = std::ssize(transforms_) - 1; k >= 0; --k) {
-      const auto& transform = *transforms_[static_cast<std::size_t>(k)];
+      const auto& transform = *transforms_[k];
       const Index rows = transform.input_shape().size(), kept = transform.output_shape().size();
       if (kept < rows) {
         joined<T>(ConstMatrixView<T>(bar, kept, count), latent_bar, next, rows);
         std::swap(bar, next);
       }
-      transform.reverse(*parts.states[static_cast<std::size_t>(k)], ConstMatrixView<T>(bar, rows, count), w,
-                        MatrixView<T>(next, rows, count), gradient);
+      transform.reverse(*parts.states[k], ConstMatrixView<T>(bar, rows, count), w, MatrixView<T>(next, rows, count),
+                        gradient);
       std::swap(bar, next);
     }
   });

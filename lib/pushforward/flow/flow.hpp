@@ -9,10 +9,10 @@
 //
 // Where a transform lets values go (a split), they keep their rows in z: the ones that go on are the first.
 
+#include <pushforward/base_density/base_density.hpp>
 #include <pushforward/flow/architecture.hpp>
-#include <pushforward/flow/base_density.hpp>
 #include <pushforward/flow/presets.hpp>
-#include <pushforward/flow/transform.hpp>
+#include <pushforward/transforms/transform.hpp>
 
 namespace pushforward::flow {
 
@@ -42,7 +42,7 @@ class FlowWorkspace;
 template <class T>
 class Flow {
  public:
-  /// A flow with parameters as initialise() leaves them, prepared. seed: of the initial weights. Throws OptionError and
+  /// A flow with parameters as initialize() leaves them, prepared. seed: of the initial weights. Throws OptionError and
   /// ShapeError, naming transform and sizes, for a chain whose pieces do not fit.
   Flow(Architecture architecture, std::uint64_t seed);
   /// A flow of a family on vectors of this dimension.
@@ -59,17 +59,17 @@ class Flow {
   std::span<const T> parameters() const { return parameters_.span(); }
   void prepare(Normalization normalization);
 
-  /// Chooses the estimator of log-dets for add_gradient() (Purpose::gradient) or for log_prob() (Purpose::evaluate),
+  /// Chooses the estimator of log-dets for add_gradient() (Pass::gradient) or for log_prob() (Pass::evaluate),
   /// exact until then; for workspaces that are planned from now on. inverse() wants an exact one. Throws OptionError.
-  void set_log_det(Purpose purpose, const logdet::Method& method);
+  void set_log_det(Pass pass, const logdet::Method& method);
 
   /// Initial parameters that depend on the data: x (d × n) is one batch, the same on all ranks; each transform sees it
   /// as the ones before leave it. Leaves the flow prepared. No log-dets are computed. Beside a copy of x, `bytes` of
   /// memory are used, and larger batches worked in chunks, with the same result up to rounding.
-  void initialise_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context = {},
+  void initialize_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context = {},
                             Index bytes = default_workspace_bytes);
   /// Prepares by SVD and makes effective weights the parameters: what a model file holds.
-  void fold();
+  void bake_normalization();
 
   /// x: (d × n) in. log_prob: (n) out. z: (d × n) out, or empty. status: (n) out. Where a status is not ok, log_prob is
   /// NaN; outside the support, −∞.
@@ -77,19 +77,19 @@ class Flow {
                 FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
 
   /// x = f⁻¹(z). z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out. The
-  /// workspace is planned for Purpose::evaluate.
+  /// workspace is planned for Pass::evaluate.
   void inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
                const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
 
   /// Σᵢ wᵢ log p(xᵢ) and its gradient. x: (d × n) in. weight: (n) ≥ 0 in, or empty when all are 1. gradient: the flat
-  /// buffer, added to, with respect to effective parameters: finish_gradient() once all is added. log_prob, status: (n)
-  /// out. Where a status is not ok, the gradient is not finite or means nothing. The workspace is planned for
-  /// Purpose::gradient.
+  /// buffer, added to, with respect to effective parameters: gradient_of_raw_parameters() once all is added. log_prob,
+  /// status: (n) out. Where a status is not ok, the gradient is not finite or means nothing. The workspace is planned
+  /// for Pass::gradient.
   double add_gradient(ConstMatrixView<T> x, std::span<const T> weight, std::span<T> gradient,
                       std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace,
                       ConstMatrixView<T> context = {}) const;
   /// Gradient with respect to effective parameters → with respect to parameters(), in place.
-  void finish_gradient(std::span<T> gradient) const;
+  void gradient_of_raw_parameters(std::span<T> gradient) const;
 
   /// z = f(x), without log-dets. x: (d × n) in. z: (d × n) out. status: (n) out, ok, not_finite where x is not, or what
   /// a transform excludes; the base density is not asked, nor are determinants.
@@ -132,18 +132,18 @@ template <class T>
 class FlowWorkspace {
  public:
   /// Room for n ≥ 1 samples at a time. Throws NumericalError where there is not so much memory.
-  FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose);
+  FlowWorkspace(const Flow<T>& flow, Index n, Pass pass);
   /// Room for at most `most` samples at a time, fewer where they would need more than `bytes`; at least one. Where what
   /// a transform takes for some hundred samples fits into a core's cache, for no more than fit, in shares as even as
   /// can be.
-  static FlowWorkspace within(const Flow<T>& flow, Index bytes, Index most, Purpose purpose);
+  static FlowWorkspace within(const Flow<T>& flow, Index bytes, Index most, Pass pass);
   /// The same for Flow::map() and Flow::excluded() only: nothing of it goes to log-dets.
   static FlowWorkspace for_maps(const Flow<T>& flow, Index bytes, Index most);
   /// What room for n samples takes.
-  static Index bytes_for(const Flow<T>& flow, Index n, Purpose purpose);
+  static Index bytes_for(const Flow<T>& flow, Index n, Pass pass);
   /// For messages, what one sample takes and which transform takes most of it: "a sample takes 1.29 GB, most of it
   /// transform 1 (residual) with an exact log-det of 784 values".
-  static std::string demand(const Flow<T>& flow, Purpose purpose);
+  static std::string demand(const Flow<T>& flow, Pass pass);
 
   /// Where the last log_prob or add_gradient first went wrong.
   const std::optional<Failure>& failure() const { return failure_; }
@@ -155,7 +155,7 @@ class FlowWorkspace {
 
   Index capacity() const { return capacity_; }
   Index bytes() const { return kept_.peak() + scratch_.peak(); }
-  Purpose purpose() const { return purpose_; }
+  Pass pass() const { return pass_; }
   /// Whether there is no memory for log-dets.
   bool maps_only() const { return use_ == Use::map; }
 
@@ -179,13 +179,13 @@ class FlowWorkspace {
   };
   enum class Use { map, all };
 
-  FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose, Use use);
-  static Parts plan(const Flow<T>& flow, Index n, Purpose purpose, Use use, linalg::Workspace& kept,
+  FlowWorkspace(const Flow<T>& flow, Index n, Pass pass, Use use);
+  static Parts plan(const Flow<T>& flow, Index n, Pass pass, Use use, linalg::Workspace& kept,
                     linalg::Workspace& scratch);
-  static Index bytes_for(const Flow<T>& flow, Index n, Purpose purpose, Use use);
+  static Index bytes_for(const Flow<T>& flow, Index n, Pass pass, Use use);
 
   Index capacity_;
-  Purpose purpose_;
+  Pass pass_;
   Use use_;
   linalg::Workspace kept_, scratch_;
   Parts parts_;

@@ -1,5 +1,4 @@
-#include <pushforward/base/text.hpp>
-#include <pushforward/flow/batch.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/flow/flow.hpp>
 
 #include <algorithm>
@@ -20,64 +19,64 @@ Index quotient_up(Index a, Index b) {
 }  // namespace
 
 template <class T>
-FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose)
-    : FlowWorkspace(flow, n, purpose, Use::all) {}
+FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Pass pass) : FlowWorkspace(flow, n, pass, Use::all) {}
 
 template <class T>
-FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Purpose purpose, Use use)
-    : capacity_(n), purpose_(purpose), use_(use) {
+FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Pass pass, Use use)
+    : capacity_(n), pass_(pass), use_(use) {
   require<ShapeError>(n >= 1, "workspace for {} samples: must be at least 1", n);
   linalg::Workspace kept, scratch;
-  plan(flow, n, purpose, use, kept, scratch);
+  plan(flow, n, pass, use, kept, scratch);
   try {
     kept_ = linalg::Workspace(kept.peak());
     scratch_ = linalg::Workspace(scratch.peak());
   } catch (const std::bad_alloc&) {
     throw NumericalError(fmt::format("no memory for {} samples at a time, {}{}", n,
                                      human_bytes(static_cast<double>(kept.peak() + scratch.peak())),
-                                     use == Use::all ? ": " + demand(flow, purpose) : ""));
+                                     use == Use::all ? ": " + demand(flow, pass) : ""));
   }
-  parts_ = plan(flow, n, purpose, use, kept_, scratch_);
+  parts_ = plan(flow, n, pass, use, kept_, scratch_);
 }
 
 template <class T>
-Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Purpose purpose) {
-  return bytes_for(flow, n, purpose, Use::all);
+Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Pass pass) {
+  return bytes_for(flow, n, pass, Use::all);
 }
 
 template <class T>
-Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Purpose purpose, Use use) {
+Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Pass pass, Use use) {
   linalg::Workspace kept, scratch;
-  plan(flow, n, purpose, use, kept, scratch);
+  plan(flow, n, pass, use, kept, scratch);
   return kept.peak() + scratch.peak();
 }
 
 template <class T>
-FlowWorkspace<T> FlowWorkspace<T>::within(const Flow<T>& flow, Index bytes, Index most, Purpose purpose) {
+FlowWorkspace<T> FlowWorkspace<T>::within(const Flow<T>& flow, Index bytes, Index most, Pass pass) {
   const auto in_cache = [&](Index n) {
     linalg::Workspace kept, scratch;
-    return plan(flow, n, purpose, Use::all, kept, scratch).largest <= cache;
+    return plan(flow, n, pass, Use::all, kept, scratch).largest <= cache;
   };
-  const Index n = greatest(most, [&](Index samples) { return bytes_for(flow, samples, purpose) <= bytes; });
-  const Index cached = greatest(n, in_cache);
-  if (cached == n || cached < least_chunk) return FlowWorkspace(flow, n, purpose);
-  return FlowWorkspace(flow, quotient_up(most, quotient_up(most, cached)), purpose);
+  const Index n =
+      linalg::largest_that_fits(most, [&](Index samples) { return bytes_for(flow, samples, pass) <= bytes; });
+  const Index cached = linalg::largest_that_fits(n, in_cache);
+  if (cached == n || cached < least_chunk) return FlowWorkspace(flow, n, pass);
+  return FlowWorkspace(flow, quotient_up(most, quotient_up(most, cached)), pass);
 }
 
 template <class T>
 FlowWorkspace<T> FlowWorkspace<T>::for_maps(const Flow<T>& flow, Index bytes, Index most) {
-  const auto fits = [&](Index n) { return bytes_for(flow, n, Purpose::evaluate, Use::map) <= bytes; };
-  return FlowWorkspace(flow, greatest(most, fits), Purpose::evaluate, Use::map);
+  const auto fits = [&](Index n) { return bytes_for(flow, n, Pass::evaluate, Use::map) <= bytes; };
+  return FlowWorkspace(flow, linalg::largest_that_fits(most, fits), Pass::evaluate, Use::map);
 }
 
 template <class T>
-std::string FlowWorkspace<T>::demand(const Flow<T>& flow, Purpose purpose) {
-  auto text = fmt::format("a sample takes {}", human_bytes(static_cast<double>(bytes_for(flow, 1, purpose))));
+std::string FlowWorkspace<T>::demand(const Flow<T>& flow, Pass pass) {
+  auto text = fmt::format("a sample takes {}", human_bytes(static_cast<double>(bytes_for(flow, 1, pass))));
   Index most = -1;
   std::size_t at = 0;
   for (std::size_t k = 0; k < flow.transforms().size(); ++k) {
     linalg::Workspace kept, scratch;
-    flow.transforms()[k]->plan(kept, scratch, 1, purpose);
+    flow.transforms()[k]->plan(kept, scratch, 1, pass);
     if (kept.peak() + scratch.peak() <= most) continue;
     most = kept.peak() + scratch.peak();
     at = k;
@@ -85,17 +84,17 @@ std::string FlowWorkspace<T>::demand(const Flow<T>& flow, Purpose purpose) {
   if (most < 0) return text;
   const auto& transform = *flow.transforms()[at];
   text += fmt::format(", most of it transform {} ({})", at, transform.kind());
-  if (const auto* const method = transform.log_det(purpose)) {
+  if (const auto* const method = transform.log_det(pass)) {
     text += fmt::format(" with log-dets of {} values by {}", transform.input_shape().size(), to_string(*method));
   }
   return text;
 }
 
 template <class T>
-typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Index n, Purpose purpose, Use use,
+typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Index n, Pass pass, Use use,
                                                         linalg::Workspace& kept, linalg::Workspace& scratch) {
   const Index d = flow.dimension();
-  const bool gradient = purpose == Purpose::gradient;
+  const bool gradient = pass == Pass::gradient;
   const auto splits = [](const auto& t) { return t->output_shape().size() < t->input_shape().size(); };
   const auto& transforms = flow.transforms();
   Parts parts;
@@ -122,7 +121,7 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
     parts.levels[k].all = gradient ? kept.matrix<T>(rows, n) : MatrixView<T>(pair[k % 2].data(), rows, n);
     const Index before = kept.used();
     parts.states.push_back(use == Use::map ? transforms[k]->plan_map(kept, scratch, n)
-                                           : transforms[k]->plan(kept, scratch, n, purpose));
+                                           : transforms[k]->plan(kept, scratch, n, pass));
     parts.largest = std::max(parts.largest, kept.used() - before + scratch.used());
   }
   return parts;

@@ -1,4 +1,4 @@
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/flow/presets.hpp>
 
 namespace pushforward::flow {

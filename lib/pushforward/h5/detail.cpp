@@ -54,7 +54,7 @@ Handle data_space(std::span<const Index> shape) {
 std::vector<Index> extents(hid_t space) {
   const int rank = H5Sget_simple_extent_ndims(space);
   check(rank, "rank of a dataspace");
-  std::vector<hsize_t> size(static_cast<std::size_t>(rank));
+  std::vector<hsize_t> size(rank);
   check(H5Sget_simple_extent_dims(space, size.data(), nullptr), "extents of a dataspace");
   return {size.begin(), size.end()};
 }

@@ -5,8 +5,8 @@
 
 #include <hdf5.h>
 
-#include <pushforward/base/error.hpp>
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/index.hpp>
 #include <pushforward/h5/handle.hpp>
 
 #include <span>

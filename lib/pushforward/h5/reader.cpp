@@ -1,6 +1,6 @@
 #include <pushforward/h5/reader.hpp>
 
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/h5/detail.hpp>
 
 #include <algorithm>
@@ -103,7 +103,7 @@ std::vector<T> read_numbers(const Object& object, hid_t id, const std::string& n
   const bool fits = a.kind == H5T_INTEGER || a.kind == H5T_ENUM || (a.kind == H5T_FLOAT && std::is_same_v<T, double>);
   require<DataError>(fits, "{}: attribute '{}' is {}, not {}", object.where(), name, class_name(a.kind),
                      std::is_same_v<T, double> ? "a number" : "an integer");
-  std::vector<T> values(static_cast<std::size_t>(a.count));
+  std::vector<T> values(a.count);
   if (!values.empty()) {
     check(H5Aread(a.attribute.id(), detail::native_type<T>(), values.data()), "{}: reading attribute '{}'",
           object.where(), name);
@@ -186,7 +186,7 @@ void Dataset::require_numeric(bool integer) const {
 template <class T>
 std::vector<T> Dataset::read() const {
   require_numeric(std::is_same_v<T, Index>);
-  std::vector<T> values(static_cast<std::size_t>(size()));
+  std::vector<T> values(size());
   if (values.empty()) return values;
   check(H5Dread(handle_.id(), detail::native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "reading {}",
         where_);

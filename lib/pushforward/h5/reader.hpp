@@ -8,7 +8,7 @@
 // All functions throw IoError when the file cannot be read, and DataError when what it holds is not what was asked
 // for: no such object, wrong rank, type or shape. Messages name the file and the object's path in it.
 
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/index.hpp>
 #include <pushforward/h5/handle.hpp>
 #include <pushforward/linalg/matrix.hpp>
 

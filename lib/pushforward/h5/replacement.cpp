@@ -1,7 +1,7 @@
 #include <pushforward/h5/replacement.hpp>
 
-#include <pushforward/base/error.hpp>
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/text.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -87,7 +87,7 @@ void Replacement::write(std::span<const std::byte> bytes) {
     const auto written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail("writing", errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    bytes = bytes.subspan(written);
   }
 }
 

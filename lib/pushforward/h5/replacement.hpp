@@ -4,7 +4,7 @@
 // only when it is complete and on disk. Until then whatever has the final name is untouched; afterwards it is the new
 // file; there is nothing in between. Plain POSIX, of this rank alone.
 
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/index.hpp>
 
 #include <cstddef>
 #include <span>

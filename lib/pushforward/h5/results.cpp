@@ -116,7 +116,7 @@ Handle open_dataset(const Handle& file, const std::string& name) {
 void allocate(const Handle& file, const RowArray& array) {
   if (array.rows == 0) return;
   const Handle dataset = open_dataset(file, array.name);
-  const std::vector<double> zeros(static_cast<std::size_t>(numbers_of(array)));
+  const std::vector<double> zeros(numbers_of(array));
   put(array, dataset, Handle(H5P_DEFAULT), 0, view_of(array, zeros.data(), 1));
 }
 
@@ -228,8 +228,7 @@ void ResultFile::write_through_root(const RowArray& array, Index first, MatrixVi
     if (comm_.is_root()) {
       for (std::size_t rank = 1; rank < ranks; ++rank)
         receive_counts[rank] = static_cast<int>(places[2 * rank + 1]) * static_cast<int>(width);
-      received.resize(
-          static_cast<std::size_t>(std::accumulate(receive_counts.begin(), receive_counts.end(), Index{0})));
+      received.resize(std::accumulate(receive_counts.begin(), receive_counts.end(), Index{0}));
     } else {
       for (Index j = 0; j < part.cols(); ++j) sent.insert(sent.end(), part.column(j), part.column(j) + part.rows());
       send_counts[0] = static_cast<int>(sent.size());

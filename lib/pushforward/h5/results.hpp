@@ -8,8 +8,8 @@
 // is taken on commit(). The file is open only inside calls: an exception between them, on one rank or all, leaves
 // nothing that ranks would have to close together, and the temporary file goes with the object.
 
-#include <pushforward/base/index.hpp>
 #include <pushforward/comm/communicator.hpp>
+#include <pushforward/core/index.hpp>
 #include <pushforward/h5/replacement.hpp>
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/linalg/matrix.hpp>

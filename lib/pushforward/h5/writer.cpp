@@ -2,8 +2,8 @@
 
 #include <hdf5_hl.h>
 
-#include <pushforward/base/text.hpp>
-#include <pushforward/base/version.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/core/version.hpp>
 #include <pushforward/h5/detail.hpp>
 #include <pushforward/h5/replacement.hpp>
 
@@ -147,7 +147,7 @@ std::vector<std::byte> FileImage::finish() {
   check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "completing a file in memory");
   const auto size = H5Fget_file_image(file_.id(), nullptr, 0);
   check(size, "size of a file in memory");
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+  std::vector<std::byte> bytes(size);
   check(H5Fget_file_image(file_.id(), bytes.data(), bytes.size()), "reading a file in memory");
   file_.close();
   return bytes;

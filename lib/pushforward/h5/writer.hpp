@@ -6,7 +6,7 @@
 //
 // Nothing here is collective: one rank writes, and the caller lets the others know (comm::agree).
 
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/index.hpp>
 #include <pushforward/h5/handle.hpp>
 #include <pushforward/linalg/matrix.hpp>
 

@@ -2,8 +2,8 @@
 
 // The Fortran symbols of BLAS and LAPACK that we call. Internal to linalg.
 
-#include <pushforward/base/error.hpp>
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/index.hpp>
 
 #include <algorithm>
 #include <limits>

@@ -72,7 +72,7 @@ void eliminate_column(const Group<T>& a, Index k, std::span<T> pivots) {
   place.store_unaligned(pivots.data());
   if (xsimd::any(place != B(static_cast<T>(k)))) {
     for (Index w = 0; w < Group<T>::lanes; ++w) {
-      const auto row = static_cast<Index>(pivots[static_cast<std::size_t>(w)]);
+      const auto row = static_cast<Index>(pivots[w]);
       if (row != k) a.swap_rows(w, k, row);
     }
   }
@@ -91,7 +91,7 @@ class Block {
  public:
   using B = typename Group<T>::B;
 
-  B& operator()(Index i, Index j) { return sums_[static_cast<std::size_t>(j * rows + i)]; }
+  B& operator()(Index i, Index j) { return sums_[j * rows + i]; }
   void load(const Group<T>& a, Index r, Index c) {
     for (Index j = 0; j < cols; ++j) {
       for (Index i = 0; i < rows; ++i) (*this)(i, j) = a.load(r + i, c + j);
@@ -107,10 +107,10 @@ class Block {
   void subtract(Index from, Index to, Left&& left, Right&& right) {
     for (Index k = from; k < to; ++k) {
       std::array<B, static_cast<std::size_t>(rows)> l;
-      for (Index i = 0; i < rows; ++i) l[static_cast<std::size_t>(i)] = left(i, k);
+      for (Index i = 0; i < rows; ++i) l[i] = left(i, k);
       for (Index j = 0; j < cols; ++j) {
         const B u = right(k, j);
-        for (Index i = 0; i < rows; ++i) (*this)(i, j) = xsimd::fnma(l[static_cast<std::size_t>(i)], u, (*this)(i, j));
+        for (Index i = 0; i < rows; ++i) (*this)(i, j) = xsimd::fnma(l[i], u, (*this)(i, j));
       }
     }
   }
@@ -151,7 +151,7 @@ void factor(const Group<T>& a, std::span<T> pivots) {
     for (Index k = from; k < to; ++k) {
       solve_rows(from, k, k);
       subtract_columns<1>(a, k, k, from, k);
-      eliminate_column(a, k, pivots.subspan(static_cast<std::size_t>(k * Group<T>::lanes)));
+      eliminate_column(a, k, pivots.subspan(k * Group<T>::lanes));
     }
     for (Index c = to; c < d; ++c) solve_rows(from, to, c);
     Index c = to;
@@ -265,8 +265,8 @@ void interleaved_factor(MatrixView<T> a, std::span<int> pivots, std::span<double
         T* const to = a.column((first + w) * d + c);
         const T* const from = group.at(0, c) + w;
         for (Index r = 0; r < d; ++r) to[r] = from[r * lanes];
-        const auto row = static_cast<Index>(rows[static_cast<std::size_t>(c * lanes + w)]);
-        pivots[static_cast<std::size_t>((first + w) * d + c)] = static_cast<int>(row) + 1;
+        const auto row = static_cast<Index>(rows[c * lanes + w]);
+        pivots[(first + w) * d + c] = static_cast<int>(row) + 1;
       }
     }
     for (Index w = 0; w < count; ++w) {
@@ -275,7 +275,7 @@ void interleaved_factor(MatrixView<T> a, std::span<int> pivots, std::span<double
       for (Index c = 0; c < d; ++c) {
         const double u = static_cast<double>(group.at(c, c)[w]);
         product.multiply(std::abs(u));
-        negative ^= (u < 0) ^ (static_cast<Index>(rows[static_cast<std::size_t>(c * lanes + w)]) != c);
+        negative ^= (u < 0) ^ (static_cast<Index>(rows[c * lanes + w]) != c);
         singular = singular || u == 0;
       }
       const auto at = static_cast<std::size_t>(first + w);
@@ -312,7 +312,7 @@ void interleaved_inverse_transpose(ConstMatrixView<T> lu, std::span<const int> p
     }
     for (Index c = 0; c < d; ++c) {
       for (Index w = 0; w < count; ++w) {
-        const bool singular = sign[static_cast<std::size_t>(first + w)] == 0;
+        const bool singular = sign[first + w] == 0;
         const Index* const mine = rows.data() + w * d;
         T* const to = inverse_transpose.column((first + w) * d + c);
         const T* const from = x.at(0, c) + w;

@@ -35,18 +35,18 @@ bool factor_cholesky(F&& potrf, MatrixView<T> a) {
 template <class T, class F>
 std::vector<T> svd_values(F&& gesdd, ConstMatrixView<T> a) {
   const Index count = std::min(a.rows(), a.cols());
-  std::vector<T> values(static_cast<std::size_t>(count));
+  std::vector<T> values(count);
   if (count == 0) return values;
   Matrix<T> copy(a);
   const Integer m = narrow(a.rows()), n = narrow(a.cols()), lda = leading(a.rows()), ldone = 1;
-  std::vector<Integer> integers(static_cast<std::size_t>(8 * count));
+  std::vector<Integer> integers(8 * count);
   T best = 0, unused = 0;
   Integer length = -1, info = 0;
   gesdd("N", &m, &n, copy.data(), &lda, values.data(), &unused, &ldone, &unused, &ldone, &best, &length,
         integers.data(), &info);
   require_legal(info, "gesdd");
   length = static_cast<Integer>(best);
-  std::vector<T> work(static_cast<std::size_t>(length));
+  std::vector<T> work(length);
   gesdd("N", &m, &n, copy.data(), &lda, values.data(), &unused, &ldone, &unused, &ldone, work.data(), &length,
         integers.data(), &info);
   // LAPACK 3.7 and later answer a NaN operand with info = -4, an infinite one with NaN values.
@@ -70,14 +70,14 @@ T largest_eigenvalue(F&& geev, ConstMatrixView<T> a) {
   for (Index j = 0; j < a.cols(); ++j) converged = converged && finite(j);
   Matrix<T> copy(a);
   const Integer d = narrow(a.rows()), one = 1;
-  std::vector<T> real(static_cast<std::size_t>(d)), imaginary(real.size());
+  std::vector<T> real(d), imaginary(real.size());
   T best = 0, unused = 0;
   Integer length = -1, info = 0;
   geev("N", "N", &d, copy.data(), &d, real.data(), imaginary.data(), &unused, &one, &unused, &one, &best, &length,
        &info);
   require_legal(info, "geev");
   length = static_cast<Integer>(best);
-  std::vector<T> work(static_cast<std::size_t>(length));
+  std::vector<T> work(length);
   if (converged) {
     geev("N", "N", &d, copy.data(), &d, real.data(), imaginary.data(), &unused, &one, &unused, &one, work.data(),
          &length, &info);

@@ -3,8 +3,8 @@
 // Column-major matrices: an owning one, and views with a leading dimension. Sizes are checked where views meet BLAS
 // (blas.hpp), not in element access.
 
-#include <pushforward/base/error.hpp>
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/index.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -57,7 +57,7 @@ class MatrixView {
 template <class T>
 using ConstMatrixView = MatrixView<const T>;
 
-/// Memory for n elements, aligned to a cache line, not initialised. Freed by the returned handle.
+/// Memory for n elements, aligned to a cache line, not initialized. Freed by the returned handle.
 struct FreeMemory {
   void operator()(void* p) const { std::free(p); }
 };
@@ -100,8 +100,8 @@ class Matrix {
   std::span<T> span() { return {data(), static_cast<std::size_t>(size())}; }
   std::span<const T> span() const { return {data(), static_cast<std::size_t>(size())}; }
 
-  T& operator()(Index i, Index j) { return data_[static_cast<std::size_t>(i + j * rows_)]; }
-  const T& operator()(Index i, Index j) const { return data_[static_cast<std::size_t>(i + j * rows_)]; }
+  T& operator()(Index i, Index j) { return data_[i + j * rows_]; }
+  const T& operator()(Index i, Index j) const { return data_[i + j * rows_]; }
 
   MatrixView<T> view() { return {data(), rows_, cols_}; }
   ConstMatrixView<T> view() const { return {data(), rows_, cols_}; }

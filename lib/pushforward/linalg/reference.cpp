@@ -48,12 +48,12 @@ struct Elimination {
       eliminate(k, pivot);
     }
     for (Index k = d - 1; k >= 0; --k) {
-      exchange_rows(k, exchanged[static_cast<std::size_t>(k)].second);
-      exchange_columns(k, exchanged[static_cast<std::size_t>(k)].first);
+      exchange_rows(k, exchanged[k].second);
+      exchange_columns(k, exchanged[k].first);
     }
   }
 
-  Real& at(Index i, Index j) { return a[static_cast<std::size_t>(i + j * d)]; }
+  Real& at(Index i, Index j) { return a[i + j * d]; }
 
   void exchange_rows(Index p, Index q) {
     for (Index j = 0; p != q && j < d; ++j) std::swap(at(p, j), at(q, j));
@@ -111,7 +111,7 @@ Matrix<T> inverse(ConstMatrixView<T> a) {
 
 template <class T>
 double spectral_norm(ConstMatrixView<T> a) {
-  std::vector<Real> v(static_cast<std::size_t>(a.cols())), u(static_cast<std::size_t>(a.rows()));
+  std::vector<Real> v(a.cols()), u(static_cast<std::size_t>(a.rows()));
   for (std::size_t j = 0; j < v.size(); ++j) v[j] = 1 + Real(0.01) * static_cast<Real>(j % 7);
   Real sigma = 0;
   for (int iteration = 0; iteration < 100000; ++iteration) {

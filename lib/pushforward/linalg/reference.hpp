@@ -1,7 +1,7 @@
 #pragma once
 
 // Plain loops for what blas.hpp and lapack.hpp do, accumulating in long double: what the tests compare with. Slow on
-// purpose; nothing but tests calls them.
+// pass; nothing but tests calls them.
 
 #include <pushforward/linalg/lapack.hpp>
 

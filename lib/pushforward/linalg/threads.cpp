@@ -1,4 +1,4 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/threads.hpp>
 

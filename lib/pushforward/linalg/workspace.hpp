@@ -7,13 +7,15 @@
 
 #include <pushforward/linalg/matrix.hpp>
 
+#include <algorithm>
+
 namespace pushforward::linalg {
 
 class Workspace {
  public:
   /// Counts only: take() returns null pointers.
   Workspace() = default;
-  /// Owns `bytes` of memory, not initialised.
+  /// Owns `bytes` of memory, not initialized.
   explicit Workspace(Index bytes) : memory_(allocate_aligned<std::byte>(bytes)), bytes_(bytes) {}
 
   /// n elements, aligned to a cache line. Throws BugError when the plan that sized the workspace was too small.
@@ -44,5 +46,17 @@ class Workspace {
   Index used_ = 0;
   Index peak_ = 0;
 };
+
+/// Returns the largest n in [1, most] for which fits(n) holds, or 1 if there is none. If n fits, every smaller number
+/// must fit as well. Cost: a bisection.
+template <class F>
+Index largest_that_fits(Index most, F&& fits) {
+  Index known = 1, beyond = std::max<Index>(most, 1) + 1;
+  while (beyond - known > 1) {
+    const Index middle = known + (beyond - known) / 2;
+    (fits(middle) ? known : beyond) = middle;
+  }
+  return known;
+}
 
 }  // namespace pushforward::linalg

@@ -1,4 +1,4 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/linalg/lapack.hpp>
 #include <pushforward/logdet/cost.hpp>
 #include <pushforward/logdet/estimator.hpp>
@@ -14,19 +14,19 @@ namespace {
 // How many times the stochastic default may take before exact is too dear. Training: its probe does no harm that could
 // be measured, but where blocks come near their Lipschitz bound what few Arnoldi steps leave out does
 // (examples/log_determinants.md). Evaluation: a standard error takes several repeats.
-double worth(nn::Purpose purpose) {
-  return purpose == nn::Purpose::gradient ? 4 : 8;
+double worth(nn::Pass pass) {
+  return pass == nn::Pass::gradient ? 4 : 8;
 }
 
 // Products of a gradient: value, and twice as much in reverse.
-double passes(nn::Purpose purpose) {
-  return purpose == nn::Purpose::gradient ? 3 : 1;
+double passes(nn::Pass pass) {
+  return pass == nn::Pass::gradient ? 3 : 1;
 }
 
 // LU, and where there is a gradient the inverse.
-double lu_flops(Index order, nn::Purpose purpose) {
+double lu_flops(Index order, nn::Pass pass) {
   const auto k = static_cast<double>(order);
-  return (purpose == nn::Purpose::gradient ? 8.0 / 3.0 : 2.0 / 3.0) * k * k * k;
+  return (pass == nn::Pass::gradient ? 8.0 / 3.0 : 2.0 / 3.0) * k * k * k;
 }
 
 // Best of a few runs, seconds.
@@ -64,10 +64,10 @@ std::pair<double, double> time_convolution(const nn::NetworkOptions& network, In
   nn::ParameterLayout layout;
   nn::ConvLayer<T> layer(layout, "timed", network.conv_size(widest), std::numeric_limits<T>::infinity(),
                          {0, random::Purpose::power_start});
-  layer.prepare(std::vector<T>(static_cast<std::size_t>(layout.size()), T(0.5)), nn::Normalization::power_iteration);
+  layer.prepare(std::vector<T>(layout.size(), T(0.5)), nn::Normalization::power_iteration);
   Matrix<T> x(layer.in(), columns), y(layer.out(), columns);
   x.fill(T(0.25));
-  std::vector<T> scratch(static_cast<std::size_t>(layer.scratch()));
+  std::vector<T> scratch(layer.scratch());
   const double seconds = best_time([&] { layer.apply(x, y, scratch); });
   return {seconds, layer.flops(columns)};
 }
@@ -80,9 +80,9 @@ double product_flops(const nn::NetworkOptions& network) {
   return flops;
 }
 
-Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Purpose purpose) {
-  return {passes(purpose) * static_cast<double>(network.in) * (product_flops(network) - network.layer_flops(0)),
-          lu_flops(network.in, purpose)};
+Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Pass pass) {
+  return {passes(pass) * static_cast<double>(network.in) * (product_flops(network) - network.layer_flops(0)),
+          lu_flops(network.in, pass)};
 }
 
 bool joins_ends(const nn::NetworkOptions& network, Index h) {
@@ -91,9 +91,9 @@ bool joins_ends(const nn::NetworkOptions& network, Index h) {
   return first * last <= static_cast<double>(network.in) * (first + last);
 }
 
-Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Purpose purpose) {
+Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Pass pass) {
   const auto w = network.widths();
-  const Index order = network.hidden[static_cast<std::size_t>(h)];
+  const Index order = network.hidden[h];
   double flops = product_flops(network);
   if (joins_ends(network, h)) {
     flops += linalg::gemm_flops(network.hidden.front(), 1, network.hidden.back()) - linalg::gemm_flops(w[1], 1, w[0]) -
@@ -103,7 +103,7 @@ Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn:
   const bool last = h + 1 == std::ssize(network.hidden);
   const Index next = last ? network.hidden.front() : w[static_cast<std::size_t>(h) + 2];
   flops -= linalg::gemm_flops(next, 1, order);
-  return {passes(purpose) * static_cast<double>(order) * flops, lu_flops(order, purpose)};
+  return {passes(pass) * static_cast<double>(order) * flops, lu_flops(order, pass)};
 }
 
 std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network) {
@@ -127,21 +127,21 @@ std::optional<Index> exact_through(const Method& method, const nn::NetworkOption
   if (method.through == Through::narrowest) return h;
   if (!h) return {};
   const auto sum = [](const Flops& f) { return f.gemm + f.lu; };
-  const auto gradient = nn::Purpose::gradient;
+  const auto gradient = nn::Pass::gradient;
   return sum(exact_flops_through_hidden(network, *h, gradient)) < sum(exact_flops_through_input(network, gradient))
              ? h
              : std::nullopt;
 }
 
-Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Purpose purpose) {
+Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Pass pass) {
   // Arnoldi's products; for a gradient a tangent, as far as the last hidden layer, and its reverse.
   double flops = static_cast<double>(method.terms) * product_flops(network);
-  if (purpose == nn::Purpose::gradient) flops += 3 * product_flops(network) - network.layer_flops(network.depth() - 1);
+  if (pass == nn::Pass::gradient) flops += 3 * product_flops(network) - network.layer_flops(network.depth() - 1);
   double trace = 0;
   // M of tr J with two hidden layers, K ∘ Kᵀ of tr J² with one, on a vector.
   if (method.kind == Kind::trace_krylov &&
       (network.hidden.size() == 2 || (network.hidden.size() == 1 && method.terms >= 2))) {
-    trace = passes(purpose) * linalg::gemm_flops(network.hidden.back(), 1, network.hidden.front());
+    trace = passes(pass) * linalg::gemm_flops(network.hidden.back(), 1, network.hidden.front());
   }
   // The basis and what is computed from it runs no faster than small LUs do.
   const auto d = static_cast<double>(network.in), m = static_cast<double>(method.terms);
@@ -149,30 +149,29 @@ Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::
   return {probes * flops + trace, probes * (2 * d * m * (m + 1) + 4 * m * m * m)};
 }
 
-Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
+Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Pass pass,
                      std::string* why) {
   if (method.kind != Kind::automatic) return with_safe_roulette(method, network);
   const bool has_trace =
       network.is_plain() && network.hidden.size() <= static_cast<std::size_t>(ExactTrace<double>::most_hidden);
-  const bool gradient = purpose == nn::Purpose::gradient;
+  const bool gradient = pass == nn::Pass::gradient;
   const auto arnoldi = [&](Index steps) {
     return Method{.kind = has_trace ? Kind::trace_krylov : Kind::krylov, .terms = std::min(steps, network.in)};
   };
   const Method stochastic = gradient ? parse_method(has_trace ? "trace+krylov" : "krylov") : arnoldi(6);
   const auto h = exact_through({}, network);
-  const Flops flops =
-      h ? exact_flops_through_hidden(network, *h, purpose) : exact_flops_through_input(network, purpose);
-  const double common = passes(purpose) * product_flops(network);  // g and its reverse
+  const Flops flops = h ? exact_flops_through_hidden(network, *h, pass) : exact_flops_through_input(network, pass);
+  const double common = passes(pass) * product_flops(network);  // g and its reverse
   const double exact = 1e-3 * ((common + flops.gemm) / rates.gemm + flops.lu / rates.lu);
-  const Flops by_probe = krylov_flops(gradient ? arnoldi(4) : stochastic, network, purpose);
+  const Flops by_probe = krylov_flops(gradient ? arnoldi(4) : stochastic, network, pass);
   const double probe = 1e-3 * ((common + by_probe.gemm) / rates.gemm + by_probe.lu / rates.lu);
-  const Method chosen = exact <= worth(purpose) * probe ? Method{} : stochastic;
+  const Method chosen = exact <= worth(pass) * probe ? Method{} : stochastic;
   if (why != nullptr) {
     *why = fmt::format(
         "auto: {}, since a sample and block takes {:.3g} µs with exact{} and {:.3g} µs with {} (GEMM at {:.3g}, LU at "
         "{:.3g} GFLOP/s), and exact is worth up to {:.0f} times the time",
         to_string(chosen), exact, h ? fmt::format(" through the layer of {}", network.hidden[std::size_t(*h)]) : "",
-        probe, to_string(stochastic), rates.gemm, rates.lu, worth(purpose));
+        probe, to_string(stochastic), rates.gemm, rates.lu, worth(pass));
   }
   return chosen;
 }
@@ -185,9 +184,9 @@ Rates measure_rates(const nn::NetworkOptions& network, Index n) {
 
   const Index count = std::clamp<Index>(4096 / (d * d), 1, 256);
   Matrix<T> lu(d, d * count), inverse(d, d * count);
-  std::vector<int> pivots(static_cast<std::size_t>(d * count));
-  std::vector<double> log_det(static_cast<std::size_t>(count));
-  std::vector<linalg::Sign> sign(static_cast<std::size_t>(count));
+  std::vector<int> pivots(d * count);
+  std::vector<double> log_det(count);
+  std::vector<linalg::Sign> sign(count);
   const double factor = best_time([&] {
     for (Index j = 0; j < d * count; ++j) {
       for (Index i = 0; i < d; ++i) lu(i, j) = T(i == j % d ? 2 : 0.5) / T(1 + i);
@@ -195,7 +194,7 @@ Rates measure_rates(const nn::NetworkOptions& network, Index n) {
     linalg::lu_log_det(lu, pivots, log_det, sign);
     linalg::lu_inverse_transpose(lu, pivots, sign, inverse);
   });
-  return {1e-9 * flops / seconds, 1e-9 * static_cast<double>(count) * lu_flops(d, nn::Purpose::gradient) / factor};
+  return {1e-9 * flops / seconds, 1e-9 * static_cast<double>(count) * lu_flops(d, nn::Pass::gradient) / factor};
 }
 
 template Rates measure_rates<float>(const nn::NetworkOptions&, Index);

@@ -41,9 +41,9 @@ Rates measure_rates(const nn::NetworkOptions& network, Index n);
 
 /// One vector through all layers, once.
 double product_flops(const nn::NetworkOptions& network);
-/// Value and, for Purpose::gradient, its part of the gradient, through the input or hidden layer h (0-based).
-Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Purpose purpose);
-Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Purpose purpose);
+/// Value and, for Pass::gradient, its part of the gradient, through the input or hidden layer h (0-based).
+Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Pass pass);
+Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Pass pass);
 /// True where W₁W_L as one matrix saves operations in the latter: when it is small, or the first of the walk.
 bool joins_ends(const nn::NetworkOptions& network, Index h);
 
@@ -55,13 +55,13 @@ std::optional<Index> exact_through(const Method& method, const nn::NetworkOption
 
 /// Of trace+krylov and krylov with their number of steps and probes, tangents and reverse included; `lu` is the work on
 /// the basis.
-Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Purpose purpose);
+Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Pass pass);
 
 /// The method itself, a roulette with its p, or what `auto` stands for: exact where a step takes at most four times the
 /// time, or an evaluation at most eight times the time, that it takes with the stochastic default: trace+krylov with a
 /// tolerance of 0.1 for gradients, of which four steps are reckoned with, trace+krylov:6 in evaluation; krylov for
 /// networks of more than two hidden layers and those that are not plain. `why` (out, may be null): a line for people.
-Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Purpose purpose,
+Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Pass pass,
                      std::string* why = nullptr);
 
 extern template Rates measure_rates<float>(const nn::NetworkOptions&, Index);

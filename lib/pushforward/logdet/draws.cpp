@@ -16,14 +16,13 @@ void hadamard_set(const Draws& draws, Index i, Index m, MatrixView<T> v) {
   for (Index begin = 0; begin < m; begin += size) {
     auto signs = draws.stream(random::Purpose::probe, i, begin);
     const random::Permutation columns(signs.bits(), random::Purpose::probe, 0, size);
-    std::vector<double> sign(static_cast<std::size_t>(d));
+    std::vector<double> sign(d);
     for (double& s : sign) s = signs.rademacher();
     for (Index j = begin; j < std::min(begin + size, m); ++j) {
       const auto column = static_cast<std::uint64_t>(columns(j - begin));
       for (Index r = 0; r < d; ++r) {
         const bool negative = std::popcount(static_cast<std::uint64_t>(r) & column) % 2 == 1;
-        v(r, i * m + j) =
-            static_cast<T>(negative ? -sign[static_cast<std::size_t>(r)] : sign[static_cast<std::size_t>(r)]);
+        v(r, i * m + j) = static_cast<T>(negative ? -sign[r] : sign[r]);
       }
     }
   }
@@ -46,8 +45,8 @@ Index poisson(double rate, double uniform) {
 Draws Draws::from(Index offset) const {
   Draws rest = *this;
   rest.first += offset;
-  if (!samples.empty()) rest.samples = samples.subspan(static_cast<std::size_t>(offset));
-  if (!steps.empty()) rest.steps = steps.subspan(static_cast<std::size_t>(offset));
+  if (!samples.empty()) rest.samples = samples.subspan(offset);
+  if (!steps.empty()) rest.steps = steps.subspan(offset);
   return rest;
 }
 
@@ -80,9 +79,9 @@ void draw_lengths(const Method& method, const Draws& draws, std::span<Index> len
       }
       auto stream = mine.stream(random::Purpose::roulette, method.length_per_step ? 0 : i, s);
       const double u = stream.uniform();
-      lengths[static_cast<std::size_t>(i * method.samples + s)] =
-          method.kind == Kind::poisson ? poisson(method.rate, u)
-                                       : 1 + static_cast<Index>(std::floor(std::log(u) / std::log1p(-method.p)));
+      lengths[i * method.samples + s] = method.kind == Kind::poisson
+                                            ? poisson(method.rate, u)
+                                            : 1 + static_cast<Index>(std::floor(std::log(u) / std::log1p(-method.p)));
     }
   }
 }

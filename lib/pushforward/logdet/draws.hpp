@@ -20,16 +20,12 @@ struct Draws {
   std::span<const Index> samples{};  ///< global number of each sample of the batch; empty: first, first + 1, …
   Index first = 0;
 
-  std::uint64_t step_of(Index i) const {
-    return steps.empty() ? step : static_cast<std::uint64_t>(steps[static_cast<std::size_t>(i)]);
-  }
-  std::uint64_t sample(Index i) const {
-    return static_cast<std::uint64_t>(samples.empty() ? first + i : samples[static_cast<std::size_t>(i)]);
-  }
+  std::uint64_t step_of(Index i) const { return steps.empty() ? step : static_cast<std::uint64_t>(steps[i]); }
+  std::uint64_t sample(Index i) const { return static_cast<std::uint64_t>(samples.empty() ? first + i : samples[i]); }
   /// The draws of samples [from, …) of the batch.
   Draws from(Index offset) const;
-  random::Stream stream(random::Purpose purpose, Index i, Index probe) const {
-    return {seed, purpose, step_of(i), sample(i), (block << 32) | static_cast<std::uint64_t>(probe)};
+  random::Stream stream(random::Purpose pass, Index i, Index probe) const {
+    return {seed, pass, step_of(i), sample(i), (block << 32) | static_cast<std::uint64_t>(probe)};
   }
 };
 

@@ -44,7 +44,7 @@ class Estimator {
   /// Memory for up to n samples: `kept` lives from estimate() to the reverse pass, `scratch` during estimate() and
   /// again during add_to_reverse().
   virtual std::unique_ptr<State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
-                                      linalg::Workspace& scratch, Index n, nn::Purpose purpose) const = 0;
+                                      linalg::Workspace& scratch, Index n, nn::Pass pass) const = 0;
   /// At the x of the network's last forward() on `passes`.
   virtual void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, State& state, const Draws& draws,
                         const Estimate& result) const = 0;

@@ -1,4 +1,4 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/logdet/exact.hpp>
 
 namespace pushforward::logdet {
@@ -12,9 +12,9 @@ void ExactLogDet<T>::estimate(const nn::Network<T>& network, nn::NetworkState<T>
                               std::span<linalg::Sign> sign) {
   n_ = std::ssize(log_det);
   const auto jacobians = jacobians_.columns(0, d_ * n_);
-  const auto pivots = pivots_.first(static_cast<std::size_t>(d_ * n_));
+  const auto pivots = pivots_.first(d_ * n_);
   network.tangent(state, nn::Directions<T>::identity(d_), jacobians);
-  const bool gradient = state.purpose() == nn::Purpose::gradient;
+  const bool gradient = state.pass() == nn::Pass::gradient;
   const double cube = static_cast<double>(d_ * d_ * d_) * static_cast<double>(n_);
   const PhaseScope scope(Phase::lu, (gradient ? 8.0 / 3.0 : 2.0 / 3.0) * cube);
   for (Index i = 0; i < n_; ++i) {
@@ -28,8 +28,7 @@ template <class T>
 void ExactLogDet<T>::solve(MatrixView<T> b) const {
   const PhaseScope scope(Phase::lu, 2.0 * static_cast<double>(d_ * d_ * n_));
   for (Index i = 0; i < n_; ++i) {
-    linalg::lu_solve(jacobians_.columns(i * d_, d_),
-                     pivots_.subspan(static_cast<std::size_t>(i * d_), static_cast<std::size_t>(d_)), b.columns(i, 1));
+    linalg::lu_solve(jacobians_.columns(i * d_, d_), pivots_.subspan(i * d_, d_), b.columns(i, 1));
   }
 }
 
@@ -46,7 +45,7 @@ struct ExactState final : Estimator<T>::State {
 template <class T>
 std::unique_ptr<typename Estimator<T>::State> ExactEstimator<T>::plan(const nn::Network<T>& network, linalg::Workspace&,
                                                                       linalg::Workspace& scratch, Index n,
-                                                                      nn::Purpose) const {
+                                                                      nn::Pass) const {
   return std::make_unique<ExactState<T>>(scratch, network.in(), n);
 }
 

@@ -45,8 +45,7 @@ class ExactEstimator final : public Estimator<T> {
   double bias_bound(Index, double) const override { return 0; }
   Index tangents(const nn::Network<T>& network) const override { return ExactLogDet<T>::tangents(network.in()); }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
-                                                     linalg::Workspace& scratch, Index n,
-                                                     nn::Purpose purpose) const override;
+                                                     linalg::Workspace& scratch, Index n, nn::Pass pass) const override;
   void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,
                 const Draws& draws, const Estimate& result) const override;
 

@@ -33,8 +33,8 @@ Quadrature gauss_legendre(int nodes) {
       x -= change;
       if (std::abs(change) < 1e-16) break;
     }
-    q.point[static_cast<std::size_t>(i)] = 0.5 * (1 - x);
-    q.weight[static_cast<std::size_t>(i)] = 1 / ((1 - x * x) * slope * slope);
+    q.point[i] = 0.5 * (1 - x);
+    q.weight[i] = 1 / ((1 - x * x) * slope * slope);
   }
   // The error is a function r of H, r(z) that of log(1 + z): its power series has terms of one sign on (−1, 0), since
   // Gauss's error in a power of t is never negative, so that |r(z)| ≤ |r(−c)| for |z| ≤ c, and ‖r(H)‖ ≤ |r(−c)| for
@@ -123,7 +123,7 @@ double log_form(ConstMatrixView<double> h, std::span<double> work) {
 double solve_shifted(ConstMatrixView<double> h, double beta, std::span<double> y, std::span<double> work) {
   const Index m = h.cols();
   const MatrixView<double> r(work.data(), m + 1, m);
-  const std::span<double> g = work.subspan(static_cast<std::size_t>((m + 1) * m), static_cast<std::size_t>(m + 1));
+  const std::span<double> g = work.subspan((m + 1) * m, m + 1);
   for (Index j = 0; j < m; ++j) {
     for (Index i = 0; i <= m; ++i) r(i, j) = (i <= j + 1 ? h(i, j) : 0) + (i == j ? 1 : 0);
   }
@@ -143,11 +143,11 @@ double solve_shifted(ConstMatrixView<double> h, double beta, std::span<double> y
     g[at] *= c;
   }
   for (Index i = m - 1; i >= 0; --i) {
-    double value = g[static_cast<std::size_t>(i)];
-    for (Index j = i + 1; j < m; ++j) value -= r(i, j) * y[static_cast<std::size_t>(j)];
-    y[static_cast<std::size_t>(i)] = value / r(i, i);
+    double value = g[i];
+    for (Index j = i + 1; j < m; ++j) value -= r(i, j) * y[j];
+    y[i] = value / r(i, i);
   }
-  return std::abs(g[static_cast<std::size_t>(m)]);
+  return std::abs(g[m]);
 }
 
 }  // namespace pushforward::logdet

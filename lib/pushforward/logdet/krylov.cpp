@@ -58,18 +58,18 @@ void scale(double factor, const T* from, T* to, Index n) {
   for (Index i = 0; i < n; ++i) to[i] = f * from[i];
 }
 
-// One step: w = A qₖ stands in the place of qₖ₊₁; orthogonalised against all before it, again where the first time took
-// away most of it [Daniel et al. 1976], and normalised. False where nothing is left: the basis is complete, and goes on
+// One step: w = A qₖ stands in the place of qₖ₊₁; orthogonalized against all before it, again where the first time took
+// away most of it [Daniel et al. 1976], and normalized. False where nothing is left: the basis is complete, and goes on
 // with zeros, which change nothing.
 template <class T>
-bool orthogonalise(std::span<const MatrixView<T>> basis, Index k, Index column, MatrixView<double> h) {
+bool orthogonalize(std::span<const MatrixView<T>> basis, Index k, Index column, MatrixView<double> h) {
   const Index d = basis[0].rows();
-  T* const w = basis[static_cast<std::size_t>(k + 1)].column(column);
+  T* const w = basis[k + 1].column(column);
   double whole = 0, length = 0;  // ‖w‖ before and after
   for (int pass = 0; pass < 2; ++pass) {
     double taken = 0;
     for (Index l = 0; l <= k; ++l) {
-      const T* const q = basis[static_cast<std::size_t>(l)].column(column);
+      const T* const q = basis[l].column(column);
       const double along = linalg::dot_in_double<T>(q, w, d);
       h(l, k) += along;
       taken += along * along;
@@ -99,19 +99,18 @@ void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, cons
   std::fill_n(s.steps.data(), columns, Index(0));
   for (Index c = 0; c < columns; ++c) {
     const double length = std::sqrt(linalg::column_dot<T>(s.probes, s.probes, c));
-    s.lengths[static_cast<std::size_t>(c)] = length;
+    s.lengths[c] = length;
     scale(1 / length, s.probes.column(c), s.basis[0].column(c), d);
   }
   Index going = columns;
   for (Index k = 0; k < most && going > 0; ++k) {
-    const auto& next = s.basis[static_cast<std::size_t>(k + 1)];
-    network.cotangent(passes, s.basis[static_cast<std::size_t>(k)].columns(0, columns), method.probes,
-                      next.columns(0, columns));
+    const auto& next = s.basis[k + 1];
+    network.cotangent(passes, s.basis[k].columns(0, columns), method.probes, next.columns(0, columns));
     for (Index c = 0; c < columns; ++c) {
-      Index& steps = s.steps[static_cast<std::size_t>(c)];
+      Index& steps = s.steps[c];
       if (steps > 0) continue;
       const auto h = s.hessenberg(c);
-      const bool goes_on = orthogonalise<T>(s.basis, k, c, h);
+      const bool goes_on = orthogonalize<T>(s.basis, k, c, h);
       const auto enough = [&] {
         if (!goes_on) return true;
         if (k == 0) return false;
@@ -172,7 +171,7 @@ template <class T>
 std::unique_ptr<typename Estimator<T>::State> KrylovEstimator<T>::plan(const nn::Network<T>& network,
                                                                        linalg::Workspace& kept,
                                                                        linalg::Workspace& scratch, Index n,
-                                                                       nn::Purpose) const {
+                                                                       nn::Pass) const {
   return std::make_unique<KrylovState<T>>(network, method_, most_steps_, kept, scratch, n);
 }
 
@@ -186,17 +185,17 @@ void KrylovEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   draw_probes(method_.probe, draws, m, v);
   make_bases(network, passes, method_, columns, s);
 
-  if (s.trace) s.trace->value(network, passes, s.trace_values.first(static_cast<std::size_t>(n)));
+  if (s.trace) s.trace->value(network, passes, s.trace_values.first(n));
   for (Index i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
     result.products[at] = s.trace ? 1 : 0;
     for (Index c = i * m; c < (i + 1) * m; ++c) {
-      s.values[static_cast<std::size_t>(c)] = value_of(s, c) + (s.trace ? s.trace_values[at] : 0);
-      result.products[at] += s.steps[static_cast<std::size_t>(c)];
+      s.values[c] = value_of(s, c) + (s.trace ? s.trace_values[at] : 0);
+      result.products[at] += s.steps[c];
     }
   }
-  average_probes(std::span<const double>(s.values).first(static_cast<std::size_t>(columns)), m, result);
-  if (passes.purpose() != nn::Purpose::gradient) return;
+  average_probes(std::span<const double>(s.values).first(columns), m, result);
+  if (passes.pass() != nn::Pass::gradient) return;
 
   const auto u = passes.tangent_seed(m);
   for (Index c = 0; c < columns; ++c) make_pair(s, c, 1 / static_cast<double>(m), u.column(c));

@@ -39,8 +39,7 @@ class KrylovEstimator final : public Estimator<T> {
   }
   Index tangents(const nn::Network<T>&) const override { return method_.probes; }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
-                                                     linalg::Workspace& scratch, Index n,
-                                                     nn::Purpose purpose) const override;
+                                                     linalg::Workspace& scratch, Index n, nn::Pass pass) const override;
   void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,
                 const Draws& draws, const Estimate& result) const override;
   void add_to_reverse(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,

@@ -1,5 +1,5 @@
-#include <pushforward/base/error.hpp>
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/logdet/method.hpp>
 
 #include <algorithm>
@@ -51,7 +51,7 @@ class Reader {
     const auto found = std::find(names.begin(), names.end(), name);
     require<OptionError>(found != names.end(), "log-det method '{}': '{}' is unknown{}; there are {}", text_, name,
                          suggestion(name, names), join(names));
-    form_ = &forms()[static_cast<std::size_t>(found - names.begin())];
+    form_ = &forms()[found - names.begin()];
     method_ = form_->start;
     auto rest = colon == std::string_view::npos ? std::string_view() : text_.substr(colon + 1);
     require<OptionError>(colon == std::string_view::npos || !rest.empty(), "log-det method '{}': nothing follows ':'",
@@ -144,7 +144,7 @@ std::vector<std::pair<std::string, Parameter>> parameters(const Method& m) {
   const auto number = [&](const char* name, auto value) { all.emplace_back(name, value); };
   const auto word = [&](const char* name, const std::string& value) { all.emplace_back(name, value); };
   const bool arnoldi = m.kind == Kind::krylov || m.kind == Kind::trace_krylov;
-  if (m.kind == Kind::exact) word("through", through_names[static_cast<std::size_t>(m.through)]);
+  if (m.kind == Kind::exact) word("through", through_names[static_cast<Index>(m.through)]);
   if (m.kind == Kind::series || arnoldi) number("terms", m.terms);
   if (m.kind == Kind::series) word("trace", m.exact_trace ? "exact" : "probes");
   if (arnoldi) number("tol", m.tolerance);
@@ -156,7 +156,7 @@ std::vector<std::pair<std::string, Parameter>> parameters(const Method& m) {
     word("length", m.length_per_step ? "step" : "sample");
   }
   if (m.stochastic()) {
-    word("probe", probe_names[static_cast<std::size_t>(m.probe)]);
+    word("probe", probe_names[static_cast<Index>(m.probe)]);
     number("probes", m.probes);
   }
   return all;
@@ -168,7 +168,7 @@ std::string to_string(const Method& m) {
   switch (m.kind) {
     case Kind::exact:
       if (m.through != Through::cheaper) {
-        settings.push_back("through=" + through_names[static_cast<std::size_t>(m.through)]);
+        settings.push_back("through=" + through_names[static_cast<Index>(m.through)]);
       }
       break;
     case Kind::automatic: name = "auto"; break;
@@ -198,7 +198,7 @@ std::string to_string(const Method& m) {
     if (m.length_per_step) settings.emplace_back("length=step");
   }
   if (m.stochastic() && m.kind != Kind::automatic) {
-    if (m.probe != Probe::rademacher) settings.push_back("probe=" + probe_names[static_cast<std::size_t>(m.probe)]);
+    if (m.probe != Probe::rademacher) settings.push_back("probe=" + probe_names[static_cast<Index>(m.probe)]);
     if (m.probes > 1) settings.push_back(fmt::format("probes={}", m.probes));
   }
   return settings.empty() ? name : fmt::format("{}:{}", name, join(settings, ","));

@@ -19,7 +19,7 @@
 // Stochastic ones further take probe=rademacher|gaussian|hadamard, probes=K and, where lengths are random,
 // length=sample|step: drawn for each sample, or once for all samples of a step.
 
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/index.hpp>
 
 #include <string>
 #include <string_view>

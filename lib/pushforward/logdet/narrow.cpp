@@ -1,4 +1,4 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/logdet/cost.hpp>
 #include <pushforward/logdet/narrow.hpp>
 
@@ -53,12 +53,10 @@ void reverse_slopes(std::span<const T> d, ConstMatrixView<T> raw, ConstMatrixVie
 
 template <class T>
 NarrowEstimator<T>::NarrowEstimator(const Method& method, const nn::NetworkOptions& network, Index h)
-    : method_(method), width_(network.hidden[static_cast<std::size_t>(h)]) {
+    : method_(method), width_(network.hidden[h]) {
   const auto& hidden = network.hidden;
   const Index count = std::ssize(hidden);
-  const auto to_hidden = [&](std::optional<Index> layer, Index to) {
-    walk_.push_back({layer, to, hidden[static_cast<std::size_t>(to)]});
-  };
+  const auto to_hidden = [&](std::optional<Index> layer, Index to) { walk_.push_back({layer, to, hidden[to]}); };
   // The first leads to a hidden layer: joins_ends() says yes where it would not.
   for (Index l = h + 1; l < count; ++l) to_hidden(l, l);
   if (joins_ends(network, h)) {
@@ -74,9 +72,9 @@ template <class T>
 std::unique_ptr<typename Estimator<T>::State> NarrowEstimator<T>::plan(const nn::Network<T>& network,
                                                                        linalg::Workspace& kept,
                                                                        linalg::Workspace& scratch, Index n,
-                                                                       nn::Purpose purpose) const {
+                                                                       nn::Pass pass) const {
   auto state = std::make_unique<NarrowState<T>>();
-  const bool gradient = purpose == nn::Purpose::gradient;
+  const bool gradient = pass == nn::Pass::gradient;
   const Index columns = n * width_;
   std::array<Index, 2> widest{};
   for (std::size_t i = 0; i < walk_.size(); ++i) widest[i % 2] = std::max(widest[i % 2], walk_[i].rows);
@@ -106,7 +104,7 @@ void NarrowEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   auto& s = static_cast<NarrowState<T>&>(state);
   const auto& layers = network.layers();
   const Index n = passes.samples(), r = width_, columns = n * r;
-  const bool gradient = passes.purpose() == nn::Purpose::gradient;
+  const bool gradient = passes.pass() == nn::Pass::gradient;
   if (!s.joined.empty()) {
     const auto first = layers.front()->weight(), last = layers.back()->weight();
     const PhaseScope scope(Phase::tangents, gemm_flops(first.rows(), last.cols(), first.cols()));
@@ -116,7 +114,7 @@ void NarrowEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   MatrixView<T> t;
   for (std::size_t i = 0; i < walk_.size(); ++i) {
     const auto& hop = walk_[i];
-    const ConstMatrixView<T> v = hop.layer ? layers[static_cast<std::size_t>(*hop.layer)]->weight() : s.joined;
+    const ConstMatrixView<T> v = hop.layer ? layers[*hop.layer]->weight() : s.joined;
     const auto raw = s.tangents[i].raw.columns(0, columns), scaled = s.tangents[i].scaled.columns(0, columns);
     if (i > 0) {
       const PhaseScope scope(Phase::tangents, gemm_flops(v.rows(), columns, v.cols()));
@@ -137,7 +135,7 @@ void NarrowEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   const double cube = static_cast<double>(r * r * r) * static_cast<double>(n);
   const PhaseScope scope(Phase::lu, (gradient ? 8.0 / 3.0 : 2.0 / 3.0) * cube);
   for (Index j = 0; j < columns; ++j) t(j % r, j) += T(1);
-  const auto pivots = s.pivots.first(static_cast<std::size_t>(columns));
+  const auto pivots = s.pivots.first(columns);
   linalg::lu_log_det(t, pivots, result.value, result.sign);
   if (gradient) linalg::lu_inverse_transpose(t, pivots, result.sign, s.end_bar.columns(0, columns));
   std::fill(result.variance.begin(), result.variance.end(), 0.0);
@@ -154,14 +152,14 @@ void NarrowEstimator<T>::add_to_reverse(const nn::Network<T>& network, nn::Netwo
   auto bar = s.end_bar.columns(0, columns);
   if (!weight.empty()) {
     for (Index j = 0; j < columns; ++j) {
-      for (T& value : bar.column_span(j)) value *= weight[static_cast<std::size_t>(j / r)];
+      for (T& value : bar.column_span(j)) value *= weight[j / r];
     }
   }
   for (Index j = 0; j < s.joined_bar.cols(); ++j) std::fill_n(s.joined_bar.column(j), s.joined_bar.rows(), T(0));
 
   for (auto i = walk_.size() - 1;; --i) {
     const auto& hop = walk_[i];
-    const auto layer = hop.layer ? layers[static_cast<std::size_t>(*hop.layer)].get() : nullptr;
+    const auto layer = hop.layer ? layers[*hop.layer].get() : nullptr;
     const auto v = layer != nullptr ? layer->weight() : ConstMatrixView<T>(s.joined);
     const auto v_bar = layer != nullptr ? layer->weight_gradient(gradient) : s.joined_bar;
     if (hop.slopes) {

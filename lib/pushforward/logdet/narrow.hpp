@@ -37,8 +37,7 @@ class NarrowEstimator final : public Estimator<T> {
   double bias_bound(Index, double) const override { return 0; }
   Index tangents(const nn::Network<T>&) const override { return 0; }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
-                                                     linalg::Workspace& scratch, Index n,
-                                                     nn::Purpose purpose) const override;
+                                                     linalg::Workspace& scratch, Index n, nn::Pass pass) const override;
   void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,
                 const Draws& draws, const Estimate& result) const override;
   void add_to_reverse(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,

@@ -7,7 +7,7 @@ namespace pushforward::logdet {
 
 void average_probes(std::span<const double> values, Index m, const Estimate& result) {
   for (std::size_t i = 0; i < result.value.size(); ++i) {
-    const auto mine = values.subspan(i * static_cast<std::size_t>(m), static_cast<std::size_t>(m));
+    const auto mine = values.subspan(i * m, m);
     double mean = 0, square = 0;
     for (const double value : mine) mean += value / static_cast<double>(m);
     for (const double value : mine) square += (value - mean) * (value - mean);

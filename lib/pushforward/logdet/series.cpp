@@ -1,6 +1,7 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/dot_in_double.hpp>
+#include <pushforward/linalg/samples.hpp>
 #include <pushforward/logdet/probe_mean.hpp>
 #include <pushforward/logdet/series.hpp>
 
@@ -30,12 +31,12 @@ void add_column(double factor, ConstMatrixView<T> from, Index from_column, Matri
 template <class T>
 struct SeriesState final : Estimator<T>::State {
   SeriesState(const nn::Network<T>& network, const Method& method, linalg::Workspace& kept, linalg::Workspace& scratch,
-              Index n, nn::Purpose purpose)
+              Index n, nn::Pass pass)
       : power(scratch.matrix<T>(network.in(), n * method.probes)),
         next(scratch.matrix<T>(network.in(), n * method.probes)),
         values(scratch.take<double>(n * method.probes)),
         lengths(scratch.take<Index>(n * method.samples)) {
-    const bool pairs = purpose == nn::Purpose::gradient && method.kind == Kind::series;
+    const bool pairs = pass == nn::Pass::gradient && method.kind == Kind::series;
     probes = kept.matrix<T>(network.in(), n * method.probes);
     directions = kept.matrix<T>(network.in(), pairs ? n * method.probes * method.terms : 0);
   }
@@ -60,7 +61,7 @@ class RouletteWeight {
     if (beyond_ <= 0) return 1;
     Index reached = 0;
     for (Index s = 0; s < samples_; ++s) {
-      reached += lengths_[static_cast<std::size_t>(i * samples_ + s)] >= beyond_ ? 1 : 0;
+      reached += lengths_[i * samples_ + s] >= beyond_ ? 1 : 0;
     }
     return reached == 0 ? 0 : static_cast<double>(reached) * scale_;
   }
@@ -77,8 +78,8 @@ template <class T>
 std::unique_ptr<typename Estimator<T>::State> SeriesEstimator<T>::plan(const nn::Network<T>& network,
                                                                        linalg::Workspace& kept,
                                                                        linalg::Workspace& scratch, Index n,
-                                                                       nn::Purpose purpose) const {
-  return std::make_unique<SeriesState<T>>(network, method_, kept, scratch, n, purpose);
+                                                                       nn::Pass pass) const {
+  return std::make_unique<SeriesState<T>>(network, method_, kept, scratch, n, pass);
 }
 
 template <class T>
@@ -87,9 +88,9 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
                                   const Estimate& result) const {
   auto& s = static_cast<SeriesState<T>&>(state);
   const Index n = passes.samples(), m = method_.probes, columns = n * m;
-  const bool truncated = method_.kind == Kind::series, gradient = passes.purpose() == nn::Purpose::gradient;
+  const bool truncated = method_.kind == Kind::series, gradient = passes.pass() == nn::Pass::gradient;
   const auto v = s.probes.columns(0, columns);
-  const auto lengths = s.lengths.first(static_cast<std::size_t>(n * method_.samples));
+  const auto lengths = s.lengths.first(n * method_.samples);
   auto power = s.power.columns(0, columns), next = s.next.columns(0, columns);
   draw_probes(method_.probe, draws, m, v);
   if (!truncated) draw_lengths(method_, draws, lengths);
@@ -117,7 +118,7 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   const auto u = gradient ? passes.tangent_seed(tangents(network)) : MatrixView<T>();
   for (Index j = 0; j < u.cols(); ++j) std::fill_n(u.column(j), u.rows(), T(0));
 
-  const auto values = s.values.first(static_cast<std::size_t>(columns));
+  const auto values = s.values.first(columns);
   std::fill(values.begin(), values.end(), 0.0);
   copy<T>(v, power);
   for (Index k = 1; k <= longest; ++k) {
@@ -136,20 +137,17 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
     std::swap(power, next);
     for (Index c = 0; c < columns; ++c) {
       const double w = truncated ? 1 : weight_of(c / m);
-      if (w != 0)
-        values[static_cast<std::size_t>(c)] +=
-            w * sign_of(k) / static_cast<double>(k) * linalg::column_dot<T>(v, power, c);
+      if (w != 0) values[c] += w * sign_of(k) / static_cast<double>(k) * linalg::column_dot<T>(v, power, c);
     }
   }
   average_probes(values, m, result);
   for (Index i = 0; i < n; ++i) {
     Index mine = longest;
     if (!truncated) {
-      const auto drawn =
-          lengths.subspan(static_cast<std::size_t>(i * method_.samples), static_cast<std::size_t>(method_.samples));
+      const auto drawn = lengths.subspan(i * method_.samples, method_.samples);
       mine = method_.exact_terms + *std::max_element(drawn.begin(), drawn.end());
     }
-    result.products[static_cast<std::size_t>(i)] = m * mine;
+    result.products[i] = m * mine;
   }
   if (!gradient) return;
   const auto directions = truncated ? s.directions.columns(0, columns * terms) : v;
@@ -173,7 +171,7 @@ template <class T>
 std::unique_ptr<typename Estimator<T>::State> DenseSeriesEstimator<T>::plan(const nn::Network<T>& network,
                                                                             linalg::Workspace&,
                                                                             linalg::Workspace& scratch, Index n,
-                                                                            nn::Purpose) const {
+                                                                            nn::Pass) const {
   return std::make_unique<DenseSeriesState<T>>(network, scratch, n);
 }
 
@@ -183,7 +181,7 @@ void DenseSeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::Networ
                                        const Estimate& result) const {
   auto& s = static_cast<DenseSeriesState<T>&>(state);
   const Index d = network.in(), n = passes.samples();
-  const bool gradient = passes.purpose() == nn::Purpose::gradient;
+  const bool gradient = passes.pass() == nn::Pass::gradient;
   network.tangent(passes, nn::Directions<T>::identity(d), s.jacobians.columns(0, d * n));
   const PhaseScope scope(Phase::lu, static_cast<double>(n * (method_.terms - 1)) * linalg::gemm_flops(d, d, d));
   for (Index i = 0; i < n; ++i) {

@@ -31,8 +31,7 @@ class SeriesEstimator final : public Estimator<T> {
     return method_.kind == Kind::series ? method_.terms * method_.probes : method_.probes;
   }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
-                                                     linalg::Workspace& scratch, Index n,
-                                                     nn::Purpose purpose) const override;
+                                                     linalg::Workspace& scratch, Index n, nn::Pass pass) const override;
   void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,
                 const Draws& draws, const Estimate& result) const override;
 
@@ -51,8 +50,7 @@ class DenseSeriesEstimator final : public Estimator<T> {
   double bias_bound(Index d, double lipschitz) const override { return truncation_bound(d, lipschitz, method_.terms); }
   Index tangents(const nn::Network<T>& network) const override { return network.in(); }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
-                                                     linalg::Workspace& scratch, Index n,
-                                                     nn::Purpose purpose) const override;
+                                                     linalg::Workspace& scratch, Index n, nn::Pass pass) const override;
   void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,
                 const Draws& draws, const Estimate& result) const override;
 

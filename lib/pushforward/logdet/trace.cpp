@@ -1,6 +1,7 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/dot_in_double.hpp>
+#include <pushforward/linalg/samples.hpp>
 #include <pushforward/logdet/probe_mean.hpp>
 #include <pushforward/logdet/trace.hpp>
 
@@ -10,11 +11,6 @@ namespace {
 
 using linalg::gemm;
 using linalg::Op;
-
-template <class T>
-T weight_of(std::span<const T> weight, Index i) {
-  return weight.empty() ? T(1) : weight[static_cast<std::size_t>(i)];
-}
 
 }  // namespace
 
@@ -60,18 +56,18 @@ void ExactTrace<T>::value_one_hidden(const nn::Network<T>& network, const nn::Ne
     gemm(Op::none, Op::none, T(1), w1, w2, T(0), inner_);
     for (Index j = 0; j < h; ++j) {
       for (Index i = 0; i < h; ++i) coupling_(i, j) = inner_(i, j) * inner_(j, i);
-      diagonal_[static_cast<std::size_t>(j)] = inner_(j, j);
+      diagonal_[j] = inner_(j, j);
     }
     gemm(Op::none, Op::none, T(1), coupling_, d1, T(0), image_.columns(0, n));
   } else {
     for (Index i = 0; i < h; ++i) {
       T element = 0;
       for (Index j = 0; j < w1.cols(); ++j) element += w1(i, j) * w2(j, i);
-      diagonal_[static_cast<std::size_t>(i)] = element;
+      diagonal_[i] = element;
     }
   }
   for (Index i = 0; i < n; ++i) {
-    double& mine = sum[static_cast<std::size_t>(i)];
+    double& mine = sum[i];
     mine = linalg::dot_in_double<T>(d1.column(i), diagonal_.data(), h);
     if (square_) mine -= 0.5 * linalg::column_dot<T>(d1, image_, i);
   }
@@ -88,7 +84,7 @@ void ExactTrace<T>::value_two_hidden(const nn::Network<T>& network, const nn::Ne
   }
   const Index n = std::ssize(sum);
   gemm(Op::none, Op::none, T(1), coupling_, passes.slope(0), T(0), image_.columns(0, n));
-  for (Index i = 0; i < n; ++i) sum[static_cast<std::size_t>(i)] = linalg::column_dot<T>(passes.slope(1), image_, i);
+  for (Index i = 0; i < n; ++i) sum[i] = linalg::column_dot<T>(passes.slope(1), image_, i);
 }
 
 template <class T>
@@ -124,7 +120,7 @@ void ExactTrace<T>::add_one_hidden(const nn::Network<T>& network, nn::NetworkSta
     const T w = weight_of(weight, i);
     for (Index r = 0; r < h; ++r) {
       const T square = square_ ? image_(r, i) : T(0);
-      d1_bar(r, i) = w * (diagonal_[static_cast<std::size_t>(r)] - square);
+      d1_bar(r, i) = w * (diagonal_[r] - square);
     }
   }
   if (!square_) {
@@ -143,14 +139,14 @@ void ExactTrace<T>::add_one_hidden(const nn::Network<T>& network, nn::NetworkSta
   for (Index i = 0; i < n; ++i) {
     for (Index r = 0; r < h; ++r) {
       weighted(r, i) = weight_of(weight, i) * d1(r, i);
-      diagonal_[static_cast<std::size_t>(r)] += weighted(r, i);
+      diagonal_[r] += weighted(r, i);
     }
   }
   // S, and then K̄, in the place of K ∘ Kᵀ, which is not needed any more.
   gemm(Op::none, Op::transpose, T(1), weighted, d1, T(0), coupling_);
   for (Index j = 0; j < h; ++j) {
     for (Index i = 0; i < h; ++i) coupling_(i, j) *= -inner_(j, i);
-    coupling_(j, j) += diagonal_[static_cast<std::size_t>(j)];
+    coupling_(j, j) += diagonal_[j];
   }
   gemm(Op::none, Op::transpose, T(1), coupling_, w2, T(1), w1_bar);
   gemm(Op::transpose, Op::none, T(1), w1, coupling_, T(1), w2_bar);

@@ -1,4 +1,4 @@
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/nn/activation.hpp>
 
 #include <array>
@@ -83,7 +83,7 @@ void for_each_element(std::span<const T> bias, MatrixView<T> a, const Activation
     }
     if (whole == w) continue;
     std::array<T, B::size> x{}, v{}, d1{}, d2{};
-    for (Index i = whole; i < w; ++i) x[static_cast<std::size_t>(i - whole)] = pa[i] + bias[i];
+    for (Index i = whole; i < w; ++i) x[i - whole] = pa[i] + bias[i];
     const Values<B> y = f(B::load_unaligned(x.data()));
     y.value.store_unaligned(v.data());
     y.first.store_unaligned(d1.data());
@@ -106,7 +106,7 @@ const std::vector<std::string>& activation_names() {
 }
 
 std::string_view activation_name(Activation activation) {
-  return activation_names()[static_cast<std::size_t>(activation)];
+  return activation_names()[static_cast<Index>(activation)];
 }
 
 Activation activation_of(std::string_view name) {

@@ -1,6 +1,7 @@
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/lapack.hpp>
 #include <pushforward/nn/conv.hpp>
+#include <pushforward/nn/parameters.hpp>
 
 #include <cmath>
 #include <numbers>

@@ -25,8 +25,9 @@
 // matrix where it is largest, σ = u₁ᵀRv₁ − u₁ᵀSv₂ + u₂ᵀSv₁ + u₂ᵀRv₂, and so
 //     G(·; r, s, ·) = cos(θr + ψs)·(u₁v₁ᵀ + u₂v₂ᵀ) + sin(θr + ψs)·(u₂v₁ᵀ − u₁v₂ᵀ).
 
-#include <pushforward/base/shape.hpp>
+#include <pushforward/core/shape.hpp>
 #include <pushforward/nn/layer.hpp>
+#include <pushforward/nn/parameters.hpp>
 
 namespace pushforward::nn {
 

@@ -1,6 +1,7 @@
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/lapack.hpp>
 #include <pushforward/nn/dense.hpp>
+#include <pushforward/nn/parameters.hpp>
 
 namespace pushforward::nn {
 

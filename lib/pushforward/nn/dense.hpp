@@ -4,6 +4,7 @@
 // there, effective weight and gradient are exactly zero.
 
 #include <pushforward/nn/layer.hpp>
+#include <pushforward/nn/parameters.hpp>
 
 namespace pushforward::nn {
 

@@ -12,13 +12,13 @@ Layer<T>::Layer(ParameterLayout& layout, std::string_view kind, const std::strin
   require<ShapeError>(size.in >= 1 && size.out >= 1, "{} layer {}: sizes {} → {} must be at least 1", kind, name,
                       size.in, size.out);
   require<OptionError>(bound > 0, "{} layer {}: Lipschitz bound {} must be positive", kind, name, bound);
-  const auto offset = [&](Index block) { return layout.blocks()[static_cast<std::size_t>(block)].offset; };
+  const auto offset = [&](Index block) { return layout.blocks()[block].offset; };
   weight_offset_ = offset(layout.add(name + "/weight", size.rows, size.cols));
   bias_offset_ = offset(layout.add(name + "/bias", size.rows));
 }
 
 template <class T>
-void Layer<T>::initialise(std::span<T> parameters, random::Stream& stream, bool zero) const {
+void Layer<T>::initialize(std::span<T> parameters, random::Stream& stream, bool zero) const {
   const auto w = weight_in(parameters);
   std::vector<double> scale;
   for (Index i = 0; i < w.rows(); ++i) {
@@ -26,7 +26,7 @@ void Layer<T>::initialise(std::span<T> parameters, random::Stream& stream, bool 
   }
   for (Index j = 0; j < w.cols(); ++j) {
     for (Index i = 0; i < w.rows(); ++i) {
-      w(i, j) = static_cast<T>(scale[static_cast<std::size_t>(i)] * stream.normal());
+      w(i, j) = static_cast<T>(scale[i] * stream.normal());
     }
   }
   mask(w);
@@ -53,7 +53,7 @@ void Layer<T>::prepare(std::span<const T> parameters, Normalization normalizatio
 }
 
 template <class T>
-void Layer<T>::finish_gradient(std::span<T> gradient) const {
+void Layer<T>::gradient_of_raw_parameters(std::span<T> gradient) const {
   const auto w_bar = weight_in(gradient);
   if (shrunk_) {
     const std::span<T> flat(w_bar.data(), static_cast<std::size_t>(w_bar.size()));
@@ -64,13 +64,13 @@ void Layer<T>::finish_gradient(std::span<T> gradient) const {
 }
 
 template <class T>
-void Layer<T>::fold(std::span<T> parameters) const {
+void Layer<T>::bake_normalization(std::span<T> parameters) const {
   std::copy_n(effective_.data(), effective_.size(), weight_in(parameters).data());
 }
 
 template <class T>
 std::span<T> Layer<T>::bias_in(std::span<T> buffer) const {
-  return buffer.subspan(static_cast<std::size_t>(bias_offset_), static_cast<std::size_t>(size_.rows));
+  return buffer.subspan(bias_offset_, size_.rows);
 }
 
 template <class T>

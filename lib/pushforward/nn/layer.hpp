@@ -33,14 +33,14 @@ class Layer {
 
   /// W and b as a fresh network has them: a row of W that sees m values normal with variance 1/m, its b uniform on
   /// ±1/√m; all zero where `zero`.
-  void initialise(std::span<T> parameters, random::Stream& stream, bool zero) const;
+  void initialize(std::span<T> parameters, random::Stream& stream, bool zero) const;
   /// Makes the linear map from the parameters. Power iteration goes on until σ changes by less than 1e-4 relative.
   void prepare(std::span<const T> parameters, Normalization normalization);
   /// Turns the gradient with respect to Ŵ into that with respect to W, in place. G is that of the power iteration,
   /// which after an SVD goes on until σ no longer changes.
-  void finish_gradient(std::span<T> gradient) const;
+  void gradient_of_raw_parameters(std::span<T> gradient) const;
   /// Overwrites W with Ŵ in the parameter buffer: what a model file holds.
-  void fold(std::span<T> parameters) const;
+  void bake_normalization(std::span<T> parameters) const;
 
   /// b (channels), valid after prepare().
   std::span<const T> bias() const { return bias_; }

@@ -1,8 +1,9 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/nn/autoregressive.hpp>
 #include <pushforward/nn/dense.hpp>
 #include <pushforward/nn/network.hpp>
+#include <pushforward/nn/parameters.hpp>
 
 #include <cmath>
 
@@ -23,8 +24,8 @@ MatrixView<T> by_pixel(MatrixView<T> a, Index channels) {
 
 template <class T>
 NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                              Index k, Purpose purpose)
-    : n_max_(n), k_max_(k), purpose_(purpose) {
+                              Index k, Pass pass)
+    : n_max_(n), k_max_(k), pass_(pass) {
   const Index columns = n * (1 + k);
   const auto& layers = network.layers();
   for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
@@ -32,7 +33,7 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
     Hidden h;
     h.values = kept.matrix<T>(w, columns);
     h.first = kept.matrix<T>(w, n);
-    if (purpose == Purpose::gradient) {
+    if (pass == Pass::gradient) {
       h.a = kept.matrix<T>(w, n);
       h.second = kept.matrix<T>(w, n);
       h.first_bar = kept.matrix<T>(w, n);
@@ -42,7 +43,7 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
     }
     hidden_.push_back(h);
   }
-  if (purpose == Purpose::gradient) seed_ = kept.matrix<T>(network.out(), columns);
+  if (pass == Pass::gradient) seed_ = kept.matrix<T>(network.out(), columns);
   const auto& options = network.options();
   if (!options.periodic.empty()) features_ = kept.matrix<T>(options.features(), columns);
   if (options.is_convolutional() && k >= options.in) first_matrix_ = kept.matrix<T>(layers[0]->out(), options.in);
@@ -58,7 +59,7 @@ Network<T>::Network(ParameterLayout& layout, const std::string& name, const Netw
                     std::uint64_t key)
     : options_(options), seed_(seed), key_(key), features_(options.in, options.periodic) {
   options.check(name);
-  const auto offset = [&](Index block) { return layout.blocks()[static_cast<std::size_t>(block)].offset; };
+  const auto offset = [&](Index block) { return layout.blocks()[block].offset; };
   for (Index l = 0; l < options.depth(); ++l) {
     const auto path = fmt::format("{}/layer_{}", name, l);
     layers_.push_back(make_layer(layout, path, l));
@@ -86,7 +87,7 @@ std::unique_ptr<Layer<T>> Network<T>::make_layer(ParameterLayout& layout, const 
   if (options_.autoregressive) {
     const Index d = options_.in, m = options_.out / d;
     const auto degrees = [&](Index layer) {
-      if (layer > 0 && layer < options_.depth()) return hidden_degrees(widths[static_cast<std::size_t>(layer)], d);
+      if (layer > 0 && layer < options_.depth()) return hidden_degrees(widths[layer], d);
       std::vector<Index> ends = features_.sources();
       for (Index& degree : ends) ++degree;
       if (layer == 0) return ends;
@@ -111,10 +112,10 @@ MatrixView<T> Network<T>::context_in(std::span<T> buffer) const {
 }
 
 template <class T>
-void Network<T>::initialise(std::span<T> parameters) const {
+void Network<T>::initialize(std::span<T> parameters) const {
   random::Stream stream(seed_, random::Purpose::parameters, 0, key_);
-  for (const auto& layer : layers_) layer->initialise(parameters, stream, layer == layers_.back());
-  for (const Index offset : slope_offsets_) parameters[static_cast<std::size_t>(offset)] = 0;
+  for (const auto& layer : layers_) layer->initialize(parameters, stream, layer == layers_.back());
+  for (const Index offset : slope_offsets_) parameters[offset] = 0;
   if (!has_context()) return;
   const auto u = context_in(parameters);
   const double scale = layers_.size() == 1 ? 0 : 1 / std::sqrt(static_cast<double>(u.cols()));
@@ -126,20 +127,20 @@ void Network<T>::prepare(std::span<const T> parameters, Normalization normalizat
   const PhaseScope scope(Phase::spectral_norm);
   for (auto& layer : layers_) layer->prepare(parameters, normalization);
   for (std::size_t l = 0; l < slope_offsets_.size(); ++l) {
-    slopes_[l] = std::exp(parameters[static_cast<std::size_t>(slope_offsets_[l])]);
+    slopes_[l] = std::exp(parameters[slope_offsets_[l]]);
   }
   std::copy_n(parameters.data() + context_offset_, context_weight_.size(), context_weight_.data());
 }
 
 template <class T>
-void Network<T>::finish_gradient(std::span<T> gradient) const {
+void Network<T>::gradient_of_raw_parameters(std::span<T> gradient) const {
   const PhaseScope scope(Phase::spectral_norm);
-  for (const auto& layer : layers_) layer->finish_gradient(gradient);
+  for (const auto& layer : layers_) layer->gradient_of_raw_parameters(gradient);
 }
 
 template <class T>
-void Network<T>::fold(std::span<T> parameters) const {
-  for (const auto& layer : layers_) layer->fold(parameters);
+void Network<T>::bake_normalization(std::span<T> parameters) const {
+  for (const auto& layer : layers_) layer->bake_normalization(parameters);
 }
 
 template <class T>
@@ -188,8 +189,7 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
     }
     const PhaseScope scope(Phase::activations);
     const Index channels = layer.channels();
-    const auto second =
-        s.purpose_ == Purpose::gradient ? by_pixel(hidden.second.columns(0, n), channels) : MatrixView<T>();
+    const auto second = s.pass_ == Pass::gradient ? by_pixel(hidden.second.columns(0, n), channels) : MatrixView<T>();
     const auto values = hidden.values.columns(0, n);
     activate(options_.activation, slopes_[l], layer.bias(), by_pixel(a, channels),
              {by_pixel(values, channels), by_pixel(hidden.first.columns(0, n), channels), second});
@@ -202,7 +202,7 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
   const Index channels = layer.channels();
   for (Index j = 0; j < n; ++j) {
     for (Index p = 0; p < out(); p += channels) {
-      for (Index i = 0; i < channels; ++i) y(p + i, j) += layer.bias()[static_cast<std::size_t>(i)];
+      for (Index i = 0; i < channels; ++i) y(p + i, j) += layer.bias()[i];
     }
   }
 }
@@ -259,7 +259,7 @@ void Network<T>::tangent(NetworkState<T>& s, const Directions<T>& v, MatrixView<
         scale_tangents<T>(first.columns(i, 1), k, first_matrix(s), scaled.columns(i * k, k));
       }
     } else {
-      const auto raw = s.purpose_ == Purpose::gradient ? hidden.tangents.columns(0, n * k) : scaled;
+      const auto raw = s.pass_ == Pass::gradient ? hidden.tangents.columns(0, n * k) : scaled;
       if (of_identity) {
         const PhaseScope scope(Phase::activations);
         tangents_of_identity(s, raw);
@@ -290,8 +290,8 @@ void Network<T>::cotangent(NetworkState<T>& s, ConstMatrixView<T> u, Index k, Ma
       jtu.cols(), k, n, 1 + s.k_max_);
   ConstMatrixView<T> bar = u;
   for (auto l = std::ssize(layers_) - 1; l > 0; --l) {
-    const auto& layer = *layers_[static_cast<std::size_t>(l)];
-    auto& hidden = s.hidden_[static_cast<std::size_t>(l - 1)];
+    const auto& layer = *layers_[l];
+    auto& hidden = s.hidden_[l - 1];
     const MatrixView<T> next(s.ping_.data(), layer.in(), n * k);
     {
       const PhaseScope scope(Phase::tangents, layer.flops(n * k));
@@ -313,13 +313,13 @@ void Network<T>::cotangent(NetworkState<T>& s, ConstMatrixView<T> u, Index k, Ma
 template <class T>
 void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> gradient) const {
   const Index n = s.n_, k = s.k_, columns = n * (1 + k);
-  require<ShapeError>(s.purpose_ == Purpose::gradient && x_bar.rows() == in() && x_bar.cols() == n,
+  require<ShapeError>(s.pass_ == Pass::gradient && x_bar.rows() == in() && x_bar.cols() == n,
                       "network reverse: x_bar ({} × {}) for {} samples of width {}, or a state that keeps no gradient",
                       x_bar.rows(), x_bar.cols(), n, in());
   MatrixView<T> bar = s.seed_.columns(0, columns);  // [ā | T̄] of layer l
   for (auto l = std::ssize(layers_) - 1; l > 0; --l) {
-    const auto& layer = *layers_[static_cast<std::size_t>(l)];
-    auto& hidden = s.hidden_[static_cast<std::size_t>(l - 1)];
+    const auto& layer = *layers_[l];
+    auto& hidden = s.hidden_[l - 1];
     const MatrixView<T> next(s.ping_.data(), layer.in(), columns);
     {
       const PhaseScope scope(Phase::reverse, 2 * layer.flops(columns));
@@ -335,7 +335,7 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
         {hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n), hidden.second.columns(0, n),
          s.has_slope_bar_ ? hidden.first_bar.columns(0, n) : MatrixView<T>()},
         k, t, broadcast, slope, next.columns(0, n), next.columns(n, n * k));
-    if (slope) gradient[static_cast<std::size_t>(slope_offsets_[static_cast<std::size_t>(l - 1)])] += T(along_slope);
+    if (slope) gradient[slope_offsets_[l - 1]] += T(along_slope);
     bar = next;
     std::swap(s.ping_, s.pong_);
   }

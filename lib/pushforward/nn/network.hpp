@@ -30,7 +30,7 @@
 namespace pushforward::nn {
 
 /// What a pass is for: values only, or also the reverse pass that follows.
-enum class Purpose { evaluate, gradient };
+enum class Pass { evaluate, gradient };
 
 /// Directions of a tangent pass: k per sample, or the columns of the identity (k = width of x) for every sample.
 template <class T>
@@ -57,10 +57,10 @@ template <class T>
 class NetworkState {
  public:
   NetworkState(const Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Index k,
-               Purpose purpose);
+               Pass pass);
 
   Index capacity() const { return n_max_; }
-  Purpose purpose() const { return purpose_; }
+  Pass pass() const { return pass_; }
   /// Samples of the last forward().
   Index samples() const { return n_; }
   /// [ȳ | U]: (e × n(1 + k)), what reverse() starts from; the caller fills it. `samples` as in the last forward().
@@ -68,12 +68,12 @@ class NetworkState {
   MatrixView<T> tangent_seed(Index k) const { return seed_.columns(n_, n_ * k); }
 
   /// φ′ of hidden layer l at the last forward(): (w × n).
-  ConstMatrixView<T> slope(Index l) const { return hidden_[static_cast<std::size_t>(l)].first.columns(0, n_); }
+  ConstMatrixView<T> slope(Index l) const { return hidden_[l].first.columns(0, n_); }
   /// Cotangents of φ′ of hidden layer l, (w × n), which reverse() adds to what comes from the tangents. The caller
   /// fills those of all hidden layers or of none; forward() forgets them.
   MatrixView<T> slope_bar(Index l) {
     has_slope_bar_ = true;
-    return hidden_[static_cast<std::size_t>(l)].first_bar.columns(0, n_);
+    return hidden_[l].first_bar.columns(0, n_);
   }
 
  private:
@@ -95,7 +95,7 @@ class NetworkState {
   std::span<T> scratch_;        // of the layers
   ConstMatrixView<T> x_, context_, v_;
   Index n_max_, k_max_;
-  Purpose purpose_;
+  Pass pass_;
   Index n_ = 0, k_ = 0;
   bool identity_ = false;
   bool has_slope_bar_ = false;
@@ -118,13 +118,13 @@ class Network {
   Index widest() const;
 
   /// Random hidden layers; the last layer zero, so that g = 0.
-  void initialise(std::span<T> parameters) const;
+  void initialize(std::span<T> parameters) const;
   /// Makes effective weights and slopes from the parameters. To be called whenever they have changed.
   void prepare(std::span<const T> parameters, Normalization normalization);
   /// Gradient with respect to effective weights → with respect to parameters, in place.
-  void finish_gradient(std::span<T> gradient) const;
+  void gradient_of_raw_parameters(std::span<T> gradient) const;
   /// Overwrites weights by effective weights in the parameter buffer.
-  void fold(std::span<T> parameters) const;
+  void bake_normalization(std::span<T> parameters) const;
   /// Π of the layers' norms: a certificate for Lip(g) after prepare(…, svd), else an estimate from below. Infinity
   /// where they are free.
   double lipschitz() const;

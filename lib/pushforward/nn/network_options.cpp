@@ -1,4 +1,4 @@
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/nn/network_options.hpp>
 

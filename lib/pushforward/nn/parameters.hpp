@@ -3,7 +3,7 @@
 // All parameters of a flow lie in one contiguous buffer, all gradients in another of the same layout. A layout says
 // which part of them belongs to whom; the same names are the paths of the arrays in a model file.
 
-#include <pushforward/base/error.hpp>
+#include <pushforward/core/error.hpp>
 #include <pushforward/linalg/matrix.hpp>
 
 #include <string>
@@ -43,8 +43,22 @@ class ParameterLayout {
 /// The part of a flat buffer that a block describes. T may be const.
 template <class T>
 MatrixView<T> block_view(const ParameterLayout& layout, Index block, std::span<T> buffer) {
-  const auto& b = layout.blocks()[static_cast<std::size_t>(block)];
+  const auto& b = layout.blocks()[block];
   return {buffer.data() + b.offset, b.rows, b.cols};
+}
+
+/// Adds a vector or a matrix to the layout and returns the offset of its first element in the flat buffer.
+inline Index add_vector(ParameterLayout& layout, const std::string& name, Index size) {
+  return layout.blocks()[layout.add(name, size)].offset;
+}
+inline Index add_matrix(ParameterLayout& layout, const std::string& name, Index rows, Index cols) {
+  return layout.blocks()[layout.add(name, rows, cols)].offset;
+}
+
+/// Returns the `size` elements of a flat buffer that begin at `offset`. T may be const.
+template <class T>
+std::span<T> part_of(std::span<T> buffer, Index offset, Index size) {
+  return buffer.subspan(offset, size);
 }
 
 }  // namespace pushforward::nn

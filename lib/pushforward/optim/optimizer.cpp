@@ -1,5 +1,5 @@
-#include <pushforward/base/error.hpp>
-#include <pushforward/base/text.hpp>
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/optim/optimizer.hpp>
 
@@ -20,13 +20,13 @@ std::size_t index_of(const char* what, std::string_view name, const std::vector<
 
 }  // namespace
 
-const std::vector<std::string>& method_names() {
+const std::vector<std::string>& algorithm_names() {
   static const std::vector<std::string> names{"adam", "adamw", "adamax"};
   return names;
 }
 
-Method method_of(std::string_view name) {
-  return static_cast<Method>(index_of("optimizer", name, method_names()));
+Algorithm algorithm_of(std::string_view name) {
+  return static_cast<Algorithm>(index_of("optimizer", name, algorithm_names()));
 }
 
 const std::vector<std::string>& schedule_names() {
@@ -58,7 +58,7 @@ void Optimizer<T>::step(double rate, std::span<const T> gradient, std::span<T> p
   const auto power = static_cast<double>(steps_);
   const T b1 = static_cast<T>(options_.beta1), b2 = static_cast<T>(options_.beta2);
   const T epsilon = static_cast<T>(options_.epsilon);
-  const bool decoupled = options_.method == Method::adamw;
+  const bool decoupled = options_.algorithm == Algorithm::adamw;
   const T coupled_decay = decoupled ? T(0) : static_cast<T>(options_.weight_decay);
   const T shrink = decoupled ? static_cast<T>(1 - rate * options_.weight_decay) : T(1);
   const T scale = static_cast<T>(rate / (1 - std::pow(options_.beta1, power)));
@@ -69,7 +69,7 @@ void Optimizer<T>::step(double rate, std::span<const T> gradient, std::span<T> p
   T* __restrict const p = parameters.data();
   const T* __restrict const g = gradient.data();
   const std::size_t n = first_.size();
-  if (options_.method == Method::adamax) {
+  if (options_.algorithm == Algorithm::adamax) {
     for (std::size_t i = 0; i < n; ++i) {
       const T slope = g[i] + coupled_decay * p[i];
       m[i] = b1 * m[i] + (1 - b1) * slope;

@@ -3,7 +3,7 @@
 // First-order optimizers as loops over one flat span, and what goes with them: schedules of the learning rate, clipping
 // of the gradient norm, averaging of weights.
 
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/index.hpp>
 
 #include <span>
 #include <string>
@@ -13,13 +13,13 @@
 namespace pushforward::optim {
 
 /// adam, adamax [Kingma & Ba 2015]; adamw [Loshchilov & Hutter 2019].
-enum class Method { adam, adamw, adamax };
-const std::vector<std::string>& method_names();
+enum class Algorithm { adam, adamw, adamax };
+const std::vector<std::string>& algorithm_names();
 /// Throws OptionError with a suggestion.
-Method method_of(std::string_view name);
+Algorithm algorithm_of(std::string_view name);
 
 struct OptimizerOptions {
-  Method method = Method::adam;
+  Algorithm algorithm = Algorithm::adam;
   double beta1 = 0.9;       ///< decay of the mean of gradients, in [0, 1)
   double beta2 = 0.99;      ///< decay of the mean of squared gradients (of the largest one in adamax), in [0, 1)
   double epsilon = 1e-8;    ///< > 0

@@ -1,4 +1,4 @@
-#include <pushforward/base/error.hpp>
+#include <pushforward/core/error.hpp>
 #include <pushforward/random/stream.hpp>
 
 #include <Random123/philox.h>

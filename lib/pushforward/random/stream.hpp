@@ -6,7 +6,7 @@
 // batch or what was drawn before. So the draws for a sample are the same on any number of ranks, for any batch split,
 // and after a restart.
 
-#include <pushforward/base/index.hpp>
+#include <pushforward/core/index.hpp>
 
 #include <array>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/train/gradient_sum.hpp>
 
 #include <algorithm>
@@ -28,14 +28,13 @@ GradientSum<T>::GradientSum(const comm::Communicator& comm, Index parameters, bo
     receive_counts_[at] = static_cast<int>(mine * comm::share(parts_, r, comm.size()).count());
   }
   send_.resize(buffers_.size());
-  slices_.resize(static_cast<std::size_t>(mine * parts_));
-  result_.resize(static_cast<std::size_t>(length_));
+  slices_.resize(mine * parts_);
+  result_.resize(length_);
 }
 
 template <class T>
 StepSum<T> GradientSum<T>::part(Index i) {
-  return StepSum<T>(
-      std::span(buffers_).subspan(static_cast<std::size_t>(i * length_), static_cast<std::size_t>(length_)));
+  return StepSum<T>(std::span(buffers_).subspan(i * length_, length_));
 }
 
 template <class T>

@@ -18,7 +18,7 @@ struct LogDets {
 /// samples, a roulette's p by their constant. `why` (out): a line for people, or "". Collective.
 template <class T>
 logdet::Method settle_log_det(const comm::Communicator& comm, const logdet::Method& method,
-                              const nn::NetworkOptions& network, nn::Purpose purpose, Index n, std::string& why);
+                              const nn::NetworkOptions& network, nn::Pass pass, Index n, std::string& why);
 
 /// The network whose exact log-det takes the most operations; none for flows without residual blocks.
 std::optional<nn::NetworkOptions> largest_contraction(const flow::Architecture& architecture);
@@ -30,9 +30,9 @@ template <class T>
 LogDets choose_log_dets(const comm::Communicator& comm, const Options& options, const flow::Architecture& architecture);
 
 extern template logdet::Method settle_log_det<float>(const comm::Communicator&, const logdet::Method&,
-                                                     const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
+                                                     const nn::NetworkOptions&, nn::Pass, Index, std::string&);
 extern template logdet::Method settle_log_det<double>(const comm::Communicator&, const logdet::Method&,
-                                                      const nn::NetworkOptions&, nn::Purpose, Index, std::string&);
+                                                      const nn::NetworkOptions&, nn::Pass, Index, std::string&);
 extern template LogDets choose_log_dets<float>(const comm::Communicator&, const Options&, const flow::Architecture&);
 extern template LogDets choose_log_dets<double>(const comm::Communicator&, const Options&, const flow::Architecture&);
 

@@ -1,5 +1,5 @@
-#include <pushforward/data/standardization.hpp>
-#include <pushforward/data/toy.hpp>
+#include <pushforward/standardization/standardization.hpp>
+#include <pushforward/toys/toy.hpp>
 #include <pushforward/train/options.hpp>
 
 #include <filesystem>
@@ -144,7 +144,7 @@ OptionSet Options::declare() {
       .add("log_det.evaluate", log_det.evaluate, "log-dets of validation and test, as in log_det.train")
       .add("train.steps", train.steps, "optimizer steps", at_least(1))
       .add("train.batch", train.batch, "rows of the global batch, shared by all ranks", at_least(1, "rows"))
-      .add("train.optimizer", train.optimizer, "optimizer", one_of(optim::method_names()))
+      .add("train.optimizer", train.optimizer, "optimizer", one_of(optim::algorithm_names()))
       .add("train.learning_rate", train.learning_rate, "highest learning rate", more_than(0))
       .add("train.schedule", train.schedule, "learning rate after the warm-up", one_of(optim::schedule_names()))
       .add("train.warmup", train.warmup, "steps over which the learning rate rises", at_least(0, "steps"))
@@ -183,7 +183,7 @@ Index Options::validation_interval() const {
 }
 
 optim::OptimizerOptions Options::optimizer_options() const {
-  return {.method = optim::method_of(train.optimizer),
+  return {.algorithm = optim::algorithm_of(train.optimizer),
           .beta1 = train.beta1,
           .beta2 = train.beta2,
           .weight_decay = train.weight_decay};

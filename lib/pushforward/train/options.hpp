@@ -2,7 +2,7 @@
 
 // Everything that can be chosen about a training run, with its default. The keys of flow_train are these fields.
 
-#include <pushforward/base/option_set.hpp>
+#include <pushforward/core/option_set.hpp>
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/optim/optimizer.hpp>
 
@@ -64,7 +64,7 @@ struct TrainOptions {
   Index seed = 1;             ///< of initial weights and batches
   bool reproducible = false;  ///< the same bits on any number of ranks
   double workspace = 1e-6 * flow::default_workspace_bytes;  ///< MB a rank for the passes of a step, of an evaluation,
-                                                            ///< of initialisation, each of which must do with it
+                                                            ///< of initialization, each of which must do with it
 };
 
 struct OutputOptions {

@@ -1,5 +1,5 @@
-#include <pushforward/base/text.hpp>
-#include <pushforward/base/timer.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/core/timer.hpp>
 #include <pushforward/train/trainer.hpp>
 
 #include <cmath>
@@ -12,7 +12,7 @@ using data::Split;
 using flow::Status;
 using nn::Normalization;
 
-// Rows from which data-dependent parameters are initialised, at least; every rank works all of them.
+// Rows from which data-dependent parameters are initialized, at least; every rank works all of them.
 constexpr Index initial_rows = 1024;
 constexpr Index evaluation_chunk = 256;
 constexpr double megabyte = 1e6;
@@ -36,8 +36,8 @@ void gather(ConstMatrixView<T> samples, std::span<const Index> rows, MatrixView<
 template <class T>
 flow::Flow<T> fresh_flow(const flow::Architecture& architecture, const Options& options, const LogDets& log_dets) {
   flow::Flow<T> flow(architecture, static_cast<std::uint64_t>(options.train.seed));
-  flow.set_log_det(nn::Purpose::gradient, log_dets.train);
-  flow.set_log_det(nn::Purpose::evaluate, log_dets.evaluate);
+  flow.set_log_det(nn::Pass::gradient, log_dets.train);
+  flow.set_log_det(nn::Pass::evaluate, log_dets.evaluate);
   return flow;
 }
 
@@ -59,36 +59,35 @@ const char* remedy(Status status) {
 
 // A workspace within train.workspace, or OptionError where a single sample has no room in it.
 template <class T>
-flow::FlowWorkspace<T> workspace_of(const flow::Flow<T>& flow, const TrainOptions& options, Index most,
-                                    nn::Purpose purpose) {
-  const bool trains = purpose == nn::Purpose::gradient;
+flow::FlowWorkspace<T> workspace_of(const flow::Flow<T>& flow, const TrainOptions& options, Index most, nn::Pass pass) {
+  const bool trains = pass == nn::Pass::gradient;
   const bool exact = std::ranges::any_of(flow.transforms(), [&](const auto& transform) {
-    const auto* const method = transform->log_det(purpose);
+    const auto* const method = transform->log_det(pass);
     return method != nullptr && method->kind == logdet::Kind::exact;
   });
-  require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow, 1, purpose) <= bytes_of(options),
+  require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow, 1, pass) <= bytes_of(options),
                        "{}: {}; train.workspace is {}: make it larger{}", trains ? "training" : "evaluation",
-                       flow::FlowWorkspace<T>::demand(flow, purpose), human_bytes(options.workspace * megabyte),
+                       flow::FlowWorkspace<T>::demand(flow, pass), human_bytes(options.workspace * megabyte),
                        exact ? fmt::format(", or estimate log-dets, as by {} = \"krylov:8\"",
                                            trains ? "log_det.train" : "log_det.evaluate")
                              : "");
-  return flow::FlowWorkspace<T>::within(flow, bytes_of(options), most, purpose);
+  return flow::FlowWorkspace<T>::within(flow, bytes_of(options), most, pass);
 }
 
 // The flow with what depends on the data set from the first rows that a run takes.
 template <class T>
-flow::Flow<T> initialised_flow(flow::Flow<T> flow, const Options& options, const TrainingData<T>& data) {
+flow::Flow<T> initialized_flow(flow::Flow<T> flow, const Options& options, const TrainingData<T>& data) {
   const Index n = std::min(data.rows(Split::train), std::max(initial_rows, options.train.batch));
   const random::BatchOrder order(static_cast<std::uint64_t>(options.train.seed), data.rows(Split::train),
                                  options.train.batch);
-  std::vector<Index> first(static_cast<std::size_t>(n));
+  std::vector<Index> first(n);
   for (Index i = 0; i < n; ++i) {
-    order.rows(i / order.batch(), i % order.batch(), std::span(first).subspan(static_cast<std::size_t>(i), 1));
+    order.rows(i / order.batch(), i % order.batch(), std::span(first).subspan(i, 1));
   }
   Matrix<T> x(data.dimension(), n), context(data.context(Split::train).rows(), n);
   gather<T>(data.samples(Split::train), first, x);
   gather<T>(data.context(Split::train), first, context);
-  flow.initialise_from_data(x, context, bytes_of(options.train));
+  flow.initialize_from_data(x, context, bytes_of(options.train));
   return flow;
 }
 
@@ -100,11 +99,10 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
     : comm_(comm),
       options_(options),
       data_(data),
-      flow_(initialised_flow(fresh_flow<T>(architecture, options, log_dets), options, data)),
+      flow_(initialized_flow(fresh_flow<T>(architecture, options, log_dets), options, data)),
       average_(fresh_flow<T>(architecture, options, log_dets)),
       sum_(comm, flow_.layout().size(), options.train.reproducible),
-      workspace_(
-          workspace_of(flow_, options.train, part_rows(options.train.batch, sum_.parts()), nn::Purpose::gradient)),
+      workspace_(workspace_of(flow_, options.train, part_rows(options.train.batch, sum_.parts()), nn::Pass::gradient)),
       optimizer_(flow_.layout().size(), options.optimizer_options()),
       order_(static_cast<std::uint64_t>(options.train.seed), data.rows(Split::train), options.train.batch) {
   const auto part = static_cast<std::size_t>(part_rows(options.train.batch, sum_.parts()));
@@ -121,7 +119,7 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, cons
 template <class T>
 flow::FlowWorkspace<T>& Trainer<T>::evaluation_workspace() {
   if (!evaluation_workspace_) {
-    evaluation_workspace_.emplace(workspace_of(flow_, options_.train, evaluation_chunk, nn::Purpose::evaluate));
+    evaluation_workspace_.emplace(workspace_of(flow_, options_.train, evaluation_chunk, nn::Pass::evaluate));
   }
   return *evaluation_workspace_;
 }
@@ -130,7 +128,7 @@ template <class T>
 std::string Trainer<T>::place(Index transform) const {
   const auto& transforms = flow_.transforms();
   if (transform == std::ssize(transforms)) return fmt::format("the base density ({})", flow_.base().kind());
-  return fmt::format("transform {} ({})", transform, transforms[static_cast<std::size_t>(transform)]->kind());
+  return fmt::format("transform {} ({})", transform, transforms[transform]->kind());
 }
 
 template <class T>
@@ -142,7 +140,7 @@ void Trainer<T>::require_spread() const {
   for (Index i = 0; i < x.rows(); ++i) {
     Index j = 1;
     while (j < x.cols() && x(i, j) == x(i, 0)) ++j;
-    if (j == x.cols()) constant.push_back(data_.source().feature_names[static_cast<std::size_t>(i)]);
+    if (j == x.cols()) constant.push_back(data_.source().feature_names[i]);
   }
   data::require_no_constants(constant);
 }
@@ -200,7 +198,7 @@ void Trainer<T>::add_part(Index part, StepSum<T> sum) {
   if (data_.weighted()) {
     total = 0;
     for (std::size_t i = 0; i < n; ++i) {
-      weight_[i] = data_.weights(Split::train)[static_cast<std::size_t>(rows[i])];
+      weight_[i] = data_.weights(Split::train)[rows[i]];
       total += static_cast<double>(weight_[i]);
     }
     weight = std::span<const T>(weight_).first(n);
@@ -214,8 +212,8 @@ void Trainer<T>::add_part(Index part, StepSum<T> sum) {
   sum[StepSum<T>::log_likelihood] = static_cast<T>(log_likelihood);
   sum[StepSum<T>::weight] = static_cast<T>(total);
   if (const auto& f = workspace_.failure()) {
-    failure_ = fmt::format("{}, training row {}: {}{}", place(f->transform), rows[static_cast<std::size_t>(f->sample)],
-                           what_happened(f->status), remedy(f->status));
+    failure_ = fmt::format("{}, training row {}: {}{}", place(f->transform), rows[f->sample], what_happened(f->status),
+                           remedy(f->status));
   }
 }
 
@@ -255,7 +253,7 @@ typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& failur
 
   const PhaseScope scope(Phase::optimizer);
   const auto gradient = sum.gradient();
-  flow_.finish_gradient(gradient);
+  flow_.gradient_of_raw_parameters(gradient);
   // A batch whose weights are all 0 says nothing.
   const double weight = static_cast<double>(sum[StepSum<T>::weight]);
   const T scale = weight > 0 ? static_cast<T>(-1 / weight) : T(0);
@@ -357,7 +355,7 @@ Outcome Trainer<T>::run(History& history, const Observer& observer, const std::f
     outcome.best_step = step_;
   }
   std::copy(best.begin(), best.end(), flow_.parameters().begin());
-  flow_.fold();
+  flow_.bake_normalization();
   return outcome;
 }
 

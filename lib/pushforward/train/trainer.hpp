@@ -39,7 +39,7 @@ using Observer = std::function<void(const HistoryRow&)>;
 template <class T>
 class Trainer {
  public:
-  /// A fresh flow, initialised from the first rows. comm, options and data must outlive the trainer. Not collective,
+  /// A fresh flow, initialized from the first rows. comm, options and data must outlive the trainer. Not collective,
   /// but the same on all ranks. Throws OptionError where train.workspace has no room for a sample of a step, or of an
   /// evaluation where there are rows of validation or test.
   Trainer(const comm::Communicator& comm, const Options& options, const flow::Architecture& architecture,
@@ -55,7 +55,7 @@ class Trainer {
   /// Throws DataError for columns that are constant in the training rows, unless they are dequantized, and, naming
   /// transform or base density, split, row and bounds, for the first row outside of the
   /// support: of any split where it is that of transforms before any parameter, which nothing can change; of the
-  /// training rows where the flow as initialised has bounds elsewhere. Once; run() begins with it. Collective.
+  /// training rows where the flow as initialized has bounds elsewhere. Once; run() begins with it. Collective.
   void require_support();
 
   flow::Flow<T>& flow() { return flow_; }

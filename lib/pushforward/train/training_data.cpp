@@ -1,8 +1,8 @@
-#include <pushforward/base/angle.hpp>
-#include <pushforward/base/text.hpp>
-#include <pushforward/base/timer.hpp>
-#include <pushforward/data/columns.hpp>
-#include <pushforward/data/toy.hpp>
+#include <pushforward/core/angle.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/core/timer.hpp>
+#include <pushforward/table/columns.hpp>
+#include <pushforward/toys/toy.hpp>
 #include <pushforward/train/training_data.hpp>
 
 #include <set>
@@ -89,7 +89,7 @@ data::Moments training_moments(const RowSource& source, Index d, Read&& read) {
   in_slabs(rows, {0, slabs_of(rows)}, [&](Index first, Index count) {
     read(Split::train, first, x.view().columns(0, count));
     if (source.weighted) {
-      weights.resize(static_cast<std::size_t>(count));
+      weights.resize(count);
       source.read_weights(Split::train, first, weights);
     }
     moments.add(x.view().columns(0, count), weights);
@@ -116,7 +116,7 @@ data::Standardization fit_contexts(const RowSource& source, Kind kind) {
 // The standardization of rank 0, which is `fitted` there, on all ranks.
 data::Standardization broadcast(const comm::Communicator& comm, const std::optional<data::Standardization>& fitted,
                                 Kind kind, Index d) {
-  std::vector<double> mean = comm.is_root() ? fitted->mean() : std::vector<double>(static_cast<std::size_t>(d));
+  std::vector<double> mean = comm.is_root() ? fitted->mean() : std::vector<double>(d);
   Matrix<double> factor = comm.is_root() ? fitted->factor() : Matrix<double>(d, d);
   comm.broadcast(mean);
   comm.broadcast(factor.span());
@@ -185,7 +185,7 @@ void TrainingData<T>::read_rows(Split split, comm::Share slabs) {
       context_standardization_->forward<T>(c.view().columns(0, count), contexts.columns(first, count));
     }
     if (source_.weighted) {
-      source_.read_weights(split, first, std::span(w).first(static_cast<std::size_t>(count)));
+      source_.read_weights(split, first, std::span(w).first(count));
       std::copy_n(w.begin(), count, weights_[at]->data().begin() + first);
     }
   });

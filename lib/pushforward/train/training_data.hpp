@@ -2,10 +2,10 @@
 
 // The rows a run trains on, standardized, in the precision of the flow: one copy per node, shared by its ranks.
 
-#include <pushforward/base/shape.hpp>
 #include <pushforward/comm/communicator.hpp>
-#include <pushforward/data/dataset.hpp>
-#include <pushforward/data/standardization.hpp>
+#include <pushforward/core/shape.hpp>
+#include <pushforward/dataset/dataset.hpp>
+#include <pushforward/standardization/standardization.hpp>
 #include <pushforward/train/options.hpp>
 
 #include <functional>

@@ -1,0 +1,124 @@
+#include <models/context.hpp>
+#include <models/model_file.hpp>
+
+#include <pushforward/core/text.hpp>
+
+#include <charconv>
+#include <set>
+
+namespace pushforward::apps {
+
+namespace {
+
+std::vector<std::string> pieces_of(const std::string& text) {
+  std::vector<std::string> pieces;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    pieces.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return pieces;
+}
+
+std::optional<double> number_of(std::string_view text) {
+  double value = 0;
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || at != text.data() + text.size() || !std::isfinite(value)) return {};
+  return value;
+}
+
+// Whether the text means values rather than a file.
+bool is_constant(const std::vector<std::string>& pieces, const std::vector<std::string>& names) {
+  return std::ranges::any_of(pieces, [&](const std::string& piece) {
+    return number_of(piece) || std::ranges::find(names, piece) != names.end() ||
+           (piece.find('=') != std::string::npos && piece.find('/') == std::string::npos);
+  });
+}
+
+// The column that a context comes from: "label" of its class "label=3".
+std::string_view column_of(std::string_view name) {
+  return name.substr(0, name.rfind('='));
+}
+
+std::vector<double> constant_of(const std::vector<std::string>& pieces, const std::vector<std::string>& names,
+                                Index c) {
+  std::vector<double> values;
+  for (const auto& piece : pieces) {
+    if (const auto value = number_of(piece)) values.push_back(*value);
+  }
+  if (values.size() == pieces.size()) {
+    require<OptionError>(std::ssize(values) == c, "--context: {} numbers for a model that takes {} ({})", values.size(),
+                         c, join(names));
+    return values;
+  }
+  values.assign(c, 0.0);
+  std::set<std::string_view> given;
+  for (const auto& piece : pieces) {
+    // Names may hold an equals sign themselves, as "label=3" does.
+    auto name = piece;
+    double value = 1;
+    auto found = std::ranges::find(names, name);
+    if (const auto equals = piece.rfind('='); found == names.end() && equals != std::string::npos) {
+      name = piece.substr(0, equals);
+      const auto number = number_of(std::string_view(piece).substr(equals + 1));
+      require<OptionError>(number.has_value(), "--context '{}': no finite number behind the equals sign", piece);
+      value = *number;
+      found = std::ranges::find(names, name);
+    }
+    const bool is_class =
+        std::ranges::any_of(names, [&](const std::string& other) { return other.starts_with(name + "="); });
+    require<OptionError>(found != names.end() || !is_class,
+                         "--context '{}': there is no such class of {}; there are {}", piece, name, join(names));
+    require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece,
+                         name, suggestion(name, names), join(names));
+    values[found - names.begin()] = value;
+    require<OptionError>(given.insert(column_of(*found)).second, "--context '{}': {} has a value already", piece,
+                         column_of(*found));
+  }
+  for (const auto& name : names) {
+    require<OptionError>(given.contains(column_of(name)), "--context: no value for {}; the model takes {}",
+                         column_of(name), join(names));
+  }
+  return values;
+}
+
+}  // namespace
+
+ContextSource::ContextSource(const std::string& text, const std::optional<flow::ModelContext>& context,
+                             const data::Rows* rows, Index n) {
+  require<OptionError>(context || text.empty(), "--context '{}': the model is not conditioned on anything", text);
+  if (!context) return;
+  dimension_ = context->standardization.dimension();
+  if (text.empty()) {
+    require<OptionError>(rows != nullptr && rows->context_dimension() > 0,
+                         "the model is conditioned on {} values ({}), which {}; say them by --context", dimension_,
+                         join(context->names), rows == nullptr ? "nothing gives" : rows->where() + " comes without");
+    require<DataError>(rows->context_dimension() == dimension_,
+                       "{} comes with a context of {} values; the model takes {} ({})", rows->where(),
+                       rows->context_dimension(), dimension_, join(context->names));
+    require_order(rows->where(), "contexts", rows->names().contexts, context->names);
+    rows_ = rows;
+    return;
+  }
+  const auto pieces = pieces_of(text);
+  if (is_constant(pieces, context->names)) {
+    constant_ = constant_of(pieces, context->names, dimension_);
+    return;
+  }
+  array_.emplace(data::open_rows(text));
+  require<DataError>(array_->dimension() == dimension_ && array_->count() >= n,
+                     "{} is ({}, {}): no context of {} values for each of {} rows", array_->where(), array_->count(),
+                     array_->dimension(), dimension_, n);
+}
+
+void ContextSource::read(Index first, MatrixView<double> context) const {
+  if (rows_ != nullptr) {
+    rows_->read_context(first, context);
+  } else if (array_) {
+    array_->read(first, context);
+  } else {
+    for (Index j = 0; j < context.cols(); ++j) std::copy(constant_.begin(), constant_.end(), context.column(j));
+  }
+}
+
+}  // namespace pushforward::apps

@@ -1,0 +1,60 @@
+#pragma once
+
+// What the programs that use a trained model share.
+
+#include <cli/program.hpp>
+#include <pushforward/dataset/dataset.hpp>
+#include <pushforward/model/model.hpp>
+
+namespace pushforward::apps {
+
+/// Reads a model on every rank. Throws the same error on all of them. Collective.
+template <class T>
+flow::Model<T> open_model(const comm::Communicator& comm, const std::string& path) {
+  std::optional<flow::Model<T>> model;
+  comm::agree(comm, [&] { model.emplace(flow::load_model<T>(path)); });
+  return std::move(*model);
+}
+
+/// Throws DataError where a file at `where` has the columns that a model takes, by their names, in another order. what:
+/// "columns" or "contexts".
+void require_order(const std::string& where, std::string_view what, const std::vector<std::string>& names,
+                   const std::vector<std::string>& wanted);
+
+/// Throws DataError where rows have other columns than the model: another number, or another order by name.
+template <class T>
+void require_columns(const data::Rows& rows, const flow::Model<T>& model) {
+  require<DataError>(rows.dimension() == model.dimension(), "{} has {} columns; the model has {}", rows.where(),
+                     rows.dimension(), model.dimension());
+  require_order(rows.where(), "columns", rows.names().features, model.notes().feature_names);
+}
+
+/// Rows that are worked and written at a time on each rank.
+inline constexpr Index slab_rows = 16384;
+/// The most samples that a rank's passes of a flow work at a time: more do not run faster.
+inline constexpr Index workspace_samples = 256;
+
+/// Calls f(first, count) on each rank for slabs of its share of `rows`, the same number of times on all ranks; count
+/// may be 0. Collective where f is.
+template <class F>
+void in_shared_slabs(const comm::Communicator& comm, Index rows, F&& f) {
+  const auto mine = comm::share(rows, comm.rank(), comm.size());
+  const Index most = comm::share(rows, 0, comm.size()).count();
+  for (Index done = 0; done < most; done += slab_rows) {
+    const Index first = std::min(mine.first + done, mine.last);
+    f(first, std::min(slab_rows, mine.last - first));
+  }
+}
+
+/// Statuses as numbers for a file, and how many rows of all ranks had which. Collective: totals().
+class StatusCount {
+ public:
+  void add(flow::Status status) { counts_[static_cast<Index>(status)] += 1; }
+  /// "3 not finite, 1 not converged" over all ranks, or "" when all are ok. Collective.
+  std::string failures(const comm::Communicator& comm) const;
+
+ private:
+  std::array<double, 5> counts_{};
+};
+
+}  // namespace pushforward::apps

@@ -1,0 +1,198 @@
+#include <pushforward/analysis/repeated.hpp>
+
+#include <cmath>
+#include <limits>
+
+namespace pushforward::flow {
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+// Mean and variance of what has been added so far [Welford 1962].
+struct Moments {
+  Index count = 0;
+  double mean = 0, squares = 0;
+
+  void add(double value) {
+    ++count;
+    const double before = value - mean;
+    mean += before / static_cast<double>(count);
+    squares += before * (value - mean);
+  }
+  double variance() const { return squares / static_cast<double>(count - 1); }
+  double standard_error() const { return std::sqrt(variance() / static_cast<double>(count)); }
+};
+
+// Repeats of the rows of one slab, in batches that are filled across rows and repeats. Those of a row are added up in
+// their order.
+template <class T>
+class Repeats {
+ public:
+  Repeats(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
+          std::span<const Index> samples, std::uint64_t seed, const RepeatedLogProb& result,
+          FlowWorkspace<T>& workspace)
+      : model_(model),
+        x_(x),
+        context_(context),
+        samples_(samples),
+        seed_(seed),
+        result_(result),
+        workspace_(workspace),
+        moments_(samples.size()),
+        batch_(x.rows(), workspace.capacity()),
+        batch_context_(context.rows(), workspace.capacity()),
+        values_(static_cast<std::size_t>(workspace.capacity())),
+        outcomes_(values_.size()) {}
+
+  const Moments& moments(std::size_t row) const { return moments_[row]; }
+
+  /// Repeat 0 of all rows.
+  void take_first(MatrixView<double> z) {
+    workspace_.set_draws({.seed = seed_, .samples = samples_});
+    model_.log_prob(x_, result_.log_prob, z, result_.status, workspace_, context_);
+    for (std::size_t row = 0; row < samples_.size(); ++row) {
+      result_.repeats[row] = 1;
+      if (result_.status[row] == Status::ok) moments_[row].add(result_.log_prob[row]);
+    }
+  }
+
+  /// Repeats [from, to) of a row, some of them not before finish().
+  void take(std::size_t row, Index from, Index to) {
+    for (Index repeat = from; repeat < to && result_.status[row] == Status::ok; ++repeat) {
+      const auto at = static_cast<Index>(row), next = std::ssize(rows_);
+      std::copy_n(x_.column(at), x_.rows(), batch_.view().column(next));
+      if (!context_.empty()) std::copy_n(context_.column(at), context_.rows(), batch_context_.view().column(next));
+      rows_.push_back(row);
+      numbers_.push_back(samples_[row]);
+      steps_.push_back(repeat);
+      if (std::ssize(rows_) == workspace_.capacity()) finish();
+    }
+  }
+
+  void finish() {
+    const auto n = rows_.size();
+    workspace_.set_draws({.seed = seed_, .steps = steps_, .samples = numbers_});
+    const Index count = std::ssize(rows_);
+    model_.log_prob(batch_.view().columns(0, count), std::span(values_).first(n), {}, std::span(outcomes_).first(n),
+                    workspace_, batch_context_.view().columns(0, count));
+    for (std::size_t i = 0; i < n; ++i) add(rows_[i], values_[i], outcomes_[i]);
+    rows_.clear();
+    numbers_.clear();
+    steps_.clear();
+  }
+
+ private:
+  void add(std::size_t row, double value, Status outcome) {
+    if (result_.status[row] != Status::ok) return;
+    ++result_.repeats[row];
+    result_.status[row] = outcome;
+    if (outcome == Status::ok) moments_[row].add(value);
+  }
+
+  const Model<T>& model_;
+  ConstMatrixView<double> x_, context_;
+  std::span<const Index> samples_;
+  std::uint64_t seed_;
+  const RepeatedLogProb& result_;
+  FlowWorkspace<T>& workspace_;
+  std::vector<Moments> moments_;
+
+  // The batch that is being filled.
+  Matrix<double> batch_;           // (d × capacity)
+  Matrix<double> batch_context_;   // (c × capacity)
+  std::vector<std::size_t> rows_;  // of the slab
+  std::vector<Index> numbers_, steps_;
+  std::vector<double> values_;
+  std::vector<Status> outcomes_;
+};
+
+}  // namespace
+
+Index stein_repeats(double variance, const RepeatOptions& options) {
+  const double wanted = std::ceil(variance / (options.standard_error * options.standard_error));
+  if (!(wanted < static_cast<double>(options.max_repeats))) return options.max_repeats;
+  return std::max(first_repeats, static_cast<Index>(wanted));
+}
+
+template <class T>
+void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
+                       std::span<const Index> samples, MatrixView<double> z, const RepeatOptions& options,
+                       const RepeatedLogProb& result, FlowWorkspace<T>& workspace) {
+  const auto n = static_cast<std::size_t>(x.cols());
+  require<ShapeError>(samples.size() == n && result.log_prob.size() == n && result.standard_error.size() == n &&
+                          result.repeats.size() == n && result.status.size() == n,
+                      "repeated_log_prob: {} row numbers, {} log-densities, {} standard errors, {} numbers of repeats "
+                      "and {} statuses for {} rows",
+                      samples.size(), result.log_prob.size(), result.standard_error.size(), result.repeats.size(),
+                      result.status.size(), n);
+  require<OptionError>(options.standard_error > 0, "standard error {} must be more than 0 nats",
+                       options.standard_error);
+  require<OptionError>(options.max_repeats >= first_repeats, "{} repeats at most: must be at least {}",
+                       options.max_repeats, first_repeats);
+  const auto settle = [&](std::size_t row, double log_prob, double standard_error) {
+    const bool good = result.status[row] == Status::ok;
+    const bool outside = result.status[row] == Status::outside_support;
+    result.log_prob[row] = good ? log_prob : outside ? -std::numeric_limits<double>::infinity() : nan;
+    result.standard_error[row] = good ? standard_error : nan;
+  };
+  if (!model.log_det().stochastic()) {
+    // A dequantization draws all the same.
+    workspace.set_draws({.seed = options.seed, .samples = samples});
+    model.log_prob(x, result.log_prob, z, result.status, workspace, context);
+    workspace.set_draws({});
+    for (std::size_t row = 0; row < n; ++row) {
+      result.repeats[row] = 1;
+      settle(row, result.log_prob[row], 0);
+    }
+    return;
+  }
+  Repeats<T> repeats(model, x, context, samples, options.seed, result, workspace);
+  repeats.take_first(z);
+  for (std::size_t row = 0; row < n; ++row) repeats.take(row, 1, first_repeats);
+  repeats.finish();
+  for (std::size_t row = 0; row < n; ++row) {
+    if (result.status[row] != Status::ok) continue;
+    repeats.take(row, first_repeats, stein_repeats(repeats.moments(row).variance(), options));
+  }
+  repeats.finish();
+  workspace.set_draws({});
+  for (std::size_t row = 0; row < n; ++row) {
+    settle(row, repeats.moments(row).mean, repeats.moments(row).standard_error());
+  }
+}
+
+template <class T>
+double log_det_bias_bound(const Model<T>& model) {
+  double bound = 0;
+  for (const auto& transform : model.flow().transforms()) {
+    const auto* const network = transform->lipschitz_network();
+    if (network == nullptr) continue;
+    const auto estimator = logdet::make_estimator<T>(model.log_det(), network->options());
+    bound += estimator->bias_bound(network->in(), network->lipschitz());
+  }
+  return bound;
+}
+
+template <class T>
+double largest_lipschitz(const Flow<T>& flow) {
+  double largest = 0;
+  for (const auto& transform : flow.transforms()) {
+    const auto* const network = transform->lipschitz_network();
+    if (network != nullptr) largest = std::max(largest, network->lipschitz());
+  }
+  return largest;
+}
+
+template void repeated_log_prob(const Model<float>&, ConstMatrixView<double>, ConstMatrixView<double>,
+                                std::span<const Index>, MatrixView<double>, const RepeatOptions&,
+                                const RepeatedLogProb&, FlowWorkspace<float>&);
+template void repeated_log_prob(const Model<double>&, ConstMatrixView<double>, ConstMatrixView<double>,
+                                std::span<const Index>, MatrixView<double>, const RepeatOptions&,
+                                const RepeatedLogProb&, FlowWorkspace<double>&);
+template double log_det_bias_bound(const Model<float>&);
+template double log_det_bias_bound(const Model<double>&);
+template double largest_lipschitz(const Flow<float>&);
+template double largest_lipschitz(const Flow<double>&);
+
+}  // namespace pushforward::flow

@@ -1,9 +1,0 @@
-#include <pushforward/base/version.hpp>
-
-namespace pushforward {
-
-std::string_view version() {
-  return PUSHFORWARD_VERSION;
-}
-
-}  // namespace pushforward

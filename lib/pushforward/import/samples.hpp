@@ -1,0 +1,70 @@
+#pragma once
+
+// Rows on their way from tables to a dataset file, and the steps they can take. Each step leaves the order of the rows
+// that remain as it is.
+
+#include <pushforward/core/index.hpp>
+#include <pushforward/dataset/split.hpp>
+#include <pushforward/linalg/matrix.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pushforward::data {
+
+/// More classes are taken for a mistake.
+inline constexpr Index most_classes = 10'000;
+
+/// Rows of d columns of data and, behind them, c columns of context.
+struct Samples {
+  std::vector<std::string> names;              ///< (d + c) of the columns
+  Index contexts = 0;                          ///< c
+  std::vector<double> values;                  ///< (d + c × N) column-major
+  std::vector<double> weights;                 ///< (N), or empty
+  std::vector<Index> origin;                   ///< (N) number of the row among all that were read
+  std::vector<std::optional<Split>> assigned;  ///< (N) the split that the user gave the row
+
+  Index columns() const { return static_cast<Index>(names.size()); }
+  Index dimension() const { return columns() - contexts; }
+  Index rows() const { return static_cast<Index>(origin.size()); }
+  MatrixView<double> view() { return {values.data(), columns(), rows()}; }
+  ConstMatrixView<double> view() const { return {values.data(), columns(), rows()}; }
+  ConstMatrixView<double> data() const { return view().block(0, 0, dimension(), rows()); }
+  ConstMatrixView<double> context() const { return view().block(dimension(), 0, contexts, rows()); }
+  std::span<const std::string> data_names() const { return std::span(names).first(names.size() - c()); }
+  std::span<const std::string> context_names() const { return std::span(names).last(c()); }
+
+ private:
+  std::size_t c() const { return static_cast<std::size_t>(contexts); }
+};
+
+/// Keeps the rows for which keep[row] holds; returns how many went.
+Index keep_rows(Samples& samples, const std::vector<bool>& keep);
+/// Keeps these columns, in this order; `contexts` is the caller's to set.
+void keep_columns(Samples& samples, std::span<const Index> columns);
+
+/// (N) whether all values of the row, and its weight, are finite.
+std::vector<bool> finite_rows(const Samples& samples);
+/// (N) whether no row before is the same in all columns and in weight.
+std::vector<bool> first_occurrences(const Samples& samples);
+/// Columns of data with one value in all rows.
+std::vector<Index> constant_columns(const Samples& samples);
+/// Columns of data whose values are all integers.
+std::vector<Index> integer_columns(const Samples& samples);
+
+/// x ← x + width · u on a column, u uniform on (0, 1), a function of seed, column and the row's origin alone.
+void dequantize(Samples& samples, Index column, double width, std::uint64_t seed);
+/// x ← (x + shift) / divisor on a column.
+void rescale(Samples& samples, Index column, double shift, double divisor);
+/// To radians in [−π, π), from radians, or from degrees, of which 180 is −π exactly.
+void wrap_angles(Samples& samples, Index column, bool degrees);
+/// Replaces a column of context that holds classes 0, 1, … by one for each, "NAME=3", which is 1 in the rows of the
+/// class and 0 elsewhere; returns their number: `classes`, or for 0 the largest value plus one. Throws DataError for a
+/// value that is no class, with place(row).
+Index one_hot(Samples& samples, Index column, Index classes, const std::function<std::string(Index)>& place);
+
+}  // namespace pushforward::data

@@ -1,0 +1,30 @@
+#pragma once
+
+// Samples are the columns of a matrix, and each may have a weight. An empty list of weights means that all are 1.
+
+#include <pushforward/linalg/matrix.hpp>
+
+namespace pushforward {
+
+/// Copies the columns of `from` into those of `to`. Both are (d × n).
+template <class T>
+void copy_samples(ConstMatrixView<T> from, MatrixView<T> to) {
+  for (Index j = 0; j < from.cols(); ++j) std::copy_n(from.column(j), from.rows(), to.column(j));
+}
+
+/// Returns Σ wᵢ over n samples, which is n if `weight` is empty.
+template <class T>
+T total_weight(std::span<const T> weight, Index n) {
+  if (weight.empty()) return static_cast<T>(n);
+  T sum = 0;
+  for (const T w : weight) sum += w;
+  return sum;
+}
+
+/// Returns the weight of sample j, which is 1 if `weight` is empty.
+template <class T>
+T weight_of(std::span<const T> weight, Index j) {
+  return weight.empty() ? T(1) : weight[j];
+}
+
+}  // namespace pushforward

@@ -1,0 +1,89 @@
+#pragma once
+
+// A trained model: the data's standardization, the flow behind it, and where both come from. Its density is that of the
+// data in its own units. The file format is described in data/README.md.
+
+#include <pushforward/flow/flow.hpp>
+#include <pushforward/h5/reader.hpp>
+#include <pushforward/standardization/standardization.hpp>
+
+#include <functional>
+
+namespace pushforward::flow {
+
+/// What a density is conditioned on, c values a sample.
+struct ModelContext {
+  data::Standardization standardization;  ///< of dimension c, between what is given and what the flow takes
+  std::vector<std::string> names;         ///< (c), or empty
+};
+
+/// What is known of a model beside its parameters.
+struct ModelNotes {
+  std::vector<std::string> feature_names;  ///< (d), or empty
+  std::optional<Shape> image;              ///< how the values of a sample are arranged, where they are an image
+  std::optional<double> entropy;           ///< of the density that the training data was drawn from, nats
+  /// Configuration, seed, versions, ranks, input: attributes of `/provenance`.
+  std::vector<std::pair<std::string, std::string>> provenance;
+};
+
+template <class T>
+class Model {
+ public:
+  /// The standardization must have the flow's dimension, the context that of the flow's. Throws ShapeError.
+  Model(data::Standardization standardization, Flow<T> flow, ModelNotes notes = {},
+        std::optional<ModelContext> context = {});
+
+  Index dimension() const { return flow_.dimension(); }
+  const data::Standardization& standardization() const { return standardization_; }
+  const Flow<T>& flow() const { return flow_; }
+  const ModelNotes& notes() const { return notes_; }
+  const std::optional<ModelContext>& context() const { return context_; }
+
+  /// Chooses the estimator of log_prob()'s log-dets, exact until then. Workspaces that were planned before are of no
+  /// use any more. inverse() wants an exact one. Throws OptionError for a method that the blocks' networks cannot have.
+  void set_log_det(const logdet::Method& method);
+  const logdet::Method& log_det() const { return log_det_; }
+
+  /// x: (d × n) in, data. context: (c × n) in, as it is given; empty for models without. log_prob: (n) out, nats, of x
+  /// in its own units. z: (d × n) out, or empty. status: (n) out. Where a status is not ok, log_prob is NaN; outside
+  /// the support, −∞. Allocates. Not collective.
+  void log_prob(ConstMatrixView<double> x, std::span<double> log_prob, MatrixView<double> z, std::span<Status> status,
+                FlowWorkspace<T>& workspace, ConstMatrixView<double> context = {}) const;
+
+  /// x = f⁻¹(z), data units. z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out.
+  void inverse(ConstMatrixView<double> z, MatrixView<double> x, std::span<double> log_prob, std::span<Status> status,
+               const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<double> context = {}) const;
+
+ private:
+  void require_context(const char* name, Index n, ConstMatrixView<double> context) const;
+
+  data::Standardization standardization_;
+  Flow<T> flow_;
+  ModelNotes notes_;
+  std::optional<ModelContext> context_;
+  logdet::Method log_det_{};
+};
+
+/// Writes a model file, atomically. The flow must hold its effective weights (Flow::fold). `add` may write further
+/// groups. Not collective: one rank calls it. Throws IoError.
+template <class T>
+void save_model(const std::string& path, const data::Standardization& standardization, const Flow<T>& flow,
+                const ModelNotes& notes, const std::optional<ModelContext>& context = {},
+                const std::function<void(const h5::GroupWriter&)>& add = {});
+
+/// Reads a model file of any precision; the weights are taken as they are. Not collective: any number of ranks may
+/// read. Throws IoError, and DataError for a file that is not a model or whose arrays do not fit its architecture.
+template <class T>
+Model<T> load_model(const std::string& path);
+
+extern template class Model<float>;
+extern template class Model<double>;
+extern template void save_model(const std::string&, const data::Standardization&, const Flow<float>&, const ModelNotes&,
+                                const std::optional<ModelContext>&, const std::function<void(const h5::GroupWriter&)>&);
+extern template void save_model(const std::string&, const data::Standardization&, const Flow<double>&,
+                                const ModelNotes&, const std::optional<ModelContext>&,
+                                const std::function<void(const h5::GroupWriter&)>&);
+extern template Model<float> load_model(const std::string&);
+extern template Model<double> load_model(const std::string&);
+
+}  // namespace pushforward::flow

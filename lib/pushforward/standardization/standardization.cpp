@@ -1,0 +1,220 @@
+#include <pushforward/standardization/standardization.hpp>
+
+#include <pushforward/core/error.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/dataset/dataset.hpp>
+#include <pushforward/linalg/blas.hpp>
+#include <pushforward/linalg/lapack.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace pushforward::data {
+
+namespace {
+
+// A column counts as a linear combination of others when less than this part of its variance is its own.
+constexpr double least_own_variance = 1e-12;
+
+const std::array<std::string, 3> kind_names{"none", "scale", "whiten"};
+
+Matrix<double> identity(Index d) {
+  Matrix<double> one(d, d);
+  for (Index i = 0; i < d; ++i) one(i, i) = 1;
+  return one;
+}
+
+void refuse_constant_columns(const Moments& moments, std::span<const std::string> names) {
+  std::vector<std::string> constant;
+  for (Index i = 0; i < moments.dimension(); ++i) {
+    if (moments.is_constant(i)) constant.push_back(names[i]);
+  }
+  require_no_constants(constant);
+}
+
+void require_weight(const Moments& moments) {
+  require<DataError>(moments.total_weight() > 0, "standardization: no rows, or none with a positive weight");
+}
+
+Matrix<double> deviations(const Matrix<double>& covariance) {
+  Matrix<double> factor(covariance.rows(), covariance.rows());
+  for (Index i = 0; i < factor.rows(); ++i) factor(i, i) = std::sqrt(covariance(i, i));
+  return factor;
+}
+
+// The factor of the correlations, which is better conditioned than that of the covariance, times the deviations.
+Matrix<double> cholesky_factor(const Matrix<double>& covariance, std::span<const std::string> names) {
+  const Index d = covariance.rows();
+  const Matrix<double> scale = deviations(covariance);
+  Matrix<double> correlation(d, d);
+  for (Index j = 0; j < d; ++j) {
+    for (Index i = j; i < d; ++i) correlation(i, j) = covariance(i, j) / (scale(i, i) * scale(j, j));
+  }
+  const auto factor_of = [&](Index size) {
+    Matrix<double> factor(ConstMatrixView<double>(correlation).block(0, 0, size, size));
+    const double last = linalg::cholesky(factor.view()) ? factor(size - 1, size - 1) : 0;
+    return std::pair(std::move(factor), last * last > least_own_variance);
+  };
+  auto [factor, independent] = factor_of(d);
+  for (Index i = 0; independent && i < d; ++i) independent = factor(i, i) * factor(i, i) > least_own_variance;
+  if (!independent) {
+    Index size = 1;
+    while (size < d && factor_of(size).second) ++size;
+    throw DataError(
+        fmt::format("column {} is a linear combination of those before it, so there is nothing to whiten; "
+                    "leave it out with flow_data import --exclude, or use data.standardize = scale",
+                    names[size - 1]));
+  }
+  linalg::multiply_lower(scale, factor.view());
+  return factor;
+}
+
+}  // namespace
+
+void require_no_constants(std::span<const std::string> constant) {
+  require<DataError>(constant.empty(),
+                     "constant in all training rows: {}. Such columns have no density; leave them out with flow_data "
+                     "import --drop-constant or --exclude, or, integers, dequantize them by model.levels, with "
+                     "data.standardize = \"none\"",
+                     join(constant));
+}
+
+std::string_view kind_name(Standardization::Kind kind) {
+  return kind_names[static_cast<std::size_t>(kind)];
+}
+
+Standardization::Kind parse_kind(std::string_view name) {
+  const auto found = std::ranges::find(kind_names, name);
+  if (found == kind_names.end()) {
+    throw OptionError(
+        fmt::format("no standardization '{}'{}; there are {}", name, suggestion(name, kind_names), join(kind_names)));
+  }
+  return static_cast<Standardization::Kind>(found - kind_names.begin());
+}
+
+Standardization::Standardization(Index dimension)
+    : kind_(Kind::none), mean_(static_cast<std::size_t>(dimension)), factor_(identity(dimension)) {}
+
+Standardization::Standardization(Kind kind, std::vector<double> mean, Matrix<double> factor)
+    : kind_(kind), mean_(std::move(mean)), factor_(std::move(factor)) {
+  require<DataError>(factor_.rows() == dimension() && factor_.cols() == dimension(),
+                     "standardization: a factor ({} × {}) for a mean of {} numbers", factor_.rows(), factor_.cols(),
+                     dimension());
+  for (Index i = 0; i < dimension(); ++i) {
+    require<DataError>(std::isfinite(factor_(i, i)) && factor_(i, i) > 0 && std::isfinite(mean_[i]),
+                       "standardization: column {} has mean {} and scale {}; finite and positive is wanted", i,
+                       mean_[i], factor_(i, i));
+  }
+}
+
+Standardization::Standardization(Kind kind, const Moments& moments, std::span<const std::string> names,
+                                 std::span<const Index> periodic)
+    : Standardization(moments.dimension()) {
+  require_weight(moments);
+  if (kind == Kind::none) return;
+  if (kind == Kind::whiten && !periodic.empty()) {
+    std::vector<std::string> angles;
+    for (const Index i : periodic) angles.push_back(names[i]);
+    throw OptionError(
+        fmt::format("data.standardize = whiten mixes columns, but {} are angles, which keep their "
+                    "period; use scale",
+                    join(angles)));
+  }
+  refuse_constant_columns(moments, names);
+  kind_ = kind;
+  mean_ = moments.mean();
+  const auto covariance = moments.covariance();
+  factor_ = kind == Kind::scale ? deviations(covariance) : cholesky_factor(covariance, names);
+  for (const Index i : periodic) {
+    mean_[i] = 0;
+    factor_(i, i) = 1;
+  }
+}
+
+double Standardization::log_det() const {
+  double sum = 0;
+  for (Index i = 0; i < dimension(); ++i) sum -= std::log(factor_(i, i));
+  return sum;
+}
+
+template <class T>
+void Standardization::forward(ConstMatrixView<double> x, MatrixView<T> z) const {
+  require<ShapeError>(x.rows() == dimension() && z.rows() == dimension() && x.cols() == z.cols(),
+                      "standardization: x ({} × {}), z ({} × {}), d = {}", x.rows(), x.cols(), z.rows(), z.cols(),
+                      dimension());
+  Matrix<double> centered(x);
+  for (Index j = 0; j < x.cols(); ++j) {
+    for (Index i = 0; i < x.rows(); ++i) centered(i, j) -= mean_[i];
+  }
+  linalg::solve_lower(linalg::Op::none, factor_, centered.view());
+  for (Index j = 0; j < x.cols(); ++j) {
+    std::transform(centered.view().column(j), centered.view().column(j) + x.rows(), z.column(j),
+                   [](double v) { return static_cast<T>(v); });
+  }
+}
+
+template <class T>
+void Standardization::inverse(ConstMatrixView<T> z, MatrixView<double> x) const {
+  require<ShapeError>(x.rows() == dimension() && z.rows() == dimension() && x.cols() == z.cols(),
+                      "standardization: z ({} × {}), x ({} × {}), d = {}", z.rows(), z.cols(), x.rows(), x.cols(),
+                      dimension());
+  for (Index j = 0; j < x.cols(); ++j) std::copy_n(z.column(j), x.rows(), x.column(j));
+  linalg::multiply_lower(factor_, x);
+  for (Index j = 0; j < x.cols(); ++j) {
+    for (Index i = 0; i < x.rows(); ++i) x(i, j) += mean_[i];
+  }
+}
+
+namespace {
+
+// Of what read(first row, columns) has of the training rows, d numbers each.
+template <class Read>
+Moments moments_of(const Dataset& dataset, Index d, Read&& read) {
+  constexpr Index slab_rows = 8192;
+  const Index rows = dataset.rows(Split::train);
+  Moments moments(d);
+  Matrix<double> slab(d, std::min(slab_rows, rows));
+  std::vector<double> weights(slab.cols());
+  for (Index first = 0; first < rows; first += slab.cols()) {
+    const Index count = std::min(slab.cols(), rows - first);
+    const auto x = slab.view().columns(0, count);
+    const auto w = std::span(weights).first(count);
+    read(first, x);
+    dataset.read_weights(Split::train, first, w);
+    moments.add(x, w);
+  }
+  return moments;
+}
+
+}  // namespace
+
+Moments training_moments(const Dataset& dataset) {
+  return moments_of(dataset, dataset.dimension(),
+                    [&](Index first, MatrixView<double> x) { dataset.read(Split::train, first, x); });
+}
+
+Moments context_moments(const Dataset& dataset) {
+  return moments_of(dataset, dataset.context_dimension(),
+                    [&](Index first, MatrixView<double> c) { dataset.read_context(Split::train, first, c); });
+}
+
+Standardization fit_context(const Moments& moments) {
+  require_weight(moments);
+  auto factor = deviations(moments.covariance());
+  for (Index i = 0; i < factor.rows(); ++i) {
+    if (moments.is_constant(i)) factor(i, i) = 1;
+  }
+  return {Standardization::Kind::scale, moments.mean(), std::move(factor)};
+}
+
+Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset) {
+  return {kind, training_moments(dataset), dataset.feature_names(), dataset.periodic()};
+}
+
+template void Standardization::forward(ConstMatrixView<double>, MatrixView<double>) const;
+template void Standardization::forward(ConstMatrixView<double>, MatrixView<float>) const;
+template void Standardization::inverse(ConstMatrixView<double>, MatrixView<double>) const;
+template void Standardization::inverse(ConstMatrixView<float>, MatrixView<double>) const;
+
+}  // namespace pushforward::data

@@ -1,0 +1,81 @@
+#pragma once
+
+// The affine map that brings data to mean 0 and unit scale before a flow sees it: z = L⁻¹ (x − mean), with L lower
+// triangular. Its log-det, −Σ ln L_ii, is part of the flow's density in the data's own units.
+
+#include <pushforward/core/index.hpp>
+#include <pushforward/linalg/matrix.hpp>
+#include <pushforward/standardization/moments.hpp>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pushforward::data {
+
+class Dataset;
+
+/// Throws DataError where there are columns of these names, which are constant in all training rows: they have no
+/// density.
+void require_no_constants(std::span<const std::string> constant);
+
+class Standardization {
+ public:
+  enum class Kind {
+    none,    ///< z = x
+    scale,   ///< each column by its mean and standard deviation
+    whiten,  ///< mean, and the Cholesky factor of the covariance
+  };
+
+  /// z = x on d columns.
+  explicit Standardization(Index dimension);
+  /// As stored in a model. mean: (d). factor: L (d × d), lower triangular with a positive diagonal; diagonal for
+  /// `scale`. Throws DataError otherwise.
+  Standardization(Kind kind, std::vector<double> mean, Matrix<double> factor);
+  /// Fitted to moments, weighted as they are. `names` (d) are those of the columns; those in `periodic` are angles,
+  /// which keep mean 0 and scale 1. Throws DataError naming the columns that are constant or, for `whiten`, a linear
+  /// combination of those before them; OptionError for `whiten` with angles.
+  Standardization(Kind kind, const Moments& moments, std::span<const std::string> names,
+                  std::span<const Index> periodic = {});
+
+  Kind kind() const { return kind_; }
+  Index dimension() const { return static_cast<Index>(mean_.size()); }
+  const std::vector<double>& mean() const { return mean_; }
+  const Matrix<double>& factor() const { return factor_; }
+
+  /// log|det ∂z/∂x|, nats, the same for every sample.
+  double log_det() const;
+
+  /// x: (d × n) in, data. z: (d × n) out, standardized; computed in double, rounded once. Must not alias. Allocates.
+  template <class T>
+  void forward(ConstMatrixView<double> x, MatrixView<T> z) const;
+  /// x = mean + L z. z: (d × n) in. x: (d × n) out. Must not alias.
+  template <class T>
+  void inverse(ConstMatrixView<T> z, MatrixView<double> x) const;
+
+ private:
+  Kind kind_;
+  std::vector<double> mean_;
+  Matrix<double> factor_;
+};
+
+/// "none", "scale", "whiten".
+std::string_view kind_name(Standardization::Kind kind);
+/// The kind of that name. Throws OptionError with a suggestion.
+Standardization::Kind parse_kind(std::string_view name);
+
+/// Moments of the training rows of a dataset, read in slabs of fixed size: the same for whoever asks. Not collective.
+Moments training_moments(const Dataset& dataset);
+
+/// Likewise of the contexts.
+Moments context_moments(const Dataset& dataset);
+
+/// For contexts, which have no density: each column by its mean and deviation, a constant one by its mean alone.
+/// Throws DataError where there are no rows, or none with a positive weight.
+Standardization fit_context(const Moments& moments);
+
+/// Fitted to the training rows of a dataset. Not collective.
+Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset);
+
+}  // namespace pushforward::data

@@ -1,0 +1,92 @@
+#pragma once
+
+// Coupling [Dinh et al. 2015, 2017]: of the values of a sample some, x_P, stay as they are, and the others, x_A, are
+// mapped one by one with parameters that a network makes of those that stay,
+//
+//     z_P = x_P,   z_r = τ(x_r; θ_r(x_P; u)) for r in A,   log|det ∂z/∂x| = Σ_A log ∂τ/∂x_r,
+//
+// u the context. So the inverse takes one pass of the network as well, and any network will do. `mask` names x_P:
+//
+//     first, second               the first ⌈c/2⌉ of c, or the others
+//     even, odd                   those with an even number, counted from 0, or the others
+//     checkerboard[-odd]          pixels whose row + column is even (odd), with all their channels
+//
+// where the first four are of the channels of images and of the values of vectors.
+//
+// The network, and where θ_r is among its outputs, m to a value (element_maps.hpp):
+//   dense            sees x_P in order; the k-th value of x_A has outputs k·m, k·m + 1, …
+//   convolutional    of channels: sees x_P as an image, and its output has m channels for each of A: the same places
+//                    of checkerboards: sees the whole image with x_A = 0, and value r has outputs r·m, …
+// It sees cos and sin of angles, which are on [−π, π) in z and x, whether they are mapped or stay. Its last layer
+// starts at zero: a fresh coupling is the identity.
+
+#include <pushforward/maps/element_maps.hpp>
+#include <pushforward/transforms/domain.hpp>
+#include <pushforward/transforms/layer_options.hpp>
+#include <pushforward/transforms/transform.hpp>
+
+namespace pushforward::flow {
+
+/// What a mask does with samples of a shape, and what the network of a coupling sees of them.
+struct CouplingMask {
+  std::vector<Index> passive;  ///< rows that stay
+  std::vector<Index> active;   ///< rows that are mapped; both ascending
+  bool checkerboard = false;
+
+  /// Throws OptionError, or ShapeError where nothing would stay or nothing be mapped.
+  CouplingMask(const std::string& name, const Shape& shape);
+};
+
+template <class T>
+class Coupling final : public Transform<T> {
+ public:
+  /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError or ShapeError where
+  /// options do not fit each other or the samples.
+  Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain, const CouplingOptions& options,
+           std::uint64_t seed, std::uint64_t key);
+
+  std::string_view kind() const override { return "coupling"; }
+  Shape input_shape() const override { return shape_; }
+  const nn::Network<T>& network() const { return network_; }
+  void initialize(std::span<T> parameters) const override { network_.initialize(parameters); }
+  void prepare(std::span<const T> parameters, Normalization normalization) override {
+    network_.prepare(parameters, normalization);
+  }
+  void gradient_of_raw_parameters(std::span<T> gradient) const override {
+    network_.gradient_of_raw_parameters(gradient);
+  }
+  void bake_normalization(std::span<T> parameters) const override { network_.bake_normalization(parameters); }
+  std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                          Pass pass) const override;
+  /// One pass of the network, and so are reverse() and inverse().
+  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+               std::span<Status> status) const override;
+  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+               std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+               std::span<Status> status, const InverseOptions& options) const override;
+
+ private:
+  struct State;
+  struct Passive {
+    Index row;    // of a sample
+    Index place;  // in what the network sees
+  };
+
+  Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain, const CouplingOptions& options,
+           const CouplingMask& mask, std::uint64_t seed, std::uint64_t key);
+  // Writes the passive rows of `from` to `to`, the parameters that they make to s.theta and the active rows to
+  // s.active.
+  void condition(State& s, ConstMatrixView<T> from, MatrixView<T> to) const;
+
+  Shape shape_;
+  std::vector<Passive> passive_, angles_;  // the latter are among the former
+  std::vector<Index> active_;
+  ElementMaps<T> maps_;
+  nn::Network<T> network_;
+};
+
+extern template class Coupling<float>;
+extern template class Coupling<double>;
+
+}  // namespace pushforward::flow

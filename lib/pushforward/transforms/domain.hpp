@@ -1,0 +1,16 @@
+#pragma once
+
+#include <pushforward/core/shape.hpp>
+
+namespace pushforward::flow {
+
+/// Samples at some place of a chain.
+struct Domain {
+  Shape shape;
+  std::vector<Index> periodic{};  ///< values that are angles on [−π, π), ascending
+  Index context = 0;              ///< values per sample that the density is conditioned on
+
+  Index size() const { return shape.size(); }
+};
+
+}  // namespace pushforward::flow

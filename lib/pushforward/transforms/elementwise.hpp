@@ -1,0 +1,62 @@
+#pragma once
+
+// A fixed increasing function of single values, z = f((x − shift)/scale) (scalar_function.hpp): what carries data on a
+// half-line or an interval to the line, and what textbook densities are made with. Nothing is trained. Per sample,
+//
+//     log|det ∂z/∂x| = Σ (log f′(u) − log scale),   u = (x − shift)/scale.
+//
+// A value outside the domain of f makes the sample's status outside_support and its log-det −∞; in inverse(), a value
+// that f does not take makes it +∞: p(x) = 0 both ways. So does a point where f′ = 0 (a cube at u = 0). Where f′ = ∞ (a
+// cube root at u = 0) the density is +∞, which the log-det says; the status stays.
+
+#include <pushforward/core/option_set.hpp>
+#include <pushforward/maps/scalar_function.hpp>
+#include <pushforward/transforms/transform.hpp>
+
+namespace pushforward::flow {
+
+struct ElementwiseOptions {
+  std::string function = "affine";  ///< one of function_names()
+  std::vector<Index> columns{};     ///< values it is applied to, from 0; empty: all
+  double shift = 0;                 ///< taken off first
+  double scale = 1;                 ///< divided by then, > 0
+  double slope = 0.1;               ///< of leaky, below 0; > 0
+  double margin = 0;                ///< α of logit and sigmoid, in [0, ½)
+
+  OptionSet declare();
+};
+
+template <class T>
+class Elementwise final : public Transform<T> {
+ public:
+  /// No parameters. Throws OptionError, also for a slope or margin that the function does not have.
+  Elementwise(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
+              const ElementwiseOptions& options);
+
+  std::string_view kind() const override { return "elementwise"; }
+  const ElementwiseOptions& options() const { return options_; }
+  Shape input_shape() const override { return shape_; }
+  bool is_fixed() const override { return true; }
+  std::pair<double, double> support(Index row) const override;
+  void initialize(std::span<T> /*parameters*/) const override {}
+  void prepare(std::span<const T> /*parameters*/, Normalization /*normalization*/) override {}
+  std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                          Pass pass) const override;
+  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+               std::span<Status> status) const override;
+  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+               std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+               std::span<Status> status, const InverseOptions& options) const override;
+
+ private:
+  Shape shape_;
+  ElementwiseOptions options_;
+  ScalarFunction function_, inverse_;
+  std::vector<Index> rows_;  // that the function is applied to
+};
+
+extern template class Elementwise<float>;
+extern template class Elementwise<double>;
+
+}  // namespace pushforward::flow

@@ -1,0 +1,59 @@
+#pragma once
+
+// A linear map of the channels, the same at every pixel, z = W x + b: a 1 × 1 convolution of images [Kingma & Dhariwal
+// 2018], an LU-linear layer of vectors. Its log-det is that of W times the number of pixels. Three forms of W
+// (c × c):
+//
+//   dense        W itself
+//   plu          W = P L (U + diag(s)), P a fixed permutation, L unit lower and U strictly upper triangular,
+//                s = sign·exp(log|s|) with fixed signs: log|det W| = Σ log|s|, and the inverse is two triangular solves
+//   householder  W = H_K … H_1, H = I − 2vvᵀ/‖v‖²: orthogonal, log|det W| = 0 [Tomczak & Welling 2016]
+//
+// dense and plu begin at a random orthogonal matrix, householder at random reflections; b at 0.
+
+#include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/linear_form.hpp>
+#include <pushforward/transforms/transform.hpp>
+
+namespace pushforward::flow {
+
+template <class T>
+class Linear final : public Transform<T> {
+ public:
+  /// Adds `<name>/weight` (c × c) for dense, `<name>/lu` (c × c) for plu, L below the diagonal, U above it and log|s|
+  /// on it, `<name>/vectors` (c × K) for householder; and `<name>/bias` (c). seed, key: name what the initial values
+  /// are drawn from. Throws OptionError.
+  Linear(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const LinearOptions& options,
+         std::uint64_t seed, std::uint64_t key);
+
+  std::string_view kind() const override { return "linear"; }
+  /// As resolved: with P and the signs of plu and the number of reflections, which make the same transform of the same
+  /// parameters with any seed.
+  const LinearOptions& options() const { return form_->options(); }
+  Shape input_shape() const override { return shape_; }
+  void initialize(std::span<T> parameters) const override;
+  void prepare(std::span<const T> parameters, Normalization normalization) override;
+  std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                          Pass pass) const override;
+  /// Where log|det W| is not finite, or a reflection's vector is 0, statuses are not_finite.
+  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+               std::span<Status> status) const override;
+  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+               std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+               std::span<Status> status, const InverseOptions& options) const override;
+
+ private:
+  double log_det() const { return static_cast<double>(shape_.pixels()) * form_->log_det(); }
+  void mark(std::span<Status> status) const;
+
+  Shape shape_;
+  std::unique_ptr<LinearForm<T>> form_;
+  Index bias_offset_ = 0;
+  std::vector<T> bias_;  // empty without one
+};
+
+extern template class Linear<float>;
+extern template class Linear<double>;
+
+}  // namespace pushforward::flow

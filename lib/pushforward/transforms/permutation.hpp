@@ -1,0 +1,40 @@
+#pragma once
+
+// A fixed permutation of the channels, the same at every pixel: z(c) = x(indices[c]). Between couplings it lets each
+// channel be changed by others [Dinh et al. 2017]. Log-det 0.
+
+#include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/row_order.hpp>
+
+#include <string>
+
+namespace pushforward::flow {
+
+struct PermutationOptions {
+  std::string order = "random";  ///< random, reverse or given
+  std::vector<Index> indices{};  ///< with "given": the channel that comes to each place, from 0
+
+  OptionSet declare();
+};
+
+template <class T>
+class Permutation final : public RowOrder<T> {
+ public:
+  /// No parameters. seed, key: name what a random order is drawn from. Throws OptionError.
+  Permutation(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
+              const PermutationOptions& options, std::uint64_t seed, std::uint64_t key);
+
+  std::string_view kind() const override { return "permutation"; }
+  /// As resolved: order "given", with the indices. From these the same transform is made with any seed.
+  const PermutationOptions& options() const { return options_; }
+
+ private:
+  Permutation(const Shape& shape, PermutationOptions resolved);
+
+  PermutationOptions options_;
+};
+
+extern template class Permutation<float>;
+extern template class Permutation<double>;
+
+}  // namespace pushforward::flow

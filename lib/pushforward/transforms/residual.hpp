@@ -1,0 +1,64 @@
+#pragma once
+
+// The residual block z = x + g(x; u), Lip(g) ≤ c < 1 in x [Behrmann et al. 2019, Theorem 1], with its log-det
+// log|det(I + J)|, J = ∂g/∂x, which has no structure to exploit: exact, or by any estimator.
+//
+// In the context u, g is free. Values of x that are angles enter g as their cosines and sines, so that g has the period
+// 2π in them and its Lipschitz constant as before; x + g is then a bijection of the line that commutes with x ↦ x + 2π,
+// and, taken modulo 2π, one of the circle.
+
+#include <pushforward/transforms/transform.hpp>
+
+namespace pushforward::flow {
+
+template <class T>
+class ResidualBlock final : public Transform<T> {
+ public:
+  /// Adds the network's parameters below `<name>/`. options.lipschitz < 1; in = out = shape.size(). seed, key: see
+  /// nn::Network.
+  ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
+                const nn::NetworkOptions& options, std::uint64_t seed, std::uint64_t key);
+
+  std::string_view kind() const override { return "residual"; }
+  Shape input_shape() const override { return shape_; }
+  void initialize(std::span<T> parameters) const override { network_.initialize(parameters); }
+  void prepare(std::span<const T> parameters, Normalization normalization) override {
+    network_.prepare(parameters, normalization);
+  }
+  void gradient_of_raw_parameters(std::span<T> gradient) const override {
+    network_.gradient_of_raw_parameters(gradient);
+  }
+  void bake_normalization(std::span<T> parameters) const override { network_.bake_normalization(parameters); }
+  std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                          Pass pass) const override;
+  std::unique_ptr<TransformState<T>> plan_map(linalg::Workspace& kept, linalg::Workspace& scratch,
+                                              Index n) const override;
+  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+               std::span<Status> status) const override;
+  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
+               std::span<T> gradient) const override;
+  /// Stops a sample when ‖x − x*‖ ≤ ‖x + g(x) − z‖/(1 − L) is within tolerance, L the block's Lipschitz constant as of
+  /// the last prepare(): a guarantee after an SVD. A Newton step that does not shrink the residual by L is replaced by
+  /// the Banach step, which does. Samples that are done leave the batch.
+  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+               std::span<Status> status, const InverseOptions& options) const override;
+  void set_log_det(Pass pass, const logdet::Method& method) override;
+  const logdet::Method* log_det(Pass pass) const override {
+    return &(pass == Pass::evaluate ? *evaluation_ : *training_).method();
+  }
+  const nn::Network<T>* lipschitz_network() const override { return &network_; }
+  void describe(const h5::GroupWriter& group) const override;
+
+ private:
+  /// Angles to [−π, π).
+  void wrap(MatrixView<T> x) const;
+
+  Shape shape_;
+  nn::Network<T> network_;
+  std::unique_ptr<logdet::Estimator<T>> evaluation_, training_;  // of passes without and with a gradient
+};
+
+extern template class ResidualBlock<float>;
+extern template class ResidualBlock<double>;
+
+}  // namespace pushforward::flow

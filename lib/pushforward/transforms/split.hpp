@@ -1,0 +1,40 @@
+#pragma once
+
+// The split of a multi-scale flow [Dinh et al. 2017]: at every pixel the first `keep` channels go on to the next
+// transform; the others are latents already. z holds what is kept as a contiguous (H, W, keep) image, and below it what
+// goes as a contiguous (H, W, C − keep) image. A permutation of the values: log-det 0.
+
+#include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/row_order.hpp>
+
+namespace pushforward::flow {
+
+struct SplitOptions {
+  Index keep = 0;  ///< channels that go on; 0: half of them, rounded up
+
+  OptionSet declare();
+};
+
+template <class T>
+class Split final : public RowOrder<T> {
+ public:
+  /// No parameters. Throws ShapeError for fewer than two channels, OptionError where no channel would go.
+  Split(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const SplitOptions& options);
+
+  std::string_view kind() const override { return "split"; }
+  /// (H, W, keep).
+  Shape output_shape() const override { return output_; }
+  /// As resolved: keep ≥ 1.
+  const SplitOptions& options() const { return options_; }
+
+ private:
+  Split(const Shape& shape, Index keep);
+
+  SplitOptions options_;
+  Shape output_;
+};
+
+extern template class Split<float>;
+extern template class Split<double>;
+
+}  // namespace pushforward::flow

@@ -1,0 +1,38 @@
+#pragma once
+
+// The squeeze (H, W, C) → (H/2, W/2, 4C) [Dinh et al. 2017]: each block of 2 × 2 pixels becomes one pixel. Its channels
+// are those of the upper left, the upper right, the lower left and the lower right pixel, C each:
+//
+//     z(h, w, (2a + b)·C + c) = x(2h + a, 2w + b, c),   a, b ∈ {0, 1}
+//
+// A permutation of the values: log-det 0.
+
+#include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/row_order.hpp>
+
+namespace pushforward::flow {
+
+/// There is nothing to choose.
+struct SqueezeOptions {
+  OptionSet declare() { return {}; }
+};
+
+template <class T>
+class Squeeze final : public RowOrder<T> {
+ public:
+  /// No parameters. Throws ShapeError where height or width is odd.
+  Squeeze(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const SqueezeOptions& options = {});
+
+  std::string_view kind() const override { return "squeeze"; }
+  Shape output_shape() const override { return output_; }
+  const SqueezeOptions& options() const { return options_; }
+
+ private:
+  SqueezeOptions options_;
+  Shape output_;
+};
+
+extern template class Squeeze<float>;
+extern template class Squeeze<double>;
+
+}  // namespace pushforward::flow

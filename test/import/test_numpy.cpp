@@ -1,0 +1,167 @@
+// .npy and .npz files as NumPy writes them.
+
+#include <pushforward/core/error.hpp>
+#include <pushforward/import/import_npy.hpp>
+#include <pushforward/import/read_table.hpp>
+#include <pushforward/import/zip_archive.hpp>
+
+#include <predicates.hpp>
+#include <ranks.hpp>
+#include <says.hpp>
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+
+namespace pushforward::test {
+
+namespace {
+
+using data::read_table;
+
+// Runs Python with NumPy as np in the case's folder; returns the folder.
+std::filesystem::path numpy(const std::string& script) {
+  const auto folder = scratch_directory();
+  std::ofstream(folder / "script.py") << "import numpy as np\n" << script;
+  const auto command = fmt::format("cd {} && /usr/bin/python3 script.py", folder.string());
+  BOOST_REQUIRE_EQUAL(std::system(command.c_str()), 0);
+  return folder;
+}
+
+std::string content(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+const std::vector<double> one_to_six{1, 2, 3, 4, 5, 6};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(numpy_files)
+
+BOOST_AUTO_TEST_CASE(every_type_order_and_version_is_read) {
+  const auto folder = numpy(R"(
+x = np.array([[1, 2, 3], [4, 5, 6]])
+for order in '<>':
+    for kind in ['f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8']:
+        name = kind + ('little' if order == '<' else 'big')
+        np.save(name, x.astype(order + kind))
+        np.save(name + '_fortran', np.asfortranarray(x.astype(order + kind)))
+for version in [(1, 0), (2, 0), (3, 0)]:
+    with open(f'version{version[0]}.npy', 'wb') as f: np.lib.format.write_array(f, x.astype(float), version=version)
+)");
+  Index files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".npy") continue;
+    ++files;
+    const auto table = read_table(entry.path());
+    BOOST_TEST(table.dimension() == 3, entry.path());
+    BOOST_TEST(close_absolute(table.values, one_to_six, 0), entry.path());
+  }
+  BOOST_TEST(files == 47);
+}
+
+BOOST_AUTO_TEST_CASE(arrays_of_other_ranks_become_rows) {
+  const auto folder = numpy(R"(
+np.save('line', np.arange(1., 7))
+np.save('flags', np.array([[True, False]]))
+np.save('cube', np.arange(24.).reshape(2, 3, 4))
+np.save('cube_fortran', np.asfortranarray(np.arange(24.).reshape(2, 3, 4)))
+np.save('halves', np.array([0.5, -2, 6.1e-5, 5e-8, 65504, np.inf, np.nan], 'f2'))
+)");
+  const auto line = read_table(folder / "line.npy");
+  BOOST_TEST(line.dimension() == 1);
+  BOOST_TEST(close_absolute(line.values, one_to_six, 0));
+  BOOST_TEST(close_absolute(read_table(folder / "flags.npy").values, std::vector{1.0, 0.0}, 0));
+  for (const char* name : {"cube.npy", "cube_fortran.npy"}) {
+    const auto cube = read_table(folder / name);
+    BOOST_TEST(cube.dimension() == 12);
+    BOOST_TEST(cube.rows() == 2);
+    for (std::size_t i = 0; i < 24; ++i) BOOST_TEST(cube.values[i] == static_cast<double>(i));
+  }
+  const auto halves = read_table(folder / "halves.npy").values;
+  BOOST_TEST(close_absolute(std::span(halves).first(2), std::vector{0.5, -2.0}, 0));
+  BOOST_TEST(close_relative(halves[2], 6.1e-5, 1e-3));
+  BOOST_TEST(halves[3] == 0x1p-24);
+  BOOST_TEST(halves[4] == 65504);
+  BOOST_TEST(std::isinf(halves[5]));
+  BOOST_TEST(std::isnan(halves[6]));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_table_is_refused) {
+  const auto folder = numpy(R"(
+np.save('complex', np.array([1j]))
+np.save('text', np.array(['a']))
+np.save('records', np.zeros(2, [('a', 'f4'), ('b', 'i4')]))
+np.save('single', np.float64(1))
+np.save('empty', np.zeros((0, 3)))
+np.save('no_columns', np.zeros((3, 0)))
+np.save('whole', np.zeros((30, 3)))
+)");
+  const auto file = [&](const char* name) { return (folder / name).string(); };
+  BOOST_CHECK_EXCEPTION(read_table(file("complex.npy")), DataError, says({"complex.npy", "'<c16'"}));
+  BOOST_CHECK_EXCEPTION(read_table(file("text.npy")), DataError, says({"text.npy", "not real numbers"}));
+  BOOST_CHECK_EXCEPTION(read_table(file("records.npy")), DataError, says({"records.npy", "several fields"}));
+  BOOST_CHECK_EXCEPTION(read_table(file("single.npy")), DataError, says({"single.npy", "a single number"}));
+  BOOST_CHECK_EXCEPTION(read_table(file("empty.npy")), DataError, says({"empty.npy", "(0, 3)", "no rows"}));
+  BOOST_CHECK_EXCEPTION(read_table(file("no_columns.npy")), DataError, says({"(3, 0)", "rows of no numbers"}));
+  const auto whole = content(folder / "whole.npy");
+  for (const std::size_t bytes : {whole.size() - 1, std::size_t{100}, std::size_t{11}}) {
+    const auto part = std::as_bytes(std::span(whole).first(bytes));
+    BOOST_CHECK_THROW(data::parse_npy(part, "part.npy"), IoError);
+  }
+  BOOST_CHECK_EXCEPTION(read_table(file("whole.npy") + ":x"), DataError, says({"holds one table", "'x'"}));
+}
+
+BOOST_AUTO_TEST_CASE(members_of_archives_are_chosen_by_name) {
+  const auto folder = numpy(R"(
+x = np.array([[1, 2, 3], [4, 5, 6.]])
+np.savez('stored', first=x, second=-x)
+np.savez_compressed('deflated', first=x, second=-x)
+np.savez_compressed('only', x)
+)");
+  for (const char* name : {"stored.npz", "deflated.npz"}) {
+    const std::string file = folder / name;
+    const auto table = read_table(file + ":first");
+    BOOST_TEST(table.source == file + ":first");
+    BOOST_TEST(close_absolute(table.values, one_to_six, 0));
+    BOOST_TEST(read_table(file + ":second").values[0] == -1);
+    BOOST_CHECK_EXCEPTION(read_table(file), DataError, says({name, "choose one", "first, second"}));
+    BOOST_CHECK_EXCEPTION(read_table(file + ":furst"), DataError, says({"'furst'", "did you mean 'first'?"}));
+  }
+  BOOST_TEST(close_absolute(read_table(folder / "only.npz").values, one_to_six, 0));
+}
+
+BOOST_AUTO_TEST_CASE(archives_with_zip64_fields_are_read) {
+  const auto folder = numpy(R"(
+import zipfile
+zipfile.ZIP64_LIMIT = 10    # as if files were larger than 4 GB
+zipfile.ZIP_FILECOUNT_LIMIT = 1
+with zipfile.ZipFile('large.npz', 'w', zipfile.ZIP_DEFLATED) as z:
+    for name in ['first', 'second']:
+        with z.open(name + '.npy', 'w', force_zip64=True) as f: np.save(f, np.array([[1, 2, 3], [4, 5, 6.]]))
+)");
+  BOOST_TEST(close_absolute(read_table((folder / "large.npz").string() + ":second").values, one_to_six, 0));
+}
+
+BOOST_AUTO_TEST_CASE(damaged_archives_are_noticed) {
+  const auto folder = numpy("np.savez_compressed('x', x=np.arange(1000.))\nnp.savez('y', y=np.arange(1000.))\n");
+  for (const char* name : {"x.npz", "y.npz"}) {
+    const auto whole = content(folder / name);
+    const auto extract = [&](const std::string& bytes) {
+      const data::ZipArchive archive(std::as_bytes(std::span(bytes)), name);
+      return archive.extract(archive.members().front());
+    };
+    BOOST_CHECK_NO_THROW(extract(whole));
+    auto flipped = whole;
+    flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 1);
+    BOOST_CHECK_EXCEPTION(extract(flipped), IoError, says({name, "damaged"}));
+    BOOST_CHECK_EXCEPTION(extract(whole.substr(0, whole.size() - 10)), IoError, says({name, "truncated"}));
+    BOOST_CHECK_EXCEPTION(extract(whole.substr(100)), IoError, says({name}));
+    BOOST_CHECK_EXCEPTION(extract("PK\x03\x04"), IoError, says({name, "not a zip archive"}));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test

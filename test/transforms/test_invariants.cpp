@@ -1,0 +1,207 @@
+#include <pushforward/logdet/cost.hpp>
+#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/residual.hpp>
+
+#include "invariants.hpp"
+#include "simple_maps.hpp"
+
+namespace pushforward::test {
+
+namespace {
+
+using flow::InverseAlgorithm;
+
+// The maps under test, beside the simple ones of simple_maps.hpp. Another one is one more entry in make_subject().
+enum class Kind {
+  actnorm,
+  residual,
+  shallow_residual,
+  narrow_residual,
+  conditional_residual,
+  convolutional_residual,
+  conditional_convolutional_residual,
+  periodic_residual,
+  flow
+};
+constexpr std::pair<Kind, const char*> kinds[] = {
+    {Kind::actnorm, "ActNorm"},
+    {Kind::residual, "residual block"},
+    {Kind::shallow_residual, "residual block, one hidden layer, tanh"},
+    {Kind::narrow_residual, "residual block, three layers, softplus"},
+    {Kind::conditional_residual, "residual block, with a context"},
+    {Kind::convolutional_residual, "residual block, convolutional"},
+    {Kind::conditional_convolutional_residual, "residual block, convolutional, with a context"},
+    {Kind::periodic_residual, "residual block, on angles"},
+    {Kind::flow, "flow"}};
+
+constexpr bool is_convolutional(Kind kind) {
+  return kind == Kind::convolutional_residual || kind == Kind::conditional_convolutional_residual;
+}
+constexpr Index context_of(Kind kind) {
+  return kind == Kind::conditional_residual || kind == Kind::conditional_convolutional_residual ? 3 : 0;
+}
+
+// Of 20 and 64 values an image of several channels, of others one of a single column of pixels.
+Shape shape_of(Kind kind, Index d) {
+  if (!is_convolutional(kind)) return Shape::vector(d);
+  return d == 20 || d == 64 ? simple_shape(d) : Shape{d, 1, 1};
+}
+
+// All of one and two values, every other of more.
+std::vector<Index> angles_of(Kind kind, Index d) {
+  std::vector<Index> angles;
+  for (Index i = 0; i < d && kind == Kind::periodic_residual; i += d > 2 ? 2 : 1) angles.push_back(i);
+  return angles;
+}
+
+// Of the residual blocks.
+nn::NetworkOptions network_of(Kind kind, Index d) {
+  const auto network = [d](std::vector<Index> hidden, nn::Activation activation) {
+    return nn::NetworkOptions{
+        .in = d, .out = d, .hidden = std::move(hidden), .activation = activation, .lipschitz = 0.9};
+  };
+  if (kind == Kind::shallow_residual) return network({2 * d}, nn::Activation::tanh);
+  if (kind == Kind::narrow_residual) return network({7, 3, 5}, nn::Activation::softplus);
+  auto options = network({12, 9}, nn::Activation::lipswish);
+  options.context = context_of(kind);
+  options.periodic = angles_of(kind, d);
+  if (is_convolutional(kind)) {
+    const Shape shape = shape_of(kind, d);
+    options.hidden = {2 * shape.channels, 2 * shape.channels};
+    options.height = shape.height;
+    options.width = shape.width;
+    options.kernels = {3, 1, 3};
+  }
+  return options;
+}
+
+template <class T>
+std::unique_ptr<Subject<T>> make_subject(Kind kind, Index d) {
+  if (kind == Kind::flow) {
+    return std::make_unique<FlowSubject<T>>(d, flow::FlowOptions{.blocks = 2, .hidden = {11, 8}, .lipschitz = 0.9});
+  }
+  if (kind == Kind::actnorm) {
+    return std::make_unique<TransformSubject<T>>(d, [d](nn::ParameterLayout& layout) {
+      return std::make_unique<flow::ActNorm<T>>(layout, "norm", Shape::vector(d));
+    });
+  }
+  return std::make_unique<TransformSubject<T>>(d, [&](nn::ParameterLayout& layout) {
+    return std::make_unique<flow::ResidualBlock<T>>(layout, "block", shape_of(kind, d), network_of(kind, d), 1, 1);
+  });
+}
+
+// Of the maps above, all change volumes and admit everything.
+constexpr bool keeps_volume(Kind) {
+  return false;
+}
+template <class T>
+void place(Kind kind, Case<T>& c) {
+  if (context_of(kind) > 0) c.condition(context_of(kind));
+  c.angles_of_x = c.angles_of_z = angles_of(kind, c.subject->dimension());
+  if (!c.angles_of_x.empty()) c.step = 0.03;  // values jump where they are wrapped
+}
+
+// kind: Kind or SimpleMap.
+template <class T, class K>
+Case<T> make_case(const K& kind, Index d, Fault fault = Fault::none) {
+  Case<T> c([&] { return std::make_unique<Broken<T>>(make_subject<T>(kind, d), fault); },
+            [&] { return make_subject<double>(kind, d); }, 4);
+  place(kind, c);
+  return c;
+}
+
+// f(kind, d) for every map in every dimension in which there is one.
+template <class F>
+void for_each_map(F&& f) {
+  for (const auto& [kind, name] : kinds) {
+    for (const Index d : {1, 2, 5, 20, 64}) {
+      BOOST_TEST_CONTEXT(name << ", d = " << d) {
+        f(kind, d);
+      }
+    }
+  }
+  for (const SimpleMap& map : simple_maps) {
+    for (const Index d : {1, 2, 5, 20, 64}) {
+      if (!is_defined(map, d)) continue;
+      BOOST_TEST_CONTEXT(map.kind << ' ' << map.detail << ", d = " << d) {
+        f(map, d);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(invariants)
+
+// Both ways of an exact log-det are among the maps below.
+BOOST_AUTO_TEST_CASE(log_dets_go_through_the_input_and_through_hidden_layers) {
+  const auto through = [](Kind kind, Index d) { return logdet::exact_through({}, network_of(kind, d)); };
+  for (const Index d : {1, 2, 5, 20, 64}) BOOST_TEST(!through(Kind::shallow_residual, d).has_value());
+  for (const auto kind : {Kind::residual, Kind::narrow_residual}) {
+    BOOST_TEST(!through(kind, 2).has_value());
+    for (const Index d : {20, 64}) BOOST_TEST(through(kind, d).value() == 1);
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_inverse_holds_both_ways, T, Precisions) {
+  for_each_map([](const auto& kind, Index d) {
+    auto good = make_case<T>(kind, d), broken = make_case<T>(kind, d, Fault::inverse_off);
+    BOOST_TEST(bool(changes_volume(good)) != keeps_volume(kind));
+    for (const auto method : {InverseAlgorithm::newton, InverseAlgorithm::anderson}) {
+      BOOST_TEST(inverse_holds_both_ways(good, method));
+      BOOST_TEST(!inverse_holds_both_ways(broken, method));
+    }
+  });
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_log_det_is_that_of_the_jacobian_and_cancels_the_inverses, T, Precisions) {
+  for_each_map([](const auto& kind, Index d) {
+    auto good = make_case<T>(kind, d), broken = make_case<T>(kind, d, Fault::log_det_off_by_one_hundredth);
+    BOOST_TEST(log_dets_cancel(good));
+    BOOST_TEST(!log_dets_cancel(broken));
+    BOOST_TEST(log_det_is_that_of_the_jacobian(good));
+    BOOST_TEST(!log_det_is_that_of_the_jacobian(broken));
+    BOOST_TEST(precisions_agree(good));
+    BOOST_TEST(!precisions_agree(broken));
+  });
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_is_the_derivative, T, Precisions) {
+  for_each_map([](const auto& kind, Index d) {
+    auto good = make_case<T>(kind, d), broken = make_case<T>(kind, d, Fault::gradient_off_by_one_percent);
+    for (const bool weighted : {false, true}) {
+      const std::span<const T> weight = weighted ? std::span<const T>(good.weight) : std::span<const T>();
+      const auto each = [&](Case<T>& c, bool expected) {
+        for_each_gradient(c, weight, [&](const std::string& name, const Verdict& verdict) {
+          BOOST_TEST_CONTEXT(name << (weighted ? ", weighted" : "")) {
+            if (expected) {
+              BOOST_TEST(verdict);
+            } else {
+              BOOST_TEST(!verdict);
+            }
+          }
+        });
+      };
+      each(good, true);
+      each(broken, false);
+    }
+    auto unweighted = make_case<T>(kind, d, Fault::weights_ignored);
+    BOOST_TEST(!gradient_is_the_derivative<T>(unweighted, unweighted.weight));
+  });
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(samples_do_not_depend_on_their_batch_mates, T, Precisions) {
+  for_each_map([](const auto& kind, Index d) {
+    auto good = make_case<T>(kind, d), broken = make_case<T>(kind, d, Fault::depends_on_the_chunk);
+    BOOST_TEST(independent_of_chunks(good));
+    BOOST_TEST(!independent_of_chunks(broken));
+    auto spreading = make_case<T>(kind, d, Fault::spreads_nan);
+    BOOST_TEST(bad_rows_stay_alone(good));
+    BOOST_TEST(!bad_rows_stay_alone(spreading));
+  });
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace pushforward::test
