@@ -73,15 +73,15 @@ class Twins(unittest.TestCase):
             self.assertTrue(violation.startswith(beginning), violation)
 
     def test_includes_of_higher_and_equal_layers_are_found(self):
-        self.write("lib/pushforward/base/up.hpp", "#pragma once\n#include <pushforward/nn/dense.hpp>\n")
+        self.write("lib/pushforward/core/up.hpp", "#pragma once\n#include <pushforward/nn/dense.hpp>\n")
         self.write("lib/pushforward/comm/same.hpp", "#include <pushforward/linalg/blas.hpp>\n")
         self.write("lib/pushforward/nn/fine.cpp", "#include <pushforward/nn/a.hpp>\n"
-                   "#include <pushforward/base/b.hpp>\n")
-        self.write("lib/pushforward/odd/x.hpp", "#include <pushforward/base/b.hpp>\n")
+                   "#include <pushforward/core/b.hpp>\n")
+        self.write("lib/pushforward/odd/x.hpp", "#include <pushforward/core/b.hpp>\n")
         self.write("apps/fine.cpp", "#include <pushforward/train/trainer.hpp>\n")
-        self.assertFound(style.layer_violations(self.root), "lib/pushforward/base/up.hpp:2: base includes nn",
-                         "lib/pushforward/comm/same.hpp:1: comm includes linalg",
-                         "lib/pushforward/odd/x.hpp:1: odd or base is no module")
+        self.assertFound(style.layer_violations(self.root), "lib/pushforward/comm/same.hpp:1: comm includes linalg",
+                         "lib/pushforward/core/up.hpp:2: core includes nn",
+                         "lib/pushforward/odd/x.hpp:1: odd or core is no module")
 
     def test_includes_of_the_models_by_the_command_line_are_found(self):
         self.write("apps/cli/help.cpp", '#include "cli/help.hpp"\n#include <vector>\n#include "models/context.hpp"\n')
@@ -103,18 +103,18 @@ class Twins(unittest.TestCase):
     def test_foreign_libraries_elsewhere_are_found(self):
         self.write("apps/a.cpp", "#include <mpi.h>\n")
         self.write("lib/pushforward/comm/fine.hpp", "#include <mpi.h>\n")
-        self.write("lib/pushforward/data/a.cpp", "#include <hdf5.h>\n#include <hdf5_hl.h>\n")
+        self.write("lib/pushforward/dataset/a.cpp", "#include <hdf5.h>\n#include <hdf5_hl.h>\n")
         self.write("lib/pushforward/nn/a.cpp", "// dgemm_ is not called here\nvoid f() { dgemm_(nullptr); }\n")
         self.write("lib/pushforward/nn/b.cpp", "cblas_dgemm(n);\nint sum_ = dot_product_;\n")
         self.assertFound(style.foreign_violations(self.root), "apps/a.cpp:1: #include <mpi.h",
-                         "lib/pushforward/data/a.cpp:1: #include <hdf5", "lib/pushforward/data/a.cpp:2: #include <hdf5",
+                         "lib/pushforward/dataset/a.cpp:1: #include <hdf5", "lib/pushforward/dataset/a.cpp:2: #include <hdf5",
                          "lib/pushforward/nn/a.cpp:2: dgemm_ belongs to linalg",
                          "lib/pushforward/nn/b.cpp:1: cblas_dgemm belongs to linalg")
 
     def test_long_files_are_found(self):
-        self.write("lib/pushforward/base/long.cpp", "\n" * (style.LONGEST + 1))
-        self.write("lib/pushforward/base/fine.cpp", "\n" * style.LONGEST)
-        self.assertFound(style.length_violations(self.root), "lib/pushforward/base/long.cpp: 601 lines")
+        self.write("lib/pushforward/core/long.cpp", "\n" * (style.LONGEST + 1))
+        self.write("lib/pushforward/core/fine.cpp", "\n" * style.LONGEST)
+        self.assertFound(style.length_violations(self.root), "lib/pushforward/core/long.cpp: 601 lines")
 
     def test_headers_that_need_others_are_found_every_time(self):
         self.write("apps/needy.hpp", "#pragma once\nstd::string name();\n")
