@@ -23,6 +23,9 @@
 
 namespace pushforward::data {
 
+/// Elements of the buffer for rows that are read in slabs: 8 MB of doubles.
+inline constexpr Index default_slab_elements = Index{1} << 20;
+
 /// What a file calls the columns of its arrays; empty where it has no names.
 struct ColumnNames {
   std::vector<std::string> features, contexts;
@@ -32,9 +35,9 @@ struct ColumnNames {
 class Rows {
  public:
   /// Throws DataError for an array that is not numeric, not (N, d) or (N), or has no rows or no columns, for weights
-  /// that are not (N), and for contexts that are not (N, c) or (N).
+  /// that are not (N), and for contexts that are not (N, c) or (N). Throws OptionError for slab_elements < 1.
   explicit Rows(h5::Dataset values, std::optional<h5::Dataset> weights = {}, std::optional<h5::Dataset> contexts = {},
-                ColumnNames names = {});
+                ColumnNames names = {}, Index slab_elements = default_slab_elements);
 
   /// "FILE:/path".
   const std::string& where() const { return values_.where(); }
@@ -67,6 +70,7 @@ class Rows {
   h5::Dataset values_;
   std::optional<h5::Dataset> weights_, contexts_;
   ColumnNames names_;
+  Index slab_elements_;
 };
 
 /// The rows that `location` names: FILE:/PATH, or the split `split` of the dataset file FILE; with /weight/PATH and
@@ -82,8 +86,10 @@ struct Division {
 /// Training data: the splits of a dataset file, or an array FILE:/PATH divided by seeded fractions.
 class Dataset {
  public:
-  /// Throws IoError and DataError. `division` is for FILE:/PATH only.
-  explicit Dataset(const std::string& location, const Division& division = {});
+  /// Throws IoError and DataError. `division` is for FILE:/PATH only. slab_elements ≥ 1: the
+  /// most elements of a buffer, one row at least.
+  explicit Dataset(const std::string& location, const Division& division = {},
+                   Index slab_elements = default_slab_elements);
 
   Index dimension() const { return dimension_; }
   /// Rows of a split; 0 when there is no such split. There are always rows to train on.
@@ -135,6 +141,7 @@ class Dataset {
   template <class T, class Read>
   void read_columns(Split split, Index first, MatrixView<T> x, Read&& read) const;
 
+  Index slab_elements_;
   Index dimension_ = 0;
   std::vector<Rows> sources_;
   BySplit<Part> parts_;
