@@ -90,6 +90,33 @@ BOOST_FIXTURE_TEST_CASE(every_number_of_ranks_gives_the_same_bits, Ranks) {
   }
 }
 
+// A row draws by its number among all rows, whatever its block, and whichever rank has it.
+BOOST_FIXTURE_TEST_CASE(draws_do_not_depend_on_blocks_or_ranks, Ranks) {
+  auto flow = small_flow();
+  flow.set_log_det(nn::Pass::evaluate, logdet::parse_method("roulette:p=0.5,exact=1"));
+  flow::FlowWorkspace<double> workspace(flow, 64, nn::Pass::evaluate);
+  constexpr Index n = 1030;  // four blocks and six rows
+  const auto x = normal_rows(n);
+  const auto here = train::evaluate<double>(comm, flow, x, {}, {}, workspace);
+  const auto alone = train::evaluate<double>(comm::Communicator::self(), flow, x, {}, {}, workspace);
+  BOOST_TEST(on_all_ranks(comm, Verdict(here.nll == alone.nll && here.standard_error == alone.standard_error)));
+  const auto nll_of = [&](auto&& number_of) {
+    std::vector<Index> numbers(n);
+    for (Index i = 0; i < n; ++i) numbers[i] = number_of(i);
+    std::vector<double> log_prob(n);
+    std::vector<Status> status(n);
+    flow::FlowWorkspace<double> all(flow, n, nn::Pass::evaluate);
+    all.set_draws({.samples = numbers});
+    flow.log_prob(x, log_prob, {}, status, all);
+    train::NllSums sums;
+    for (std::size_t i = 0; i < log_prob.size(); ++i) sums.add(log_prob[i], status[i], 1);
+    return sums.result().nll;
+  };
+  BOOST_TEST(on_all_ranks(comm, close_relative(here.nll, nll_of([](Index i) { return i; }), 1e-12)));
+  // The twin: each block draws as if it were the first.
+  BOOST_TEST(!on_all_ranks(comm, close_relative(here.nll, nll_of([](Index i) { return i % 256; }), 1e-6)));
+}
+
 BOOST_FIXTURE_TEST_CASE(rows_that_fail_are_counted_and_left_out, Ranks) {
   const auto flow = small_flow();
   flow::FlowWorkspace<double> workspace(flow, 64, nn::Pass::evaluate);

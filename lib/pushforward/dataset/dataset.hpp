@@ -28,6 +28,8 @@ namespace pushforward::data {
 /// "pushforward-dataset", and files without the attribute are datasets as well.
 inline constexpr std::string_view dataset_format = "pushforward dataset";
 inline constexpr Index dataset_format_version = 1;
+/// Elements of the buffer for rows that are read in slabs: 8 MB of doubles.
+inline constexpr Index default_slab_elements = Index{1} << 20;
 
 /// What a file calls the columns of its arrays; empty where it has no names.
 struct ColumnNames {
@@ -38,9 +40,9 @@ struct ColumnNames {
 class Rows {
  public:
   /// Throws DataError for an array that is not numeric, not (N, d) or (N), or has no rows or no columns, for weights
-  /// that are not (N), and for contexts that are not (N, c) or (N).
+  /// that are not (N), and for contexts that are not (N, c) or (N). Throws OptionError for slab_elements < 1.
   explicit Rows(h5::Dataset values, std::optional<h5::Dataset> weights = {}, std::optional<h5::Dataset> contexts = {},
-                ColumnNames names = {});
+                ColumnNames names = {}, Index slab_elements = default_slab_elements);
 
   /// "FILE:/path".
   const std::string& where() const { return values_.where(); }
@@ -73,6 +75,7 @@ class Rows {
   h5::Dataset values_;
   std::optional<h5::Dataset> weights_, contexts_;
   ColumnNames names_;
+  Index slab_elements_;
 };
 
 /// The rows that `location` names: FILE:/PATH, or the split `split` of the dataset file FILE; with /weight/PATH and
@@ -89,8 +92,10 @@ struct Division {
 /// Training data: the splits of a dataset file, or an array FILE:/PATH divided by seeded fractions.
 class Dataset {
  public:
-  /// Throws IoError and DataError, as open_rows() does. `division` is for FILE:/PATH only.
-  explicit Dataset(const std::string& location, const Division& division = {});
+  /// Throws IoError and DataError, as open_rows() does. `division` is for FILE:/PATH only. slab_elements ≥ 1: the
+  /// largest number of elements in the buffer of a read. The buffer has room for one row at least.
+  explicit Dataset(const std::string& location, const Division& division = {},
+                   Index slab_elements = default_slab_elements);
 
   Index dimension() const { return dimension_; }
   /// Rows of a split; 0 when there is no such split. There are always rows to train on.
@@ -142,6 +147,7 @@ class Dataset {
   template <class T, class Read>
   void read_columns(Split split, Index first, MatrixView<T> x, Read&& read) const;
 
+  Index slab_elements_;
   Index dimension_ = 0;
   std::vector<Rows> sources_;
   BySplit<Part> parts_;

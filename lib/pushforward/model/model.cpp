@@ -1,3 +1,4 @@
+#include <pushforward/core/chunks.hpp>
 #include <pushforward/model/model.hpp>
 #include <pushforward/model/option_attributes.hpp>
 
@@ -185,8 +186,7 @@ void Model<T>::log_prob(ConstMatrixView<double> x, std::span<double> log_prob, M
   Matrix<T> standardized(d, std::min(slab, n)), latent(d, std::min(slab, n)),
       given(context.rows(), standardized.cols());
   const logdet::Draws draws = workspace.draws();
-  for (Index first = 0; first < n; first += slab) {
-    const Index count = std::min(slab, n - first);
+  in_chunks(n, slab, [&](Index first, Index count) {
     const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
     const auto y = standardized.view().columns(0, count), to = latent.view().columns(0, count);
     const auto u = given.view().columns(0, count);
@@ -197,7 +197,7 @@ void Model<T>::log_prob(ConstMatrixView<double> x, std::span<double> log_prob, M
                    u);
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
     for (Index j = 0; !z.empty() && j < count; ++j) std::copy_n(to.column(j), d, z.column(first + j));
-  }
+  });
   workspace.set_draws(draws);
 }
 
@@ -211,8 +211,7 @@ void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::spa
                       x.rows(), x.cols(), d);
   require_context("inverse", n, context);
   Matrix<T> latent(d, std::min(slab, n)), standardized(d, std::min(slab, n)), given(context.rows(), latent.cols());
-  for (Index first = 0; first < n; first += slab) {
-    const Index count = std::min(slab, n - first);
+  in_chunks(n, slab, [&](Index first, Index count) {
     const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
     const auto from = latent.view().columns(0, count), y = standardized.view().columns(0, count);
     for (Index j = 0; j < count; ++j) {
@@ -223,7 +222,7 @@ void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::spa
     flow_.inverse(from, y, log_prob.subspan(at, size), status.subspan(at, size), options, workspace, u);
     standardization_.inverse<T>(y, x.columns(first, count));
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
-  }
+  });
 }
 
 template <class T>
