@@ -29,6 +29,14 @@ void on_stop_signal(int signal) {
   stop_signal = signal;
 }
 
+std::vector<std::string> activations_for_log_dets() {
+  std::vector<std::string> names;
+  for (const auto& kind : nn::ActivationKind::registry().all()) {
+    if (!kind.starves_the_log_det) names.push_back(kind.name);
+  }
+  return names;
+}
+
 /// One run: from the options to the model file.
 template <class T>
 class Run {
@@ -110,10 +118,11 @@ class Run {
           "preimage, and the flow's density does not integrate to 1",
           *bounded, architecture.chain[*bounded].kind(), architecture.base.kind);
     }
-    if (options_.model.activation == "relu") {
+    if (nn::ActivationKind::registry().at(options_.model.activation).starves_the_log_det) {
       console_.message(
-          "warning: relu has no second derivative, so the log-det hardly trains its weights; "
-          "lipswish, tanh, elu, softplus and sine do not have this fault");
+          "warning: {} has no second derivative, so the log-det hardly trains its weights; "
+          "{} do not have this fault",
+          options_.model.activation, join(activations_for_log_dets()));
     }
     if (data.rows(Split::validation) == 0) {
       console_.message("warning: no validation rows: the last weights are kept, and train.patience has no effect");

@@ -63,6 +63,7 @@ class Reader {
         read_value(key, node);
       }
     }
+    options_.accept_printed(prefix.empty() ? prefix : prefix.substr(0, prefix.size() - 1));
   }
 
  private:
@@ -93,6 +94,7 @@ class Reader {
                            tables.key);
       OptionSet keys = at(element, [&] { return tables.append(*kind); });
       Reader(keys, path_).read_table(table, "", "kind");
+      keys.require_effect(place(element));
     }
   }
 

@@ -75,7 +75,10 @@ bool Program::parse() {
   for (auto& flags : flags_) {
     if (!flags.is_called()) continue;
     if (!flags.config_path().empty()) read_config_file(flags);
-    same_on_all_ranks([&] { flags.apply(); });
+    same_on_all_ranks([&] {
+      flags.apply();
+      flags.options().require_effect();
+    });
     if (flags.print_config()) {
       console_.print(flags.options().to_toml());
       go_on = false;

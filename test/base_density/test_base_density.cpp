@@ -1,6 +1,7 @@
 // Base densities against closed forms in long double, quadrature, and their own draws.
 
-#include <pushforward/base_density/base_density.hpp>
+#include <pushforward/base_density/base_kinds.hpp>
+#include <pushforward/base_density/base_mixture.hpp>
 #include <pushforward/base_density/base_student_t.hpp>
 
 #include "../nn/taylor.hpp"
@@ -18,47 +19,138 @@ using Real = long double;
 constexpr double pi = std::numbers::pi;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-const std::vector<BaseOptions>& all_bases() {
-  static const std::vector<BaseOptions> bases{{.kind = "standard_normal"},
-                                              {.kind = "normal"},
-                                              {.kind = "mixture", .components = 1},
-                                              {.kind = "mixture", .components = 3},
-                                              {.kind = "uniform", .low = -1.5, .high = 2},
-                                              {.kind = "student_t"},
-                                              {.kind = "student_t", .degrees_of_freedom = 1.5},
-                                              {.kind = "logistic"}};
-  return bases;
+Real log_normal(Real z, Real mean, Real log_scale) {
+  const Real y = (z - mean) / std::exp(log_scale);
+  return -y * y / 2 - log_scale - std::log(2 * std::numbers::pi_v<Real>) / 2;
 }
 
-std::string name_of(const BaseOptions& o, Index d) {
-  return fmt::format("{} (components {}, degrees of freedom {}), dimension {}, {} angles", o.kind, o.components,
-                     o.degrees_of_freedom, d, o.periodic.size());
+double normal_cdf(double z) {
+  return 0.5 * std::erfc(-z / std::sqrt(2.0));
+}
+
+// Value i of the parameters base/<name>.
+using Lookup = std::function<Real(const std::string& name, Index i)>;
+
+std::vector<Real> mixture_weights(const BaseOptions& o, const Lookup& p) {
+  std::vector<Real> weights;
+  for (Index k = 0; k < o.as<flow::MixtureOptions>().components; ++k) weights.push_back(std::exp(p("logits", k)));
+  const Real sum = std::accumulate(weights.begin(), weights.end(), Real(0));
+  for (Real& w : weights) w /= sum;
+  return weights;
+}
+
+// A kind under test: options, the log-density of values z that are no angles, and, where it is elementary for these
+// options, the distribution function of value j of r.
+struct BaseSubject {
+  std::vector<BaseOptions> options;
+  std::function<Real(const BaseOptions&, const Lookup&, const std::vector<Real>& z)> log_density;
+  std::function<double(const BaseOptions&, const Lookup&, Index j, Index r, double z)> cdf;
+};
+
+// The log-density of a product of r densities.
+template <class F>
+auto product_of(F f) {
+  return [f](const BaseOptions& o, const Lookup& p, const std::vector<Real>& z) {
+    Real sum = 0;
+    for (std::size_t j = 0; j < z.size(); ++j) sum += f(o, p, static_cast<Index>(j), z[j]);
+    return sum;
+  };
+}
+
+// By the kinds of the registry.
+const std::map<std::string, BaseSubject>& base_subjects() {
+  using O = const BaseOptions&;
+  using P = const Lookup&;
+  static const std::map<std::string, BaseSubject> all{
+      {"standard_normal",
+       {{flow::StandardNormalOptions()},
+        product_of([](O, P, Index, Real z) { return log_normal(z, 0, 0); }),
+        [](O, P, Index, Index, double z) { return normal_cdf(z); }}},
+      {"normal",
+       {{flow::NormalOptions()},
+        product_of([](O, P p, Index j, Real z) { return log_normal(z, p("mean", j), p("log_scale", j)); }),
+        [](O, P p, Index j, Index, double z) {
+          return normal_cdf((z - double(p("mean", j))) / std::exp(double(p("log_scale", j))));
+        }}},
+      {"mixture",
+       {{flow::MixtureOptions{.components = 1}, flow::MixtureOptions{.components = 3}},
+        [](O o, P p, const std::vector<Real>& z) {
+          Real total = 0;
+          const auto weights = mixture_weights(o, p);
+          const Index r = std::ssize(z);
+          for (Index k = 0; k < std::ssize(weights); ++k) {
+            Real log_p = std::log(weights[k]);
+            for (Index j = 0; j < r; ++j) log_p += log_normal(z[j], p("mean", j + k * r), p("log_scale", j + k * r));
+            total += std::exp(log_p);
+          }
+          return std::log(total);
+        },
+        [](O o, P p, Index j, Index r, double z) {
+          double sum = 0;
+          const auto weights = mixture_weights(o, p);
+          for (Index k = 0; k < std::ssize(weights); ++k) {
+            const Index at = j + k * r;
+            sum += double(weights[k]) * normal_cdf((z - double(p("mean", at))) / std::exp(double(p("log_scale", at))));
+          }
+          return sum;
+        }}},
+      {"uniform",
+       {{flow::UniformOptions{.low = -1.5, .high = 2}},
+        product_of([](O, P, Index, Real) { return -std::log(Real(3.5)); }),
+        [](O, P, Index, Index, double z) { return (z + 1.5) / 3.5; }}},
+      {"student_t",
+       {{flow::StudentTOptions(), flow::StudentTOptions{.degrees_of_freedom = 1.5}},
+        product_of([](O, P p, Index j, Real z) {
+          const Real nu = std::exp(p("log_degrees_of_freedom", j));
+          return std::lgamma((nu + 1) / 2) - std::lgamma(nu / 2) - std::log(nu * std::numbers::pi_v<Real>) / 2 -
+                 (nu + 1) / 2 * std::log(1 + z * z / nu);
+        }),
+        {}}},
+      {"logistic",
+       {{flow::LogisticOptions()},
+        product_of([](O, P, Index, Real z) { return -z - 2 * std::log(1 + std::exp(-z)); }),
+        [](O, P, Index, Index, double z) { return 1 / (1 + std::exp(-z)); }}}};
+  return all;
+}
+
+// Of every kind of the registry, each of which must have a subject.
+std::vector<BaseOptions> all_bases() {
+  std::vector<BaseOptions> bases;
+  for (const auto& name : flow::BaseKind::registry().names()) {
+    const auto& options = base_subjects().at(name).options;
+    bases.insert(bases.end(), options.begin(), options.end());
+  }
+  return bases;
 }
 
 // All kinds in several dimensions, with and without angles.
 struct Setting {
   BaseOptions options;
   Index d;
+  std::vector<Index> periodic{};
 };
 std::vector<Setting> all_settings() {
   std::vector<Setting> settings;
-  for (BaseOptions options : all_bases()) {
+  for (const BaseOptions& options : all_bases()) {
     for (const Index d : {1, 2, 5}) settings.push_back({options, d});
-    options.periodic = {1};
-    settings.push_back({options, 2});
-    options.periodic = {3, 0};
-    settings.push_back({options, 5});
+    settings.push_back({options, 2, {1}});
+    settings.push_back({options, 5, {3, 0}});
   }
-  settings.push_back({{.periodic = {0, 1}}, 2});
+  settings.push_back({{}, 2, {0, 1}});
   return settings;
+}
+
+std::string name_of(const Setting& setting) {
+  BaseOptions options = setting.options;
+  return fmt::format("{}dimension {}, {} angles", options.declare().to_toml(), setting.d, setting.periodic.size());
 }
 
 // A base with parameters that are not its initial ones, behind some that are not its own.
 template <class T>
 struct Built {
-  Built(const BaseOptions& options, Index d) {
+  explicit Built(const Setting& s) : setting(s) {
     layout.add("other", 3);
-    base = flow::make_base<T>(layout, options, d, 7);
+    base = flow::make_base<T>(setting.options, {layout, setting.d, setting.periodic, 7});
     parameters.resize(layout.size());
     base->initialize(parameters);
     const auto noise = random_vector<T>(layout.size(), 1, 0.3);
@@ -68,8 +160,6 @@ struct Built {
     }
     base->prepare(parameters);
   }
-  explicit Built(const Setting& setting) : Built(setting.options, setting.d) {}
-
   Real parameter(const std::string& name, Index i) const {
     for (const auto& block : layout.blocks()) {
       if (block.name == name) return Real(parameters[block.offset + i]);
@@ -77,6 +167,11 @@ struct Built {
     throw std::runtime_error(name);
   }
 
+  Lookup lookup() const {
+    return [this](const std::string& name, Index i) { return parameter("base/" + name, i); };
+  }
+
+  Setting setting;
   nn::ParameterLayout layout;
   std::unique_ptr<flow::BaseDensity<T>> base;
   std::vector<T> parameters;
@@ -99,63 +194,20 @@ std::vector<double> log_prob(const flow::BaseDensity<T>& base, ConstMatrixView<T
 template <class T>
 std::vector<Index> rows_of(const Built<T>& b) {
   std::vector<Index> rows;
-  const auto& angles = b.base->options().periodic;
+  const auto& angles = b.base->periodic();
   for (Index row = 0; row < b.base->dimension(); ++row) {
     if (std::find(angles.begin(), angles.end(), row) == angles.end()) rows.push_back(row);
   }
   return rows;
 }
 
-Real log_normal(Real z, Real mean, Real log_scale) {
-  const Real y = (z - mean) / std::exp(log_scale);
-  return -y * y / 2 - log_scale - std::log(2 * std::numbers::pi_v<Real>) / 2;
-}
-
-template <class T>
-std::vector<Real> mixture_weights(const Built<T>& b) {
-  std::vector<Real> weights;
-  for (Index k = 0; k < b.base->options().components; ++k) weights.push_back(std::exp(b.parameter("base/logits", k)));
-  const Real sum = std::accumulate(weights.begin(), weights.end(), Real(0));
-  for (Real& w : weights) w /= sum;
-  return weights;
-}
-
 template <class T>
 Real closed_form(const Built<T>& b, const T* z) {
-  const auto& o = b.base->options();
-  const auto rows = rows_of(b);
-  const Index r = std::ssize(rows);
-  Real sum = -std::log(2 * std::numbers::pi_v<Real>) * Real(o.periodic.size());
-  if (o.kind == "mixture") {
-    Real total = 0;
-    const auto weights = mixture_weights(b);
-    for (Index k = 0; k < o.components; ++k) {
-      Real log_p = std::log(weights[std::size_t(k)]);
-      for (Index j = 0; j < r; ++j) {
-        log_p += log_normal(Real(z[rows[std::size_t(j)]]), b.parameter("base/mean", j + k * r),
-                            b.parameter("base/log_scale", j + k * r));
-      }
-      total += std::exp(log_p);
-    }
-    return sum + std::log(total);
-  }
-  for (Index j = 0; j < r; ++j) {
-    const Real x = Real(z[rows[std::size_t(j)]]);
-    if (o.kind == "standard_normal") sum += log_normal(x, 0, 0);
-    if (o.kind == "normal") sum += log_normal(x, b.parameter("base/mean", j), b.parameter("base/log_scale", j));
-    if (o.kind == "uniform") sum -= std::log(Real(o.high) - Real(o.low));
-    if (o.kind == "logistic") sum += -x - 2 * std::log(1 + std::exp(-x));
-    if (o.kind == "student_t") {
-      const Real nu = std::exp(b.parameter("base/log_degrees_of_freedom", j));
-      sum += std::lgamma((nu + 1) / 2) - std::lgamma(nu / 2) - std::log(nu * std::numbers::pi_v<Real>) / 2 -
-             (nu + 1) / 2 * std::log(1 + x * x / nu);
-    }
-  }
-  return sum;
-}
-
-double normal_cdf(double z) {
-  return 0.5 * std::erfc(-z / std::sqrt(2.0));
+  std::vector<Real> values;
+  for (const Index row : rows_of(b)) values.push_back(Real(z[row]));
+  const Real angles = -std::log(2 * std::numbers::pi_v<Real>) * Real(b.base->periodic().size());
+  const auto& options = b.setting.options;
+  return values.empty() ? angles : angles + base_subjects().at(options.kind).log_density(options, b.lookup(), values);
 }
 
 // √n times the largest distance between the empirical distribution of values and a distribution function: above 2.5
@@ -191,9 +243,22 @@ std::vector<double> row_of(const Matrix<double>& z, Index row) {
 
 BOOST_AUTO_TEST_SUITE(base_densities)
 
+BOOST_AUTO_TEST_CASE(every_kind_has_a_subject) {
+  const auto& registry = flow::BaseKind::registry();
+  BOOST_TEST(base_subjects().size() == registry.all().size());
+  for (const auto& kind : registry.all()) {
+    BOOST_TEST_CONTEXT(kind.name) {
+      BOOST_TEST(!kind.help.empty());
+      BOOST_REQUIRE(base_subjects().contains(kind.name));
+      const Built<double> b(Setting{base_subjects().at(kind.name).options[0], 1});
+      BOOST_TEST(kind.is_bounded == std::isfinite(b.base->support().first));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(log_densities_are_those_of_the_closed_forms, T, Precisions) {
   for (const auto& setting : all_settings()) {
-    BOOST_TEST_CONTEXT(name_of(setting.options, setting.d)) {
+    BOOST_TEST_CONTEXT(name_of(setting)) {
       const Built<T> b(setting);
       const auto z = points<T>(setting.d, 11);
       // Into an array that is not zero, from a block of a larger one.
@@ -211,8 +276,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(log_densities_are_those_of_the_closed_forms, T, Pr
 
 BOOST_AUTO_TEST_CASE(densities_integrate_to_one) {
   for (const auto& options : all_bases()) {
-    BOOST_TEST_CONTEXT(name_of(options, 1)) {
-      const Built<double> b(options, 1);
+    const Setting setting{options, 1};
+    BOOST_TEST_CONTEXT(name_of(setting)) {
+      const Built<double> b(setting);
       double integral = 0;
       if (options.kind == "uniform") {
         // Cells whose edges are those of the box.
@@ -234,7 +300,7 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one) {
 BOOST_AUTO_TEST_CASE_TEMPLATE(reverse_gives_the_gradient, T, Precisions) {
   constexpr Index n = 9;
   for (const auto& setting : all_settings()) {
-    BOOST_TEST_CONTEXT(name_of(setting.options, setting.d)) {
+    BOOST_TEST_CONTEXT(name_of(setting)) {
       const Built<T> b(setting);
       Built<double> exact(setting);
       const auto z = points<T>(setting.d, n);
@@ -301,7 +367,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(gradients_are_added_and_no_weights_are_ones, T, Pr
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(outside_of_the_support_the_density_is_zero, T, Precisions) {
-  const Built<T> b({.kind = "uniform", .low = 0.1, .high = 0.7, .periodic = {1}}, 2);
+  const Built<T> b(Setting{flow::UniformOptions{.low = 0.1, .high = 0.7}, 2, {1}});
   const auto at = [&](double box, double angle) {
     const auto z = matrix_of<T>(2, 1, [&](Index i, Index) { return i == 0 ? box : angle; });
     return log_prob<T>(*b.base, z.view())[0];
@@ -316,7 +382,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(outside_of_the_support_the_density_is_zero, T, Pre
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(nan_stays_in_its_sample_and_far_out_is_no_nan, T, Precisions) {
   for (const auto& setting : all_settings()) {
-    BOOST_TEST_CONTEXT(name_of(setting.options, setting.d)) {
+    BOOST_TEST_CONTEXT(name_of(setting)) {
       const Built<T> b(setting);
       auto z = points<T>(setting.d, 3);
       const auto clean = log_prob<T>(*b.base, z.view());
@@ -338,7 +404,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nan_stays_in_its_sample_and_far_out_is_no_nan, T, 
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_mixture_is_stable_where_components_underflow, T, Precisions) {
-  Built<T> b({.kind = "mixture", .components = 3}, 1);
+  Built<T> b(Setting{flow::MixtureOptions{.components = 3}, 1});
   for (std::size_t k = 0; k < 3; ++k) {
     b.parameters[3 + k] = static_cast<T>(1000 * k);       // logits
     b.parameters[6 + k] = static_cast<T>(100 * (2 - k));  // means: the last, with all weight, at 0
@@ -358,7 +424,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_mixture_is_stable_where_components_underflow, T,
 }
 
 BOOST_AUTO_TEST_CASE(no_samples_are_fine) {
-  const Built<double> b({}, 2);
+  const Built<double> b(Setting{{}, 2});
   std::vector<double> nothing;
   Matrix<double> z(2, 0);
   b.base->log_prob(z, nothing);
@@ -373,7 +439,7 @@ BOOST_AUTO_TEST_SUITE(base_draws)
 BOOST_AUTO_TEST_CASE(draws_are_those_of_the_density) {
   constexpr Index n = 20000;
   for (const auto& setting : all_settings()) {
-    BOOST_TEST_CONTEXT(name_of(setting.options, setting.d)) {
+    BOOST_TEST_CONTEXT(name_of(setting)) {
       const Built<double> b(setting);
       const auto z = draws(*b.base, n, 1);
       const auto log_p = log_prob<double>(*b.base, z.view());
@@ -398,35 +464,19 @@ BOOST_AUTO_TEST_CASE(draws_are_those_of_the_density) {
 BOOST_AUTO_TEST_CASE(each_row_has_its_distribution) {
   constexpr Index n = 20000;
   for (const auto& setting : all_settings()) {
-    BOOST_TEST_CONTEXT(name_of(setting.options, setting.d)) {
+    BOOST_TEST_CONTEXT(name_of(setting)) {
       const Built<double> b(setting);
       const auto& o = setting.options;
       const auto z = draws(*b.base, n, 2);
       const auto rows = rows_of(b);
-      const auto parameter = [&](const char* name, Index i) { return static_cast<double>(b.parameter(name, i)); };
-      for (Index j = 0; j < std::ssize(rows); ++j) {
-        const auto cdf = [&](double v) {
-          if (o.kind == "standard_normal") return normal_cdf(v);
-          if (o.kind == "normal") {
-            return normal_cdf((v - parameter("base/mean", j)) / std::exp(parameter("base/log_scale", j)));
-          }
-          if (o.kind == "uniform") return (v + 1.5) / 3.5;
-          if (o.kind == "logistic") return 1 / (1 + std::exp(-v));
-          double sum = 0;
-          const auto weights = mixture_weights(b);
-          for (Index k = 0; k < o.components; ++k) {
-            const Index at = j + k * std::ssize(rows);
-            sum += static_cast<double>(weights[std::size_t(k)]) *
-                   normal_cdf((v - parameter("base/mean", at)) / std::exp(parameter("base/log_scale", at)));
-          }
-          return sum;
-        };
-        if (o.kind == "student_t") continue;
+      const auto& distribution = base_subjects().at(o.kind).cdf;
+      for (Index j = 0; j < std::ssize(rows) && distribution; ++j) {
+        const auto cdf = [&](double v) { return distribution(o, b.lookup(), j, std::ssize(rows), v); };
         const auto values = row_of(z, rows[j]);
         BOOST_TEST(kolmogorov(values, cdf) < 2.5);
         BOOST_TEST(kolmogorov(values, [&](double v) { return cdf(v + 0.1); }) > 2.5);
       }
-      for (const Index row : o.periodic) {
+      for (const Index row : setting.periodic) {
         BOOST_TEST(kolmogorov(row_of(z, row), [](double v) { return (v + pi) / (2 * pi); }) < 2.5);
       }
     }
@@ -444,7 +494,7 @@ BOOST_AUTO_TEST_CASE(students_t_has_its_distribution) {
        }}};
   for (const auto& [nu, cdf] : cases) {
     nn::ParameterLayout layout;
-    const auto base = flow::make_base<double>(layout, {.kind = "student_t", .degrees_of_freedom = nu}, 1, 1);
+    const auto base = flow::make_base<double>(flow::StudentTOptions{.degrees_of_freedom = nu}, {layout, 1, {}, 1});
     std::vector<double> parameters(1);
     base->initialize(parameters);
     base->prepare(parameters);
@@ -464,7 +514,7 @@ BOOST_AUTO_TEST_CASE(a_draw_is_a_function_of_its_stream) {
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(draws_lie_in_the_support_once_rounded, T, Precisions) {
   // Of few different numbers in float.
-  const Built<T> b({.kind = "uniform", .low = 0.1, .high = 0.1000003, .periodic = {1}}, 2);
+  const Built<T> b(Setting{flow::UniformOptions{.low = 0.1, .high = 0.1000003}, 2, {1}});
   for (const double log_p : log_prob<T>(*b.base,
                                         [&] {
                                           const auto z = draws(*b.base, 1000, 6);
@@ -482,7 +532,7 @@ BOOST_AUTO_TEST_SUITE(base_parameters)
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_mixture_begins_as_its_seed_says, T, Precisions) {
   const auto initial = [](std::uint64_t seed) {
     nn::ParameterLayout layout;
-    const auto base = flow::make_base<T>(layout, {.kind = "mixture", .components = 100}, 20, seed);
+    const auto base = flow::make_base<T>(flow::MixtureOptions{.components = 100}, {layout, 20, {}, seed});
     BOOST_TEST(layout.blocks()[0].name == "base/logits");
     BOOST_TEST(layout.blocks()[1].name == "base/mean");
     BOOST_TEST(layout.blocks()[1].rows == 20);
@@ -522,35 +572,37 @@ BOOST_AUTO_TEST_CASE(ratios_of_gamma_functions) {
 }
 
 BOOST_AUTO_TEST_CASE(options_out_of_range_are_refused) {
-  const auto refused = [](const BaseOptions& options, const std::string& message, Index d = 3) {
+  const auto refused = [](const BaseOptions& options, const std::string& message, std::vector<Index> periodic = {},
+                          Index d = 3) {
     nn::ParameterLayout layout;
-    BOOST_CHECK_EXCEPTION(flow::make_base<float>(layout, options, d, 1), OptionError, says({message}));
+    BOOST_CHECK_EXCEPTION(flow::make_base<float>(options, {layout, d, periodic, 1}), OptionError, says({message}));
   };
-  refused({.kind = "student"},
+  refused(BaseOptions("student"),
           "base density 'student' is unknown (did you mean 'student_t'?); there are standard_normal, normal, mixture, "
           "uniform, student_t, logistic");
-  refused({.kind = "mixture", .components = 0}, "base density: components = 0 must be from 1 to 1024");
-  refused({.kind = "mixture", .components = 1025}, "components = 1025");
-  refused({.kind = "uniform", .low = 1, .high = 1}, "base density: low = 1 must be below high = 1, both finite");
-  refused({.kind = "uniform", .low = -infinity}, "low = -inf");
-  refused({.kind = "uniform", .high = nan_of<double>}, "high = nan");
-  refused({.kind = "student_t", .degrees_of_freedom = 0},
+  refused(flow::MixtureOptions{.components = 0}, "base density: components = 0 must be from 1 to 1024");
+  refused(flow::MixtureOptions{.components = 1025}, "components = 1025");
+  refused(flow::UniformOptions{.low = 1, .high = 1}, "base density: low = 1 must be below high = 1, both finite");
+  refused(flow::UniformOptions{.low = -infinity}, "low = -inf");
+  refused(flow::UniformOptions{.high = nan_of<double>}, "high = nan");
+  refused(flow::StudentTOptions{.degrees_of_freedom = 0},
           "base density: degrees_of_freedom = 0 must be positive and finite");
-  refused({.kind = "student_t", .degrees_of_freedom = infinity}, "degrees_of_freedom = inf");
-  refused({.periodic = {1, 3}}, "base density: periodic row 3 must be from 0 to 2");
-  refused({.periodic = {-1}}, "periodic row -1");
-  refused({.periodic = {2, 0, 2}}, "base density: periodic row 2 is named twice");
+  refused(flow::StudentTOptions{.degrees_of_freedom = infinity}, "degrees_of_freedom = inf");
+  refused({}, "base density: periodic row 3 must be from 0 to 2", {1, 3});
+  refused({}, "periodic row -1", {-1});
+  refused({}, "base density: periodic row 2 is named twice", {2, 0, 2});
   for (const char* kind : {"normal", "mixture", "student_t"}) {
-    refused({.kind = kind, .periodic = {1, 0}},
-            fmt::format("base density '{}' has no rows: all 2 are periodic, and uniform with any kind", kind), 2);
+    refused(BaseOptions(kind),
+            fmt::format("base density '{}' has no rows: all 2 are periodic, and uniform with any kind", kind), {1, 0},
+            2);
   }
 }
 
 BOOST_AUTO_TEST_CASE(operands_that_do_not_fit_are_refused) {
   nn::ParameterLayout layout;
-  BOOST_CHECK_EXCEPTION(flow::make_base<float>(layout, {}, 0, 1), ShapeError,
+  BOOST_CHECK_EXCEPTION(flow::make_base<float>({}, {layout, 0}), ShapeError,
                         says({"base density: dimension 0 must be at least 1"}));
-  const auto base = flow::make_base<double>(layout, {}, 2, 1);
+  const auto base = flow::make_base<double>({}, {layout, 2});
   Matrix<double> z(2, 3), wrong(3, 3);
   std::vector<double> three(3), two(2);
   random::Stream stream(1, random::Purpose::check);

@@ -57,7 +57,8 @@ std::vector<Result> time_activate(const Session& session) {
     const Matrix<T> start = normal_columns<T>(s.w, s.n);
     Matrix<T> a(start), value(s.w, s.n), first(s.w, s.n), second(s.w, s.n);
     const auto bias = with_zeros<T>(s.w);  // so that `a` stays as it is from run to run
-    const auto activate = [&] { nn::activate<T>(nn::Activation::lipswish, T(beta), bias, a, {value, first, second}); };
+    const auto& lipswish = nn::ActivationKind::registry().at("lipswish");
+    const auto activate = [&] { nn::activate<T>(lipswish, T(beta), bias, a, {value, first, second}); };
     activate();
     Matrix<T> values(s.w, s.n), firsts(s.w, s.n), seconds(s.w, s.n);
     for (Index i = 0; i < start.size(); ++i) {

@@ -160,7 +160,7 @@ void add_krylov(const Method& method, ConstMatrixView<double> jacobian, ConstMat
 
 template <class T>
 PlainNetwork::PlainNetwork(const flow::Flow<T>& flow, std::size_t t, const nn::Network<T>& network) {
-  require<BugError>(network.options().activation == nn::Activation::lipswish, "transform {} has no lipswish", t);
+  require<BugError>(network.options().activation == "lipswish", "transform {} has no lipswish", t);
   for (std::size_t l = 0; l < network.layers().size(); ++l) {
     const auto& layer = *network.layers()[l];
     Layer plain{Matrix<double>(layer.out(), layer.in()), {layer.bias().begin(), layer.bias().end()}};

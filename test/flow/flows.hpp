@@ -3,6 +3,8 @@
 // Whole flows for tests: every family of presets.hpp on vectors, with contexts and angles, on images of several scales,
 // chains with splits one after the other, and every base density.
 
+#include <pushforward/base_density/base_kinds.hpp>
+#include <pushforward/base_density/base_mixture.hpp>
 #include <pushforward/flow/flow.hpp>
 
 #include <ostream>
@@ -106,12 +108,11 @@ inline FlowCase nested_splits(Index dimension, Index context = 0) {
 /// Every base density, behind transforms that go on with it, split it and have angles.
 inline std::vector<FlowCase> flows_of_all_bases() {
   std::vector<FlowCase> flows;
-  for (const auto& kind : flow::base_kinds()) {
+  for (const auto& kind : flow::BaseKind::registry().names()) {
     flow::FlowOptions options, scales;
     options.base.kind = kind;
-    options.base.components = 3;
-    options.base.low = -200;
-    options.base.high = 200;
+    options.base.as<flow::MixtureOptions>().components = 3;
+    options.base.as<flow::UniformOptions>() = {.low = -200, .high = 200};
     scales.base = options.base;
     scales.scales = 2;
     flows.push_back(family("realnvp", {.shape = Shape::vector(3)}, options));

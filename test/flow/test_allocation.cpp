@@ -306,9 +306,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(scalar_maps_and_base_densities_allocate_nothing, T
                  map->reverse(theta, x, z, {}, x_bar, theta_bar);
                }).calls == 0);
   }
-  for (const auto& kind : flow::base_kinds()) {
+  for (const auto& kind : flow::BaseKind::registry().names()) {
     nn::ParameterLayout layout;
-    const auto base = flow::make_base<T>(layout, {.kind = kind, .periodic = {1}}, d, 1);
+    const auto base = flow::make_base<T>(flow::BaseOptions(kind), {layout, d, {1}, 1});
     std::vector<T> parameters(layout.size()), gradient(parameters.size());
     base->initialize(parameters);
     random::Stream stream(1, random::Purpose::check);

@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(convolutions_need_images_without_angles) {
 BOOST_AUTO_TEST_CASE(images_that_bounds_keep_from_the_base_are_found) {
   const auto of = [](const char* function) { return ElementwiseOptions{.function = function}; };
   const auto found = [](std::vector<LayerOptions> chain, const char* base = "standard_normal") {
-    return bounded_image({{.shape = Shape::vector(2)}, std::move(chain), {.kind = base}});
+    return bounded_image({{.shape = Shape::vector(2)}, std::move(chain), BaseOptions(base)});
   };
   for (const auto* function : {"sigmoid", "tanh", "exp", "softplus"}) {
     BOOST_TEST((found(chain_of(ActNormOptions(), of(function), ActNormOptions())) == 1U), function);

@@ -66,7 +66,7 @@ void set(Flow<T>& flow, const std::string& name, const std::vector<double>& valu
 
 // Two blocks in the plane, the second x₀ ↦ x₀ + a tanh x₀ with weights as stored: no contraction where |a| > 1.
 Flow<double> steep_flow(double a) {
-  Flow<double> flow(2, {.blocks = 2, .hidden = {1}, .activation = nn::Activation::tanh, .actnorm = false}, 1);
+  Flow<double> flow(2, {.blocks = 2, .hidden = {1}, .activation = "tanh", .actnorm = false}, 1);
   set(flow, "transforms/001/layer_0/weight", {1, 0});
   set(flow, "transforms/001/layer_0/bias", {0});
   set(flow, "transforms/001/layer_1/weight", {a, 0});

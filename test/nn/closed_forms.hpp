@@ -1,11 +1,14 @@
 #pragma once
 
-// The activations of nn/activation.hpp as their formulas, in long double.
+// The activations of nn/activation.hpp as their formulas, in long double. The tests walk over the registry, and a kind
+// without a formula here fails them.
 
 #include <pushforward/nn/activation.hpp>
 
-#include <array>
+#include <algorithm>
 #include <cmath>
+#include <map>
+#include <stdexcept>
 
 namespace pushforward::test {
 
@@ -15,30 +18,49 @@ struct ClosedForm {
   Real value, first, second;
 };
 
-inline ClosedForm closed_form(nn::Activation activation, Real a, Real beta = 1) {
-  using nn::Activation;
-  const auto logistic = [](Real x) { return 1 / (1 + std::exp(-x)); };
-  switch (activation) {
-    case Activation::lipswish: {
-      const Real s = logistic(beta * a), slope = s * (1 - s);
-      return {a * s / 1.1L, (s + beta * a * slope) / 1.1L, beta * (2 * slope + beta * a * slope * (1 - 2 * s)) / 1.1L};
-    }
-    case Activation::tanh: {
-      const Real t = std::tanh(a), c = std::cosh(a);
-      return {t, 1 / (c * c), -2 * t / (c * c)};
-    }
-    case Activation::elu: return a > 0 ? ClosedForm{a, 1, 0} : ClosedForm{std::expm1(a), std::exp(a), std::exp(a)};
-    case Activation::softplus: {
-      const Real s = logistic(a);
-      return {std::max(a, Real(0)) + std::log1p(std::exp(-std::abs(a))), s, s * (1 - s)};
-    }
-    case Activation::relu: return {std::max(a, Real(0)), a > 0 ? Real(1) : Real(0), 0};
-    case Activation::sine: break;
-  }
-  return {std::sin(a), std::cos(a), -std::sin(a)};
+inline Real logistic(Real x) {
+  return 1 / (1 + std::exp(-x));
 }
 
-constexpr std::array all_activations{nn::Activation::lipswish, nn::Activation::tanh, nn::Activation::elu,
-                                     nn::Activation::softplus, nn::Activation::relu, nn::Activation::sine};
+inline const std::map<std::string, ClosedForm (*)(Real a, Real beta)>& closed_forms() {
+  static const std::map<std::string, ClosedForm (*)(Real, Real)> all{
+      {"lipswish",
+       [](Real a, Real beta) {
+         const Real s = logistic(beta * a), slope = s * (1 - s);
+         return ClosedForm{a * s / 1.1L, (s + beta * a * slope) / 1.1L,
+                           beta * (2 * slope + beta * a * slope * (1 - 2 * s)) / 1.1L};
+       }},
+      {"tanh",
+       [](Real a, Real) {
+         const Real t = std::tanh(a), c = std::cosh(a);
+         return ClosedForm{t, 1 / (c * c), -2 * t / (c * c)};
+       }},
+      {"elu",
+       [](Real a, Real) {
+         return a > 0 ? ClosedForm{a, 1, 0} : ClosedForm{std::expm1(a), std::exp(a), std::exp(a)};
+       }},
+      {"softplus",
+       [](Real a, Real) {
+         const Real s = logistic(a);
+         return ClosedForm{std::max(a, Real(0)) + std::log1p(std::exp(-std::abs(a))), s, s * (1 - s)};
+       }},
+      {"relu",
+       [](Real a, Real) {
+         return ClosedForm{std::max(a, Real(0)), a > 0 ? Real(1) : Real(0), 0};
+       }},
+      {"sine", [](Real a, Real) {
+         return ClosedForm{std::sin(a), std::cos(a), -std::sin(a)};
+       }}};
+  return all;
+}
+
+inline ClosedForm closed_form(const std::string& activation, Real a, Real beta = 1) {
+  const auto found = closed_forms().find(activation);
+  if (found == closed_forms().end()) throw std::runtime_error("no closed form of activation " + activation);
+  return found->second(a, beta);
+}
+
+/// The names of the built-in activations.
+inline const std::vector<std::string> all_activations = nn::ActivationKind::registry().names();
 
 }  // namespace pushforward::test

@@ -6,7 +6,6 @@ namespace pushforward::test {
 
 namespace {
 
-using nn::Activation;
 using nn::Directions;
 using nn::Network;
 using nn::NetworkOptions;
@@ -79,7 +78,7 @@ std::vector<Real> naive_tangent(const TestNetwork<T>& net, std::span<const T> x,
 BOOST_AUTO_TEST_SUITE(network)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(forward_agrees_with_plain_loops, T, Precisions) {
-  for (const Activation activation : all_activations) {
+  for (const std::string& activation : all_activations) {
     for_each_network([&](NetworkOptions options, Index n) {
       options.activation = activation;
       const TestNetwork<T> net(options);
@@ -145,11 +144,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(both_purposes_give_the_same_values, T, Precisions)
 // The gradient of Σ ȳ·g(x) + Σ uᵀ J(x) v with respect to every kind of parameter and to x, the values in double.
 BOOST_AUTO_TEST_CASE_TEMPLATE(reverse_is_the_gradient_of_value_and_tangents, T, Precisions) {
   std::uint64_t line = 40;
-  for (const Activation activation : {Activation::lipswish, Activation::tanh, Activation::softplus, Activation::sine}) {
+  for (const std::string activation : {"lipswish", "tanh", "softplus", "sine"}) {
     for_each_network([&](NetworkOptions options, Index n) {
-      if (n == 0 || (activation != Activation::lipswish && (n == 1 || options.in == 2))) return;
+      if (n == 0 || (activation != "lipswish" && (n == 1 || options.in == 2))) return;
       options.activation = activation;
-      BOOST_TEST_CONTEXT(nn::activation_name(activation)) {
+      BOOST_TEST_CONTEXT(activation) {
         check_reverse<T>(options, n, line);
       }
     });
@@ -183,7 +182,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_fresh_network_is_zero_and_its_hidden_layers_are_
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(the_certificate_holds_between_all_points, T, Precisions) {
-  for (const Activation activation : all_activations) {
+  for (const std::string& activation : all_activations) {
     for (const auto& hidden : depths) {
       TestNetwork<T> net({.in = 4, .out = 4, .hidden = hidden, .activation = activation, .lipschitz = 0.8}, 2);
       BOOST_TEST(net.network.lipschitz() <= 0.8 * (1 + gamma<T>(100)));

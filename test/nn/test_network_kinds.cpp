@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(autoregressive_outputs_see_what_comes_before) {
         const NetworkOptions options{.in = d,
                                      .out = m * d,
                                      .hidden = hidden,
-                                     .activation = nn::Activation::tanh,
+                                     .activation = "tanh",
                                      .lipschitz = infinity,
                                      .context = 2,
                                      .periodic = periodic,

@@ -1,5 +1,6 @@
 // Rows that a model excludes whatever its parameters: refused before the first step, on all ranks alike.
 
+#include <pushforward/base_density/base_kinds.hpp>
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/train/trainer.hpp>
 
@@ -121,9 +122,7 @@ BOOST_FIXTURE_TEST_CASE(rows_that_no_parameter_can_admit_are_named_before_the_fi
 // What initial parameters leave outside, of transforms behind parameters and of the base.
 BOOST_FIXTURE_TEST_CASE(training_rows_outside_of_later_bounds_are_named_before_the_first_step, Ranks) {
   auto box = run_on(file_with(comm, {{"train", 23, 9}}, 1));
-  box.model.base.kind = "uniform";
-  box.model.base.low = -2;
-  box.model.base.high = 2;
+  box.model.base = flow::UniformOptions{.low = -2, .high = 2};
   is_refused<float>(comm, box,
                     {"the base density (uniform), train row 23: a value is outside the support: value 1 is ",
                      "outside [-2, 2]; the row is (3, 9)"});
@@ -143,9 +142,7 @@ BOOST_FIXTURE_TEST_CASE(training_rows_outside_of_later_bounds_are_named_before_t
 // Of validation and test rows it may still change, and they are counted.
 BOOST_FIXTURE_TEST_CASE(validation_rows_outside_of_later_bounds_leave_the_others_their_say, Ranks) {
   auto options = run_on(file_with(comm, {{"validation", 7, 99}, {"test", 3, 99}, {"test", 4, -99}}, 1));
-  options.model.base.kind = "uniform";
-  options.model.base.low = -4;
-  options.model.base.high = 4;
+  options.model.base = flow::UniformOptions{.low = -4, .high = 4};
   train::TrainingData<double> data(comm, options.data);
   const auto architecture = options.architecture({.shape = Shape::vector(2)});
   train::Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture),
@@ -165,9 +162,7 @@ BOOST_FIXTURE_TEST_CASE(validation_rows_outside_of_later_bounds_leave_the_others
 // A step that comes across such a row has no use for a smaller learning rate.
 BOOST_FIXTURE_TEST_CASE(rows_that_training_moves_outside_are_no_divergence, Ranks) {
   auto options = run_on(file_with(comm, {}, 1));
-  options.model.base.kind = "uniform";
-  options.model.base.low = -1.8;
-  options.model.base.high = 1.8;
+  options.model.base = flow::UniformOptions{.low = -1.8, .high = 1.8};
   options.train.steps = 200;
   options.train.learning_rate = 0.1;
   options.train.warmup = 0;

@@ -234,8 +234,7 @@ inline double norm_of(std::span<const double> v) {
 /// x + 0.9·diag(a, 1)·tanh x, whose power iteration has settled on the second direction before `a` grew: a norm that is
 /// estimated as 0.9, and det(I + J) ≤ 0 near 0 for a ≤ −1/0.9. Without hidden layers x + 0.5·diag(a, 1) x.
 inline Flow<double> misled(double a, bool linear) {
-  FlowOptions options{
-      .blocks = 1, .hidden = {2}, .activation = nn::Activation::tanh, .lipschitz = 0.9, .actnorm = false};
+  FlowOptions options{.blocks = 1, .hidden = {2}, .activation = "tanh", .lipschitz = 0.9, .actnorm = false};
   if (linear) options.hidden = {}, options.lipschitz = 0.5;
   Flow<double> flow(2, options, 1);
   const auto set = [&](double first) {

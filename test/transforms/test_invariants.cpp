@@ -56,13 +56,13 @@ std::vector<Index> angles_of(Kind kind, Index d) {
 
 // Of the residual blocks.
 nn::NetworkOptions network_of(Kind kind, Index d) {
-  const auto network = [d](std::vector<Index> hidden, nn::Activation activation) {
+  const auto network = [d](std::vector<Index> hidden, const char* activation) {
     return nn::NetworkOptions{
         .in = d, .out = d, .hidden = std::move(hidden), .activation = activation, .lipschitz = 0.9};
   };
-  if (kind == Kind::shallow_residual) return network({2 * d}, nn::Activation::tanh);
-  if (kind == Kind::narrow_residual) return network({7, 3, 5}, nn::Activation::softplus);
-  auto options = network({12, 9}, nn::Activation::lipswish);
+  if (kind == Kind::shallow_residual) return network({2 * d}, "tanh");
+  if (kind == Kind::narrow_residual) return network({7, 3, 5}, "softplus");
+  auto options = network({12, 9}, "lipswish");
   options.context = context_of(kind);
   options.periodic = angles_of(kind, d);
   if (is_convolutional(kind)) {

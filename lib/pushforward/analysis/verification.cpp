@@ -26,7 +26,7 @@ std::vector<bool> flags(Index d, std::span<const Index> rows) {
 
 // Which latents are angles.
 std::vector<bool> periodic_rows(const Flow<double>& flow) {
-  return flags(flow.dimension(), flow.architecture().base.periodic);
+  return flags(flow.dimension(), flow.base().periodic());
 }
 
 constexpr double infinity = std::numeric_limits<double>::infinity();

@@ -1,19 +1,12 @@
 #pragma once
 
-// Base densities p₀ of latents z in ℝᵈ, with parameters in the flow's flat buffer.
+// Base densities p₀ of latents z in ℝᵈ, with parameters in the flow's flat buffer. Their kinds are those of
+// BaseKind::registry() (base_kinds.cpp).
 //
-//   standard_normal  N(0, I)
-//   normal           N(mean, diag exp(2·log_scale)), trained
-//   mixture          Σₖ πₖ N(meanₖ, diag exp(2·log_scaleₖ)), π = softmax(logits), all trained
-//   uniform          on the box [low, high]ᵈ
-//   student_t        Student's t in each dimension, its degrees of freedom ν = exp(log_degrees_of_freedom) trained
-//                    [Laszkiewicz et al. 2022]: tails that no Lipschitz map of a normal has
-//   logistic         e^{−z}/(1 + e^{−z})² in each dimension
-//
-// Rows that are angles are uniform on [−π, π] whatever the kind, which is that of the remaining rows. Location and
-// scale where a kind has none are left to the flow's transforms.
+// Rows that are angles are uniform on [−π, π] for every kind, and the kind is the density of the remaining rows. A kind
+// without location and scale leaves them to the flow's transforms.
 
-#include <pushforward/core/option_set.hpp>
+#include <pushforward/core/registry.hpp>
 #include <pushforward/nn/parameters.hpp>
 #include <pushforward/random/stream.hpp>
 
@@ -25,35 +18,30 @@
 
 namespace pushforward::flow {
 
-/// What a base density is built from.
-struct BaseOptions {
-  std::string kind = "standard_normal";  ///< one of base_kinds()
-  Index components = 10;                 ///< of mixture, 1 to 1024
-  double low = -1;                       ///< of uniform, below `high`
-  double high = 1;                       ///< of uniform
-  double degrees_of_freedom = 5;         ///< of student_t, positive: those that training begins with
-  std::vector<Index> periodic{};         ///< rows that are angles, in [−π, π]
-
-  /// All keys but `periodic`, which follows from the chain.
-  OptionSet declare();
+/// Where a base density stands in a flow.
+struct BasePlace {
+  nn::ParameterLayout& layout;    ///< a kind adds its parameters to it, below `base/`
+  Index dimension;                ///< d ≥ 1
+  std::vector<Index> periodic{};  ///< rows that are angles, in [−π, π]
+  std::uint64_t seed = 0;         ///< of initial parameters
 };
 
 template <class T>
 class BaseDensity {
  public:
   /// Throws ShapeError for a dimension below 1, OptionError for periodic rows that are not rows, each once.
-  BaseDensity(Index dimension, const BaseOptions& options);
+  explicit BaseDensity(const BasePlace& place);
   virtual ~BaseDensity() = default;
 
-  std::string_view kind() const { return options_.kind; }
   Index dimension() const { return dimension_; }
-  const BaseOptions& options() const { return options_; }
+  /// The rows that are angles.
+  const std::vector<Index>& periodic() const { return periodic_; }
 
   /// The closed interval outside of which p₀ is 0, of the rows that are no angles.
   virtual std::pair<double, double> support() const {
     return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   }
-  /// The rows that are no angles: what the kind is of, and the numbers of the functions below.
+  /// The rows that are no angles: those that the kind is a density of.
   const std::vector<Index>& rows() const { return rows_; }
 
   /// Initial parameters, in the flow's flat buffer.
@@ -74,8 +62,8 @@ class BaseDensity {
   void draw(random::Stream& stream, std::span<double> z) const;
 
  protected:
-  /// Throws OptionError when there are none: for kinds with parameters.
-  void require_rows() const;
+  /// Throws OptionError if all rows are angles. Kinds with parameters call it.
+  void require_rows(std::string_view kind) const;
 
  private:
   // The same of the kind's rows of one sample, which is a column of d values. reverse_one writes those rows of z_bar,
@@ -85,23 +73,44 @@ class BaseDensity {
   virtual void draw_one(random::Stream& stream, std::span<double> z) const = 0;
 
   Index dimension_;
-  BaseOptions options_;
+  std::vector<Index> periodic_;
   std::vector<Index> rows_;
 };
 
-const std::vector<std::string>& base_kinds();
+/// A kind of base density.
+struct BaseKind : Kind {
+  static Registry<BaseKind>& registry();
+  static constexpr const char* default_kind = "standard_normal";
 
-/// Adds the kind's parameters below `base/` to the layout. seed: of initial parameters. Throws OptionError with a
-/// suggestion when there is no such kind, and for values out of range.
+  bool is_bounded = false;  ///< whether p₀ is 0 outside of a bounded interval of each row
+  Maker<BaseDensity, const BasePlace&, const KindOptions&> maker;
+};
+
+/// The kind that a class makes: Density<T>(const BasePlace&, const Struct&), or Density<T>(const BasePlace&) if it has
+/// no options.
+template <class Struct, template <class> class Density>
+BaseKind base_kind(bool is_bounded = false) {
+  return {kind_of<Struct>(), is_bounded,
+          []<class T>(const BasePlace& place, const KindOptions& options) -> std::unique_ptr<BaseDensity<T>> {
+            if constexpr (std::is_constructible_v<Density<T>, const BasePlace&, const Struct&>) {
+              return std::make_unique<Density<T>>(place, options.as<Struct>());
+            } else {
+              return std::make_unique<Density<T>>(place);
+            }
+          }};
+}
+
+/// A choice of a base density with its options.
+using BaseOptions = Choice<BaseKind>;
+
+/// The base density that these options describe. Throws OptionError, with a suggestion if there is no such kind, and
+/// for values out of range.
 template <class T>
-std::unique_ptr<BaseDensity<T>> make_base(nn::ParameterLayout& layout, const BaseOptions& options, Index dimension,
-                                          std::uint64_t seed);
+std::unique_ptr<BaseDensity<T>> make_base(const BaseOptions& options, const BasePlace& place);
 
 extern template class BaseDensity<float>;
 extern template class BaseDensity<double>;
-extern template std::unique_ptr<BaseDensity<float>> make_base(nn::ParameterLayout&, const BaseOptions&, Index,
-                                                              std::uint64_t);
-extern template std::unique_ptr<BaseDensity<double>> make_base(nn::ParameterLayout&, const BaseOptions&, Index,
-                                                               std::uint64_t);
+extern template std::unique_ptr<BaseDensity<float>> make_base(const BaseOptions&, const BasePlace&);
+extern template std::unique_ptr<BaseDensity<double>> make_base(const BaseOptions&, const BasePlace&);
 
 }  // namespace pushforward::flow

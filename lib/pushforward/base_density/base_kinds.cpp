@@ -1,4 +1,6 @@
 #include <pushforward/base_density/base_kinds.hpp>
+#include <pushforward/base_density/base_mixture.hpp>
+#include <pushforward/base_density/base_student_t.hpp>
 
 #include <cmath>
 #include <limits>
@@ -11,6 +13,21 @@ namespace {
 const double half_log_two_pi = 0.5 * std::log(2 * std::numbers::pi);
 
 }  // namespace
+
+Registry<BaseKind>& BaseKind::registry() {
+  static Registry<BaseKind> kinds(
+      "base density",
+      {base_kind<StandardNormalOptions, StandardNormal>(), base_kind<NormalOptions, DiagonalNormal>(),
+       base_kind<MixtureOptions, NormalMixture>(), base_kind<UniformOptions, UniformBox>(/*is_bounded=*/true),
+       base_kind<StudentTOptions, StudentT>(), base_kind<LogisticOptions, Logistic>()});
+  return kinds;
+}
+
+OptionSet UniformOptions::declare() {
+  OptionSet set;
+  set.add("low", low, "lower bound").add("high", high, "upper bound");
+  return set;
+}
 
 template <class T>
 double log_of_box(T z, T low, T high) {
@@ -36,12 +53,12 @@ void StandardNormal<T>::draw_one(random::Stream& stream, std::span<double> z) co
 }
 
 template <class T>
-DiagonalNormal<T>::DiagonalNormal(nn::ParameterLayout& layout, Index dimension, const BaseOptions& options)
-    : BaseDensity<T>(dimension, options), mean_(this->rows().size(), 0.0), scale_(this->rows().size(), 1.0) {
-  this->require_rows();
-  const auto offset = [&](Index block) { return layout.blocks()[block].offset; };
-  mean_offset_ = offset(layout.add("base/mean", std::ssize(this->rows())));
-  log_scale_offset_ = offset(layout.add("base/log_scale", std::ssize(this->rows())));
+DiagonalNormal<T>::DiagonalNormal(const BasePlace& place)
+    : BaseDensity<T>(place), mean_(this->rows().size(), 0.0), scale_(this->rows().size(), 1.0) {
+  this->require_rows(NormalOptions::kind);
+  const auto offset = [&](Index block) { return place.layout.blocks()[block].offset; };
+  mean_offset_ = offset(place.layout.add("base/mean", std::ssize(this->rows())));
+  log_scale_offset_ = offset(place.layout.add("base/log_scale", std::ssize(this->rows())));
 }
 
 template <class T>
@@ -93,7 +110,8 @@ void DiagonalNormal<T>::draw_one(random::Stream& stream, std::span<double> z) co
 }
 
 template <class T>
-UniformBox<T>::UniformBox(Index dimension, const BaseOptions& options) : BaseDensity<T>(dimension, options) {
+UniformBox<T>::UniformBox(const BasePlace& place, const UniformOptions& options)
+    : BaseDensity<T>(place), options_(options) {
   const bool proper = std::isfinite(static_cast<T>(options.low)) && std::isfinite(static_cast<T>(options.high)) &&
                       static_cast<T>(options.low) < static_cast<T>(options.high);
   require<OptionError>(proper, "base density: low = {} must be below high = {}, both finite", options.low,
@@ -102,10 +120,9 @@ UniformBox<T>::UniformBox(Index dimension, const BaseOptions& options) : BaseDen
 
 template <class T>
 double UniformBox<T>::log_prob_one(const T* z) const {
-  const auto& options = this->options();
-  double sum = -std::log(options.high - options.low) * static_cast<double>(this->rows().size());
+  double sum = -std::log(options_.high - options_.low) * static_cast<double>(this->rows().size());
   for (const Index row : this->rows()) {
-    sum += log_of_box(z[row], static_cast<T>(options.low), static_cast<T>(options.high));
+    sum += log_of_box(z[row], static_cast<T>(options_.low), static_cast<T>(options_.high));
   }
   return sum;
 }
@@ -117,9 +134,8 @@ void UniformBox<T>::reverse_one(const T*, double, T* z_bar, std::span<T>) const 
 
 template <class T>
 void UniformBox<T>::draw_one(random::Stream& stream, std::span<double> z) const {
-  const auto& options = this->options();
   for (const Index row : this->rows()) {
-    z[row] = std::min(options.high, options.low + (options.high - options.low) * stream.uniform());
+    z[row] = std::min(options_.high, options_.low + (options_.high - options_.low) * stream.uniform());
   }
 }
 

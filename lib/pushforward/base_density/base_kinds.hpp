@@ -6,6 +6,13 @@
 
 namespace pushforward::flow {
 
+struct StandardNormalOptions {
+  static constexpr const char* kind = "standard_normal";
+  static constexpr const char* help = "the normal density N(0, I)";
+
+  OptionSet declare() { return {}; }
+};
+
 template <class T>
 class StandardNormal final : public BaseDensity<T> {
  public:
@@ -17,11 +24,18 @@ class StandardNormal final : public BaseDensity<T> {
   void draw_one(random::Stream& stream, std::span<double> z) const override;
 };
 
+struct NormalOptions {
+  static constexpr const char* kind = "normal";
+  static constexpr const char* help = "N(mean, diag exp(2·log_scale)), trained";
+
+  OptionSet declare() { return {}; }
+};
+
 /// With r rows, `base/mean` (r) and `base/log_scale` (r), both 0 at first.
 template <class T>
 class DiagonalNormal final : public BaseDensity<T> {
  public:
-  DiagonalNormal(nn::ParameterLayout& layout, Index dimension, const BaseOptions& options);
+  explicit DiagonalNormal(const BasePlace& place);
   void initialize(std::span<T> parameters) const override;
   void prepare(std::span<const T> parameters) override;
 
@@ -35,17 +49,35 @@ class DiagonalNormal final : public BaseDensity<T> {
   double log_constant_ = 0;  // log p₀ at the mean
 };
 
+struct UniformOptions {
+  static constexpr const char* kind = "uniform";
+  static constexpr const char* help = "uniform on the box [low, high]ᵈ";
+  double low = -1;  ///< below `high`
+  double high = 1;
+
+  OptionSet declare();
+};
+
 template <class T>
 class UniformBox final : public BaseDensity<T> {
  public:
   /// Throws OptionError unless low < high, both finite and different in T.
-  UniformBox(Index dimension, const BaseOptions& options);
-  std::pair<double, double> support() const override { return {this->options().low, this->options().high}; }
+  UniformBox(const BasePlace& place, const UniformOptions& options);
+  std::pair<double, double> support() const override { return {options_.low, options_.high}; }
 
  private:
   double log_prob_one(const T* z) const override;
   void reverse_one(const T* z, double weight, T* z_bar, std::span<T> gradient) const override;
   void draw_one(random::Stream& stream, std::span<double> z) const override;
+
+  UniformOptions options_;
+};
+
+struct LogisticOptions {
+  static constexpr const char* kind = "logistic";
+  static constexpr const char* help = "e^{−z}/(1 + e^{−z})² in each dimension";
+
+  OptionSet declare() { return {}; }
 };
 
 template <class T>

@@ -22,18 +22,23 @@ double log_sum_exp(std::span<const double> values) {
 
 }  // namespace
 
+OptionSet MixtureOptions::declare() {
+  OptionSet set;
+  set.add("components", components, "normal densities", between(1, 1024));
+  return set;
+}
+
 template <class T>
-NormalMixture<T>::NormalMixture(nn::ParameterLayout& layout, Index dimension, const BaseOptions& options,
-                                std::uint64_t seed)
-    : BaseDensity<T>(dimension, options), seed_(seed) {
+NormalMixture<T>::NormalMixture(const BasePlace& place, const MixtureOptions& options)
+    : BaseDensity<T>(place), seed_(place.seed) {
   const Index count = options.components, r = std::ssize(this->rows());
-  this->require_rows();
+  this->require_rows(MixtureOptions::kind);
   require<OptionError>(count >= 1 && count <= max_components, "base density: components = {} must be from 1 to {}",
                        count, max_components);
-  const auto offset = [&](Index block) { return layout.blocks()[block].offset; };
-  logits_offset_ = offset(layout.add("base/logits", count));
-  mean_offset_ = offset(layout.add("base/mean", r, count));
-  log_scale_offset_ = offset(layout.add("base/log_scale", r, count));
+  const auto offset = [&](Index block) { return place.layout.blocks()[block].offset; };
+  logits_offset_ = offset(place.layout.add("base/logits", count));
+  mean_offset_ = offset(place.layout.add("base/mean", r, count));
+  log_scale_offset_ = offset(place.layout.add("base/log_scale", r, count));
   weight_.resize(count);
   log_constant_.resize(weight_.size());
   mean_ = Matrix<double>(r, count);

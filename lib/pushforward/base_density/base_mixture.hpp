@@ -10,6 +10,14 @@
 
 namespace pushforward::flow {
 
+struct MixtureOptions {
+  static constexpr const char* kind = "mixture";
+  static constexpr const char* help = "Σₖ πₖ N(meanₖ, diag exp(2·log_scaleₖ)), π = softmax(logits), all trained";
+  Index components = 10;  ///< 1 to 1024
+
+  OptionSet declare();
+};
+
 /// With r rows, `base/logits` (K), `base/mean` (r × K) and `base/log_scale` (r × K). At first all weights are equal,
 /// scales² are ½ and means drawn with variance ½, so that the whole has variance 1 on average.
 template <class T>
@@ -18,7 +26,7 @@ class NormalMixture final : public BaseDensity<T> {
   static constexpr Index max_components = 1024;
 
   /// Throws OptionError for a number of components out of range.
-  NormalMixture(nn::ParameterLayout& layout, Index dimension, const BaseOptions& options, std::uint64_t seed);
+  NormalMixture(const BasePlace& place, const MixtureOptions& options);
   void initialize(std::span<T> parameters) const override;
   void prepare(std::span<const T> parameters) override;
 

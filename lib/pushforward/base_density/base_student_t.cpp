@@ -17,19 +17,25 @@ GammaRatio gamma_ratio(double a) {
   return sum;
 }
 
+OptionSet StudentTOptions::declare() {
+  OptionSet set;
+  set.add("degrees_of_freedom", degrees_of_freedom, "degrees of freedom to begin with", more_than(0));
+  return set;
+}
+
 template <class T>
-StudentT<T>::StudentT(nn::ParameterLayout& layout, Index dimension, const BaseOptions& options)
-    : BaseDensity<T>(dimension, options), nu_(this->rows().size()), slope_(nu_.size()) {
-  this->require_rows();
+StudentT<T>::StudentT(const BasePlace& place, const StudentTOptions& options)
+    : BaseDensity<T>(place), options_(options), nu_(this->rows().size()), slope_(nu_.size()) {
+  this->require_rows(StudentTOptions::kind);
   require<OptionError>(options.degrees_of_freedom > 0 && std::isfinite(options.degrees_of_freedom),
                        "base density: degrees_of_freedom = {} must be positive and finite", options.degrees_of_freedom);
-  const Index block = layout.add("base/log_degrees_of_freedom", std::ssize(this->rows()));
-  offset_ = layout.blocks()[block].offset;
+  const Index block = place.layout.add("base/log_degrees_of_freedom", std::ssize(this->rows()));
+  offset_ = place.layout.blocks()[block].offset;
 }
 
 template <class T>
 void StudentT<T>::initialize(std::span<T> parameters) const {
-  std::fill_n(parameters.data() + offset_, nu_.size(), static_cast<T>(std::log(this->options().degrees_of_freedom)));
+  std::fill_n(parameters.data() + offset_, nu_.size(), static_cast<T>(std::log(options_.degrees_of_freedom)));
 }
 
 template <class T>

@@ -11,12 +11,21 @@
 
 namespace pushforward::flow {
 
+struct StudentTOptions {
+  static constexpr const char* kind = "student_t";
+  static constexpr const char* help =
+      "Student's t in each dimension, its degrees of freedom trained: heavy tails [Laszkiewicz et al. 2022]";
+  double degrees_of_freedom = 5;  ///< positive: those that training begins with
+
+  OptionSet declare();
+};
+
 /// With r rows, `base/log_degrees_of_freedom` (r), at first that of the options.
 template <class T>
 class StudentT final : public BaseDensity<T> {
  public:
   /// Throws OptionError unless degrees_of_freedom is positive and finite.
-  StudentT(nn::ParameterLayout& layout, Index dimension, const BaseOptions& options);
+  StudentT(const BasePlace& place, const StudentTOptions& options);
   void initialize(std::span<T> parameters) const override;
   void prepare(std::span<const T> parameters) override;
 
@@ -25,6 +34,7 @@ class StudentT final : public BaseDensity<T> {
   void reverse_one(const T* z, double weight, T* z_bar, std::span<T> gradient) const override;
   void draw_one(random::Stream& stream, std::span<double> z) const override;
 
+  StudentTOptions options_;
   Index offset_;
   std::vector<double> nu_, slope_;  // (r): ν, and ∂/∂ log ν of log p₀ at z = 0
   double log_constant_ = 0;         // log p₀ at z = 0

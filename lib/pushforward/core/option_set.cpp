@@ -32,11 +32,11 @@ void assign(const OptionTarget& target, const OptionValue& value) {
 }
 
 // Assigns a value whose type is right, or throws; `shown` is the value as the user wrote it.
-void assign_checked(const OptionEntry& entry, const OptionValue& value, std::string_view shown,
-                    std::string_view source) {
+void assign_checked(OptionEntry& entry, const OptionValue& value, std::string_view shown, std::string_view source) {
   require<OptionError>(std::visit(Meets{entry.rule}, value), "{}: {} = {}: must be {}", source, entry.key, shown,
                        entry.rule.text);
   assign(entry.target, value);
+  entry.is_set = true;
 }
 
 }  // namespace
@@ -81,8 +81,27 @@ OptionSet& OptionSet::add_entry(OptionEntry entry) {
 OptionSet& OptionSet::add_table(std::string_view table, const OptionSet& keys) {
   for (OptionEntry entry : keys.entries_) {
     entry.key = fmt::format("{}.{}", table, entry.key);
+    if (!entry.use.key.empty()) entry.use.key = fmt::format("{}.{}", table, entry.use.key);
     add_entry(std::move(entry));
   }
+  return *this;
+}
+
+OptionSet& OptionSet::add_kind(std::string_view key, std::string_view kind, const OptionSet& keys) {
+  for (OptionEntry entry : keys.entries_) {
+    const auto present =
+        std::find_if(entries_.begin(), entries_.end(), [&](const auto& e) { return e.key == entry.key; });
+    require<OptionError>(present == entries_.end(), "{} = '{}': another kind has the key {} already", key, kind,
+                         entry.key);
+    entry.help = fmt::format("{}: {}", kind, entry.help);
+    entry.use = {std::string(key), {std::string(kind)}};
+    add_entry(std::move(entry));
+  }
+  return *this;
+}
+
+OptionSet& OptionSet::only_with(std::string_view key, std::string_view other, std::vector<std::string> values) {
+  entries_[position(key, "only_with")].use = {std::string(other), std::move(values)};
   return *this;
 }
 
@@ -101,7 +120,7 @@ std::size_t OptionSet::position(std::string_view key, std::string_view source) c
 }
 
 void OptionSet::set(std::string_view key, const OptionValue& value, std::string_view source) {
-  const auto& entry = at(key, source);
+  auto& entry = entries_[position(key, source)];
   const auto converted = convert_value(entry.target, value);
   const std::string shown = toml_text(value);
   require<OptionError>(converted.has_value(), "{}: {} = {}: must be {}, not {}", source, key, shown,
@@ -110,10 +129,34 @@ void OptionSet::set(std::string_view key, const OptionValue& value, std::string_
 }
 
 void OptionSet::set_text(std::string_view key, std::string_view text, std::string_view source) {
-  const auto& entry = at(key, source);
+  auto& entry = entries_[position(key, source)];
   const auto value = parse_value(entry.target, text);
   require<OptionError>(value.has_value(), "{}: {} = {}: must be {}", source, key, text, type_name(entry.target));
   assign_checked(entry, *value, text, source);
+}
+
+bool OptionSet::has_effect(const OptionEntry& entry) const {
+  if (entry.use.key.empty()) return true;
+  const auto value = std::get<std::string>(current_value(at(entry.use.key, entry.key).target));
+  return std::find(entry.use.values.begin(), entry.use.values.end(), value) != entry.use.values.end();
+}
+
+void OptionSet::require_effect(std::string_view source) const {
+  for (const auto& entry : entries_) {
+    if (!entry.is_set || has_effect(entry)) continue;
+    throw OptionError(fmt::format("{}{}{} does nothing for {} = '{}'; leave it out", source, source.empty() ? "" : ": ",
+                                  entry.key, entry.use.key,
+                                  flag_text(current_value(at(entry.use.key, entry.key).target))));
+  }
+}
+
+void OptionSet::accept_printed(std::string_view table) {
+  const auto belongs = [&](const OptionEntry& entry) { return table_of(entry.key) == table; };
+  const bool all =
+      std::all_of(entries_.begin(), entries_.end(), [&](const auto& e) { return !belongs(e) || e.is_set; });
+  for (auto& entry : entries_) {
+    if (all && belongs(entry) && current_value(entry.target) == entry.default_value) entry.is_set = false;
+  }
 }
 
 OptionSet& OptionSet::add_tables(OptionTables tables) {

@@ -41,6 +41,12 @@ OptionRule from_to_below(double low, double high, std::string_view unit = "");
 /// One of these words.
 OptionRule one_of(std::vector<std::string> words);
 
+/// When an option has an effect: if another key, whose value is a word, has one of these values. An empty key: always.
+struct OptionUse {
+  std::string key{};
+  std::vector<std::string> values{};
+};
+
 /// A key with its field. `aliases` are further flags that mean the same, with their dashes: "--seed", "-n".
 struct OptionEntry {
   std::string key;
@@ -49,6 +55,8 @@ struct OptionEntry {
   OptionRule rule;
   OptionValue default_value;
   std::vector<std::string> aliases;
+  OptionUse use{};
+  bool is_set = false;  ///< whether a file or a flag gave the key a value
 };
 
 class OptionSet;
@@ -77,6 +85,11 @@ class OptionSet {
   }
   /// All keys of another set, as "table.key".
   OptionSet& add_table(std::string_view table, const OptionSet& keys);
+  /// All keys of the options of one kind. They have an effect only if `key`, which was added before, has the value
+  /// `kind`, and their help begins with it. Throws OptionError for a key that another kind has.
+  OptionSet& add_kind(std::string_view key, std::string_view kind, const OptionSet& keys);
+  /// `key` has an effect only if `other` has one of these values. Throws OptionError for an unknown key.
+  OptionSet& only_with(std::string_view key, std::string_view other, std::vector<std::string> values);
   /// Another flag for a key that was added. Throws OptionError for an unknown key.
   OptionSet& alias(std::string_view key, std::string flag);
 
@@ -91,6 +104,14 @@ class OptionSet {
   void set(std::string_view key, const OptionValue& value, std::string_view source);
   /// The same from the text of a flag.
   void set_text(std::string_view key, std::string_view text, std::string_view source);
+
+  /// True if the present value of the key that decides it gives this option an effect.
+  bool has_effect(const OptionEntry& entry) const;
+  /// Throws OptionError for a key that was set and has no effect. A source that is not empty begins the message.
+  void require_effect(std::string_view source = "") const;
+  /// Forgets that keys of a table ("" for those outside tables) were set to their default values, if all keys of the
+  /// table were set: it is a printed configuration, which holds every key, also those without effect.
+  void accept_printed(std::string_view table);
 
   const std::vector<OptionEntry>& entries() const { return entries_; }
   /// The entry of a key. Throws OptionError, which begins with `source`, for an unknown key, naming the nearest.

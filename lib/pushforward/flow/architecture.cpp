@@ -166,7 +166,7 @@ std::vector<Domain> domains_of(const Architecture& architecture) {
 }
 
 std::optional<std::size_t> bounded_image(const Architecture& architecture) {
-  if (architecture.base.kind == "uniform") return {};
+  if (architecture.base.chosen().is_bounded) return {};
   std::optional<std::size_t> bounded;
   for (std::size_t k = 0; k < architecture.chain.size(); ++k) {
     const auto* const options = std::get_if<ElementwiseOptions>(&architecture.chain[k].options());
@@ -197,7 +197,7 @@ nn::NetworkOptions residual_network(const ResidualOptions& options, const Domain
   nn::NetworkOptions network{.in = at.size(),
                              .out = at.size(),
                              .hidden = options.hidden,
-                             .activation = nn::activation_of(options.activation),
+                             .activation = options.activation,
                              .lipschitz = options.lipschitz};
   network.context = at.context;
   network.periodic = at.periodic;

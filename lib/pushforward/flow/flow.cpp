@@ -125,8 +125,7 @@ Flow<T>::Flow(Architecture architecture, std::uint64_t seed) : architecture_(std
       throw_error(error.kind(), fmt::format("{}: {}", place_in_chain(k, layer, domains[k]), error.what()));
     }
   }
-  architecture_.base.periodic = periodic_latents(domains);
-  base_ = make_base<T>(layout_, architecture_.base, dimension(), seed);
+  base_ = make_base<T>(architecture_.base, {layout_, dimension(), periodic_latents(domains), seed});
   parameters_ = Matrix<T>(layout_.size(), 1);
   for (const auto& t : transforms_) t->initialize(parameters());
   base_->initialize(parameters());

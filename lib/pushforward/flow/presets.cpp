@@ -12,7 +12,7 @@ class Builder {
  public:
   Builder(const FlowOptions& options, const Domain& data)
       : o_(options),
-        activation_(nn::activation_name(options.activation)),
+        activation_(options.activation),
         image_(data.shape.is_image()),
         at_(data.shape),
         angles_(!data.periodic.empty()) {

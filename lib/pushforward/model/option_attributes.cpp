@@ -49,6 +49,7 @@ void write_options(const h5::GroupWriter& group, const OptionSet& options) {
 
 void read_options(const h5::Group& group, OptionSet& options) {
   for (const auto& entry : options.entries()) {
+    if (!options.has_effect(entry) && !group.has_attribute(entry.key)) continue;
     const auto value = std::visit([&](const auto* target) { return Read{group, entry.key}(target); }, entry.target);
     options.set(entry.key, value, group.where());
   }

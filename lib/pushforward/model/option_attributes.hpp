@@ -11,7 +11,8 @@ namespace pushforward::flow {
 /// Text, numbers and lists of numbers.
 void write_options(const h5::GroupWriter& group, const OptionSet& options);
 
-/// Throws DataError where one is missing or of another type, and OptionError for a value against its rule.
+/// An option without effect may be missing. Throws DataError if another one is missing or if one has another type, and
+/// OptionError for a value against its rule.
 void read_options(const h5::Group& group, OptionSet& options);
 
 }  // namespace pushforward::flow

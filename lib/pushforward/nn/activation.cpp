@@ -1,4 +1,3 @@
-#include <pushforward/core/text.hpp>
 #include <pushforward/nn/activation.hpp>
 
 #include <array>
@@ -98,38 +97,47 @@ void for_each_element(std::span<const T> bias, MatrixView<T> a, const Activation
   }
 }
 
+// A built-in activation: f(x, β) gives the Values of a register.
+template <class F>
+ActivationKind built_in(const char* name, const char* help, F f) {
+  const auto all = [f](auto beta, auto bias, auto a, const auto& out) {
+    for_each_element(bias, a, out, [f, beta](auto x) { return f(x, beta); });
+  };
+  return {name, help, false, false, all, all};
+}
+
+std::vector<ActivationKind> built_in_kinds() {
+  auto with_slope = built_in("lipswish", "a·σ(βa)/1.1, β > 0 trained [Chen et al. 2019]",
+                             [](auto x, auto beta) { return lipswish(x, beta); });
+  with_slope.has_slope = true;
+  auto starving = built_in("relu", "max(a, 0); its second derivative is 0, which starves the gradient of the log-det",
+                           [](auto x, auto) { return relu(x); });
+  starving.starves_the_log_det = true;
+  return {with_slope,
+          built_in("tanh", "tanh a", [](auto x, auto) { return tanh_values(x); }),
+          built_in("elu", "a for a > 0, eᵃ − 1 otherwise", [](auto x, auto) { return elu(x); }),
+          built_in("softplus", "log(1 + eᵃ)", [](auto x, auto) { return softplus(x); }),
+          starving,
+          built_in("sine", "sin a", [](auto x, auto) { return sine(x); })};
+}
+
 }  // namespace
 
-const std::vector<std::string>& activation_names() {
-  static const std::vector<std::string> names{"lipswish", "tanh", "elu", "softplus", "relu", "sine"};
-  return names;
-}
-
-std::string_view activation_name(Activation activation) {
-  return activation_names()[static_cast<Index>(activation)];
-}
-
-Activation activation_of(std::string_view name) {
-  const auto& names = activation_names();
-  const auto found = std::find(names.begin(), names.end(), name);
-  require<OptionError>(found != names.end(), "activation '{}' is unknown{}; there are {}", name,
-                       suggestion(name, names), join(names));
-  return static_cast<Activation>(found - names.begin());
+Registry<ActivationKind>& ActivationKind::registry() {
+  static Registry<ActivationKind> kinds("activation", built_in_kinds());
+  return kinds;
 }
 
 template <class T>
-void activate(Activation activation, T beta, std::span<const T> bias, MatrixView<T> a, const ActivationOutput<T>& out) {
+void activate(const ActivationKind& activation, T beta, std::span<const T> bias, MatrixView<T> a,
+              const ActivationOutput<T>& out) {
   require<ShapeError>(std::ssize(bias) == a.rows() && out.value.rows() == a.rows() && out.value.cols() == a.cols(),
                       "activate: bias ({}) and value ({} × {}) do not fit a ({} × {})", bias.size(), out.value.rows(),
                       out.value.cols(), a.rows(), a.cols());
-  const auto apply = [&](auto f) { for_each_element(bias, a, out, f); };
-  switch (activation) {
-    case Activation::lipswish: return apply([beta](auto x) { return lipswish(x, beta); });
-    case Activation::tanh: return apply([](auto x) { return tanh_values(x); });
-    case Activation::elu: return apply([](auto x) { return elu(x); });
-    case Activation::softplus: return apply([](auto x) { return softplus(x); });
-    case Activation::relu: return apply([](auto x) { return relu(x); });
-    case Activation::sine: return apply([](auto x) { return sine(x); });
+  if constexpr (std::is_same_v<T, float>) {
+    activation.in_float(beta, bias, a, out);
+  } else {
+    activation.in_double(beta, bias, a, out);
   }
 }
 
@@ -195,8 +203,9 @@ double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixVie
   return slope_gradient;
 }
 
-template void activate(Activation, float, std::span<const float>, MatrixView<float>, const ActivationOutput<float>&);
-template void activate(Activation, double, std::span<const double>, MatrixView<double>,
+template void activate(const ActivationKind&, float, std::span<const float>, MatrixView<float>,
+                       const ActivationOutput<float>&);
+template void activate(const ActivationKind&, double, std::span<const double>, MatrixView<double>,
                        const ActivationOutput<double>&);
 template void scale_tangents(ConstMatrixView<float>, Index, ConstMatrixView<float>, MatrixView<float>);
 template void scale_tangents(ConstMatrixView<double>, Index, ConstMatrixView<double>, MatrixView<double>);

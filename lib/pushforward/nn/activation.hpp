@@ -1,35 +1,17 @@
 #pragma once
 
-// Activation functions with their first two derivatives, vectorised. For log-det training φ must have Lip(φ) ≤ 1 and a
-// continuous derivative; φ″ carries the gradient of the log-det.
-//
-//   lipswish  a·σ(βa)/1.1, β > 0 trained [Chen et al. 2019]   tanh      tanh a
-//   elu       a for a > 0, eᵃ − 1 otherwise                    softplus  log(1 + eᵃ)
-//   sine      sin a                                            relu      max(a, 0); φ″ = 0: starves the log-det
-//   gradient
+// Activation functions with their first two derivatives, vectorized. For log-det training φ must have Lip(φ) ≤ 1 and a
+// continuous derivative, since φ″ carries the gradient of the log-det. ActivationKind::registry() (activation.cpp)
+// lists the built-in ones, and activation_kind() makes one from a formula.
 
+#include <pushforward/core/registry.hpp>
 #include <pushforward/linalg/matrix.hpp>
 
-#include <string>
-#include <string_view>
-#include <vector>
+#include <array>
 
 namespace pushforward::nn {
 
-enum class Activation { lipswish, tanh, elu, softplus, relu, sine };
-
-/// The names above, in the order of the enumeration.
-const std::vector<std::string>& activation_names();
-std::string_view activation_name(Activation activation);
-/// Throws OptionError with a suggestion when there is no such name.
-Activation activation_of(std::string_view name);
-
-/// True when the activation has a trained slope β.
-constexpr bool has_slope(Activation activation) {
-  return activation == Activation::lipswish;
-}
-
-/// What activate() computes beside the value.
+/// The values that activate() computes.
 template <class T>
 struct ActivationOutput {
   MatrixView<T> value;   ///< φ(a), (w × n); may alias a
@@ -37,15 +19,50 @@ struct ActivationOutput {
   MatrixView<T> second;  ///< φ″(a), (w × n); may be empty, and is when `first` is
 };
 
+/// a ← a + bias (to each column), then φ and, where asked for, φ′ and φ″ of it, as activate() describes.
+template <class T>
+using Activate = std::function<void(T beta, std::span<const T> bias, MatrixView<T> a, const ActivationOutput<T>& out)>;
+
+/// An activation function, which has no options.
+struct ActivationKind {
+  static Registry<ActivationKind>& registry();
+
+  std::string name;
+  std::string help;                  ///< its formula, one line
+  bool has_slope = false;            ///< whether it has a trained slope β
+  bool starves_the_log_det = false;  ///< whether φ″ = 0 wherever it exists, so that the log-det trains no weights
+  Activate<float> in_float;
+  Activate<double> in_double;
+};
+
+/// An activation from its formula: values(a), for a float or a double, returns {φ, φ′, φ″} as a std::array. The
+/// compiler vectorizes what it can.
+template <class Values>
+ActivationKind activation_kind(std::string name, std::string help, Values values) {
+  const auto all = [values](auto, auto bias, auto a, const auto& out) {
+    for (Index j = 0; j < a.cols(); ++j) {
+      for (Index i = 0; i < a.rows(); ++i) {
+        a(i, j) += bias[static_cast<std::size_t>(i)];
+        const auto [value, first, second] = values(a(i, j));
+        out.value(i, j) = value;
+        if (!out.first.empty()) out.first(i, j) = first;
+        if (!out.second.empty()) out.second(i, j) = second;
+      }
+    }
+  };
+  return {std::move(name), std::move(help), false, false, all, all};
+}
+
 /// a ← a + bias (to each column), then φ and, where asked for, φ′ and φ″ of it, from one exponential.
 /// a: (w × n) in, out. bias: (w). beta: the slope β, read by activations that have one.
-/// All arrays contiguous. No allocation.
+/// All arrays contiguous. No allocation. Throws ShapeError.
 template <class T>
-void activate(Activation activation, T beta, std::span<const T> bias, MatrixView<T> a, const ActivationOutput<T>& out);
+void activate(const ActivationKind& activation, T beta, std::span<const T> bias, MatrixView<T> a,
+              const ActivationOutput<T>& out);
 
-extern template void activate(Activation, float, std::span<const float>, MatrixView<float>,
+extern template void activate(const ActivationKind&, float, std::span<const float>, MatrixView<float>,
                               const ActivationOutput<float>&);
-extern template void activate(Activation, double, std::span<const double>, MatrixView<double>,
+extern template void activate(const ActivationKind&, double, std::span<const double>, MatrixView<double>,
                               const ActivationOutput<double>&);
 
 /// Tangents through an activation: out(:, i·k + j) ← first(:, i) ∘ t(:, i·k + j), k per sample. out may alias t.

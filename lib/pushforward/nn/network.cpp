@@ -57,7 +57,11 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
 template <class T>
 Network<T>::Network(ParameterLayout& layout, const std::string& name, const NetworkOptions& options, std::uint64_t seed,
                     std::uint64_t key)
-    : options_(options), seed_(seed), key_(key), features_(options.in, options.periodic) {
+    : options_(options),
+      activation_(&ActivationKind::registry().at(options.activation)),
+      seed_(seed),
+      key_(key),
+      features_(options.in, options.periodic) {
   options.check(name);
   const auto offset = [&](Index block) { return layout.blocks()[block].offset; };
   for (Index l = 0; l < options.depth(); ++l) {
@@ -67,7 +71,7 @@ Network<T>::Network(ParameterLayout& layout, const std::string& name, const Netw
       context_weight_ = Matrix<T>(layers_[0]->channels(), options.context);
       context_offset_ = offset(layout.add(path + "/context", layers_[0]->channels(), options.context));
     }
-    if (l + 1 < options.depth() && has_slope(options.activation)) {
+    if (l + 1 < options.depth() && activation_->has_slope) {
       slope_offsets_.push_back(offset(layout.add(path + "/log_beta", 1)));
     }
   }
@@ -191,7 +195,7 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
     const Index channels = layer.channels();
     const auto second = s.pass_ == Pass::gradient ? by_pixel(hidden.second.columns(0, n), channels) : MatrixView<T>();
     const auto values = hidden.values.columns(0, n);
-    activate(options_.activation, slopes_[l], layer.bias(), by_pixel(a, channels),
+    activate(*activation_, slopes_[l], layer.bias(), by_pixel(a, channels),
              {by_pixel(values, channels), by_pixel(hidden.first.columns(0, n), channels), second});
     h = values;
   }

@@ -106,7 +106,8 @@ class Network {
  public:
   /// Adds the parameters `<name>/layer_<l>/weight`, `…/bias` and, where the activation has a slope, `…/log_beta` to the
   /// layout; where there is a context, `…/context` (channels × context) of layer 0. seed, key: name the random streams
-  /// of initial weights and power iterations. Throws OptionError for options that contradict each other.
+  /// of initial weights and power iterations. Throws OptionError for options that contradict each other
+  /// and for an unknown activation.
   Network(ParameterLayout& layout, const std::string& name, const NetworkOptions& options, std::uint64_t seed,
           std::uint64_t key);
 
@@ -159,6 +160,7 @@ class Network {
   void reverse_context(NetworkState<T>& s, ConstMatrixView<T> a_bar, std::span<T> gradient) const;
 
   NetworkOptions options_;
+  const ActivationKind* activation_;
   std::uint64_t seed_, key_;
   AngleFeatures<T> features_;
   std::vector<std::unique_ptr<Layer<T>>> layers_;

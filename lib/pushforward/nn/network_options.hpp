@@ -11,10 +11,10 @@ struct NetworkOptions {
   Index in = 0;                         ///< width of x
   Index out = 0;                        ///< width of y
   std::vector<Index> hidden{128, 128};  ///< widths of the hidden layers, or their channels; may be empty (a linear map)
-  Activation activation = Activation::lipswish;
-  double lipschitz = 0.9;         ///< bound on Lip(g), > 0; each of L layers gets its L-th root. Infinity: free
-  Index context = 0;              ///< width of u, which g(x; u) is conditioned on
-  std::vector<Index> periodic{};  ///< rows of x that are angles in radians, ascending; for dense networks
+  std::string activation = "lipswish";  ///< a name of ActivationKind::registry()
+  double lipschitz = 0.9;               ///< bound on Lip(g), > 0; each of L layers gets its L-th root. Infinity: free
+  Index context = 0;                    ///< width of u, which g(x; u) is conditioned on
+  std::vector<Index> periodic{};        ///< rows of x that are angles in radians, ascending; for dense networks
   bool autoregressive = false;  ///< output rows i·m … i·m + m − 1 depend on x_j, j < i, only, m = out/in; if dense
   Index height = 1, width = 1;   ///< of images, for convolutional networks
   std::vector<Index> kernels{};  ///< sizes of square kernels, odd, one for each layer; empty: dense

@@ -53,14 +53,6 @@ void require_used(const ModelOptions& model, bool image) {
   require_use(convolutional, "kernels", model.kernels, unset.kernels);
   require_use(!chain, "levels", model.levels, unset.levels);
   require_use(!chain, "logit", model.logit, unset.logit);
-  const auto require_base = [&](std::string_view kind, std::string_view key, auto value, auto unset_value) {
-    require<OptionError>(model.base.kind == kind || value == unset_value,
-                         "base.{} does nothing for base.kind = '{}'; leave it out", key, model.base.kind);
-  };
-  require_base("mixture", "components", model.base.components, unset.base.components);
-  require_base("uniform", "low", model.base.low, unset.base.low);
-  require_base("uniform", "high", model.base.high, unset.base.high);
-  require_base("student_t", "degrees_of_freedom", model.base.degrees_of_freedom, unset.base.degrees_of_freedom);
 }
 
 }  // namespace
@@ -72,7 +64,7 @@ flow::FlowOptions ModelOptions::flow_options(bool image) const {
   if (!hidden.empty()) options.hidden = hidden;
   if (scales > 0) options.scales = scales;
   options.kernels = kernels;
-  options.activation = nn::activation_of(activation);
+  options.activation = activation;
   options.lipschitz = lipschitz;
   options.actnorm = actnorm;
   options.map = map;
@@ -121,7 +113,8 @@ OptionSet Options::declare() {
            between(1, 65'536))
       .add("model.kernels", model.kernels,
            "of images: odd sizes of the kernels, one more than hidden layers; empty: 3, 1 …, 3", between(1, 1023))
-      .add("model.activation", model.activation, "activation of the hidden layers", one_of(nn::activation_names()))
+      .add("model.activation", model.activation, "activation of the hidden layers",
+           one_of(nn::ActivationKind::registry().names()))
       .add("model.lipschitz", model.lipschitz, "bound on the Lipschitz constant of each residual block",
            strictly_between(0, 1))
       .add("model.actnorm", model.actnorm, "an ActNorm before each block and at the end")
@@ -137,7 +130,7 @@ OptionSet Options::declare() {
       .add("model.logit", model.logit, "margin a of logit(a + (1 − 2a) x), before all else, of data on [0, 1]; 0: none",
            from_to_below(0, 0.5))
       .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
-      .add_table("base", model.base.declare())
+      .add_table("base", model.base.declare("kind", "density of the latents that are no angles"))
       .add("log_det.train", log_det.train,
            "log-dets of training steps: exact, series:N, roulette[:p=P], poisson:rate=R, neumann[:p=P], krylov:M, "
            "trace+krylov:M, auto; flow_logdet --help has the whole grammar")

@@ -127,7 +127,7 @@ flow::FlowWorkspace<T>& Trainer<T>::evaluation_workspace() {
 template <class T>
 std::string Trainer<T>::place(Index transform) const {
   const auto& transforms = flow_.transforms();
-  if (transform == std::ssize(transforms)) return fmt::format("the base density ({})", flow_.base().kind());
+  if (transform == std::ssize(transforms)) return fmt::format("the base density ({})", flow_.architecture().base.kind);
   return fmt::format("transform {} ({})", transform, transforms[transform]->kind());
 }
 

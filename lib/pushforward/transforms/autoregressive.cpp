@@ -15,7 +15,7 @@ nn::NetworkOptions network_of(const Domain& domain, const AutoregressiveOptions&
   nn::NetworkOptions network{.in = domain.size(),
                              .out = m * domain.size(),
                              .hidden = options.hidden,
-                             .activation = nn::activation_of(options.activation),
+                             .activation = options.activation,
                              .lipschitz = std::numeric_limits<double>::infinity()};
   network.context = domain.context;
   network.periodic = domain.periodic;

@@ -38,7 +38,7 @@ nn::NetworkOptions network_of(const CouplingMask& mask, const Domain& domain, co
   nn::NetworkOptions network{.in = std::ssize(mask.passive),
                              .out = m * std::ssize(mask.active),
                              .hidden = options.hidden,
-                             .activation = nn::activation_of(options.activation),
+                             .activation = options.activation,
                              .lipschitz = std::numeric_limits<double>::infinity()};
   network.context = domain.context;
   if (options.kernels.empty()) {

@@ -7,7 +7,7 @@ namespace {
 
 void declare_network(OptionSet& set, std::vector<Index>& hidden, std::string& activation) {
   set.add("hidden", hidden, "widths of the network's hidden layers", between(1, 65'536))
-      .add("activation", activation, "activation of the hidden layers", one_of(nn::activation_names()));
+      .add("activation", activation, "activation of the hidden layers", one_of(nn::ActivationKind::registry().names()));
 }
 
 void declare_kernels(OptionSet& set, std::vector<Index>& kernels) {
