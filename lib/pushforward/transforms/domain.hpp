@@ -2,6 +2,8 @@
 
 #include <pushforward/core/shape.hpp>
 
+#include <vector>
+
 namespace pushforward::flow {
 
 /// Samples at some place of a chain.
