@@ -29,7 +29,7 @@ std::vector<FlowCase> single_transforms(Index d) {
   const auto add = [&](const Domain& domain, auto options) {
     using Options = decltype(options);
     if (domain.shape.is_image() && d != 6) return;
-    if (domain.size() == 1 && (std::is_same_v<Options, CouplingOptions> || std::is_same_v<Options, SplitOptions>))
+    if (domain.size() == 1 && (std::is_same_v<Options, CouplingOptions> || std::is_same_v<Options, FactorOutOptions>))
       return;
     Architecture a;
     a.data = domain;
@@ -68,7 +68,7 @@ std::vector<FlowCase> single_transforms(Index d) {
   add(vector, PlanarOptions());
   add(vector, RadialOptions());
   add(image, SqueezeOptions());
-  add(vector, SplitOptions{.keep = 4});
+  add(vector, FactorOutOptions{.keep = 4});
   return all;
 }
 

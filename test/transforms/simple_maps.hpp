@@ -5,12 +5,12 @@
 
 #include <pushforward/transforms/actnorm.hpp>
 #include <pushforward/transforms/elementwise.hpp>
+#include <pushforward/transforms/factor_out.hpp>
 #include <pushforward/transforms/linear.hpp>
 #include <pushforward/transforms/permutation.hpp>
 #include <pushforward/transforms/planar.hpp>
 #include <pushforward/transforms/radial.hpp>
 #include <pushforward/transforms/scaling.hpp>
-#include <pushforward/transforms/split.hpp>
 #include <pushforward/transforms/squeeze.hpp>
 
 #include "invariants.hpp"
@@ -92,7 +92,7 @@ std::unique_ptr<flow::Transform<T>> make_simple(const SimpleMap& map, const Shap
     return std::make_unique<flow::Radial<T>>(layout, "t", shape, flow::RadialOptions(), 1, 1);
   }
   if (map.kind == "squeeze") return std::make_unique<flow::Squeeze<T>>(layout, "t", shape);
-  return std::make_unique<flow::Split<T>>(layout, "t", shape, flow::SplitOptions());
+  return std::make_unique<flow::FactorOut<T>>(layout, "t", shape, flow::FactorOutOptions());
 }
 
 template <class T>

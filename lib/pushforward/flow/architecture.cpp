@@ -85,7 +85,7 @@ Domain behind(const SqueezeOptions&, Domain at) {
   return at;
 }
 
-Domain behind(const SplitOptions& options, Domain at) {
+Domain behind(const FactorOutOptions& options, Domain at) {
   const Index channels = at.shape.channels, kept = options.keep > 0 ? options.keep : (channels + 1) / 2;
   require<ShapeError>(kept < channels, "{} of {} channels cannot stay while others go", kept, channels);
   require<OptionError>(at.periodic.empty() || !at.shape.is_image(), "an image with angles cannot be split");

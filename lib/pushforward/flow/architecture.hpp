@@ -10,13 +10,13 @@
 #include <pushforward/transforms/dequantize.hpp>
 #include <pushforward/transforms/domain.hpp>
 #include <pushforward/transforms/elementwise.hpp>
+#include <pushforward/transforms/factor_out.hpp>
 #include <pushforward/transforms/layer_options.hpp>
 #include <pushforward/transforms/linear.hpp>
 #include <pushforward/transforms/permutation.hpp>
 #include <pushforward/transforms/planar.hpp>
 #include <pushforward/transforms/radial.hpp>
 #include <pushforward/transforms/scaling.hpp>
-#include <pushforward/transforms/split.hpp>
 #include <pushforward/transforms/squeeze.hpp>
 
 #include <variant>
@@ -28,7 +28,7 @@ class LayerOptions {
  public:
   using Variant = std::variant<ActNormOptions, ResidualOptions, CouplingOptions, AutoregressiveOptions,
                                ElementwiseOptions, DequantizeOptions, ScalingOptions, PermutationOptions, LinearOptions,
-                               PlanarOptions, RadialOptions, SqueezeOptions, SplitOptions>;
+                               PlanarOptions, RadialOptions, SqueezeOptions, FactorOutOptions>;
 
   template <class Options>
   requires(!std::same_as<Options, LayerOptions>) LayerOptions(Options options) : options_(std::move(options)) {}

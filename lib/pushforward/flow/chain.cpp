@@ -4,13 +4,13 @@
 #include <pushforward/transforms/coupling.hpp>
 #include <pushforward/transforms/dequantize.hpp>
 #include <pushforward/transforms/elementwise.hpp>
+#include <pushforward/transforms/factor_out.hpp>
 #include <pushforward/transforms/linear.hpp>
 #include <pushforward/transforms/permutation.hpp>
 #include <pushforward/transforms/planar.hpp>
 #include <pushforward/transforms/radial.hpp>
 #include <pushforward/transforms/residual.hpp>
 #include <pushforward/transforms/scaling.hpp>
-#include <pushforward/transforms/split.hpp>
 #include <pushforward/transforms/squeeze.hpp>
 
 namespace pushforward::flow {
@@ -30,13 +30,16 @@ class Maker {
   Made operator()(const ElementwiseOptions& options) const { return of_shape<Elementwise<T>>(options); }
   Made operator()(const DequantizeOptions& options) const { return of_shape<Dequantize<T>>(options); }
   Made operator()(const SqueezeOptions& options) const { return of_shape<Squeeze<T>>(options); }
-  Made operator()(const SplitOptions& options) const { return of_shape<Split<T>>(options); }
+  Made operator()(const FactorOutOptions& options) const { return of_shape<FactorOut<T>>(options); }
   Made operator()(PermutationOptions& options) const { return settled<Permutation<T>>(options); }
   Made operator()(LinearOptions& options) const { return settled<Linear<T>>(options); }
   Made operator()(const PlanarOptions& options) const { return with_seed<Planar<T>>(options); }
   Made operator()(const RadialOptions& options) const { return with_seed<Radial<T>>(options); }
   Made operator()(const CouplingOptions& options) const { return of_domain<Coupling<T>>(options); }
-  Made operator()(const AutoregressiveOptions& options) const { return of_domain<Autoregressive<T>>(options); }
+  Made operator()(const AutoregressiveOptions& options) const {
+    auto made = of_domain<Autoregressive<T>>(options);
+    return options.inverse ? std::make_unique<Inverse<T>>(std::move(made)) : std::move(made);
+  }
   Made operator()(const ResidualOptions& options) const {
     return std::make_unique<ResidualBlock<T>>(layout_, name_, at_.shape, residual_network(options, at_), seed_, key_);
   }

@@ -54,7 +54,7 @@ class Builder {
       if (s + 1 == scales()) break;
       squeeze();
       couplings("first", "second");
-      chain_.emplace_back(SplitOptions{});
+      chain_.emplace_back(FactorOutOptions{});
     }
     norm();
     return chain_;
@@ -69,7 +69,7 @@ class Builder {
         if (!angles_) chain_.emplace_back(LinearOptions{.form = "plu"});
         coupling(map, !angles_ ? "first" : b % 2 == 0 ? "even" : "odd");
       }
-      if (image_ && s + 1 < scales()) chain_.emplace_back(SplitOptions{});
+      if (image_ && s + 1 < scales()) chain_.emplace_back(FactorOutOptions{});
     }
     norm();
     return chain_;
