@@ -173,7 +173,8 @@ class Reference(CourseTest):
             # Some batches have no weight at all.
             "weights_of_zero": (NICE | {"train.batch": 3}, weighted(zero=0.8)),
             "conditional": (REALNVP, conditional()),
-            "conditional_in_chunks": (REALNVP | {"train.workspace": 0.02}, conditional()),
+            # A workspace that holds some rows of a batch, not all.
+            "in_chunks": (REALNVP | {"train.workspace": 0.004}, weighted() | conditional()),
             "conditional_residual": (RESIDUAL | {"data.standardize": "none"}, conditional()),
             "whitened": (PLANAR | {"data.standardize": "whiten"}, weighted()),
             "several_epochs_in_a_batch": (NICE | {"train.batch": 33}, few(train=14)),
@@ -188,8 +189,7 @@ class Reference(CourseTest):
         for name, run in self.runs(subjects).items():
             self.assertCourse(run, run.reference())
             # The twin: noise that begins anew after 256 rows.
-            again = mock.patch.object(Flow, "start_from_data", start_in_chunks(256))
-            with again:
+            with mock.patch.object(Flow, "start_from_data", start_in_chunks(256)):
                 self.assertOther(run, run.reference())
 
     def test_chains_and_base_densities(self):
