@@ -7,6 +7,7 @@
 //
 // up to rounding: 400 steps amplify it to the third digit at most, for the two flows of splines; others keep eight.
 
+#include <pushforward/base_density/base_mixture.hpp>
 #include <pushforward/comm/communicator.hpp>
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/optim/optimizer.hpp>
@@ -177,7 +178,7 @@ std::vector<Example> examples(const Data& pairs, const Data& pixels, const Data&
           {"iaf", pairs, repeat(4, of({ActNormOptions{}, iaf, reverse}), norm)},
           {"planar", pairs, repeat(32, of({PlanarOptions{}}), norm)},
           {"radial", pairs, repeat(32, of({RadialOptions{}}), norm)},
-          {"realnvp, mixture", pairs, repeat(2, realnvp, norm), {.kind = "mixture", .components = 5}},
+          {"realnvp, mixture", pairs, repeat(2, realnvp, norm), MixtureOptions{.components = 5}},
           {"images", pixels, multi_scale()},
           {"angles", torus, repeat(4, splines, {})},
           {"residual, angles", torus, repeat(6, of({ResidualOptions{.hidden = hidden, .lipschitz = 0.97}}), {})},
