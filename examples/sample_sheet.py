@@ -4,7 +4,7 @@
     sample_sheet.py SAMPLES.h5[:PATH] -o SHEET.png [--columns 10] [--rows 10] [--levels N] [--zoom 4] [--gap 1]
 
 The file has the attribute image_shape (height, width, channels; channels last). PATH is x, or train in a dataset file:
-an array of shape (N, height · width · channels), of which the first are shown. One channel is grey, three are red,
+an array of shape (N, height · width · channels), of which the first are shown. One channel is gray, three are red,
 green and blue. With --levels N the values 0 … N − 1 go from black to white, else those from the least to the largest
 finite one that is shown. What is below, or NaN, is black; what is above is white.
 """
@@ -47,7 +47,7 @@ def brightness(images, levels):
 
 def sheet(images, rows, columns, zoom, gap):
     """(height, width, 3) of the picture from images (N, height, width, channels), of which each value becomes
-    zoom · zoom pixels; places without an image are black, the gap between neighbors is grey."""
+    zoom · zoom pixels; places without an image are black, the gap between neighbors is gray."""
     places = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
     places[: len(images)] = images
     places = places.repeat(zoom, axis=1).repeat(zoom, axis=2)
@@ -65,7 +65,7 @@ def main():
     for name, default, what in [("columns", 10, "images side by side"), ("rows", 10, "images on top of each other"),
                                 ("levels", 0, "values are 0 to levels − 1; 0: as they come"),
                                 ("zoom", 4, "pixels of the picture that a value takes in each direction"),
-                                ("gap", 1, "pixels between images, grey")]:
+                                ("gap", 1, "pixels between images, gray")]:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} [{default}]")
     arguments = parser.parse_args()
     if min(arguments.columns, arguments.rows, arguments.zoom) < 1 or arguments.gap < 0:
