@@ -1,6 +1,6 @@
 #pragma once
 
-// Activation functions with their first two derivatives, vectorized. For log-det training φ must have Lip(φ) ≤ 1 and a
+// Activation functions with their first two derivatives, vectorised. For log-det training φ must have Lip(φ) ≤ 1 and a
 // continuous derivative; φ″ carries the gradient of the log-det.
 //
 //   lipswish  a·σ(βa)/1.1, β > 0 trained [Chen et al. 2019]   tanh      tanh a
