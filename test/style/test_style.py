@@ -45,6 +45,9 @@ class Tree(unittest.TestCase):
     def test_files_are_short(self):
         self.assertNone(style.length_violations(ROOT))
 
+    def test_spelling_of_headers_is_american(self):
+        self.assertNone(style.spelling_violations(ROOT))
+
     def test_every_header_compiles_alone(self):
         self.assertNone(style.header_violations(ROOT, BUILD, CACHE))
 
@@ -118,6 +121,13 @@ class Twins(unittest.TestCase):
         self.write("lib/pushforward/core/long.cpp", "\n" * (style.LONGEST + 1))
         self.write("lib/pushforward/core/fine.cpp", "\n" * style.LONGEST)
         self.assertFound(style.length_violations(self.root), "lib/pushforward/core/long.cpp: 601 lines")
+
+    def test_british_spelling_of_headers_is_found(self):
+        self.write("lib/pushforward/core/a.hpp", "// Normalizes what it is otherwise; a precise, real analysis.\n"
+                   "// Colours of neighbors.\nvoid initialise();\n")
+        self.write("lib/pushforward/core/a.cpp", "// Behaviour.\n")
+        self.assertFound(style.spelling_violations(self.root),
+                         "lib/pushforward/core/a.hpp:2: 'Colour' is not", "lib/pushforward/core/a.hpp:3: 'initialise' is not")
 
     def test_headers_that_need_others_are_found_every_time(self):
         self.write("apps/needy.hpp", "#pragma once\nstd::string name();\n")
