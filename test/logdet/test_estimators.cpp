@@ -136,6 +136,7 @@ BOOST_AUTO_TEST_CASE(large_dimensions_too) {
   const auto c = jacobians(d)[1];
   const auto net = linear_network(c.jacobian);
   for (const auto& e : methods_of_known_mean) {
+    if (e.method.ends_with("trace=exact")) continue;  // all powers of a dense J, for each sample
     Trial<double> trial(net, Matrix<double>(d, 300), e.method, Pass::evaluate);
     trial.estimate({.seed = 12});
     const auto m = moments(trial.value);

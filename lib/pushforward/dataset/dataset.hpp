@@ -19,9 +19,15 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pushforward::data {
+
+/// The root attributes `format` and `format_version` of a dataset file. Files with the other spelling of the format,
+/// "pushforward-dataset", and files without the attribute are datasets as well.
+inline constexpr std::string_view dataset_format = "pushforward dataset";
+inline constexpr Index dataset_format_version = 1;
 
 /// Elements of the buffer for rows that are read in slabs: 8 MB of doubles.
 inline constexpr Index default_slab_elements = Index{1} << 20;
@@ -74,7 +80,8 @@ class Rows {
 };
 
 /// The rows that `location` names: FILE:/PATH, or the split `split` of the dataset file FILE; with /weight/PATH and
-/// /context/PATH where the file has them.
+/// /context/PATH where the file has them. Throws DataError if FILE alone is named and its format is another one of
+/// Pushforward's, or a newer version of a dataset.
 Rows open_rows(const std::string& location, Split split = Split::test);
 
 /// How the rows of an array without splits are divided.
@@ -86,8 +93,8 @@ struct Division {
 /// Training data: the splits of a dataset file, or an array FILE:/PATH divided by seeded fractions.
 class Dataset {
  public:
-  /// Throws IoError and DataError. `division` is for FILE:/PATH only. slab_elements ≥ 1: the
-  /// most elements of a buffer, one row at least.
+  /// Throws IoError and DataError, as open_rows() does. `division` is for FILE:/PATH only. slab_elements ≥ 1: the most
+  /// elements of a buffer, one row at least.
   explicit Dataset(const std::string& location, const Division& division = {},
                    Index slab_elements = default_slab_elements);
 

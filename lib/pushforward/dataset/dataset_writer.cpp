@@ -1,6 +1,7 @@
 #include <pushforward/dataset/dataset_writer.hpp>
 
 #include <pushforward/core/error.hpp>
+#include <pushforward/dataset/dataset.hpp>
 
 #include <algorithm>
 #include <array>
@@ -9,8 +10,6 @@
 namespace pushforward::data {
 
 namespace {
-
-constexpr Index format_version = 1;
 
 std::string weight_name(Split split) {
   return "weight/" + std::string(split_name(split));
@@ -69,7 +68,7 @@ void describe(const h5::GroupWriter& root, const DatasetLayout& layout) {
 DatasetWriter::DatasetWriter(const comm::Communicator& comm, const std::string& path, const DatasetLayout& layout,
                              Index slab_elements)
     : file_(
-          comm, path, "pushforward dataset", format_version, arrays(layout),
+          comm, path, dataset_format, dataset_format_version, arrays(layout),
           [&](const h5::GroupWriter& root) { describe(root, layout); }, h5::ResultFile::Access::automatic,
           slab_elements) {}
 
