@@ -28,6 +28,7 @@ namespace pushforward::data {
 /// "pushforward-dataset", and files without the attribute are datasets as well.
 inline constexpr std::string_view dataset_format = "pushforward dataset";
 inline constexpr Index dataset_format_version = 1;
+
 /// Elements of the buffer for rows that are read in slabs: 8 MB of doubles.
 inline constexpr Index default_slab_elements = Index{1} << 20;
 
