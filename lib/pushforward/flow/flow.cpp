@@ -78,6 +78,7 @@ std::string why_excluded(const Transform<T>& transform, std::span<const T> x) {
   }
   return "";
 }
+
 template <class T>
 std::string why_excluded(const BaseDensity<T>& base, std::span<const T> z) {
   const auto [low, high] = base.support();
