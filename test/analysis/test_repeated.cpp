@@ -42,17 +42,19 @@ std::vector<Index> numbered(Index n, Index first = 0) {
 
 template <class T>
 Rows repeated(const Model<T>& model, ConstMatrixView<double> x, std::span<const Index> numbers,
-              const RepeatOptions& options = {}, Index capacity = 64, ConstMatrixView<double> context = {}) {
+              const RepeatOptions& options = {}, std::uint64_t seed = 0, Index capacity = 64,
+              ConstMatrixView<double> context = {}) {
   Rows rows(x.rows(), static_cast<std::size_t>(x.cols()));
   FlowWorkspace<T> workspace(model.flow(), capacity, Pass::evaluate);
-  repeated_log_prob<T>(model, x, context, numbers, rows.z, options,
-                       {rows.log_prob, rows.error, rows.repeats, rows.status}, workspace);
+  repeated_log_prob<T>(model, {.x = x, .context = context, .draws = {.seed = seed, .samples = numbers}}, rows.z,
+                       options, {rows.log_prob, rows.error, rows.repeats, rows.status}, workspace);
   return rows;
 }
 
 template <class T>
-Rows repeated(const Model<T>& model, const Matrix<double>& x, const RepeatOptions& options = {}) {
-  return repeated(model, x.view(), numbered(x.cols()), options);
+Rows repeated(const Model<T>& model, const Matrix<double>& x, const RepeatOptions& options = {},
+              std::uint64_t seed = 0) {
+  return repeated(model, x.view(), numbered(x.cols()), options, seed);
 }
 
 struct Range {
@@ -105,8 +107,8 @@ double one_repeat(const Model<T>& model, const Matrix<double>& x, Index row, Ind
   FlowWorkspace<T> workspace(model.flow(), 1, Pass::evaluate);
   std::vector<double> log_prob(1);
   std::vector<Status> status(1);
-  workspace.set_draws({.seed = seed, .step = static_cast<std::uint64_t>(repeat), .first = number});
-  model.log_prob(x.view().columns(row, 1), log_prob, {}, status, workspace);
+  const logdet::Draws draws{.seed = seed, .step = static_cast<std::uint64_t>(repeat), .first = number};
+  model.log_prob({.x = x.view().columns(row, 1), .draws = draws}, log_prob, {}, status, workspace);
   return log_prob[0];
 }
 
@@ -148,12 +150,12 @@ BOOST_AUTO_TEST_CASE(means_are_the_exact_log_prob_up_to_their_standard_errors) {
                                          {"series:30,probe=gaussian", -0.05},
                                          {"roulette:p=0.2", -0.05}}) {
     const auto model = model_with<double>(method);
-    const auto eight = repeated(model, x, {.standard_error = 100, .seed = 5});
+    const auto eight = repeated(model, x, {.standard_error = 100}, 5);
     for (const Index n : eight.repeats) BOOST_TEST(n == 8);
     BOOST_TEST(is_calibrated(eight, exact.log_prob, within_of_eight), method);
     // A seventh of what a single repeat has.
     const double s = mean_of(eight.error) * std::sqrt(8) / 7;
-    const auto many = repeated(model, x, {.standard_error = s, .seed = 6});
+    const auto many = repeated(model, x, {.standard_error = s}, 6);
     BOOST_TEST(*std::max_element(many.repeats.begin(), many.repeats.end()) > 60, method);
     const double bias = 0.2 * std::abs(skewness) * s;
     BOOST_TEST(is_calibrated(many, exact.log_prob, within_of_rule, bias), method);
@@ -224,7 +226,7 @@ BOOST_AUTO_TEST_CASE(a_row_does_not_depend_on_slab_order_or_batch) {
     // The twins: other numbers, another seed.
     const auto renumbered = repeated(model, x.view(), numbered(n, 1), options);
     BOOST_TEST(!close_relative(renumbered.log_prob, whole.log_prob, 1e-6), method);
-    const auto reseeded = repeated(model, x, {.standard_error = s, .seed = 3});
+    const auto reseeded = repeated(model, x, {.standard_error = s}, 3);
     BOOST_TEST(!close_relative(reseeded.log_prob, whole.log_prob, 1e-6), method);
   }
 }
@@ -245,7 +247,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_stochastic_takes_one_pass) {
     std::vector<double> log_prob(30);
     std::vector<Status> status(30);
     FlowWorkspace<double> workspace(model.flow(), 64, Pass::evaluate);
-    model.log_prob(x, log_prob, {}, status, workspace);
+    model.log_prob({.x = x}, log_prob, {}, status, workspace);
     for (std::size_t i = 0; i < 30; ++i) {
       BOOST_TEST(rows.repeats[i] == 1);
       BOOST_TEST((rows.status[i] == status[i]));
@@ -321,11 +323,9 @@ BOOST_AUTO_TEST_CASE(a_long_batch_draws_like_its_parts) {
   std::vector<double> whole(n), end(10);
   std::vector<Status> status(whole.size()), end_status(10);
   FlowWorkspace<double> workspace(model.flow(), 64, Pass::evaluate);
-  workspace.set_draws({.seed = 4, .first = 1000});
-  model.log_prob(x, whole, {}, status, workspace);
-  BOOST_TEST(workspace.draws().first == 1000);
-  workspace.set_draws({.seed = 4, .first = 1000 + n - 10});
-  model.log_prob(x.view().columns(n - 10, 10), end, {}, end_status, workspace);
+  model.log_prob({.x = x, .draws = {.seed = 4, .first = 1000}}, whole, {}, status, workspace);
+  model.log_prob({.x = x.view().columns(n - 10, 10), .draws = {.seed = 4, .first = 1000 + n - 10}}, end, {}, end_status,
+                 workspace);
   BOOST_TEST(close_absolute(end, std::span<const double>(whole).last(10), 1e-12));
 }
 
