@@ -65,7 +65,7 @@ void Likelihood<T>::plan(Index n) {
 template <class T>
 std::string Likelihood<T>::place(Index transform) const {
   const auto& transforms = flow_.transforms();
-  if (transform == std::ssize(transforms)) return fmt::format("the base density ({})", flow_.base().kind());
+  if (transform == std::ssize(transforms)) return fmt::format("the base density ({})", flow_.architecture().base.kind);
   return fmt::format("transform {} ({})", transform, transforms[transform]->kind());
 }
 
