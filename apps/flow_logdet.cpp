@@ -203,8 +203,7 @@ class Comparison {
     std::vector<std::string> names;
     for (const auto& method : methods_) names.push_back(to_string(method));
     root.write_strings("methods", names);
-    std::vector<Index> blocks = comparison.blocks();
-    root.write("block", blocks, {"", "transforms of the model that are residual blocks"});
+    root.write("block", comparison.blocks(), {"", "transforms of the model that are residual blocks"});
   }
 
   void compare(h5::ResultFile& file, const flow::LogDetComparison<T>& comparison, const data::Rows& rows,
