@@ -12,11 +12,11 @@ LAYERS = {"core": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "opt
           "logdet": 3, "dataset": 3, "maps": 3, "base_density": 3, "import": 4, "standardization": 4, "transforms": 4,
           "flow": 5, "model": 6, "analysis": 7, "train": 8}
 
-# Rooms of the programs, likewise. A program may include all of them.
-APP_LAYERS = {"cli": 0, "models": 1}
-
 # Lower modules that a module may not include all the same: only model files and what writes them know HDF5.
 APART = {"transforms": {"h5"}, "flow": {"h5"}}
+
+# Rooms of the programs, likewise. A program may include all of them.
+APP_LAYERS = {"cli": 0, "models": 1}
 
 # Headers and symbols of libraries that one module alone may use.
 FOREIGN = {
