@@ -13,7 +13,7 @@
 
 namespace pushforward::train {
 
-/// How a history names a loss: its columns are train_<name> and validation_<name>.
+/// How a history names a loss: its columns are `train_` and `validation_`, followed by the name.
 struct LossName {
   std::string name;   ///< "nll"
   std::string units;  ///< "nat"
