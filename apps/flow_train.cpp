@@ -53,9 +53,11 @@ class Run {
     std::optional<train::Trainer<T>> made;
     flow::Architecture architecture;
     comm::agree(comm_, [&] {
-      architecture = options_.architecture({.shape = data.image_shape().value_or(Shape::vector(data.dimension())),
-                                            .periodic = data.periodic(),
-                                            .context = data.context_dimension()});
+      const flow::Domain domain{.shape = data.image_shape().value_or(Shape::vector(data.dimension())),
+                                .periodic = data.periodic(),
+                                .context = data.context_dimension()};
+      require_effect(keys_, options_.model, domain);
+      architecture = options_.architecture(domain);
       domains_of(architecture);  // what does not fit is better said before anything is measured
     });
     const auto log_dets = train::choose_log_dets<T>(comm_, options_, architecture);

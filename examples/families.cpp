@@ -25,7 +25,7 @@ using pf::Index;
 constexpr Index rows = 20'000, batch = 256, steps = 400;
 
 // A flow is the chain of its transforms, from data to latents, and a base density: N(0, I) unless told otherwise.
-using Chain = std::vector<LayerOptions>;
+using Chain = std::vector<TransformOptions>;
 
 // The caller's arrays, one sample after the other, and what is known of them: nats per sample.
 struct Data {

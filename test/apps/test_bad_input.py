@@ -162,7 +162,7 @@ class Flows(BadInputTest):
     def test_tables_that_are_no_chain(self):
         with self.refusals() as refused:
             for name, layer, says in [
-                    ("kind.toml", 'kind = "couplin"', "kind.toml, line 4: kind = 'couplin' is unknown (did you mean "
+                    ("kind.toml", 'kind = "couplin"', "kind.toml, line 4: transform 'couplin' is unknown (did you mean "
                                                       "'coupling'?); there are actnorm, residual, coupling"),
                     ("key.toml", 'kind = "coupling"\nmsk = "even"', "key.toml, line 6: unknown key msk (did you mean "
                                                                     "'mask'?)"),
@@ -212,7 +212,7 @@ class Flows(BadInputTest):
                     ("conditions.h5", "planar", 2, "a context of 1 values: nothing in its chain"),
                     ("one.h5", "nice", 3, "transform 0 (coupling) on samples of 1 values: 1 value cannot be divided"),
                     ("odd.h5", "glow", 3, "transform 0 (squeeze) on samples of 3×5×1 values: only images of even"),
-                    ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'spline' or"),
+                    ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'additive' or"),
                     ("angles.h5", "planar", 2, "transform 0 (planar) on samples of 3 values: value 0 is an angle"),
                     ("constant.h5", "nice", 3, "constant in all training rows: x1, x2", "--data.standardize", "none"),
                     ("constant.h5", "nice", 2, "want data as it is: data.standardize = \"none\"", "--model.levels", 2),

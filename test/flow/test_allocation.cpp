@@ -237,7 +237,7 @@ BOOST_AUTO_TEST_CASE(images_are_initialized_and_mapped_within_the_budget) {
   linalg::set_blas_threads(1);
   constexpr Index n = 270, budget = 32'000'000;
   const Shape shape{28, 28, 1};
-  const auto options = flow::default_options("residual", true);
+  const flow::FlowOptions options{.kind = "residual"};
   flow::Flow<float> flow(architecture_of(options, {.shape = shape}), 1);
   const auto x = random_matrix<float>(shape.size(), n, 85);
   const auto used = allocations_of([&] { flow.initialize_from_data(x, {}, budget); }).bytes;
@@ -296,8 +296,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(scalar_maps_and_base_densities_allocate_nothing, T
   const auto x = random_matrix<T>(d, n, 1);
   Matrix<T> z(d, n), x_bar(d, n);
   std::vector<double> log_det(n), draw(d);
-  for (const auto& kind : flow::scalar_map_kinds()) {
-    const auto map = flow::make_scalar_map<T>({.kind = kind});
+  std::vector<std::unique_ptr<flow::ScalarMap<T>>> maps;
+  for (const auto& kind : flow::ScalarMapKind::registry().all()) {
+    maps.push_back(flow::make_scalar_map<T>(flow::ScalarMapOptions(kind.name)));
+    if (kind.circle) maps.push_back(flow::make_circle_map<T>(flow::ScalarMapOptions(kind.name)));
+  }
+  for (const auto& map : maps) {
     const auto theta = random_matrix<T>(map->parameters(), d * n, 2);
     Matrix<T> theta_bar(map->parameters(), d * n);
     BOOST_TEST(allocations_of([&] {
@@ -306,9 +310,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(scalar_maps_and_base_densities_allocate_nothing, T
                  map->reverse(theta, x, z, {}, x_bar, theta_bar);
                }).calls == 0);
   }
-  for (const auto& kind : flow::base_kinds()) {
+  for (const auto& kind : flow::BaseKind::registry().names()) {
     nn::ParameterLayout layout;
-    const auto base = flow::make_base<T>(layout, {.kind = kind, .periodic = {1}}, d, 1);
+    const auto base = flow::make_base<T>(flow::BaseOptions(kind), {layout, d, {1}, 1});
     std::vector<T> parameters(layout.size()), gradient(parameters.size());
     base->initialize(parameters);
     random::Stream stream(1, random::Purpose::check);

@@ -38,10 +38,10 @@ std::vector<FlowCase> single_transforms(Index d) {
   };
   CouplingOptions coupling;
   coupling.hidden = {3};
-  coupling.map = {.kind = "affine", .scale_limit = 1.5};
+  coupling.map = AffineMapOptions{.scale_limit = 1.5};
   AutoregressiveOptions autoregressive;
   autoregressive.hidden = {9, 9};
-  autoregressive.map.kind = "additive";
+  autoregressive.map = AdditiveMapOptions();
   add(vector, ActNormOptions());
   add(given, ResidualOptions{.hidden = {5, 4}, .activation = "tanh", .lipschitz = 0.8});
   add(image, ResidualOptions{.hidden = {3}, .kernels = {3, 1}, .lipschitz = 0.7});
@@ -49,7 +49,7 @@ std::vector<FlowCase> single_transforms(Index d) {
   add(image, coupling);
   add(vector, autoregressive);
   coupling.mask = "odd";
-  coupling.map = {.kind = "spline", .bins = 5, .bound = 4, .min_width = 0.02, .min_derivative = 0.01};
+  coupling.map = SplineOptions{.bins = 5, .bound = 4, .min_width = 0.02, .min_derivative = 0.01};
   coupling.activation = "softplus";
   add(given, coupling);
   coupling.kernels = {3, 3};

@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   refused(coupling("checkerboard", "affine", image, {3, 3}), "2 kernels for 3 layers");
   refused(coupling("checkerboard", "affine", image, {3, 2, 3}), "a kernel of 2 must be odd");
   refused(coupling("even", "affine", {.shape = Shape::vector(3), .periodic = {1}}),
-          "map = 'affine' of value 1, which is an angle: takes 'spline' or 'additive'");
+          "map = 'affine' of value 1, which is an angle: takes 'additive' or 'spline'");
   refused(autoregressive("affine", {.shape = Shape::vector(3), .periodic = {2}}, false), "map = 'affine' of value 2");
   refused(autoregressive("splin", vector, false), "scalar map 'splin' is unknown (did you mean 'spline'?)");
   const auto subject = make_subject<double>(coupling("even", "affine", {.shape = Shape::vector(2), .context = 3}));

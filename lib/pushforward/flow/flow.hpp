@@ -11,7 +11,7 @@
 
 #include <pushforward/base_density/base_density.hpp>
 #include <pushforward/flow/architecture.hpp>
-#include <pushforward/flow/presets.hpp>
+#include <pushforward/flow/families.hpp>
 #include <pushforward/transforms/transform.hpp>
 
 namespace pushforward::flow {

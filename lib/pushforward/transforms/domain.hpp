@@ -2,6 +2,8 @@
 
 #include <pushforward/core/shape.hpp>
 
+#include <vector>
+
 namespace pushforward::flow {
 
 /// Samples at some place of a chain.
@@ -12,5 +14,10 @@ struct Domain {
 
   Index size() const { return shape.size(); }
 };
+
+/// Throws OptionError if a value is an angle.
+void require_no_angles(const Domain& at);
+/// Throws OptionError for kernels on samples that are no images or have angles.
+void require_pixels(const std::vector<Index>& kernels, const Domain& at);
 
 }  // namespace pushforward::flow
