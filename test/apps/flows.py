@@ -6,6 +6,7 @@ Small models are trained once for each file of tests and kept in a folder of its
 import atexit
 import csv
 import functools
+import json
 import os
 import pathlib
 import shutil
@@ -52,6 +53,17 @@ def rows(d, n=400, seed=0):
     z = generator.normal(size=(n, d))
     x = z + 0.6 * np.sin(1.5 * np.roll(z, 1, axis=1) + 1) + 0.3 * np.log1p(np.exp(z))
     return 3 + x * np.geomspace(0.5, 2, d)
+
+
+def toml(settings):
+    """A configuration file. settings: values by key; those of model.chain are tables."""
+    def assignments(values):
+        return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+
+    lines = assignments({key: value for key, value in settings.items() if key != "model.chain"})
+    for table in settings.get("model.chain", []):
+        lines += ["[[model.chain]]", *assignments(table)]
+    return "\n".join(lines) + "\n"
 
 
 def write_h5(path, arrays, **attributes):
@@ -148,7 +160,7 @@ class FlowTest(ProgramTest):
         a, b = np.asarray(a, float), np.asarray(b, float)
         self.assertEqual(a.shape, b.shape)
         error = np.abs(a - b) / (1 + np.abs(b))
-        self.assertTrue(np.all(error <= tolerance), f"off by {np.max(error)}")
+        self.assertTrue(np.all(error <= tolerance), f"off by {np.max(error, initial=0)}")
 
     def assertFar(self, a, b, tolerance):
         """The opposite of assertNear, somewhere in the arrays."""

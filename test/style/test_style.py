@@ -67,15 +67,15 @@ class Twins(unittest.TestCase):
             self.assertTrue(violation.startswith(beginning), violation)
 
     def test_includes_of_higher_and_equal_layers_are_found(self):
-        self.write("lib/pushforward/base/up.hpp", "#pragma once\n#include <pushforward/nn/dense.hpp>\n")
+        self.write("lib/pushforward/core/up.hpp", "#pragma once\n#include <pushforward/nn/dense.hpp>\n")
         self.write("lib/pushforward/comm/same.hpp", "#include <pushforward/linalg/blas.hpp>\n")
         self.write("lib/pushforward/nn/fine.cpp", "#include <pushforward/nn/a.hpp>\n"
-                   "#include <pushforward/base/b.hpp>\n")
-        self.write("lib/pushforward/odd/x.hpp", "#include <pushforward/base/b.hpp>\n")
+                   "#include <pushforward/core/b.hpp>\n")
+        self.write("lib/pushforward/odd/x.hpp", "#include <pushforward/core/b.hpp>\n")
         self.write("apps/fine.cpp", "#include <pushforward/train/trainer.hpp>\n")
-        self.assertFound(style.layer_violations(self.root), "lib/pushforward/base/up.hpp:2: base includes nn",
-                         "lib/pushforward/comm/same.hpp:1: comm includes linalg",
-                         "lib/pushforward/odd/x.hpp:1: odd or base is no module")
+        self.assertFound(style.layer_violations(self.root), "lib/pushforward/comm/same.hpp:1: comm includes linalg",
+                         "lib/pushforward/core/up.hpp:2: core includes nn",
+                         "lib/pushforward/odd/x.hpp:1: odd or core is no module")
 
     def test_foreign_libraries_elsewhere_are_found(self):
         self.write("apps/a.cpp", "#include <mpi.h>\n")

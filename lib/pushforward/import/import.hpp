@@ -9,6 +9,7 @@
 #include <pushforward/import/samples.hpp>
 
 #include <string>
+#include <vector>
 
 namespace pushforward::data {
 

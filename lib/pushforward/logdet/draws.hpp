@@ -24,8 +24,8 @@ struct Draws {
   std::uint64_t sample(Index i) const { return static_cast<std::uint64_t>(samples.empty() ? first + i : samples[i]); }
   /// The draws of samples [from, …) of the batch.
   Draws from(Index offset) const;
-  random::Stream stream(random::Purpose pass, Index i, Index probe) const {
-    return {seed, pass, step_of(i), sample(i), (block << 32) | static_cast<std::uint64_t>(probe)};
+  random::Stream stream(random::Purpose purpose, Index i, Index probe) const {
+    return {seed, purpose, step_of(i), sample(i), (block << 32) | static_cast<std::uint64_t>(probe)};
   }
 };
 

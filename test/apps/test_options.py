@@ -1,0 +1,238 @@
+"""Options reach their use: for every key of flow_train, another value changes the result of a short run."""
+
+import concurrent.futures
+import functools
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+import tomllib
+
+import cases
+import flows
+import options
+from harness import TIME_LIMIT, command
+from options import SHORT, TableChange
+
+# Flags of flow_train that are no keys. They are those of every program, which test_common.py is about.
+NO_KEYS = {"--help", "--version", "--config", "--print-config", "--dry-run"}
+
+
+@functools.cache
+def folder():
+    """A folder with all datasets."""
+    for name, (arrays, attributes) in options.DATA.items():
+        flows.write_h5(flows.kept_folder() / f"{name}.h5", arrays, **attributes)
+    return flows.kept_folder()
+
+
+def run_flow_train(settings, *arguments):
+    """The ended program and the folder that it ran in."""
+    here = pathlib.Path(tempfile.mkdtemp(dir=folder()))
+    values = dict(settings)
+    if values.get("data.file"):
+        values["data.file"] = str(folder() / values["data.file"])
+    (here / "run.toml").write_text(flows.toml(values))
+    run = subprocess.run(command("flow_train", "run.toml", *arguments), cwd=here, stdin=subprocess.DEVNULL, text=True,
+                         capture_output=True, timeout=TIME_LIMIT)
+    return run, here
+
+
+def tables(*arguments, settings=None):
+    """The resolved configuration."""
+    run, _ = run_flow_train(settings or {}, *arguments, "--print-config")
+    return tomllib.loads(run.stdout)
+
+
+def keys_of(configuration):
+    """All keys but the tables of [[model.chain]]."""
+    return {f"{table}.{key}" for table, values in configuration.items() for key in values if key != "chain"}
+
+
+def observe(settings):
+    """What a run leaves, by parts."""
+    run, here = run_flow_train(settings)
+    result = {"code": run.returncode, "errors": run.stderr}
+    if run.returncode:
+        return result
+    model = here / settings.get("output.model", "flow.h5")
+    history = here / settings.get("output.history", model.with_suffix(".csv").name)
+    arrays = flows.read_h5(model)
+    _, columns = flows.read_history(history)
+    del columns["seconds"]
+    messages = (run.stdout + run.stderr).splitlines()
+    return result | {
+        options.WEIGHTS: {name: (a.shape, a.tobytes()) for name, a in arrays.items() if not name.startswith("history")},
+        options.HISTORY: columns,
+        options.VALIDATION: columns["validation_nll"],
+        options.FILES: sorted(path.name for path in here.iterdir()),
+        options.MESSAGES: [line for line in messages if re.match("(data|run|log-det|warning) ", line)]}
+
+
+class Observer:
+    """Runs by their settings, each made once. Programs wait a lot when they start: some run at once."""
+
+    def __init__(self):
+        self.pool, self.futures = concurrent.futures.ThreadPoolExecutor(4), {}
+
+    def start(self, settings):
+        key = json.dumps(settings, sort_keys=True)
+        folder()  # before there are threads
+        if key not in self.futures:
+            self.futures[key] = self.pool.submit(observe, settings)
+
+    def __call__(self, settings):
+        self.start(settings)
+        return self.futures[json.dumps(settings, sort_keys=True)].result()
+
+
+observer = Observer()
+
+
+class OptionsTest(flows.FlowTest):
+    def success(self, settings):
+        result = observer(settings)
+        self.assertEqual(result["code"], 0, result["errors"])
+        return result
+
+    def assertChanges(self, changes):
+        """changes: (name, settings, other settings, the part of the result that must differ)."""
+        for _, *pair, _ in changes:
+            for settings in pair:
+                observer.start(settings)
+        for name, settings, other, part in changes:
+            with self.subTest(name):
+                self.assertNotEqual(self.success(settings)[part], self.success(other)[part])
+
+    def assertRefused(self, refusals):
+        """refusals: (name, settings), where the option of that name has no effect."""
+        for _, settings in refusals:
+            observer.start(settings)
+        for name, settings in refusals:
+            with self.subTest(name):
+                result = observer(settings)
+                self.assertEqual(result["code"], 2, result["errors"])
+                self.assertIn(name, result["errors"])
+
+
+class Keys(OptionsTest):
+    def test_every_key_has_a_change(self):
+        self.assertEqual(keys_of(tables()), set(options.OPTIONS))
+        # And every flag is a key or is known not to be.
+        text = self.succeed("flow_train", "--help").stdout
+        flags = {max(re.findall(r"--[\w.-]+", line.split("  ")[1]), key=len)
+                 for line in text.splitlines() if re.match(r"  -", line)}
+        self.assertEqual(flags, NO_KEYS | {f"--{key}" for key in options.OPTIONS})
+
+    def test_another_value_changes_the_result(self):
+        self.assertChanges([(key, change.settings, change.settings | {key: change.value}, change.part)
+                            for key, changes in options.OPTIONS.items() for change in changes])
+
+    def test_the_same_values_give_the_same_result(self):
+        # The twin, without which no change would mean anything: what is compared has nothing of time or place in it.
+        for settings in [options.NICE, options.RESIDUAL, options.IMAGES]:
+            first, again = self.success(settings), observe(settings)
+            self.assertEqual(first.keys(), again.keys())
+            for part in first.keys() - {"errors"}:
+                self.assertEqual(first[part], again[part], part)
+
+
+def on_integers(settings):
+    return settings | {"data.file": "integers.h5", "data.standardize": "none"}
+
+
+def family(kind):
+    """Settings of a small flow of a family on vectors."""
+    settings = SHORT | {"model.kind": kind}
+    if kind in ("planar", "radial", "chain"):
+        del settings["model.hidden"]
+    if kind == "residual":
+        settings["log_det.train"] = "exact"
+    if kind == "chain":
+        del settings["model.blocks"]
+        settings["model.chain"] = [{"kind": "coupling", "hidden": [4]}]
+    return settings
+
+
+class Kinds(OptionsTest):
+    def test_every_family_is_walked(self):
+        kinds = self.names_in("model.kind")
+        self.assertEqual(kinds, set(options.FAMILIES))
+        keys = {key for key in options.OPTIONS if key.startswith("model.")} - {"model.kind", "model.precision"}
+        self.assertEqual(keys, {f"model.{key}" for key in options.VALUES})
+
+    def names_in(self, key):
+        """What a key may be, by what --help says of it."""
+        text = re.sub(r"\s+", " ", self.succeed("flow_train", "--help").stdout)
+        return set(re.search(rf"--{key} TEXT.*?; one of (.*?) \[", text)[1].split(", "))
+
+    def test_options_of_families(self):
+        changes, refusals = [], []
+        for kind, used in options.FAMILIES.items():
+            settings = family(kind)
+            for key, value in options.VALUES.items():
+                base = on_integers(settings) if key in ("levels", "logit") else settings
+                if key == "logit" and "logit" in used:
+                    base = base | {"model.levels": 8}
+                other = base | {f"model.{key}": value}
+                if key in used:
+                    changes.append((f"{kind}: model.{key}", base, other, options.WEIGHTS))
+                else:
+                    refusals.append((f"model.{key}", other))
+        self.assertChanges(changes)
+        self.assertRefused(refusals)
+
+    def test_options_of_families_on_images(self):
+        changes = []
+        for kind, used in options.IMAGE_FAMILIES.items():
+            settings = family(kind) | {"data.file": "images.h5"}
+            changes += [(f"{kind}: model.{key}", settings, settings | {f"model.{key}": options.VALUES[key]},
+                         options.WEIGHTS) for key in used]
+        self.assertChanges(changes)
+
+    def test_options_of_base_densities(self):
+        self.assertEqual(self.names_in("base.kind"), set(options.BASES))
+        self.assertEqual({key for key in options.OPTIONS if key.startswith("base.")} - {"base.kind"},
+                         {f"base.{key}" for key in options.BASE_VALUES})
+        refusals = [(f"base.{key}", options.NICE | {"base.kind": kind, f"base.{key}": value})
+                    for kind, used in options.BASES.items()
+                    for key, value in options.BASE_VALUES.items() if key not in used]
+        self.assertRefused(refusals)
+
+
+def chain(kind, change, value=None):
+    """A chain with this transform. value: key and another value of it."""
+    table = {"kind": kind} | change.table | (value or {})
+    rest = [{"kind": "coupling", "mask": "first", "hidden": [3]}, {"kind": "actnorm"}]
+    if kind in ("squeeze", "split") or change.data == "images.h5":
+        rest = [{"kind": "scaling"}]
+    return {key: setting for key, setting in SHORT.items() if key not in ("model.blocks", "model.hidden")} | {
+        "model.kind": "chain", "model.chain": [table, *rest], "data.file": change.data, "data.standardize": "none"}
+
+
+class Chains(OptionsTest):
+    def test_every_transform_and_every_key_is_walked(self):
+        # The message to a kind that does not exist names all that do.
+        run, _ = run_flow_train({"model.chain": [{"kind": "nothing"}]}, "--print-config")
+        self.assertEqual(set(re.search(r"there are (.*)", run.stderr)[1].split(", ")), set(options.TRANSFORMS))
+        for kind, changes in options.TRANSFORMS.items():
+            [table] = tables(settings={"model.chain": [{"kind": kind}]})["model"]["chain"]
+            self.assertEqual(table.keys() - {"kind"}, changes.keys(), kind)
+
+    def test_another_value_changes_the_result(self):
+        changes = [(kind, key, change) for kind, keys in options.TRANSFORMS.items()
+                   for key, those in keys.items() for change in those]
+        self.assertChanges([(f"{kind}: {key}", chain(kind, change), chain(kind, change, {key: change.value}),
+                             options.WEIGHTS) for kind, key, change in changes])
+
+    def test_a_transform_without_keys_changes_the_result(self):
+        changes = []
+        for kind in [kind for kind, keys in options.TRANSFORMS.items() if not keys]:
+            settings = chain(kind, TableChange({}, None, "images.h5" if kind == "squeeze" else "vectors.h5"))
+            without = settings | {"model.chain": settings["model.chain"][1:]}
+            changes.append((kind, settings, without, options.HISTORY))
+        self.assertChanges(changes)
+
+
+cases.main()

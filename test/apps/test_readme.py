@@ -1,0 +1,59 @@
+"""The tables of apps/README.md are those that the programs print."""
+
+import importlib.util
+import re
+
+import cases
+import flows
+from harness import ProgramTest
+
+SCRIPT = flows.SOURCE / "apps" / "make_readme.py"
+PROGRAMS = ["flow_check", "flow_data import", "flow_data info", "flow_data make", "flow_density", "flow_logdet",
+            "flow_sample", "flow_train"]
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("make_readme", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Readme(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.script = load_script()
+        self.text = self.script.README.read_text()
+
+    def test_tables_are_up_to_date_and_a_key_that_is_missing_or_different_is_noticed(self):
+        made = self.script.tables(self.text, self.run_program)
+        fresh = self.script.fill(self.text, made)
+        self.assertEqual(fresh.splitlines(), self.text.splitlines(), "run apps/make_readme.py")
+        lines = self.text.splitlines(keepends=True)
+        row = next(i for i, line in enumerate(lines) if line.startswith("| `--train.batch`"))
+        without = "".join(lines[:row] + lines[row + 1 :])
+        changed = self.text.replace(lines[row], lines[row].replace("`250`", "`251`"))
+        self.assertNotEqual(changed, self.text)
+        for broken in [without, changed]:
+            self.assertEqual(self.script.fill(broken, made), self.text)
+
+    def test_every_program_and_command_has_its_tables(self):
+        places = re.findall(r"<!-- keys of (.+?) -->", self.text)
+        self.assertEqual(sorted(places), sorted([*PROGRAMS, "model.chain"]))
+        built = {path.stem for path in SCRIPT.parent.glob("flow_*.cpp")}
+        self.assertEqual({name.split()[0] for name in PROGRAMS}, built)
+
+    def test_rows_of_help_texts(self):
+        text = "Options:\n  -n,--rows INT".ljust(45) + "rows; at least 1 [5]\n\ntrain:\n"
+        text += "  --train.a_rather_long_name NUMBER_OF_IT\n" + " " * 36 + "first line\n" + " " * 36 + "second [a b]\n"
+        text += "  --train.list LIST".ljust(36) + "tables [[model.chain]]\n"
+        self.assertEqual(self.script.entries(text),
+                         [("Options", "-n,--rows INT", "rows; at least 1 [5]"),
+                          ("train", "--train.a_rather_long_name NUMBER_OF_IT", "first line second [a b]"),
+                          ("train", "--train.list LIST", "tables [[model.chain]]")])
+        self.assertEqual(self.script.split_default("second [a b]"), ("second", "a b"))
+        self.assertEqual(self.script.split_default("tables [[model.chain]]"), ("tables [[model.chain]]", ""))
+        self.assertEqual(self.script.name_and_type("-n,--rows INT"), ("`--rows`, `-n`", "INT"))
+
+
+cases.main()
