@@ -277,7 +277,8 @@ OptionSet FlowOptions::declare() {
       .add("actnorm", actnorm, "an ActNorm before each block and at the end");
   // The finer keys of splines are for chains.
   const std::set<std::string_view> finer{"min_width", "min_height", "min_derivative"};
-  for (OptionEntry entry : map.declare("map", "map of maf and iaf").entries()) {
+  const OptionSet of_map = map.declare("map", "map of maf and iaf");
+  for (OptionEntry entry : of_map.entries()) {
     entry.use = {};  // decided by require_effect(), since most families choose the map
     if (!finer.contains(entry.key)) set.add_entry(std::move(entry));
   }

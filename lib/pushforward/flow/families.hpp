@@ -15,6 +15,7 @@
 //   between { … }       the part in all blocks but the last
 
 #include <pushforward/flow/architecture.hpp>
+#include <pushforward/maps/scalar_map.hpp>
 
 namespace pushforward::flow {
 
