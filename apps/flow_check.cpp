@@ -76,7 +76,7 @@ class Check {
     console_.result("Lipschitz certificate (SVD), block by block: norms of the layers, their product");
     double largest = 0;
     for (std::size_t k = 0; k < model_.flow().transforms().size(); ++k) {
-      const auto* const network = model_.flow().transforms()[k]->lipschitz_network();
+      const auto* const network = lipschitz_network(*model_.flow().transforms()[k]);
       if (network == nullptr) continue;
       std::vector<std::string> norms;
       for (const auto& layer : network->layers()) norms.push_back(fmt::format("{:.6f}", layer->norm()));

@@ -294,7 +294,7 @@ class Comparison {
   // The sum over blocks comes last.
   void print_tables(const flow::LogDetComparison<T>& comparison, const std::vector<apps::LogDetSums>& sums) {
     for (std::size_t b = 0; b < comparison.blocks().size(); ++b) {
-      const auto& network = *model_.flow().transforms()[comparison.blocks()[b]]->lipschitz_network();
+      const auto& network = *lipschitz_network(*model_.flow().transforms()[comparison.blocks()[b]]);
       const auto title = fmt::format("transform {}, Lipschitz {:.3g}", comparison.blocks()[b], network.lipschitz());
       console_.print(apps::log_det_table(title, sums[1 + b], summarize(sums[1 + b], 1 + b, comparison)));
     }

@@ -146,7 +146,7 @@ Chain multi_scale() {
   Chain chain{ActNormOptions{}, coupling("checkerboard"), coupling("checkerboard-odd"),
               ResidualOptions{.hidden = channels, .kernels = kernels, .lipschitz = 0.9}, SqueezeOptions{}};
   append(chain, mixed);
-  chain.emplace_back(SplitOptions{});
+  chain.emplace_back(FactorOutOptions{});
   append(chain, mixed);
   chain.emplace_back(ActNormOptions{});
   return chain;

@@ -22,8 +22,8 @@ std::vector<FlowCase> residual_flows() {
   image.data = {.shape = {4, 3, 2}, .periodic = {}, .context = 2};
   image.chain = chain_of(convolutional, convolutional);
   scales.data.shape = {4, 4, 1};
-  scales.chain = chain_of(convolutional, flow::SqueezeOptions(), convolutional, flow::SplitOptions(), convolutional,
-                          flow::SqueezeOptions(), flow::SplitOptions{.keep = 3}, dense);
+  scales.chain = chain_of(convolutional, flow::SqueezeOptions(), convolutional, flow::FactorOutOptions(), convolutional,
+                          flow::SqueezeOptions(), flow::FactorOutOptions{.keep = 3}, dense);
   return {{"conditional", conditional}, {"periodic", periodic}, {"convolutional", image}, {"multi-scale", scales}};
 }
 

@@ -51,7 +51,7 @@ std::vector<Result> time_spectral_norm(const Session& session) {
     };
     prepare();
     Checks checks;
-    for (const auto& layer : flow.transforms()[0]->lipschitz_network()->layers()) {
+    for (const auto& layer : lipschitz_network(*flow.transforms()[0])->layers()) {
       checks.close("a layer's norm", linalg::reference::spectral_norm<T>(layer->weight()),
                    static_cast<double>(layer->bound()), power_tolerance);
     }

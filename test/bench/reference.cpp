@@ -203,7 +203,7 @@ template <class T>
 PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
   for (std::size_t t = 0; t < flow.transforms().size(); ++t) {
     const auto& transform = *flow.transforms()[t];
-    if (const auto* const network = transform.lipschitz_network()) {
+    if (const auto* const network = lipschitz_network(transform)) {
       blocks_.push_back({PlainNetwork(flow, t, *network), {}});
       continue;
     }

@@ -54,7 +54,7 @@ void write_parameters(const h5::GroupWriter& root, const std::string& group, con
 
 template <class T>
 void write_bounds(const h5::GroupWriter& root, const flow::Flow<T>& flow) {
-  const auto* const contraction = flow.transforms()[0]->lipschitz_network();
+  const auto* const contraction = lipschitz_network(*flow.transforms()[0]);
   if (contraction == nullptr) return;
   std::vector<double> bounds;
   for (const auto& layer : contraction->layers()) {

@@ -9,10 +9,10 @@
 #include <pushforward/maps/spline.hpp>
 #include <pushforward/transforms/actnorm.hpp>
 #include <pushforward/transforms/coupling.hpp>
+#include <pushforward/transforms/factor_out.hpp>
 #include <pushforward/transforms/linear.hpp>
 #include <pushforward/transforms/permutation.hpp>
 #include <pushforward/transforms/residual.hpp>
-#include <pushforward/transforms/split.hpp>
 
 #include <ostream>
 
@@ -74,7 +74,7 @@ inline std::vector<FlowCase> flows_of_angles() {
   flow::Architecture a;
   a.data = {.shape = Shape::vector(5), .periodic = {1, 3, 4}};
   a.chain =
-      chain_of(flow::ResidualOptions{.hidden = {6}, .lipschitz = 0.8}, flow::SplitOptions{.keep = 3},
+      chain_of(flow::ResidualOptions{.hidden = {6}, .lipschitz = 0.8}, flow::FactorOutOptions{.keep = 3},
                flow::PermutationOptions{.order = "reverse"}, flow::ResidualOptions{.hidden = {5}, .lipschitz = 0.8});
   a.base.kind = "normal";
   flows.push_back({"angles among what splits let go", a});
@@ -105,9 +105,9 @@ inline FlowCase nested_splits(Index dimension, Index context = 0) {
   coupling.map = flow::AffineMapOptions{.scale_limit = 0.7};
   flow::Architecture a;
   a.data = {.shape = Shape::vector(dimension), .periodic = {}, .context = context};
-  a.chain = chain_of(flow::ActNormOptions(), coupling, flow::SplitOptions{.keep = dimension - 2}, coupling,
-                     flow::SplitOptions{.keep = dimension - 3}, flow::SplitOptions{.keep = dimension - 4},
-                     flow::LinearOptions(), flow::SplitOptions{.keep = 1});
+  a.chain = chain_of(flow::ActNormOptions(), coupling, flow::FactorOutOptions{.keep = dimension - 2}, coupling,
+                     flow::FactorOutOptions{.keep = dimension - 3}, flow::FactorOutOptions{.keep = dimension - 4},
+                     flow::LinearOptions(), flow::FactorOutOptions{.keep = 1});
   a.base.kind = "normal";
   return {fmt::format("nested splits of {}", dimension), a};
 }

@@ -154,14 +154,9 @@ template <class T>
 void require_passes_without_allocation(const SimpleMap& map, const Shape& shape) {
   constexpr Index n = 7;
   nn::ParameterLayout layout;
-  std::unique_ptr<flow::Transform<T>> transform;
-  if (map.kind == "dequantize") {
-    transform = std::make_unique<flow::Dequantize<T>>(layout, "t", shape, flow::DequantizeOptions());
-  } else {
-    transform = make_simple<T>(map, shape, layout);
-  }
+  const auto transform = make_simple<T>(map, shape, layout);
   std::vector<T> parameters(layout.size()), gradient(parameters.size()), weight(n, T(1));
-  transform->initialize(parameters);
+  initialize<T>(*transform, parameters);
   const auto x =
       matrix_of<T>(shape.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
   Matrix<T> z(shape.size(), n), bar(shape.size(), n);
@@ -172,10 +167,11 @@ void require_passes_without_allocation(const SimpleMap& map, const Shape& shape)
   linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
   const auto state = transform->plan(kept, scratch, n, flow::Pass::gradient);
   const auto step = [&] {
-    transform->prepare(std::span<const T>(parameters), flow::Normalization::svd);
-    transform->forward(*state, x, z, log_det, status);
-    transform->reverse(*state, z, weight, bar, gradient);
-    transform->inverse(*state, x, z, log_det, status, {});
+    prepare<T>(*transform, parameters, flow::Normalization::svd);
+    transform->forward(*state, {x}, z, log_det, status);
+    transform->reverse(*state, x, z, weight, bar, gradient);
+    transform->solve_transposed(*state, x, z, bar);
+    transform->inverse(*state, {x}, z, log_det, status, {});
   };
   step();
   BOOST_TEST(allocations_of(step).calls == 0);
@@ -187,7 +183,7 @@ Count allocations_of_passes(const Conditional& map) {
   constexpr Index n = 7;
   nn::ParameterLayout layout;
   const auto transform = make_transform<T>(map, layout);
-  transform->prepare(random_vector<T>(layout.size(), 1), nn::Normalization::svd);
+  prepare<T>(*transform, random_vector<T>(layout.size(), 1), nn::Normalization::svd);
   const auto x = random_matrix<T>(map.domain.size(), n, 2), context = random_matrix<T>(map.domain.context, n, 3);
   Matrix<T> z(x.rows(), n), x_bar(x.rows(), n);
   std::vector<T> gradient(layout.size());
@@ -199,14 +195,14 @@ Count allocations_of_passes(const Conditional& map) {
     transform->plan(counted_kept, counted_scratch, n, pass);
     linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
     const auto state = transform->plan(kept, scratch, n, pass);
-    state->context = context;
+    const flow::Batch<T> batch{.x = x, .context = context};
     const auto count = allocations_of([&] {
-      transform->forward(*state, x, z, log_det, status);
+      transform->forward(*state, batch, z, log_det, status);
       if (pass == nn::Pass::evaluate) {
-        transform->inverse(*state, x, z, log_det, status, {});
+        transform->inverse(*state, batch, z, log_det, status, {});
       } else {
-        transform->reverse(*state, z, {}, x_bar, gradient);
-        transform->gradient_of_raw_parameters(gradient);
+        transform->reverse(*state, x, z, {}, x_bar, gradient);
+        gradient_of_raw_parameters<T>(*transform, gradient);
       }
     });
     sum.calls += count.calls;
@@ -246,7 +242,7 @@ BOOST_AUTO_TEST_CASE(images_are_initialized_and_mapped_within_the_budget) {
   BOOST_TEST(used - norms - copy < static_cast<std::size_t>(budget) * 105 / 100);  // and plans
   BOOST_TEST(flow::FlowWorkspace<float>::bytes_for(flow, 1, flow::Pass::evaluate) > 20 * budget);
   BOOST_TEST(flow::FlowWorkspace<float>::demand(flow, flow::Pass::evaluate).find("by exact") != std::string::npos);
-  auto workspace = flow::FlowWorkspace<float>::for_maps(flow, budget, n);
+  auto workspace = flow::FlowWorkspace<float>::within(flow, budget, n, flow::Pass::map_only);
   BOOST_TEST(workspace.bytes() <= budget);
   Matrix<float> z(shape.size(), n), whole(shape.size(), n);
   std::vector<flow::Status> status(n);

@@ -375,12 +375,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(maps_of_all_flows_are_those_of_their_densities, T,
       std::vector<Status> status(n);
       FlowWorkspace<T> workspace(flow, n, Pass::evaluate);
       flow.log_prob(x, log_prob, z, status, workspace, context);
-      auto maps = FlowWorkspace<T>::for_maps(flow, 1 << 30, 3);
+      auto maps = FlowWorkspace<T>::within(flow, 1 << 30, 3, Pass::map_only);
       BOOST_TEST(maps.capacity() == 3);
       flow.map(x, mapped, status, maps, context);
       BOOST_TEST(close_absolute(mapped.view(), z.view(), std::is_same_v<T, float> ? 1e-4 : 1e-12));
       for (const auto s : status) BOOST_TEST((s == Status::ok));
-      BOOST_TEST(maps.maps_only());
+      BOOST_TEST((maps.pass() == Pass::map_only));
       BOOST_CHECK_EXCEPTION(flow.log_prob(x, log_prob, z, status, maps, context), ShapeError,
                             says({"log_prob: a workspace that is planned for maps, without log-dets"}));
       BOOST_CHECK_EXCEPTION(flow.inverse(z, mapped, log_prob, status, {}, maps, context), ShapeError,
@@ -414,8 +414,8 @@ BOOST_AUTO_TEST_CASE(splits_leave_latents_in_their_rows) {
   flow::ElementwiseOptions tenfold, hundredfold;
   tenfold.scale = 0.1;
   hundredfold.scale = 0.01;
-  a.chain = chain_of(flow::SplitOptions{.keep = 4}, tenfold, flow::SplitOptions{.keep = 3},
-                     flow::SplitOptions{.keep = 1}, hundredfold);
+  a.chain = chain_of(flow::FactorOutOptions{.keep = 4}, tenfold, flow::FactorOutOptions{.keep = 3},
+                     flow::FactorOutOptions{.keep = 1}, hundredfold);
   const Flow<double> flow(a, 1);
   const auto x = matrix_of<double>(6, 5, [](Index i, Index j) { return double(i + 1 + 10 * j); });
   const auto expected = matrix_of<double>(6, 5, [&](Index i, Index j) {

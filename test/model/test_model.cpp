@@ -322,10 +322,10 @@ BOOST_AUTO_TEST_CASE(behind_a_dequantization_stands_the_rest_of_the_flow) {
   BOOST_TEST(rest.flow().transforms().size() == 1U);
   BOOST_TEST(close_absolute(rest.flow().parameters(), model.flow().parameters(), 0));
 
-  Flow<double> split(
-      flow::Architecture{
-          {.shape = Shape::vector(d)}, chain_of(flow::SplitOptions(), flow::DequantizeOptions{.levels = levels}), {}},
-      1);
+  Flow<double> split(flow::Architecture{{.shape = Shape::vector(d)},
+                                        chain_of(flow::FactorOutOptions(), flow::DequantizeOptions{.levels = levels}),
+                                        {}},
+                     1);
   const Model<double> behind_split(Standardization(d), std::move(split));
   BOOST_CHECK_EXCEPTION(flow::behind_dequantization(behind_split), OptionError,
                         says({"transform 1 (dequantize)", "1 of 3 values", "no flow of its own"}));

@@ -73,9 +73,12 @@ class Twins(unittest.TestCase):
                    "#include <pushforward/core/b.hpp>\n")
         self.write("lib/pushforward/odd/x.hpp", "#include <pushforward/core/b.hpp>\n")
         self.write("apps/fine.cpp", "#include <pushforward/train/trainer.hpp>\n")
+        self.write("lib/pushforward/transforms/file.hpp", "#include <pushforward/h5/writer.hpp>\n")
+        self.write("lib/pushforward/model/fine.hpp", "#include <pushforward/h5/writer.hpp>\n")
         self.assertFound(style.layer_violations(self.root), "lib/pushforward/comm/same.hpp:1: comm includes linalg",
                          "lib/pushforward/core/up.hpp:2: core includes nn",
-                         "lib/pushforward/odd/x.hpp:1: odd or core is no module")
+                         "lib/pushforward/odd/x.hpp:1: odd or core is no module",
+                         "lib/pushforward/transforms/file.hpp:1: transforms includes h5, from which it is kept apart")
 
     def test_foreign_libraries_elsewhere_are_found(self):
         self.write("apps/a.cpp", "#include <mpi.h>\n")

@@ -75,7 +75,7 @@ std::vector<Matrix<T>> arrivals(const Flow<T>& flow, const Matrix<T>& x) {
     linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
     const auto state = transform->plan(kept, scratch, x.cols(), Pass::evaluate);
     Matrix<T> z(x.rows(), x.cols());
-    transform->forward(*state, all.back(), z, log_det, status);
+    transform->forward(*state, {all.back()}, z, log_det, status);
     all.push_back(std::move(z));
   }
   return all;
@@ -136,7 +136,7 @@ struct Direct {
 };
 
 inline const nn::Network<double>& network_of(const Flow<double>& flow, Index transform) {
-  return *flow.transforms()[transform]->lipschitz_network();
+  return *lipschitz_network(*flow.transforms()[transform]);
 }
 
 inline std::span<const double> column(const Matrix<double>& m, Index j) {

@@ -55,7 +55,9 @@ std::unique_ptr<flow::Transform<T>> make_transform(const Conditional& of, nn::Pa
     return std::make_unique<flow::Coupling<T>>(layout, "map", of.domain, *o, 1, 1);
   }
   const auto& options = std::get<flow::AutoregressiveOptions>(of.options);
-  return std::make_unique<flow::Autoregressive<T>>(layout, "map", of.domain, options, 1, 1);
+  auto made = std::make_unique<flow::Autoregressive<T>>(layout, "map", of.domain, options, 1, 1);
+  if (!options.inverse) return made;
+  return std::make_unique<flow::Inverse<T>>(std::move(made));
 }
 
 template <class T>
@@ -64,13 +66,17 @@ std::unique_ptr<Subject<T>> make_subject(const Conditional& of) {
       of.domain.size(), [&](nn::ParameterLayout& layout) { return make_transform<T>(of, layout); });
 }
 
+/// The second derivatives of a spline jump at its knots, and angles at ±π.
+inline double step_of(const Conditional& of) {
+  return of.map().kind == "spline" || !of.domain.periodic.empty() ? 0.03 : 0.3;
+}
+
 template <class T>
 Case<T> make_case(const Conditional& of, Fault fault = Fault::none) {
   Case<T> c([&] { return std::make_unique<Broken<T>>(make_subject<T>(of), fault); },
             [&] { return make_subject<double>(of); }, 4);
   if (of.domain.context > 0) c.condition(of.domain.context);
-  // The second derivatives of a spline jump at its knots, and angles at ±π.
-  c.step = of.map().kind == "spline" || !of.domain.periodic.empty() ? 0.03 : 0.3;
+  c.step = step_of(of);
   return c;
 }
 

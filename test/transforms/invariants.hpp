@@ -171,13 +171,13 @@ Verdict log_dets_cancel(Case<T>& c) {
   return kit::close_log_dets<T>(back.log_det, there.log_det, c.subject->dimension());
 }
 
-/// The log-det is that of the dense Jacobian, by central differences of fourth order in double.
+/// The dense Jacobian ∂z/∂x (d × d) of each sample, by central differences of fourth order in double.
 template <class T>
-Verdict log_det_is_that_of_the_jacobian(Case<T>& c) {
+std::vector<Matrix<double>> jacobians_by_differences(Case<T>& c) {
   constexpr double offsets[] = {-2, -1, 1, 2}, weights[] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
   const double h = 1e-3 * c.step;
   const Index d = c.subject->dimension();
-  std::vector<double> expected;
+  std::vector<Matrix<double>> jacobians;
   for (Index s = 0; s < c.x.cols(); ++s) {
     Matrix<double> points(d, 4 * d), jacobian(d, d);
     for (Index j = 0; j < 4 * d; ++j) {
@@ -191,10 +191,47 @@ Verdict log_det_is_that_of_the_jacobian(Case<T>& c) {
     for (Index j = 0; j < 4 * d; ++j) {
       for (Index i = 0; i < d; ++i) jacobian(i, j / 4) += weights[j % 4] / h * image.value(i, j);
     }
-    expected.push_back(linalg::reference::log_det<double>(jacobian).log_abs);
+    jacobians.push_back(std::move(jacobian));
   }
   c.exact->condition(kit::in_double(c.context));
-  return kit::close_log_dets<T>(c.subject->forward(c.x, c.x.cols()).log_det, expected, d);
+  return jacobians;
+}
+
+/// The log-det is that of the dense Jacobian.
+template <class T>
+Verdict log_det_is_that_of_the_jacobian(Case<T>& c) {
+  std::vector<double> expected;
+  for (const auto& jacobian : jacobians_by_differences(c)) {
+    expected.push_back(linalg::reference::log_det<double>(jacobian).log_abs);
+  }
+  return kit::close_log_dets<T>(c.subject->forward(c.x, c.x.cols()).log_det, expected, c.subject->dimension());
+}
+
+/// Jᵀλ = b for the λ of solve_transposed(), with J by differences and with Jᵀ by reverse(), whether or not a reverse
+/// pass came before.
+template <class T>
+Verdict transposed_solve_undoes_the_jacobian(Case<T>& c) {
+  const Index d = c.subject->dimension(), n = c.x.cols();
+  const auto b = random_matrix<T>(d, n, 64);
+  const auto lambda = c.subject->solve_transposed(c.x, b, false);
+  const auto jacobians = jacobians_by_differences(c);
+  Matrix<double> product(d, n);
+  for (Index s = 0; s < n; ++s) {
+    for (Index j = 0; j < d; ++j) {
+      for (Index i = 0; i < d; ++i) product(j, s) += jacobians[s](i, j) * static_cast<double>(lambda(i, s));
+    }
+  }
+  // The differences are those of doubles; λ, which may be larger than b, is not.
+  const double tolerance = std::max(Closeness<double>::value, Closeness<T>::same) * kit::size_of(lambda);
+  if (const auto verdict = kit::close_values(product, kit::in_double(b), tolerance); !verdict) {
+    return kit::failed("by differences", verdict);
+  }
+  const auto same = Closeness<T>::same * kit::size_of(lambda) * std::sqrt(static_cast<double>(d));
+  if (const auto verdict = kit::close_values(c.subject->cotangent(c.x, lambda), b, same); !verdict) {
+    return kit::failed("by a reverse pass", verdict);
+  }
+  const auto verdict = kit::close_values(c.subject->solve_transposed(c.x, b, true), lambda, same);
+  return verdict ? verdict : kit::failed("after a reverse pass", verdict);
 }
 
 /// Both precisions give the same.
@@ -316,6 +353,7 @@ enum class Fault {
   weights_ignored,       ///< in the gradient
   depends_on_the_chunk,  ///< a little of how many samples there are enters the values
   spreads_nan,           ///< a row that is not finite changes the log-dets of the others
+  solve_off_by_one_percent,
 };
 
 /// A subject that works but for one fault.
@@ -360,6 +398,13 @@ class Broken final : public Subject<T> {
     }
     return gradient;
   }
+
+  Matrix<T> solve_transposed(const Matrix<T>& x, const Matrix<T>& b, bool after) override {
+    Matrix<T> lambda = inner_->solve_transposed(x, b, after);
+    for (T& value : lambda.span()) value *= fault_ == Fault::solve_off_by_one_percent ? T(1.01) : T(1);
+    return lambda;
+  }
+  Matrix<T> cotangent(const Matrix<T>& x, const Matrix<T>& z_bar) override { return inner_->cotangent(x, z_bar); }
 
  private:
   std::unique_ptr<Subject<T>> inner_;

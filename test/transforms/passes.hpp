@@ -15,21 +15,20 @@ class Passes {
   /// make(layout): the transform.
   template <class F>
   explicit Passes(F&& make) : transform(make(layout)), parameters(static_cast<std::size_t>(layout.size())) {
-    transform->initialize(parameters);
+    initialize<T>(*transform, parameters);
     prepare();
   }
 
-  void prepare() { transform->prepare(std::span<const T>(parameters), nn::Normalization::svd); }
+  void prepare() { test::prepare<T>(*transform, parameters, nn::Normalization::svd); }
 
   Image forward(const Matrix<T>& x, const logdet::Draws& draws = {}) {
     return pass(x, [&](flow::TransformState<T>& state, Image& out) {
-      state.draws = draws;
-      transform->forward(state, x, out.value, out.log_det, out.status);
+      transform->forward(state, {.x = x, .draws = draws}, out.value, out.log_det, out.status);
     });
   }
   Image inverse(const Matrix<T>& z) {
     return pass(z, [&](flow::TransformState<T>& state, Image& out) {
-      transform->inverse(state, z, out.value, out.log_det, out.status, {});
+      transform->inverse(state, {z}, out.value, out.log_det, out.status, {});
     });
   }
 

@@ -1,8 +1,10 @@
 #pragma once
 
-// What the kit of invariants (invariants.hpp) asks of a map, and how a Transform and a whole Flow answer.
+// The interface through which the kit of invariants (invariants.hpp) asks a map, with the answers of a Transform and of
+// a whole Flow.
 
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/transforms/inverse.hpp>
 
 #include "../linalg/fixtures.hpp"
 
@@ -18,6 +20,23 @@ double normal_log_density(std::span<const T> x) {
   double square = 0;
   for (const T value : x) square += static_cast<double>(value) * static_cast<double>(value);
   return -0.5 * (square + static_cast<double>(x.size()) * std::log(2 * std::numbers::pi));
+}
+
+/// The interface Trained of a transform that may have no parameters. Without parameters, these do nothing.
+template <class T>
+void initialize(const flow::Transform<T>& transform, std::span<T> parameters) {
+  const auto* const trained = dynamic_cast<const flow::Trained<T>*>(&transform);
+  if (trained != nullptr) trained->initialize(parameters);
+}
+template <class T>
+void prepare(flow::Transform<T>& transform, std::span<const T> parameters, nn::Normalization normalization) {
+  auto* const trained = dynamic_cast<flow::Trained<T>*>(&transform);
+  if (trained != nullptr) trained->prepare(parameters, normalization);
+}
+template <class T>
+void gradient_of_raw_parameters(const flow::Transform<T>& transform, std::span<T> gradient) {
+  const auto* const trained = dynamic_cast<const flow::Trained<T>*>(&transform);
+  if (trained != nullptr) trained->gradient_of_raw_parameters(gradient);
 }
 
 /// An invertible map of ℝᵈ with parameters. `chunk`: samples that are worked at a time.
@@ -48,6 +67,11 @@ class Subject {
   virtual double base_log_prob(std::span<const T> z) const { return normal_log_density<T>(z); }
   /// weight: (n), or empty.
   virtual Gradient gradient(const Matrix<T>& x, std::span<const T> weight, Index chunk) = 0;
+  /// Solves Jᵀλ = b at x. after: first a reverse pass is taken, which must not matter. (d × n); empty where the subject
+  /// does not offer it.
+  virtual Matrix<T> solve_transposed(const Matrix<T>& /*x*/, const Matrix<T>& /*b*/, bool /*after*/) { return {}; }
+  /// Jᵀ z̄ at x, by a reverse pass without a gradient of parameters.
+  virtual Matrix<T> cotangent(const Matrix<T>& /*x*/, const Matrix<T>& /*z_bar*/) { return {}; }
 
  protected:
   static Image blank(Index d, Index n) {
@@ -73,16 +97,16 @@ class TransformSubject final : public Subject<T> {
   const nn::ParameterLayout& layout() const override { return layout_; }
 
   void set(std::span<const T> parameters, nn::Normalization normalization) override {
-    for (int i = 0; i < this->repeats(normalization); ++i) transform_->prepare(parameters, normalization);
+    for (int i = 0; i < this->repeats(normalization); ++i) prepare<T>(*transform_, parameters, normalization);
   }
 
   void condition(const Matrix<T>& context) override { context_ = context; }
 
   Image forward(const Matrix<T>& x, Index chunk) override {
     Image image = this->blank(d_, x.cols());
-    in_chunks(x, chunk, nn::Pass::evaluate, [&](flow::TransformState<T>& state, Index first, Index count) {
+    in_chunks(x, chunk, nn::Pass::evaluate, [&](auto& state, const flow::Batch<T>& batch, Index first, Index count) {
       const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
-      transform_->forward(state, x.view().columns(first, count), image.value.view().columns(first, count),
+      transform_->forward(state, batch, image.value.view().columns(first, count),
                           std::span(image.log_det).subspan(at, size), std::span(image.status).subspan(at, size));
     });
     return image;
@@ -90,9 +114,9 @@ class TransformSubject final : public Subject<T> {
 
   Image inverse(const Matrix<T>& z, const flow::InverseOptions& options, Index chunk) override {
     Image image = this->blank(d_, z.cols());
-    in_chunks(z, chunk, nn::Pass::evaluate, [&](flow::TransformState<T>& state, Index first, Index count) {
+    in_chunks(z, chunk, nn::Pass::evaluate, [&](auto& state, const flow::Batch<T>& batch, Index first, Index count) {
       const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
-      transform_->inverse(state, z.view().columns(first, count), image.value.view().columns(first, count),
+      transform_->inverse(state, batch, image.value.view().columns(first, count),
                           std::span(image.log_det).subspan(at, size), std::span(image.status).subspan(at, size),
                           options);
     });
@@ -101,18 +125,40 @@ class TransformSubject final : public Subject<T> {
 
   Gradient gradient(const Matrix<T>& x, std::span<const T> weight, Index chunk) override {
     Gradient gradient{std::vector<T>(layout_.size()), Matrix<T>(d_, x.cols())};
-    in_chunks(x, chunk, nn::Pass::gradient, [&](flow::TransformState<T>& state, Index first, Index count) {
-      const auto part = x.view().columns(first, count);
+    in_chunks(x, chunk, nn::Pass::gradient, [&](auto& state, const flow::Batch<T>& batch, Index first, Index count) {
       const auto w = weight.empty() ? weight : weight.subspan(std::size_t(first), std::size_t(count));
       Image image = this->blank(d_, count);
-      transform_->forward(state, part, image.value, image.log_det, image.status);
+      transform_->forward(state, batch, image.value, image.log_det, image.status);
       for (Index j = 0; j < count; ++j) {
         for (Index i = 0; i < d_; ++i) image.value(i, j) *= w.empty() ? T(-1) : -w[j];
       }
-      transform_->reverse(state, image.value, w, gradient.x.view().columns(first, count), gradient.parameters);
+      transform_->reverse(state, batch.x, image.value, w, gradient.x.view().columns(first, count), gradient.parameters);
     });
-    transform_->gradient_of_raw_parameters(gradient.parameters);
+    gradient_of_raw_parameters<T>(*transform_, gradient.parameters);
     return gradient;
+  }
+
+  Matrix<T> solve_transposed(const Matrix<T>& x, const Matrix<T>& b, bool after) override {
+    Matrix<T> lambda(b);
+    in_chunks(x, x.cols(), nn::Pass::gradient, [&](auto& state, const flow::Batch<T>& batch, Index, Index) {
+      Image image = this->blank(d_, x.cols());
+      std::vector<T> gradient(layout_.size()), weight(image.log_det.size(), T(3));
+      transform_->forward(state, batch, image.value, image.log_det, image.status);
+      if (after) transform_->reverse(state, batch.x, b, weight, lambda, gradient);
+      transform_->solve_transposed(state, batch.x, b, lambda);
+    });
+    return lambda;
+  }
+
+  Matrix<T> cotangent(const Matrix<T>& x, const Matrix<T>& z_bar) override {
+    Matrix<T> x_bar(z_bar);
+    in_chunks(x, x.cols(), nn::Pass::gradient, [&](auto& state, const flow::Batch<T>& batch, Index, Index) {
+      Image image = this->blank(d_, x.cols());
+      const std::vector<T> no_weight(image.log_det.size());
+      transform_->forward(state, batch, image.value, image.log_det, image.status);
+      transform_->reverse(state, batch.x, z_bar, no_weight, x_bar, {});
+    });
+    return x_bar;
   }
 
  private:
@@ -126,8 +172,7 @@ class TransformSubject final : public Subject<T> {
       const Index count = std::min(chunk, x.cols() - first);
       const auto context = matrix_of<T>(
           context_.rows(), count, [&](Index i, Index j) { return context_(i, context_.cols() == 1 ? 0 : first + j); });
-      state->context = context;
-      f(*state, first, count);
+      f(*state, flow::Batch<T>{.x = x.view().columns(first, count), .context = context}, first, count);
     }
   }
 
@@ -135,6 +180,13 @@ class TransformSubject final : public Subject<T> {
   nn::ParameterLayout layout_;
   std::unique_ptr<flow::Transform<T>> transform_;
   Matrix<T> context_;
+};
+
+/// The gradient of a flow through its inverse, of Σᵢ x̄ᵢ·xᵢ + Σᵢ wᵢ log p(xᵢ) at x = f⁻¹(z).
+template <class T>
+struct InverseGradient {
+  std::vector<T> parameters;
+  Matrix<T> z;  // (d × n)
 };
 
 /// A whole flow; its log-det is its log-density less that of the base.
@@ -189,6 +241,19 @@ class FlowSubject final : public Subject<T> {
     Image image = this->blank(dimension(), x.cols());
     flow::FlowWorkspace<T> workspace(flow_, chunk, nn::Pass::gradient);
     flow_.add_gradient(x, weight, gradient.parameters, image.log_det, image.status, workspace, context(x.cols()));
+    flow_.gradient_of_raw_parameters(gradient.parameters);
+    return gradient;
+  }
+
+  /// weight: (n), or empty. x: (d × n), found by inverse().
+  InverseGradient<T> inverse_gradient(const Matrix<T>& x, const Matrix<T>& x_bar, std::span<const T> weight,
+                                      Index chunk) {
+    InverseGradient<T> gradient{std::vector<T>(layout().size()), Matrix<T>(dimension(), x.cols())};
+    Image image = this->blank(dimension(), x.cols());
+    flow::FlowWorkspace<T> workspace(flow_, chunk, nn::Pass::gradient);
+    const Matrix<T> given = context(x.cols());
+    flow_.add_inverse_gradient({.x = x, .context = given, .weight = weight}, x_bar, gradient.parameters, gradient.z,
+                               image.log_det, image.status, workspace);
     flow_.gradient_of_raw_parameters(gradient.parameters);
     return gradient;
   }

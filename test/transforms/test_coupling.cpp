@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(fresh_ones_are_the_identity, T, Precisions) {
         {
           const auto transform = make_transform<T>(map, layout);
           parameters.resize(layout.size());
-          transform->initialize(parameters);
+          initialize<T>(*transform, parameters);
         }
         const auto subject = make_subject<T>(map);
         subject->set(parameters, nn::Normalization::svd);
@@ -253,7 +253,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(no_samples_are_fine, T, Precisions) {
                           autoregressive("affine", {.shape = Shape::vector(3)}, true)}) {
     nn::ParameterLayout layout;
     const auto transform = make_transform<T>(map, layout);
-    transform->prepare(random_vector<T>(layout.size(), 1), nn::Normalization::svd);
+    prepare<T>(*transform, random_vector<T>(layout.size(), 1), nn::Normalization::svd);
     std::vector<T> gradient(layout.size());
     for (const auto pass : {nn::Pass::evaluate, nn::Pass::gradient}) {
       linalg::Workspace counted_kept, counted_scratch;
@@ -262,12 +262,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(no_samples_are_fine, T, Precisions) {
       const auto state = transform->plan(kept, scratch, 5, pass);
       const Matrix<T> none(map.domain.size(), 0), context(map.domain.context, 0);
       Matrix<T> out(map.domain.size(), 0);
-      state->context = context;
-      transform->forward(*state, none, out, {}, {});
+      const flow::Batch<T> batch{.x = none, .context = context};
+      transform->forward(*state, batch, out, {}, {});
       if (pass == nn::Pass::evaluate) {
-        transform->inverse(*state, none, out, {}, {}, {});
+        transform->inverse(*state, batch, out, {}, {}, {});
       } else {
-        transform->reverse(*state, none, {}, out, gradient);
+        transform->reverse(*state, none, none, {}, out, gradient);
+        transform->solve_transposed(*state, none, none, out);
       }
     }
     BOOST_TEST(std::ranges::count(gradient, T(0)) == layout.size());

@@ -168,7 +168,8 @@ BOOST_AUTO_TEST_CASE(a_status_that_is_not_ok_stays) {
 
 BOOST_AUTO_TEST_CASE(the_support_is_that_of_the_shifted_and_scaled_function) {
   const auto support = [](const ElementwiseOptions& options, Index row) {
-    return elementwise<double>(options, 2).transform->support(row);
+    const auto map = elementwise<double>(options, 2);
+    return dynamic_cast<const flow::Supported&>(*map.transform).support(row);
   };
   using Interval = std::pair<double, double>;
   BOOST_TEST((support({.function = "log", .columns = {1}, .shift = 3}, 1) == Interval{3, infinity}));

@@ -3,6 +3,7 @@
 #include <pushforward/transforms/residual.hpp>
 
 #include "invariants.hpp"
+#include "inverses.hpp"
 #include "simple_maps.hpp"
 
 namespace pushforward::test {
@@ -76,18 +77,37 @@ nn::NetworkOptions network_of(Kind kind, Index d) {
 }
 
 template <class T>
+std::unique_ptr<flow::Transform<T>> make_transform(Kind kind, Index d, nn::ParameterLayout& layout) {
+  if (kind == Kind::actnorm) return std::make_unique<flow::ActNorm<T>>(layout, "norm", Shape::vector(d));
+  return std::make_unique<flow::ResidualBlock<T>>(layout, "block", shape_of(kind, d), network_of(kind, d), 1, 1);
+}
+template <class T>
+std::unique_ptr<flow::Transform<T>> make_transform(const SimpleMap& map, Index d, nn::ParameterLayout& layout) {
+  return make_simple<T>(map, simple_shape(d), layout);
+}
+
+template <class T>
 std::unique_ptr<Subject<T>> make_subject(Kind kind, Index d) {
   if (kind == Kind::flow) {
     return std::make_unique<FlowSubject<T>>(d, flow::FlowOptions{.blocks = 2, .hidden = {11, 8}, .lipschitz = 0.9});
   }
-  if (kind == Kind::actnorm) {
-    return std::make_unique<TransformSubject<T>>(d, [d](nn::ParameterLayout& layout) {
-      return std::make_unique<flow::ActNorm<T>>(layout, "norm", Shape::vector(d));
-    });
-  }
-  return std::make_unique<TransformSubject<T>>(d, [&](nn::ParameterLayout& layout) {
-    return std::make_unique<flow::ResidualBlock<T>>(layout, "block", shape_of(kind, d), network_of(kind, d), 1, 1);
-  });
+  return std::make_unique<TransformSubject<T>>(
+      d, [&](nn::ParameterLayout& layout) { return make_transform<T>(kind, d, layout); });
+}
+
+// Of whole flows, test/flow has the gradient of the inverse. Values that are factored out have no inverse as a
+// transform.
+constexpr bool is_transform(Kind kind) {
+  return kind != Kind::flow;
+}
+constexpr bool is_transform(const SimpleMap&) {
+  return true;
+}
+constexpr bool has_inverse(Kind kind) {
+  return is_transform(kind);
+}
+constexpr bool has_inverse(const SimpleMap& map) {
+  return map.kind != "split";
 }
 
 // Of the maps above, all change volumes and admit everything.
@@ -107,6 +127,19 @@ Case<T> make_case(const K& kind, Index d, Fault fault = Fault::none) {
   Case<T> c([&] { return std::make_unique<Broken<T>>(make_subject<T>(kind, d), fault); },
             [&] { return make_subject<double>(kind, d); }, 4);
   place(kind, c);
+  return c;
+}
+
+// The inverse of a map as the map under test. factor: of the λ that the map solves for.
+template <class T, class K>
+Case<T> make_inverse_case(const K& kind, Index d, double factor = 1) {
+  const auto make = [&]<class U>(U) {
+    return make_inverse_subject<U>(
+        d, [&](nn::ParameterLayout& layout) { return make_transform<U>(kind, d, layout); }, factor);
+  };
+  Case<T> c([&] { return make(T()); }, [&] { return make(double()); }, 4);
+  place(kind, c);
+  std::swap(c.x, c.z);
   return c;
 }
 
@@ -133,6 +166,15 @@ void for_each_map(F&& f) {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(invariants)
+
+BOOST_AUTO_TEST_CASE(every_kind_of_transform_has_a_subject) {
+  for (const auto& kind : flow::TransformKind::registry().all()) {
+    const bool is_simple = std::ranges::count(simple_maps, std::string_view(kind.name), &SimpleMap::kind) > 0;
+    const bool is_elsewhere = std::ranges::count(kinds_tested_elsewhere, kind.name) > 0;
+    BOOST_TEST(is_simple != is_elsewhere, kind.name);
+    BOOST_TEST(!kind.help.empty(), kind.name);
+  }
+}
 
 // Both ways of an exact log-det are among the maps below.
 BOOST_AUTO_TEST_CASE(log_dets_go_through_the_input_and_through_hidden_layers) {
@@ -188,6 +230,34 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_is_the_derivative, T, Precisions) {
     }
     auto unweighted = make_case<T>(kind, d, Fault::weights_ignored);
     BOOST_TEST(!gradient_is_the_derivative<T>(unweighted, unweighted.weight));
+  });
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_transposed_solve_undoes_the_jacobian, T, Precisions) {
+  for_each_map([](const auto& kind, Index d) {
+    if (!is_transform(kind)) return;
+    auto good = make_case<T>(kind, d), broken = make_case<T>(kind, d, Fault::solve_off_by_one_percent);
+    BOOST_TEST(transposed_solve_undoes_the_jacobian(good));
+    BOOST_TEST(!transposed_solve_undoes_the_jacobian(broken));
+  });
+}
+
+// The gradient through the inverse, by two reverse passes and a transposed solve, as the gradient of the inverse map.
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_of_the_inverse_is_the_derivative, T, Precisions) {
+  for_each_map([](const auto& kind, Index d) {
+    if (!has_inverse(kind) || d > 20) return;
+    auto good = make_inverse_case<T>(kind, d), broken = make_inverse_case<T>(kind, d, 1.01);
+    for (const bool weighted : {false, true}) {
+      const std::span<const T> weight = weighted ? std::span<const T>(good.weight) : std::span<const T>();
+      for_each_gradient(good, weight, [&](const std::string& name, const Verdict& verdict) {
+        BOOST_TEST_CONTEXT(name << (weighted ? ", weighted" : "")) {
+          BOOST_TEST(verdict);
+        }
+      });
+      BOOST_TEST(!gradient_is_the_derivative(broken, weight));
+    }
+    BOOST_TEST(transposed_solve_undoes_the_jacobian(good));
+    BOOST_TEST(inverse_holds_both_ways(good, InverseAlgorithm::newton));
   });
 }
 

@@ -1,6 +1,7 @@
 // The kit of invariants on couplings and autoregressive transforms, and what angles ask beside.
 
 #include "conditional.hpp"
+#include "inverses.hpp"
 
 namespace pushforward::test {
 
@@ -93,6 +94,19 @@ void gradients_hold(const Conditional& map) {
   BOOST_TEST(!gradient_is_the_derivative<T>(unweighted, unweighted.weight));
 }
 
+// The inverse of a map as the map under test, by reverse_of_inverse(). factor: of the λ that the map solves for.
+template <class T>
+Case<T> make_inverse_case(const Conditional& of, double factor = 1) {
+  const auto make = [&]<class U>(U) {
+    return make_inverse_subject<U>(
+        of.domain.size(), [&](nn::ParameterLayout& layout) { return make_transform<U>(of, layout); }, factor);
+  };
+  Case<T> c([&] { return make(T()); }, [&] { return make(double()); }, 4);
+  if (of.domain.context > 0) c.condition(of.domain.context);
+  c.step = step_of(of);
+  return c;
+}
+
 // Largest difference of two sets of samples, angles compared modulo 2π.
 template <class T>
 double distance(const Domain& domain, const Matrix<T>& a, const Matrix<T>& b) {
@@ -180,6 +194,27 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_log_det_is_that_of_the_jacobian_and_cancels_th
 BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_is_the_derivative, T, Precisions) {
   for_each_map(maps_of_numbers(), gradients_hold<T>);
   for_each_map(maps_of_angles(), gradients_hold<T>);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_transposed_solve_undoes_the_jacobian, T, Precisions) {
+  for (const auto* maps : {&maps_of_numbers(), &maps_of_angles()}) {
+    for_each_map(*maps, [](const Conditional& map) {
+      auto good = make_case<T>(map), broken = make_case<T>(map, Fault::solve_off_by_one_percent);
+      BOOST_TEST(transposed_solve_undoes_the_jacobian(good));
+      BOOST_TEST(!transposed_solve_undoes_the_jacobian(broken));
+    });
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_of_the_inverse_is_the_derivative, T, Precisions) {
+  for (const auto* maps : {&maps_of_numbers(), &maps_of_angles()}) {
+    for_each_map(*maps, [](const Conditional& map) {
+      if (map.domain.size() > 16) return;
+      auto good = make_inverse_case<T>(map), broken = make_inverse_case<T>(map, 1.01);
+      BOOST_TEST(gradient_is_the_derivative<T>(good, good.weight));
+      BOOST_TEST(!gradient_is_the_derivative<T>(broken, broken.weight));
+    });
+  }
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(samples_do_not_depend_on_their_batch_mates, T, Precisions) {

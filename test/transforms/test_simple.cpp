@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(a_split_puts_what_is_kept_first) {
   BOOST_TEST((map.transform->output_shape() == Shape{1, 2, 2}));
   require_values(map.forward(counted<double>(6)).value, {0, 1, 3, 4, 2, 5});
   nn::ParameterLayout layout;
-  const flow::Split<double> split(layout, "s", {1, 2, 3}, {.keep = 1});
+  const flow::FactorOut<double> split(layout, "s", {1, 2, 3}, {.keep = 1});
   BOOST_TEST((split.output_shape() == Shape{1, 2, 1}));
   BOOST_TEST(split.options().keep == 1);
 }
@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(options_are_declared_by_their_names) {
   using Keys = std::vector<std::string>;
   flow::PermutationOptions permutation;
   flow::LinearOptions linear;
-  flow::SplitOptions split;
+  flow::FactorOutOptions split;
   flow::PlanarOptions planar;
   BOOST_TEST(permutation.declare().keys() == (Keys{"order", "indices"}));
   BOOST_TEST(linear.declare().keys() == (Keys{"form", "bias", "reflections", "indices", "signs"}));
@@ -205,9 +205,9 @@ BOOST_AUTO_TEST_CASE(shapes_and_options_that_do_not_fit_are_refused) {
       },
       {"squeeze s: an image of 3 × 4 × 2", "height and width must be even"});
   require_refused([&] { flow::Squeeze<double>(layout, "s", Shape::vector(4)); }, {"1 × 1 × 4"});
-  require_refused([&] { flow::Split<double>(layout, "s", {4, 4, 1}, {}); }, {"split s: 1 channel", "at least 2"});
+  require_refused([&] { flow::FactorOut<double>(layout, "s", {4, 4, 1}, {}); }, {"split s: 1 channel", "at least 2"});
   for (const Index keep : {-1, 3}) {
-    require_refused([&] { flow::Split<double>(layout, "s", Shape::vector(3), {keep}); },
+    require_refused([&] { flow::FactorOut<double>(layout, "s", Shape::vector(3), {keep}); },
                     {fmt::format("split s: keep = {} of 3 channels", keep), "to 2"});
   }
   require_refused([&] { permutation({.order = "revers"}, Shape::vector(2), 1); }, {"did you mean 'reverse'?"});

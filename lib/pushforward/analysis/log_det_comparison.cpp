@@ -120,7 +120,7 @@ LogDetComparison<T>::LogDetComparison(const Flow<T>& flow, const LogDetCompariso
   require<OptionError>(options.repeats >= 1, "comparison of log-dets: {} repeats, must be at least 1", options.repeats);
   const auto& transforms = flow.transforms();
   for (std::size_t k = 0; k < transforms.size(); ++k) {
-    const auto* const network = transforms[k]->lipschitz_network();
+    const auto* const network = lipschitz_network(*transforms[k]);
     if (network == nullptr) continue;
     require<DataError>(network->lipschitz() < 1,
                        "transform {} ({}) is no contraction: its Lipschitz constant is {:.6g}; series and probes mean "
@@ -138,7 +138,7 @@ LogDetComparison<T>::LogDetComparison(const Flow<T>& flow, const LogDetCompariso
 
 template <class T>
 const nn::Network<T>& LogDetComparison<T>::network(std::size_t b) const {
-  return *flow_.transforms()[blocks_[b]]->lipschitz_network();
+  return *lipschitz_network(*flow_.transforms()[blocks_[b]]);
 }
 
 template <class T>
@@ -219,10 +219,9 @@ std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index fir
       transforms[k]->plan(kept, scratch, n, Pass::evaluate);
       linalg::Workspace kept_memory(kept.peak()), scratch_memory(scratch.peak());
       const auto state = transforms[k]->plan(kept_memory, scratch_memory, n, Pass::evaluate);
-      state->context = context;
-      state->draws = {.seed = options_.seed, .block = static_cast<std::uint64_t>(k), .first = first};
+      const logdet::Draws draws{.seed = options_.seed, .block = static_cast<std::uint64_t>(k), .first = first};
       Matrix<T> next(at.rows(), n);
-      transforms[k]->forward(*state, at, next.view(), analytic, status);
+      transforms[k]->forward(*state, {.x = at, .context = context, .draws = draws}, next.view(), analytic, status);
       at = Matrix<T>(std::as_const(next).view().block(0, 0, transforms[k]->output_shape().size(), n));
     }
   }

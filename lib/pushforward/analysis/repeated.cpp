@@ -166,7 +166,7 @@ template <class T>
 double log_det_bias_bound(const Model<T>& model) {
   double bound = 0;
   for (const auto& transform : model.flow().transforms()) {
-    const auto* const network = transform->lipschitz_network();
+    const auto* const network = lipschitz_network(*transform);
     if (network == nullptr) continue;
     const auto estimator = logdet::make_estimator<T>(model.log_det(), network->options());
     bound += estimator->bias_bound(network->in(), network->lipschitz());
@@ -178,7 +178,7 @@ template <class T>
 double largest_lipschitz(const Flow<T>& flow) {
   double largest = 0;
   for (const auto& transform : flow.transforms()) {
-    const auto* const network = transform->lipschitz_network();
+    const auto* const network = lipschitz_network(*transform);
     if (network != nullptr) largest = std::max(largest, network->lipschitz());
   }
   return largest;

@@ -127,7 +127,8 @@ Matrix<double> dequantized(const Model<double>& model, ConstMatrixView<double> x
   Matrix<double> scaled(x.rows(), x.cols()), z(x.rows(), x.cols());
   std::vector<Status> status(x.cols());
   model.standardization().forward<double>(x, scaled);
-  auto workspace = FlowWorkspace<double>::for_maps(flow, default_workspace_bytes, std::min(chunk, x.cols()));
+  auto workspace =
+      FlowWorkspace<double>::within(flow, default_workspace_bytes, std::min(chunk, x.cols()), Pass::map_only);
   Matrix<double> context(flow.architecture().data.context, x.cols());
   flow.map(scaled, z, status, workspace, context);
   for (double& value : z.span()) value = (value + 0.5) / levels;
@@ -141,7 +142,8 @@ double dense_log_det(const Model<double>& model, std::span<const double> x, std:
     const ConstMatrixView<double> column(context.data(), std::ssize(context), 1);
     model.context()->standardization.forward<double>(column, given);
   }
-  auto workspace = FlowWorkspace<double>::for_maps(model.flow(), bytes, std::min(chunk, 4 * model.dimension()));
+  auto workspace =
+      FlowWorkspace<double>::within(model.flow(), bytes, std::min(chunk, 4 * model.dimension()), Pass::map_only);
   double best = 0, apart = std::numeric_limits<double>::infinity();
   std::optional<double> before;
   for (const double step : {1e-3, 1e-4, 1e-5, 1e-6, 1e-7}) {

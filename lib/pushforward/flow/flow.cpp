@@ -2,6 +2,7 @@
 #include <pushforward/core/timer.hpp>
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/maps/scalar_function.hpp>
+#include <pushforward/transforms/inverse.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -61,6 +62,14 @@ MatrixView<T> joined(ConstMatrixView<T> first, ConstMatrixView<T> rest, T* memor
   return both;
 }
 
+// The x of transform k in the last pass of a chunk x of samples.
+template <class Parts, class T>
+ConstMatrixView<T> arrival(const Parts& parts, Index k, ConstMatrixView<T> x) {
+  if (k == 0) return x;
+  const auto& level = parts.levels[k - 1];
+  return (level.kept.empty() ? level.all : level.kept).columns(0, x.cols());
+}
+
 // Calls f(first, count) for chunks of at most `capacity` of n samples.
 template <class F>
 void in_chunks(Index n, Index capacity, F&& f) {
@@ -69,11 +78,12 @@ void in_chunks(Index n, Index capacity, F&& f) {
 
 // Which value of a sample is not admitted, or "".
 template <class T>
-std::string why_excluded(const Transform<T>& transform, std::span<const T> x) {
+std::string why_excluded(const Supported* transform, std::span<const T> x) {
+  if (transform == nullptr) return "";
   for (std::size_t i = 0; i < x.size(); ++i) {
     const auto row = static_cast<Index>(i);
-    if (transform.admits(row, static_cast<double>(x[i]))) continue;
-    return fmt::format("value {} is {:.6g}, and only {} are admitted", row, x[i], transform.admitted(row));
+    if (transform->admits(row, static_cast<double>(x[i]))) continue;
+    return fmt::format("value {} is {:.6g}, and only {} are admitted", row, x[i], transform->admitted(row));
   }
   return "";
 }
@@ -130,7 +140,13 @@ Flow<T>::Flow(Architecture architecture, std::uint64_t seed) : architecture_(std
   }
   base_ = make_base<T>(architecture_.base, {layout_, dimension(), periodic_latents(domains), seed});
   parameters_ = Matrix<T>(layout_.size(), 1);
-  for (const auto& t : transforms_) t->initialize(parameters());
+  for (const auto& t : transforms_) {
+    roles_.push_back({dynamic_cast<Trained<T>*>(t.get()), dynamic_cast<Estimated<T>*>(t.get()),
+                      dynamic_cast<const Supported*>(t.get())});
+  }
+  for (const auto& role : roles_) {
+    if (role.trained != nullptr) role.trained->initialize(parameters());
+  }
   base_->initialize(parameters());
   prepare(Normalization::svd);
 }
@@ -141,24 +157,32 @@ Flow<T>::Flow(Index dimension, const FlowOptions& options, std::uint64_t seed)
 
 template <class T>
 void Flow<T>::prepare(Normalization normalization) {
-  for (auto& t : transforms_) t->prepare(parameters_.span(), normalization);
+  for (const auto& role : roles_) {
+    if (role.trained != nullptr) role.trained->prepare(parameters_.span(), normalization);
+  }
   base_->prepare(parameters_.span());
 }
 
 template <class T>
 void Flow<T>::set_log_det(Pass pass, const logdet::Method& method) {
-  for (auto& t : transforms_) t->set_log_det(pass, method);
+  for (const auto& role : roles_) {
+    if (role.estimated != nullptr) role.estimated->set_log_det(pass, method);
+  }
 }
 
 template <class T>
 void Flow<T>::gradient_of_raw_parameters(std::span<T> gradient) const {
-  for (const auto& t : transforms_) t->gradient_of_raw_parameters(gradient);
+  for (const auto& role : roles_) {
+    if (role.trained != nullptr) role.trained->gradient_of_raw_parameters(gradient);
+  }
 }
 
 template <class T>
 void Flow<T>::bake_normalization() {
   prepare(Normalization::svd);
-  for (const auto& t : transforms_) t->bake_normalization(parameters());
+  for (const auto& role : roles_) {
+    if (role.trained != nullptr) role.trained->bake_normalization(parameters());
+  }
 }
 
 template <class T>
@@ -183,7 +207,7 @@ void Flow<T>::initialize_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
   Matrix<T> samples(x);
   const auto plan = [&](std::size_t k, Index count, linalg::Workspace& kept, linalg::Workspace& scratch) {
     const auto z = kept.matrix<T>(transforms_[k]->input_shape().size(), count);
-    return std::pair(z, transforms_[k]->plan_map(kept, scratch, count));
+    return std::pair(z, transforms_[k]->plan(kept, scratch, count, Pass::map_only));
   };
   // Of the last transform nobody wants the image. Half of `bytes` for either kind of memory, which all share.
   const std::size_t images = transforms_.empty() ? 0 : transforms_.size() - 1;
@@ -207,18 +231,20 @@ void Flow<T>::initialize_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
   for (std::size_t k = 0; k < transforms_.size(); ++k) {
     auto& transform = *transforms_[k];
     const Index rows = transform.input_shape().size(), going_on = transform.output_shape().size();
-    transform.initialize_from_data(parameters(), MatrixView<T>(samples.data(), rows, n));
-    transform.prepare(parameters_.span(), Normalization::svd);
+    if (auto* const trained = roles_[k].trained; trained != nullptr) {
+      trained->initialize_from_data(parameters(), MatrixView<T>(samples.data(), rows, n));
+      trained->prepare(parameters_.span(), Normalization::svd);
+    }
     if (k >= images) break;
     kept.release(0);
     scratch.release(0);
     const auto [z, state] = plan(k, chunks[k], kept, scratch);
     in_chunks(n, chunks[k], [&, z = z, &state = *state](Index first, Index count) {
-      state.context = part(context, first, count);
-      state.draws = logdet::Draws().from(first);
-      state.draws.block = static_cast<std::uint64_t>(k);
+      auto draws = logdet::Draws().from(first);
+      draws.block = static_cast<std::uint64_t>(k);
       const auto to = z.columns(0, count);
-      transform.forward(state, MatrixView<T>(samples.data() + first * rows, rows, count), to,
+      const MatrixView<T> from(samples.data() + first * rows, rows, count);
+      transform.forward(state, {.x = from, .context = part(context, first, count), .draws = draws}, to,
                         part(std::span(log_det), first, count), part(std::span(status), first, count));
       copy_rows<T>(to.block(0, 0, going_on, count), {samples.data() + first * going_on, going_on, count});
     });
@@ -245,9 +271,9 @@ void Flow<T>::map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> statu
 template <class T>
 bool Flow<T>::is_bounded() const {
   for (Index k = fixed_transforms(); k < std::ssize(transforms_); ++k) {
-    const auto& transform = *transforms_[k];
-    for (Index row = 0; row < transform.input_shape().size(); ++row) {
-      if (pushforward::is_bounded(transform.support(row))) return true;
+    const auto* const supported = roles_[k].supported;
+    for (Index row = 0; supported != nullptr && row < transforms_[k]->input_shape().size(); ++row) {
+      if (pushforward::is_bounded(supported->support(row))) return true;
     }
   }
   return has_bounds(*base_);
@@ -255,8 +281,8 @@ bool Flow<T>::is_bounded() const {
 
 template <class T>
 Index Flow<T>::fixed_transforms() const {
-  const auto trained = std::ranges::find_if(transforms_, [](const auto& t) { return !t->is_fixed(); });
-  return trained - transforms_.begin();
+  const auto trained = std::ranges::find_if(roles_, [](const auto& role) { return role.trained != nullptr; });
+  return trained - roles_.begin();
 }
 
 template <class T>
@@ -285,8 +311,8 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
                                const auto bad = std::ranges::find_if(outcome, counts);
                                if (bad == outcome.end()) return;
                                const Index sample = bad - outcome.begin();
-                               const auto& transform = *transforms_[k];
-                               note(k, sample, [&] { return why_excluded<T>(transform, from.column_span(sample)); });
+                               const auto* const supported = roles_[k].supported;
+                               note(k, sample, [&] { return why_excluded<T>(supported, from.column_span(sample)); });
                              });
     if (whole && has_bounds(*base_)) {
       const auto log_p = part(std::span(log_det), first, count);
@@ -317,11 +343,9 @@ ConstMatrixView<T> Flow<T>::pass(ConstMatrixView<T> x, Index first, Index last, 
     const auto which = static_cast<std::size_t>(k);
     const auto& level = workspace.parts_.levels[which];
     const auto z = level.all.columns(0, n);
-    auto& state = *workspace.parts_.states[which];
-    state.draws = workspace.draws_.from(first);
-    state.draws.block = static_cast<std::uint64_t>(k);
-    state.context = context;
-    transforms_[which]->forward(state, at, z, log_prob, status);
+    Batch<T> batch{.x = at, .context = context, .draws = workspace.draws_.from(first)};
+    batch.draws.block = static_cast<std::uint64_t>(k);
+    transforms_[which]->forward(*workspace.parts_.states[which], batch, z, log_prob, status);
     seen(k, at, ConstMatrixView<T>(z));
     at = z;
     if (level.kept.empty()) continue;
@@ -361,7 +385,8 @@ void Flow<T>::log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixV
   require<ShapeError>(z.empty() || (z.rows() == dimension() && z.cols() == x.cols()),
                       "log_prob: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), x.rows(),
                       x.cols());
-  require<ShapeError>(!workspace.maps_only(), "log_prob: a workspace that is planned for maps, without log-dets");
+  require<ShapeError>(workspace.pass() != Pass::map_only,
+                      "log_prob: a workspace that is planned for maps, without log-dets");
   workspace.failure_.reset();
   in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
     const auto latent = forward(x.columns(first, count), first, part(log_prob, first, count),
@@ -377,9 +402,9 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
   require<ShapeError>(x.rows() == dimension() && x.cols() == z.cols(),
                       "inverse: samples ({} × {}) do not fit latents ({} × {})", x.rows(), x.cols(), z.rows(),
                       z.cols());
-  require<ShapeError>(workspace.pass() == Pass::evaluate && !workspace.maps_only(),
+  require<ShapeError>(workspace.pass() == Pass::evaluate,
                       "inverse: a workspace that is planned for {}, not for evaluation",
-                      workspace.maps_only() ? "maps" : "a gradient");
+                      workspace.pass() == Pass::map_only ? "maps" : "a gradient");
   require<OptionError>(options.tolerance > 0 && options.max_iterations >= 1,
                        "inverse: tolerance {} must be positive, and at least one iteration allowed ({})",
                        options.tolerance, options.max_iterations);
@@ -402,10 +427,9 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
     for (auto k = std::ssize(transforms_) - 1; k >= 0; --k) {
       const auto& level = parts.levels[k];
       if (!level.kept.empty()) at = joined<T>(at, latent, parts.joined.data(), level.all.rows());
-      auto& state = *parts.states[k];
-      state.context = part(context, first, count);
       const auto to = level.all.columns(0, count);
-      transforms_[k]->inverse(state, at, to, log_p, outcome, options);
+      transforms_[k]->inverse(*parts.states[k], {.x = at, .context = part(context, first, count)}, to, log_p, outcome,
+                              options);
       at = to;
     }
     for (double& value : log_p) value = -value;
@@ -430,8 +454,8 @@ double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, st
     auto& parts = workspace.parts_;
     const auto log_p = part(log_prob, first, count);
     const auto w = weight.empty() ? weight : part(weight, first, count);
-    const auto z = forward(x.columns(first, count), first, log_p, part(status, first, count), workspace,
-                           part(context, first, count));
+    const Batch<T> chunk{.x = x.columns(first, count)};
+    const auto z = forward(chunk.x, first, log_p, part(status, first, count), workspace, part(context, first, count));
     for (std::size_t i = 0; i < log_p.size(); ++i) sum += (w.empty() ? 1.0 : static_cast<double>(w[i])) * log_p[i];
     T *bar = parts.bar.data(), *next = parts.next_bar.data();
     const auto latent_bar = parts.latent_bar.columns(0, count);
@@ -451,12 +475,62 @@ double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, st
         joined<T>(ConstMatrixView<T>(bar, kept, count), latent_bar, next, rows);
         std::swap(bar, next);
       }
-      transform.reverse(*parts.states[k], ConstMatrixView<T>(bar, rows, count), w, MatrixView<T>(next, rows, count),
-                        gradient);
+      transform.reverse(*parts.states[k], arrival(parts, k, chunk.x), ConstMatrixView<T>(bar, rows, count), w,
+                        MatrixView<T>(next, rows, count), gradient);
       std::swap(bar, next);
     }
   });
   return sum;
+}
+
+template <class T>
+void Flow<T>::add_inverse_gradient(const Batch<T>& batch, ConstMatrixView<T> x_bar, std::span<T> gradient,
+                                   MatrixView<T> z_bar, std::span<double> log_prob, std::span<Status> status,
+                                   FlowWorkspace<T>& workspace) const {
+  const Index d = dimension(), n = batch.size();
+  require_batch("add_inverse_gradient", batch.x, log_prob.size(), status.size(), batch.context);
+  require<ShapeError>(
+      x_bar.rows() == d && x_bar.cols() == n && z_bar.rows() == d && z_bar.cols() == n &&
+          std::ssize(gradient) == layout_.size() && (batch.weight.empty() || std::ssize(batch.weight) == n) &&
+          workspace.pass() == Pass::gradient,
+      "add_inverse_gradient: cotangents ({} × {}) and ({} × {}), a gradient of {} for {} parameters, {} "
+      "weights for {} samples of {} values, or a workspace that keeps no gradient",
+      x_bar.rows(), x_bar.cols(), z_bar.rows(), z_bar.cols(), gradient.size(), layout_.size(), batch.weight.size(), n,
+      d);
+  workspace.failure_.reset();
+  auto& parts = workspace.parts_;
+  if (workspace.third_bar_.size() == 0) workspace.third_bar_ = Matrix<T>(d, workspace.capacity());
+  in_chunks(n, workspace.capacity(), [&](Index first, Index count) {
+    const auto chunk = batch.part(first, count);
+    const auto latent =
+        forward(chunk.x, first, part(log_prob, first, count), part(status, first, count), workspace, chunk.context);
+    // From the data to the latents, bar is the x̄ of a transform and then its z̄.
+    T *bar = parts.bar.data(), *next = parts.next_bar.data();
+    copy_rows<T>(x_bar.columns(first, count), {bar, d, count});
+    const auto latent_bar = parts.latent_bar.columns(0, count);
+    for (Index k = 0; k < std::ssize(transforms_); ++k) {
+      const auto& transform = *transforms_[k];
+      const Index rows = transform.input_shape().size(), kept = transform.output_shape().size();
+      const MatrixView<T> cotangents(bar, rows, count);
+      reverse_of_inverse<T>(transform, *parts.states[k], arrival(parts, k, chunk.x), cotangents, chunk.weight,
+                            cotangents, gradient, {workspace.third_bar_.data(), rows, count}, {next, rows, count});
+      if (kept == rows) continue;
+      copy_rows<T>(cotangents.block(kept, 0, rows - kept, count), latent_bar, kept);
+      copy_rows<T>(cotangents.block(0, 0, kept, count), {next, kept, count});
+      std::swap(bar, next);
+    }
+    const auto to = z_bar.columns(first, count);
+    base_->reverse(latent, chunk.weight, {next, d, count}, gradient);
+    if (latent_bar.empty()) {
+      copy_rows<T>(ConstMatrixView<T>(bar, d, count), to);
+    } else {
+      copy_rows<T>(latent_bar, to);
+      copy_rows<T>(ConstMatrixView<T>(bar, transforms_.back()->output_shape().size(), count), to);
+    }
+    for (Index j = 0; j < count; ++j) {
+      for (Index i = 0; i < d; ++i) to(i, j) += next[i + j * d];
+    }
+  });
 }
 
 template class Flow<float>;

@@ -12,7 +12,9 @@
 #include <pushforward/base_density/base_density.hpp>
 #include <pushforward/flow/architecture.hpp>
 #include <pushforward/flow/families.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/estimated.hpp>
+#include <pushforward/transforms/supported.hpp>
+#include <pushforward/transforms/trained.hpp>
 
 namespace pushforward::flow {
 
@@ -88,12 +90,20 @@ class Flow {
   double add_gradient(ConstMatrixView<T> x, std::span<const T> weight, std::span<T> gradient,
                       std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace,
                       ConstMatrixView<T> context = {}) const;
+  /// The gradient through the inverse x = f⁻¹(z), with z held fixed. Adds the gradient of Σᵢ x̄ᵢ·xᵢ + Σᵢ wᵢ log p(xᵢ)
+  /// with respect to effective parameters to `gradient`, the flat buffer, and writes the gradient with respect to z to
+  /// z_bar. So the reverse KL divergence E[log p(x) − log π(x)] over latents z has x̄ = −∇log π(x) and w = 1. batch: x
+  /// (d × n), which inverse() has found, with weights of any sign. x_bar: (d × n) in. z_bar: (d × n) out, must not
+  /// alias x_bar. log_prob, status: (n) out, as in log_prob(). If a status is not ok, the gradient is not finite or
+  /// means nothing. The workspace is planned for Pass::gradient; the first call on it allocates memory.
+  void add_inverse_gradient(const Batch<T>& batch, ConstMatrixView<T> x_bar, std::span<T> gradient, MatrixView<T> z_bar,
+                            std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace) const;
   /// Gradient with respect to effective parameters → with respect to parameters(), in place.
   void gradient_of_raw_parameters(std::span<T> gradient) const;
 
   /// z = f(x), without log-dets. x: (d × n) in. z: (d × n) out. status: (n) out, ok, not_finite where x is not, or what
   /// a transform excludes; the base density is not asked, nor are determinants.
-  /// The workspace may be one of for_maps().
+  /// The workspace may be planned for Pass::map_only.
   void map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace,
            ConstMatrixView<T> context = {}) const;
 
@@ -103,11 +113,18 @@ class Flow {
   bool is_bounded() const;
   /// The first sample of x (d × n) that the flow excludes, as it is now: of Reach::fixed one whose status is not ok
   /// there, whatever parameters may become; of Reach::whole one that is outside the support of a transform or of the
-  /// base density. The workspace may be one of for_maps(). Allocates.
+  /// base density. The workspace may be planned for Pass::map_only. Allocates.
   std::optional<Exclusion> excluded(ConstMatrixView<T> x, Reach reach, FlowWorkspace<T>& workspace,
                                     ConstMatrixView<T> context = {}) const;
 
  private:
+  /// The further interfaces that a transform has; null if it does not have them.
+  struct Roles {
+    Trained<T>* trained;
+    Estimated<T>* estimated;
+    const Supported* supported;
+  };
+
   /// A chunk, which begins with sample `first`, through transforms [0, last), `log_prob` and `status` having been
   /// begun; returns where z is. seen(k, x, z) is called behind each of them.
   template <class Seen>
@@ -123,6 +140,7 @@ class Flow {
   Architecture architecture_;
   nn::ParameterLayout layout_;
   std::vector<std::unique_ptr<Transform<T>>> transforms_;
+  std::vector<Roles> roles_;  // of each transform
   std::unique_ptr<BaseDensity<T>> base_;
   Matrix<T> parameters_;
 };
@@ -131,14 +149,13 @@ class Flow {
 template <class T>
 class FlowWorkspace {
  public:
-  /// Room for n ≥ 1 samples at a time. Throws NumericalError where there is not so much memory.
+  /// Room for n ≥ 1 samples at a time. A workspace of Pass::map_only is for Flow::map() and Flow::excluded() alone; it
+  /// has no memory for log-dets. Throws NumericalError if there is not so much memory.
   FlowWorkspace(const Flow<T>& flow, Index n, Pass pass);
   /// Room for at most `most` samples at a time, fewer where they would need more than `bytes`; at least one. Where what
   /// a transform takes for some hundred samples fits into a core's cache, for no more than fit, in shares as even as
   /// can be.
   static FlowWorkspace within(const Flow<T>& flow, Index bytes, Index most, Pass pass);
-  /// The same for Flow::map() and Flow::excluded() only: nothing of it goes to log-dets.
-  static FlowWorkspace for_maps(const Flow<T>& flow, Index bytes, Index most);
   /// What room for n samples takes.
   static Index bytes_for(const Flow<T>& flow, Index n, Pass pass);
   /// For messages, what one sample takes and which transform takes most of it: "a sample takes 1.29 GB, most of it
@@ -156,8 +173,6 @@ class FlowWorkspace {
   Index capacity() const { return capacity_; }
   Index bytes() const { return kept_.peak() + scratch_.peak(); }
   Pass pass() const { return pass_; }
-  /// Whether there is no memory for log-dets.
-  bool maps_only() const { return use_ == Use::map; }
 
  private:
   friend class Flow<T>;
@@ -177,20 +192,16 @@ class FlowWorkspace {
     MatrixView<T> bar, next_bar;  // (d × n); of a gradient only
     Index largest = 0;            // bytes of the transform that takes most
   };
-  enum class Use { map, all };
 
-  FlowWorkspace(const Flow<T>& flow, Index n, Pass pass, Use use);
-  static Parts plan(const Flow<T>& flow, Index n, Pass pass, Use use, linalg::Workspace& kept,
-                    linalg::Workspace& scratch);
-  static Index bytes_for(const Flow<T>& flow, Index n, Pass pass, Use use);
+  static Parts plan(const Flow<T>& flow, Index n, Pass pass, linalg::Workspace& kept, linalg::Workspace& scratch);
 
   Index capacity_;
   Pass pass_;
-  Use use_;
   linalg::Workspace kept_, scratch_;
   Parts parts_;
   std::optional<Failure> failure_;
   logdet::Draws draws_;
+  Matrix<T> third_bar_;  // (d × n) after the first add_inverse_gradient()
 };
 
 extern template class Flow<float>;

@@ -19,34 +19,25 @@ Index quotient_up(Index a, Index b) {
 }  // namespace
 
 template <class T>
-FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Pass pass) : FlowWorkspace(flow, n, pass, Use::all) {}
-
-template <class T>
-FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Pass pass, Use use)
-    : capacity_(n), pass_(pass), use_(use) {
+FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Pass pass) : capacity_(n), pass_(pass) {
   require<ShapeError>(n >= 1, "workspace for {} samples: must be at least 1", n);
   linalg::Workspace kept, scratch;
-  plan(flow, n, pass, use, kept, scratch);
+  plan(flow, n, pass, kept, scratch);
   try {
     kept_ = linalg::Workspace(kept.peak());
     scratch_ = linalg::Workspace(scratch.peak());
   } catch (const std::bad_alloc&) {
     throw NumericalError(fmt::format("no memory for {} samples at a time, {}{}", n,
                                      human_bytes(static_cast<double>(kept.peak() + scratch.peak())),
-                                     use == Use::all ? ": " + demand(flow, pass) : ""));
+                                     pass == Pass::map_only ? "" : ": " + demand(flow, pass)));
   }
-  parts_ = plan(flow, n, pass, use, kept_, scratch_);
+  parts_ = plan(flow, n, pass, kept_, scratch_);
 }
 
 template <class T>
 Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Pass pass) {
-  return bytes_for(flow, n, pass, Use::all);
-}
-
-template <class T>
-Index FlowWorkspace<T>::bytes_for(const Flow<T>& flow, Index n, Pass pass, Use use) {
   linalg::Workspace kept, scratch;
-  plan(flow, n, pass, use, kept, scratch);
+  plan(flow, n, pass, kept, scratch);
   return kept.peak() + scratch.peak();
 }
 
@@ -54,19 +45,13 @@ template <class T>
 FlowWorkspace<T> FlowWorkspace<T>::within(const Flow<T>& flow, Index bytes, Index most, Pass pass) {
   const auto in_cache = [&](Index n) {
     linalg::Workspace kept, scratch;
-    return plan(flow, n, pass, Use::all, kept, scratch).largest <= cache;
+    return plan(flow, n, pass, kept, scratch).largest <= cache;
   };
   const Index n =
       linalg::largest_that_fits(most, [&](Index samples) { return bytes_for(flow, samples, pass) <= bytes; });
   const Index cached = linalg::largest_that_fits(n, in_cache);
   if (cached == n || cached < least_chunk) return FlowWorkspace(flow, n, pass);
   return FlowWorkspace(flow, quotient_up(most, quotient_up(most, cached)), pass);
-}
-
-template <class T>
-FlowWorkspace<T> FlowWorkspace<T>::for_maps(const Flow<T>& flow, Index bytes, Index most) {
-  const auto fits = [&](Index n) { return bytes_for(flow, n, Pass::evaluate, Use::map) <= bytes; };
-  return FlowWorkspace(flow, linalg::largest_that_fits(most, fits), Pass::evaluate, Use::map);
 }
 
 template <class T>
@@ -84,14 +69,14 @@ std::string FlowWorkspace<T>::demand(const Flow<T>& flow, Pass pass) {
   if (most < 0) return text;
   const auto& transform = *flow.transforms()[at];
   text += fmt::format(", most of it transform {} ({})", at, transform.kind());
-  if (const auto* const method = transform.log_det(pass)) {
+  if (const auto* const method = log_det_method(transform, pass)) {
     text += fmt::format(" with log-dets of {} values by {}", transform.input_shape().size(), to_string(*method));
   }
   return text;
 }
 
 template <class T>
-typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Index n, Pass pass, Use use,
+typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Index n, Pass pass,
                                                         linalg::Workspace& kept, linalg::Workspace& scratch) {
   const Index d = flow.dimension();
   const bool gradient = pass == Pass::gradient;
@@ -120,8 +105,7 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
     const Index rows = transforms[k]->input_shape().size();
     parts.levels[k].all = gradient ? kept.matrix<T>(rows, n) : MatrixView<T>(pair[k % 2].data(), rows, n);
     const Index before = kept.used();
-    parts.states.push_back(use == Use::map ? transforms[k]->plan_map(kept, scratch, n)
-                                           : transforms[k]->plan(kept, scratch, n, pass));
+    parts.states.push_back(transforms[k]->plan(kept, scratch, n, pass));
     parts.largest = std::max(parts.largest, kept.used() - before + scratch.used());
   }
   return parts;

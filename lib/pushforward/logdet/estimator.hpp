@@ -48,8 +48,9 @@ class Estimator {
   /// At the x of the network's last forward() on `passes`.
   virtual void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, State& state, const Draws& draws,
                         const Estimate& result) const = 0;
-  /// What the gradient has beside the pairs, to be called between estimate() and Network::reverse(). weight: (n), or
-  /// empty for 1 each. gradient: the flat buffer, added to.
+  /// Adds the part of the gradient that the pairs do not hold. To be called once between estimate() and
+  /// Network::reverse(), since it may overwrite what estimate() left. weight: (n), or empty if all are 1. gradient: the
+  /// flat buffer, added to; if it is empty, the part of the parameters is left out.
   virtual void add_to_reverse(const nn::Network<T>& /*network*/, nn::NetworkState<T>& /*passes*/, State& /*state*/,
                               std::span<const T> /*weight*/, std::span<T> /*gradient*/) const {}
 };

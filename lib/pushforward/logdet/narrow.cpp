@@ -28,7 +28,7 @@ struct NarrowState final : Estimator<T>::State {
 };
 
 // Back through the slopes d of one sample: d̄ ← Σⱼ τ̄ⱼ ∘ T̂ⱼ, and T̄ = d ∘ τ̄, which is written or, where one T̂ serves all
-// samples, added to their sum. raw, bar, to: (w × r); to may alias bar.
+// samples, added to their sum unless `to` is empty. raw, bar, to: (w × r); to may alias bar.
 template <bool add, class T>
 void reverse_slopes(std::span<const T> d, ConstMatrixView<T> raw, ConstMatrixView<T> bar, std::span<T> d_bar,
                     MatrixView<T> to) {
@@ -39,6 +39,10 @@ void reverse_slopes(std::span<const T> d, ConstMatrixView<T> raw, ConstMatrixVie
   for (Index j = 0; j < bar.cols(); ++j) {
     const T* const t = raw.column(j);
     const T* const b = bar.column(j);
+    if (add && to.empty()) {
+      for (Index i = 0; i < w; ++i) sum[i] += b[i] * t[i];
+      continue;
+    }
     T* const out = to.column(j);
 #pragma GCC ivdep
     for (Index i = 0; i < w; ++i) {
@@ -161,7 +165,9 @@ void NarrowEstimator<T>::add_to_reverse(const nn::Network<T>& network, nn::Netwo
     const auto& hop = walk_[i];
     const auto layer = hop.layer ? layers[*hop.layer].get() : nullptr;
     const auto v = layer != nullptr ? layer->weight() : ConstMatrixView<T>(s.joined);
-    const auto v_bar = layer != nullptr ? layer->weight_gradient(gradient) : s.joined_bar;
+    const auto v_bar = layer == nullptr   ? s.joined_bar
+                       : gradient.empty() ? MatrixView<T>()
+                                          : layer->weight_gradient(gradient);
     if (hop.slopes) {
       const PhaseScope scope(Phase::activations);
       const auto d = passes.slope(*hop.slopes);
@@ -179,12 +185,14 @@ void NarrowEstimator<T>::add_to_reverse(const nn::Network<T>& network, nn::Netwo
     if (i == 0) break;
     const MatrixView<T> next(s.exchange[(i - 1) % 2].data(), v.cols(), columns);
     const PhaseScope scope(Phase::reverse, 2 * gemm_flops(v.rows(), columns, v.cols()));
-    gemm(Op::none, Op::transpose, T(1), bar, s.tangents[i - 1].scaled.columns(0, columns), T(1), v_bar);
+    if (!v_bar.empty()) {
+      gemm(Op::none, Op::transpose, T(1), bar, s.tangents[i - 1].scaled.columns(0, columns), T(1), v_bar);
+    }
     gemm(Op::transpose, Op::none, T(1), v, bar, T(0), next);
     bar = next;
   }
 
-  if (s.joined.empty()) return;
+  if (s.joined.empty() || gradient.empty()) return;
   const auto first = layers.front()->weight(), last = layers.back()->weight();
   const PhaseScope scope(Phase::reverse, 2 * gemm_flops(first.rows(), last.cols(), first.cols()));
   gemm(Op::none, Op::transpose, T(1), s.joined_bar, last, T(1), layers.front()->weight_gradient(gradient));

@@ -101,6 +101,7 @@ void ExactTrace<T>::add_to_reverse(const nn::Network<T>& network, nn::NetworkSta
 template <class T>
 void ExactTrace<T>::add_linear(const nn::Network<T>& network, nn::NetworkState<T>& passes, std::span<const T> weight,
                                std::span<T> gradient) {
+  if (gradient.empty()) return;
   T total = 0;
   for (Index i = 0; i < passes.samples(); ++i) total += weight_of(weight, i);
   const auto bar = network.layers()[0]->weight_gradient(gradient);
@@ -113,8 +114,6 @@ void ExactTrace<T>::add_one_hidden(const nn::Network<T>& network, nn::NetworkSta
   const auto& layers = network.layers();
   const auto d1 = passes.slope(0);
   const auto d1_bar = passes.slope_bar(0);
-  const auto w1 = layers[0]->weight(), w2 = layers[1]->weight();
-  const auto w1_bar = layers[0]->weight_gradient(gradient), w2_bar = layers[1]->weight_gradient(gradient);
   const Index h = d1.rows(), n = d1.cols();
   for (Index i = 0; i < n; ++i) {
     const T w = weight_of(weight, i);
@@ -123,6 +122,9 @@ void ExactTrace<T>::add_one_hidden(const nn::Network<T>& network, nn::NetworkSta
       d1_bar(r, i) = w * (diagonal_[r] - square);
     }
   }
+  if (gradient.empty()) return;
+  const auto w1 = layers[0]->weight(), w2 = layers[1]->weight();
+  const auto w1_bar = layers[0]->weight_gradient(gradient), w2_bar = layers[1]->weight_gradient(gradient);
   if (!square_) {
     for (Index r = 0; r < h; ++r) {
       T bar = 0;
@@ -168,6 +170,7 @@ void ExactTrace<T>::add_two_hidden(const nn::Network<T>& network, nn::NetworkSta
     }
   }
   gemm(Op::transpose, Op::none, T(1), coupling_, weighted, T(0), d1_bar);
+  if (gradient.empty()) return;
   // M̄, in the place of M, which is not needed any more; then W̄₂ and P̄, in that of (W₁W₃)ᵀ.
   gemm(Op::none, Op::transpose, T(1), weighted, d1, T(0), coupling_);
   const auto w2 = layers[1]->weight();

@@ -1,5 +1,6 @@
 #include <pushforward/model/model.hpp>
 #include <pushforward/model/option_attributes.hpp>
+#include <pushforward/transforms/described.hpp>
 
 #include <array>
 #include <cmath>
@@ -43,7 +44,11 @@ void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
     TransformOptions options = a.chain[k];
     transform.attribute("kind", options.kind());
     write_options(transform, options.declare());
-    flow.transforms()[k]->describe(transform);
+    if (const auto* const described = dynamic_cast<const Described*>(flow.transforms()[k].get())) {
+      for (const auto& fact : described->describe()) {
+        std::visit([&](const auto& value) { transform.attribute(fact.name, value); }, fact.value);
+      }
+    }
   }
   BaseOptions base = a.base;
   write_options(group.make_group("base"), base.declare());

@@ -5,6 +5,7 @@
 
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/h5/reader.hpp>
+#include <pushforward/h5/writer.hpp>
 #include <pushforward/standardization/standardization.hpp>
 
 #include <functional>

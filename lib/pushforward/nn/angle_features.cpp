@@ -88,8 +88,9 @@ template <class T>
 void AngleFeatures<T>::add_product_reverse(ConstMatrixView<T> f, ConstMatrixView<T> w, ConstMatrixView<T> t_bar,
                                            MatrixView<T> w_bar, MatrixView<T> x_bar) const {
   const Index d = std::ssize(others_) + std::ssize(angles_), rows = w.rows();
+  const bool parameters = !w_bar.empty();
   for (Index i = 0; i < f.cols(); ++i) {
-    for (std::size_t r = 0; r < others_.size(); ++r) {
+    for (std::size_t r = 0; parameters && r < others_.size(); ++r) {
       const T* const bar = t_bar.column(i * d + others_[r]);
       T* const sum = w_bar.column(static_cast<Index>(r));
 #pragma GCC ivdep
@@ -100,9 +101,11 @@ void AngleFeatures<T>::add_product_reverse(ConstMatrixView<T> f, ConstMatrixView
       const T cosine_of = f(c, i), sine_of = f(s, i);
       const T* const bar = t_bar.column(i * d + angles_[a]);
       T along_cosine = 0, along_sine = 0;
-      for (Index m = 0; m < rows; ++m) {
+      for (Index m = 0; parameters && m < rows; ++m) {
         w_bar(m, c) -= sine_of * bar[m];
         w_bar(m, s) += cosine_of * bar[m];
+      }
+      for (Index m = 0; m < rows; ++m) {
         along_cosine += w(m, c) * bar[m];
         along_sine += w(m, s) * bar[m];
       }

@@ -42,7 +42,8 @@ class AngleFeatures {
 
   /// t ← w ∂f of each sample. t: (m × d·n) out.
   void product(ConstMatrixView<T> f, ConstMatrixView<T> w, MatrixView<T> t) const;
-  /// w_bar (m × F) and x_bar (d × n) gain what that leaves there, t_bar (m × d·n) being its cotangents.
+  /// Adds the gradients that the cotangents t_bar (m × d·n) of product() leave to w_bar (m × F), unless that is empty,
+  /// and to x_bar (d × n).
   void add_product_reverse(ConstMatrixView<T> f, ConstMatrixView<T> w, ConstMatrixView<T> t_bar, MatrixView<T> w_bar,
                            MatrixView<T> x_bar) const;
 

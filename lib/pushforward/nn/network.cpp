@@ -327,14 +327,16 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
     const MatrixView<T> next(s.ping_.data(), layer.in(), columns);
     {
       const PhaseScope scope(Phase::reverse, 2 * layer.flops(columns));
-      layer.add_weight_gradient(bar, hidden.values.columns(0, columns), gradient, s.scratch_);
-      layer.add_bias_gradient(bar.columns(0, n), gradient);
+      if (!gradient.empty()) {
+        layer.add_weight_gradient(bar, hidden.values.columns(0, columns), gradient, s.scratch_);
+        layer.add_bias_gradient(bar.columns(0, n), gradient);
+      }
       layer.apply_transpose(bar, next, s.scratch_);
     }
     const PhaseScope scope(Phase::activations);
     const bool broadcast = l == 1 && s.identity_ && k > 0 && features_.empty();
     const ConstMatrixView<T> t = broadcast ? first_matrix(s) : hidden.tangents.columns(0, n * k);
-    const bool slope = !slope_offsets_.empty();
+    const bool slope = !slope_offsets_.empty() && !gradient.empty();
     const double along_slope = reverse_activation<T>(
         {hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n), hidden.second.columns(0, n),
          s.has_slope_bar_ ? hidden.first_bar.columns(0, n) : MatrixView<T>()},
@@ -344,7 +346,7 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
     std::swap(s.ping_, s.pong_);
   }
   const PhaseScope scope(Phase::reverse, 2 * layers_[0]->flops(n));
-  reverse_context(s, bar.columns(0, n), gradient);
+  if (!gradient.empty()) reverse_context(s, bar.columns(0, n), gradient);
   reverse_first_layer(s, bar, x_bar, gradient);
 }
 
@@ -355,11 +357,14 @@ void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar,
   const auto& layer = *layers_[0];
   const Index n = s.n_, k = s.k_;
   const auto a_bar = bar.columns(0, n), t_bar = bar.columns(n, n * k);
-  const bool given = k > 0 && !s.identity_, identity = k > 0 && s.identity_;
-  layer.add_weight_gradient(a_bar, first_input(s), gradient, s.scratch_);
-  layer.add_bias_gradient(a_bar, gradient);
+  const bool given = k > 0 && !s.identity_, identity = k > 0 && s.identity_, parameters = !gradient.empty();
+  if (parameters) {
+    layer.add_weight_gradient(a_bar, first_input(s), gradient, s.scratch_);
+    layer.add_bias_gradient(a_bar, gradient);
+  }
   if (features_.empty()) {
     layer.apply_transpose(a_bar, x_bar, s.scratch_);
+    if (!parameters) return;
     if (given) layer.add_weight_gradient(t_bar, s.v_, gradient, s.scratch_);
     if (!identity || n == 0) return;
     // The matrix of the layer is every sample's tangents: its gradient is the sum.
@@ -377,10 +382,11 @@ void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar,
   layer.apply_transpose(bar.columns(0, f_bar.cols()), f_bar, s.scratch_);
   features_.cotangent(f, 1, f_bar.columns(0, n), x_bar);
   if (given) {
-    layer.add_weight_gradient(t_bar, s.features_.columns(n, n * k), gradient, s.scratch_);
+    if (parameters) layer.add_weight_gradient(t_bar, s.features_.columns(n, n * k), gradient, s.scratch_);
     features_.add_curvature(f, k, s.v_, f_bar.columns(n, n * k), x_bar);
   } else if (identity) {
-    features_.add_product_reverse(f, layer.weight(), t_bar, layer.weight_gradient(gradient), x_bar);
+    features_.add_product_reverse(f, layer.weight(), t_bar,
+                                  parameters ? layer.weight_gradient(gradient) : MatrixView<T>(), x_bar);
   }
 }
 

@@ -29,8 +29,12 @@
 
 namespace pushforward::nn {
 
-/// What a pass is for: values only, or also the reverse pass that follows.
-enum class Pass { evaluate, gradient };
+/// The purpose of a pass, which determines the memory that it needs.
+enum class Pass {
+  evaluate,  ///< values and log-determinants
+  gradient,  ///< values, log-determinants and the reverse pass that follows
+  map_only   ///< values alone
+};
 
 /// Directions of a tangent pass: k per sample, or the columns of the identity (k = width of x) for every sample.
 template <class T>
@@ -139,8 +143,8 @@ class Network {
   /// u: (out × n·k) in; jtu: (in × n·k) out, must not alias u. At the x of the last forward(); k up to the state's.
   void cotangent(NetworkState<T>& state, ConstMatrixView<T> u, Index k, MatrixView<T> jtu) const;
   /// Starts from the state's seeds; U belongs to the directions of the last tangent(), k = 0 when there was none since
-  /// the last forward(). gradient: the flat buffer, added to, with respect to *effective* weights. x_bar: (in × n),
-  /// out.
+  /// the last forward(). gradient: the flat buffer, added to, with respect to *effective* weights; if it is empty, that
+  /// part is left out. x_bar: (in × n), out. May be called again after the seeds have been filled anew.
   void reverse(NetworkState<T>& state, MatrixView<T> x_bar, std::span<T> gradient) const;
 
  private:

@@ -62,7 +62,7 @@ template <class T>
 flow::FlowWorkspace<T> workspace_of(const flow::Flow<T>& flow, const TrainOptions& options, Index most, nn::Pass pass) {
   const bool trains = pass == nn::Pass::gradient;
   const bool exact = std::ranges::any_of(flow.transforms(), [&](const auto& transform) {
-    const auto* const method = transform->log_det(pass);
+    const auto* const method = log_det_method(*transform, pass);
     return method != nullptr && method->kind == logdet::Kind::exact;
   });
   require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow, 1, pass) <= bytes_of(options),
@@ -153,7 +153,7 @@ void Trainer<T>::require_support() {
   if (support_checked_) return;
   std::optional<flow::FlowWorkspace<T>> room;
   comm::agree(comm_, [&] {
-    room.emplace(flow::FlowWorkspace<T>::for_maps(flow_, bytes_of(options_.train), evaluation_chunk));
+    room.emplace(flow::FlowWorkspace<T>::within(flow_, bytes_of(options_.train), evaluation_chunk, nn::Pass::map_only));
   });
   auto& workspace = *room;
   // By split, so that the message is the same on any number of ranks.

@@ -7,15 +7,6 @@
 
 namespace pushforward::flow {
 
-namespace {
-
-template <class T>
-struct ActNormState final : TransformState<T> {
-  ConstMatrixView<T> x;
-};
-
-}  // namespace
-
 template <class T>
 ActNorm<T>::ActNorm(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
                     const ActNormOptions& options)
@@ -62,14 +53,13 @@ void ActNorm<T>::prepare(std::span<const T> parameters, Normalization) {
 
 template <class T>
 std::unique_ptr<TransformState<T>> ActNorm<T>::plan(linalg::Workspace&, linalg::Workspace&, Index, Pass) const {
-  return std::make_unique<ActNormState<T>>();
+  return std::make_unique<TransformState<T>>();
 }
 
 template <class T>
-void ActNorm<T>::forward(TransformState<T>& state, ConstMatrixView<T> samples, MatrixView<T> latents,
-                         std::span<double> log_det, std::span<Status>) const {
-  static_cast<ActNormState<T>&>(state).x = samples;
-  const auto x = pixels_of<const T>(shape_, samples);
+void ActNorm<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T> latents, std::span<double> log_det,
+                         std::span<Status>) const {
+  const auto x = pixels_of<const T>(shape_, batch.x);
   const auto z = pixels_of<T>(shape_, latents);
   for (Index j = 0; j < x.cols(); ++j) {
     for (Index i = 0; i < shape_.channels; ++i) {
@@ -81,30 +71,31 @@ void ActNorm<T>::forward(TransformState<T>& state, ConstMatrixView<T> samples, M
 }
 
 template <class T>
-void ActNorm<T>::reverse(TransformState<T>& state, ConstMatrixView<T> latent_bar, std::span<const T> weight,
-                         MatrixView<T> sample_bar, std::span<T> gradient) const {
-  const auto x = pixels_of<const T>(shape_, static_cast<ActNormState<T>&>(state).x);
+void ActNorm<T>::reverse(TransformState<T>&, ConstMatrixView<T> samples, ConstMatrixView<T> latent_bar,
+                         std::span<const T> weight, MatrixView<T> sample_bar, std::span<T> gradient) const {
+  const auto x = pixels_of<const T>(shape_, samples);
   const auto z_bar = pixels_of<const T>(shape_, latent_bar);
   const auto x_bar = pixels_of<T>(shape_, sample_bar);
+  for (Index j = 0; j < x.cols(); ++j) {
+    for (Index i = 0; i < shape_.channels; ++i) x_bar(i, j) = scale_[i] * z_bar(i, j);
+  }
+  if (gradient.empty()) return;
   T* const log_scale_gradient = gradient.data() + log_scale_offset_;
   T* const shift_gradient = gradient.data() + shift_offset_;
   const T log_det_bar = total_weight(weight, latent_bar.cols()) * static_cast<T>(shape_.pixels());
   for (Index i = 0; i < shape_.channels; ++i) log_scale_gradient[i] += log_det_bar;
   for (Index j = 0; j < x.cols(); ++j) {
     for (Index i = 0; i < shape_.channels; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      const T bar = scale_[at] * z_bar(i, j);
-      x_bar(i, j) = bar;
-      log_scale_gradient[i] += bar * (x(i, j) - shift_[at]);
-      shift_gradient[i] -= bar;
+      log_scale_gradient[i] += x_bar(i, j) * (x(i, j) - shift_[i]);
+      shift_gradient[i] -= x_bar(i, j);
     }
   }
 }
 
 template <class T>
-void ActNorm<T>::inverse(TransformState<T>&, ConstMatrixView<T> latents, MatrixView<T> samples,
-                         std::span<double> log_det, std::span<Status>, const InverseOptions&) const {
-  const auto z = pixels_of<const T>(shape_, latents);
+void ActNorm<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> samples, std::span<double> log_det,
+                         std::span<Status>, const InverseOptions&) const {
+  const auto z = pixels_of<const T>(shape_, batch.x);
   const auto x = pixels_of<T>(shape_, samples);
   for (Index j = 0; j < z.cols(); ++j) {
     for (Index i = 0; i < shape_.channels; ++i) {
@@ -113,6 +104,16 @@ void ActNorm<T>::inverse(TransformState<T>&, ConstMatrixView<T> latents, MatrixV
     }
   }
   for (double& value : log_det) value -= log_det_;
+}
+
+template <class T>
+void ActNorm<T>::solve_transposed(TransformState<T>&, ConstMatrixView<T>, ConstMatrixView<T> rhs,
+                                  MatrixView<T> solution) const {
+  const auto b = pixels_of<const T>(shape_, rhs);
+  const auto lambda = pixels_of<T>(shape_, solution);
+  for (Index j = 0; j < b.cols(); ++j) {
+    for (Index i = 0; i < shape_.channels; ++i) lambda(i, j) = b(i, j) / scale_[i];
+  }
 }
 
 template class ActNorm<float>;

@@ -5,7 +5,7 @@
 // the number of pixels.
 
 #include <pushforward/core/option_set.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/trained.hpp>
 
 namespace pushforward::flow {
 
@@ -17,7 +17,7 @@ struct ActNormOptions {
 };
 
 template <class T>
-class ActNorm final : public Transform<T> {
+class ActNorm final : public Transform<T>, public Trained<T> {
  public:
   /// Adds `<name>/log_scale` and `<name>/shift` (channels) to the layout.
   ActNorm(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const ActNormOptions& options = {});
@@ -32,12 +32,14 @@ class ActNorm final : public Transform<T> {
   void prepare(std::span<const T> parameters, Normalization normalization) override;
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
 
  private:
   Shape shape_;

@@ -1,13 +1,14 @@
 #pragma once
 
-// Autoregressive transforms, on samples as vectors of d values in their order. One network with masks [Germain et al.
-// 2015, MADE] gives θ_r of all values, each a function of those before and of the context u:
+// The masked autoregressive flow [Papamakarios et al. 2017, MAF], on samples as vectors of d values in their order. One
+// network with masks [Germain et al. 2015, MADE] gives θ_r of all values, each a function of the values before r and of
+// the context u:
 //
-//     F: y ↦ z,   z_r = τ(y_r; θ_r(y_0 … y_{r−1}; u)),   log|det ∂F/∂y| = Σ log ∂τ/∂y_r.
+//     z_r = τ(x_r; θ_r(x_0 … x_{r−1}; u)),   log|det ∂z/∂x| = Σ log ∂τ/∂x_r.
 //
-// Masked autoregressive flow [Papamakarios et al. 2017, MAF]: forward is F, one pass of the network, and inverse solves
-// row by row, d passes. With `inverse` [Kingma et al. 2016, IAF] they change places: forward = F⁻¹ takes d passes, with
-// a gradient d more back, and inverse is F. A sample is exact when its d-th pass is done; nothing is iterated.
+// forward() takes one pass of the network. inverse() solves row by row, in d passes; a sample is exact when its d-th
+// pass is done, and nothing is iterated. solve_transposed() takes d − 1 passes back. The inverse autoregressive flow
+// [Kingma et al. 2016, IAF] is the Inverse (inverse.hpp) of this transform.
 //
 // θ_r is among the network's outputs r·m, r·m + 1, … (element_maps.hpp). One value works: θ depends on the context
 // only. The network sees cos and sin of angles, which are on [−π, π) in z and x. Its last layer starts at zero: a fresh
@@ -15,7 +16,7 @@
 
 #include <pushforward/maps/element_maps.hpp>
 #include <pushforward/transforms/domain.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/inverse.hpp>
 #include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
@@ -35,10 +36,10 @@ struct AutoregressiveOptions {
 };
 
 template <class T>
-class Autoregressive final : public Transform<T> {
+class Autoregressive final : public Transform<T>, public Trained<T>, public FusedInverse<T> {
  public:
   /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError or ShapeError where
-  /// options do not fit each other or the samples.
+  /// options do not fit each other or the samples. options.inverse is not looked at.
   Autoregressive(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
                  const AutoregressiveOptions& options, std::uint64_t seed, std::uint64_t key);
 
@@ -55,26 +56,27 @@ class Autoregressive final : public Transform<T> {
   void bake_normalization(std::span<T> parameters) const override { network_.bake_normalization(parameters); }
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
+
+  ConstMatrixView<T> solution(const TransformState<T>& state, Index n) const override;
+  void reverse_of_fused_inverse(TransformState<T>& state, ConstMatrixView<T> x_bar, std::span<const T> weight,
+                                MatrixView<T> z_bar, std::span<T> gradient) const override;
 
  private:
   struct State;
 
-  // z = F(y), and y = F⁻¹(z); log_det gains that of the direction.
-  void evaluate(State& s, ConstMatrixView<T> y, MatrixView<T> z, std::span<double> log_det) const;
-  void solve(State& s, ConstMatrixView<T> z, MatrixView<T> y, std::span<double> log_det) const;
-  void reverse_of_evaluate(State& s, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> y_bar,
-                           std::span<T> gradient) const;
-  void reverse_of_solve(State& s, ConstMatrixView<T> y_bar, std::span<const T> weight, MatrixView<T> z_bar,
-                        std::span<T> gradient) const;
+  // Solves Jᵀλ = b − w ∇ₓ log|det J| for w = `weight`. Leaves θ̄ of Σ λ·z + w·log|det J| in the network's value seed.
+  void substitute_back(State& s, ConstMatrixView<T> x, ConstMatrixView<T> b, std::span<const T> weight,
+                       MatrixView<T> lambda) const;
 
   Shape shape_;
-  bool inverse_;
   ElementMaps<T> maps_;
   nn::Network<T> network_;
 };

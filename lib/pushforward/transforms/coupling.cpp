@@ -140,8 +140,9 @@ std::unique_ptr<TransformState<T>> Coupling<T>::plan(linalg::Workspace& kept, li
 }
 
 template <class T>
-void Coupling<T>::condition(State& s, ConstMatrixView<T> from, MatrixView<T> to) const {
-  const Index n = from.cols();
+void Coupling<T>::condition(State& s, const Batch<T>& batch, MatrixView<T> to) const {
+  const auto from = batch.x;
+  const Index n = batch.size();
   const auto seen = s.seen.columns(0, n);
   const bool covers = network_.in() == std::ssize(passive_);
   for (Index i = 0; i < n; ++i) {
@@ -152,23 +153,23 @@ void Coupling<T>::condition(State& s, ConstMatrixView<T> from, MatrixView<T> to)
     for (const auto& [row, place] : angles_) z[row] = in[place] = wrap_angle<T>(static_cast<double>(x[row]));
   }
   gather_rows<T>(active_, from, s.active.columns(0, n));
-  network_.forward(s.passes, seen, s.theta.columns(0, n), s.context);
+  network_.forward(s.passes, seen, s.theta.columns(0, n), batch.context);
 }
 
 template <class T>
-void Coupling<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+void Coupling<T>::forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                           std::span<Status>) const {
   auto& s = static_cast<State&>(state);
-  const Index n = x.cols();
+  const Index n = batch.size();
   const auto mapped = s.mapped.columns(0, n);
-  condition(s, x, z);
+  condition(s, batch, z);
   maps_.forward(s.theta.columns(0, n), s.active.columns(0, n), mapped, log_det);
   scatter_rows<T>(active_, mapped, z);
 }
 
 template <class T>
-void Coupling<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
-                          MatrixView<T> x_bar, std::span<T> gradient) const {
+void Coupling<T>::reverse(TransformState<T>& state, ConstMatrixView<T>, ConstMatrixView<T> z_bar,
+                          std::span<const T> weight, MatrixView<T> x_bar, std::span<T> gradient) const {
   auto& s = static_cast<State&>(state);
   const Index n = z_bar.cols();
   const auto seen_bar = s.seen_bar.columns(0, n), mapped_bar = s.mapped.columns(0, n);
@@ -184,14 +185,39 @@ void Coupling<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, st
 }
 
 template <class T>
-void Coupling<T>::inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+void Coupling<T>::inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                           std::span<Status>, const InverseOptions&) const {
   auto& s = static_cast<State&>(state);
-  const Index n = z.cols();
+  const Index n = batch.size();
   const auto mapped = s.mapped.columns(0, n);
-  condition(s, z, x);
+  condition(s, batch, x);
   maps_.inverse(s.theta.columns(0, n), s.active.columns(0, n), mapped, log_det);
   scatter_rows<T>(active_, mapped, x);
+}
+
+// With the passive rows first, J = (I 0; C D), D diagonal and C what the network makes of x_P, so that
+// λ_A = D⁻¹ b_A and λ_P = b_P − Cᵀλ_A. Cᵀ takes one pass back through the network.
+template <class T>
+void Coupling<T>::solve_transposed(TransformState<T>& state, ConstMatrixView<T>, ConstMatrixView<T> b,
+                                   MatrixView<T> lambda) const {
+  auto& s = static_cast<State&>(state);
+  const Index n = b.cols();
+  const auto seen_bar = s.seen_bar.columns(0, n), mapped = s.mapped.columns(0, n);
+  const auto theta = s.theta.columns(0, n), active = s.active.columns(0, n), theta_bar = s.passes.value_seed();
+  // Log-dets have no part in J. The memory of seen_bar, which is not needed yet, holds their weights.
+  const std::span<T> no_weight(seen_bar.data(), static_cast<std::size_t>(n));
+  std::ranges::fill(no_weight, T(0));
+  for (Index j = 0; j < n; ++j) std::fill_n(mapped.column(j), mapped.rows(), T(1));
+  maps_.reverse(theta, active, mapped, no_weight, mapped, theta_bar);
+  for (Index j = 0; j < n; ++j) {
+    for (Index k = 0; k < mapped.rows(); ++k) mapped(k, j) = b(active_[k], j) / mapped(k, j);
+  }
+  scatter_rows<T>(active_, mapped, lambda);
+  maps_.reverse(theta, active, mapped, no_weight, mapped, theta_bar);
+  network_.cotangent(s.passes, theta_bar, 1, seen_bar);
+  for (Index j = 0; j < n; ++j) {
+    for (const auto& [row, place] : passive_) lambda(row, j) = b(row, j) - seen_bar(place, j);
+  }
 }
 
 template class Coupling<float>;

@@ -22,7 +22,7 @@
 
 #include <pushforward/maps/element_maps.hpp>
 #include <pushforward/transforms/domain.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/trained.hpp>
 #include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
@@ -53,7 +53,7 @@ struct CouplingMask {
 };
 
 template <class T>
-class Coupling final : public Transform<T> {
+class Coupling final : public Transform<T>, public Trained<T> {
  public:
   /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError or ShapeError where
   /// options do not fit each other or the samples.
@@ -74,12 +74,14 @@ class Coupling final : public Transform<T> {
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
   /// One pass of the network, and so are reverse() and inverse().
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
 
  private:
   struct State;
@@ -90,9 +92,9 @@ class Coupling final : public Transform<T> {
 
   Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain, const CouplingOptions& options,
            const CouplingMask& mask, std::uint64_t seed, std::uint64_t key);
-  // Writes the passive rows of `from` to `to`, the parameters that they make to s.theta and the active rows to
+  // Writes the passive rows of the batch to `to`, the parameters that they make to s.theta and the active rows to
   // s.active.
-  void condition(State& s, ConstMatrixView<T> from, MatrixView<T> to) const;
+  void condition(State& s, const Batch<T>& batch, MatrixView<T> to) const;
 
   Shape shape_;
   std::vector<Passive> passive_, angles_;  // the latter are among the former

@@ -62,8 +62,9 @@ std::unique_ptr<TransformState<T>> Dequantize<T>::plan(linalg::Workspace&, linal
 }
 
 template <class T>
-void Dequantize<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+void Dequantize<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                             std::span<Status> status) const {
+  const auto x = batch.x;
   const auto levels = static_cast<double>(options_.levels);
   const double change = -static_cast<double>(x.rows()) * std::log(levels);
   for (Index j = 0; j < x.cols(); ++j) {
@@ -74,7 +75,7 @@ void Dequantize<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, Matr
       const bool admitted = admits(i, value);
       z(i, j) = std::numeric_limits<T>::quiet_NaN();
       if (admitted) {
-        auto stream = state.draws.stream(random::Purpose::dequantize_draw, j, i);
+        auto stream = batch.draws.stream(random::Purpose::dequantize_draw, j, i);
         z(i, j) = into_cell<T>(value, stream.uniform(), levels);
       }
       excluded = excluded || !admitted;
@@ -85,16 +86,17 @@ void Dequantize<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, Matr
 }
 
 template <class T>
-void Dequantize<T>::reverse(TransformState<T>&, ConstMatrixView<T> z_bar, std::span<const T>, MatrixView<T> x_bar,
-                            std::span<T>) const {
+void Dequantize<T>::reverse(TransformState<T>&, ConstMatrixView<T>, ConstMatrixView<T> z_bar, std::span<const T>,
+                            MatrixView<T> x_bar, std::span<T>) const {
   for (Index j = 0; j < z_bar.cols(); ++j) {
     for (Index i = 0; i < z_bar.rows(); ++i) x_bar(i, j) = z_bar(i, j) / static_cast<T>(options_.levels);
   }
 }
 
 template <class T>
-void Dequantize<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+void Dequantize<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                             std::span<Status>, const InverseOptions&) const {
+  const auto z = batch.x;
   const auto levels = static_cast<double>(options_.levels);
   for (Index j = 0; j < z.cols(); ++j) {
     for (Index i = 0; i < z.rows(); ++i) {
@@ -102,6 +104,14 @@ void Dequantize<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView
     }
   }
   for (double& value : log_det) value += static_cast<double>(z.rows()) * std::log(levels);
+}
+
+template <class T>
+void Dequantize<T>::solve_transposed(TransformState<T>&, ConstMatrixView<T>, ConstMatrixView<T> b,
+                                     MatrixView<T> lambda) const {
+  for (Index j = 0; j < b.cols(); ++j) {
+    for (Index i = 0; i < b.rows(); ++i) lambda(i, j) = b(i, j) * static_cast<T>(options_.levels);
+  }
 }
 
 template class Dequantize<float>;

@@ -4,9 +4,11 @@
 // u)/levels in the unit cube, u uniform on (0, 1), drawn anew in each pass. The mean of the log-density over u is a
 // lower bound of the log-probability of x. Log-det −d·log levels.
 //
-// Not a bijection: the inverse, floor(levels·z), gives x back, but many z have the same x.
+// Not a bijection: the inverse, floor(levels·z), gives x back, but many z have the same x. So the inverse has no
+// gradient; solve_transposed() is for the map x ↦ z with u held fixed.
 
 #include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/supported.hpp>
 #include <pushforward/transforms/transform.hpp>
 #include <pushforward/transforms/transform_facts.hpp>
 
@@ -22,7 +24,7 @@ struct DequantizeOptions {
 };
 
 template <class T>
-class Dequantize final : public Transform<T> {
+class Dequantize final : public Transform<T>, public Supported {
  public:
   /// No parameters. Throws OptionError.
   Dequantize(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
@@ -31,23 +33,23 @@ class Dequantize final : public Transform<T> {
   std::string_view kind() const override { return "dequantize"; }
   const DequantizeOptions& options() const { return options_; }
   Shape input_shape() const override { return shape_; }
-  bool is_fixed() const override { return true; }
   /// (−1, levels), in which only the integers are admitted.
   std::pair<double, double> support(Index row) const override;
   bool admits(Index row, double x) const override;
   std::string admitted(Index row) const override;
-  void initialize(std::span<T> /*parameters*/) const override {}
-  void prepare(std::span<const T> /*parameters*/, Normalization /*normalization*/) override {}
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  /// Draws from state.draws. What is no integer of the range has status outside_support and log-det −∞.
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  /// Draws from batch.draws. A sample with a value that is no integer of the range has status outside_support and
+  /// log-det −∞.
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
   /// Values of z outside the unit interval go to 0 or levels − 1.
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
 
  private:
   Shape shape_;

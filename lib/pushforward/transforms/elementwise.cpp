@@ -10,11 +10,6 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-template <class T>
-struct ElementwiseState final : TransformState<T> {
-  ConstMatrixView<T> x;
-};
-
 // Outside an open interval; NaN is not.
 bool outside(std::pair<double, double> interval, double u) {
   return (std::isfinite(interval.first) && u <= interval.first) ||
@@ -91,20 +86,20 @@ Elementwise<T>::Elementwise(nn::ParameterLayout&, const std::string& name, const
 
 template <class T>
 std::pair<double, double> Elementwise<T>::support(Index row) const {
-  if (!std::binary_search(rows_.begin(), rows_.end(), row)) return Transform<T>::support(row);
+  if (!std::binary_search(rows_.begin(), rows_.end(), row)) return {-infinity, infinity};
   const auto [low, high] = function_.domain();
   return {options_.shift + options_.scale * low, options_.shift + options_.scale * high};
 }
 
 template <class T>
 std::unique_ptr<TransformState<T>> Elementwise<T>::plan(linalg::Workspace&, linalg::Workspace&, Index, Pass) const {
-  return std::make_unique<ElementwiseState<T>>();
+  return std::make_unique<TransformState<T>>();
 }
 
 template <class T>
-void Elementwise<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+void Elementwise<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                              std::span<Status> status) const {
-  static_cast<ElementwiseState<T>&>(state).x = x;
+  const auto x = batch.x;
   copy_samples<T>(x, z);
   const auto domain = function_.domain();
   const double log_scale = std::log(options_.scale);
@@ -126,9 +121,8 @@ void Elementwise<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, Mat
 }
 
 template <class T>
-void Elementwise<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
-                             MatrixView<T> x_bar, std::span<T>) const {
-  const auto x = static_cast<ElementwiseState<T>&>(state).x;
+void Elementwise<T>::reverse(TransformState<T>&, ConstMatrixView<T> x, ConstMatrixView<T> z_bar,
+                             std::span<const T> weight, MatrixView<T> x_bar, std::span<T>) const {
   copy_samples<T>(z_bar, x_bar);
   for (Index j = 0; j < x.cols(); ++j) {
     const auto w = static_cast<double>(weight_of(weight, j));
@@ -142,8 +136,9 @@ void Elementwise<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar,
 }
 
 template <class T>
-void Elementwise<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+void Elementwise<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                              std::span<Status> status, const InverseOptions&) const {
+  const auto z = batch.x;
   copy_samples<T>(z, x);
   const auto range = inverse_.domain();
   const double log_scale = std::log(options_.scale);
@@ -160,6 +155,19 @@ void Elementwise<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixVie
     }
     log_det[at] = excluded ? infinity : log_det[at] + sum;
     if (excluded && status[at] == Status::ok) status[at] = Status::outside_support;
+  }
+}
+
+template <class T>
+void Elementwise<T>::solve_transposed(TransformState<T>&, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                                      MatrixView<T> lambda) const {
+  copy_samples<T>(b, lambda);
+  for (Index j = 0; j < x.cols(); ++j) {
+    for (const Index i : rows_) {
+      const double u = (static_cast<double>(x(i, j)) - options_.shift) / options_.scale;
+      const double slope = std::exp(function_(u).log_slope) / options_.scale;
+      lambda(i, j) = static_cast<T>(static_cast<double>(b(i, j)) / slope);
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/maps/scalar_function.hpp>
 #include <pushforward/transforms/domain.hpp>
+#include <pushforward/transforms/supported.hpp>
 #include <pushforward/transforms/transform.hpp>
 #include <pushforward/transforms/transform_facts.hpp>
 
@@ -34,7 +35,7 @@ struct ElementwiseOptions {
 };
 
 template <class T>
-class Elementwise final : public Transform<T> {
+class Elementwise final : public Transform<T>, public Supported {
  public:
   /// No parameters. Throws OptionError, also for a slope or margin that the function does not have.
   Elementwise(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
@@ -43,18 +44,17 @@ class Elementwise final : public Transform<T> {
   std::string_view kind() const override { return "elementwise"; }
   const ElementwiseOptions& options() const { return options_; }
   Shape input_shape() const override { return shape_; }
-  bool is_fixed() const override { return true; }
   std::pair<double, double> support(Index row) const override;
-  void initialize(std::span<T> /*parameters*/) const override {}
-  void prepare(std::span<const T> /*parameters*/, Normalization /*normalization*/) override {}
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
 
  private:
   Shape shape_;

@@ -20,7 +20,6 @@ struct LinearState final : TransformState<T> {
   }
 
   LinearScratch<T> memory;
-  ConstMatrixView<T> x;  // (c × m)
 };
 
 }  // namespace
@@ -60,12 +59,10 @@ void Linear<T>::mark(std::span<Status> status) const {
 }
 
 template <class T>
-void Linear<T>::forward(TransformState<T>& state, ConstMatrixView<T> samples, MatrixView<T> latents,
+void Linear<T>::forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> latents,
                         std::span<double> log_det, std::span<Status> status) const {
-  auto& s = static_cast<LinearState<T>&>(state);
-  s.x = pixels_of<const T>(shape_, samples);
   const auto z = pixels_of<T>(shape_, latents);
-  form_->multiply(s.of(z.cols()), s.x, z);
+  form_->multiply(static_cast<LinearState<T>&>(state).of(z.cols()), pixels_of<const T>(shape_, batch.x), z);
   for (Index j = 0; !bias_.empty() && j < z.cols(); ++j) {
     for (Index i = 0; i < z.rows(); ++i) z(i, j) += bias_[i];
   }
@@ -74,12 +71,14 @@ void Linear<T>::forward(TransformState<T>& state, ConstMatrixView<T> samples, Ma
 }
 
 template <class T>
-void Linear<T>::reverse(TransformState<T>& state, ConstMatrixView<T> latent_bar, std::span<const T> weight,
-                        MatrixView<T> sample_bar, std::span<T> gradient) const {
+void Linear<T>::reverse(TransformState<T>& state, ConstMatrixView<T> samples, ConstMatrixView<T> latent_bar,
+                        std::span<const T> weight, MatrixView<T> sample_bar, std::span<T> gradient) const {
   auto& s = static_cast<LinearState<T>&>(state);
   const auto z_bar = pixels_of<const T>(shape_, latent_bar);
   const T log_det_bar = total_weight(weight, latent_bar.cols()) * static_cast<T>(shape_.pixels());
-  form_->reverse(s.of(z_bar.cols()), s.x, z_bar, log_det_bar, pixels_of<T>(shape_, sample_bar), gradient);
+  form_->reverse(s.of(z_bar.cols()), pixels_of<const T>(shape_, samples), z_bar, log_det_bar,
+                 pixels_of<T>(shape_, sample_bar), gradient);
+  if (gradient.empty()) return;
   T* const bias_gradient = gradient.data() + bias_offset_;
   for (Index j = 0; !bias_.empty() && j < z_bar.cols(); ++j) {
     for (Index i = 0; i < z_bar.rows(); ++i) bias_gradient[i] += z_bar(i, j);
@@ -87,10 +86,10 @@ void Linear<T>::reverse(TransformState<T>& state, ConstMatrixView<T> latent_bar,
 }
 
 template <class T>
-void Linear<T>::inverse(TransformState<T>& state, ConstMatrixView<T> latents, MatrixView<T> samples,
+void Linear<T>::inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> samples,
                         std::span<double> log_det, std::span<Status> status, const InverseOptions&) const {
   auto& s = static_cast<LinearState<T>&>(state);
-  copy_samples<T>(latents, samples);
+  copy_samples<T>(batch.x, samples);
   const auto x = pixels_of<T>(shape_, samples);
   for (Index j = 0; !bias_.empty() && j < x.cols(); ++j) {
     for (Index i = 0; i < x.rows(); ++i) x(i, j) -= bias_[i];
@@ -98,6 +97,14 @@ void Linear<T>::inverse(TransformState<T>& state, ConstMatrixView<T> latents, Ma
   form_->solve(s.of(x.cols()), x);
   for (double& value : log_det) value -= this->log_det();
   mark(status);
+}
+
+template <class T>
+void Linear<T>::solve_transposed(TransformState<T>& state, ConstMatrixView<T>, ConstMatrixView<T> b,
+                                 MatrixView<T> lambda) const {
+  const auto solution = pixels_of<T>(shape_, lambda);
+  form_->solve_transposed(static_cast<LinearState<T>&>(state).of(solution.cols()), pixels_of<const T>(shape_, b),
+                          solution);
 }
 
 template class Linear<float>;

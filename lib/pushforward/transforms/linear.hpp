@@ -13,12 +13,12 @@
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/linear_form.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/trained.hpp>
 
 namespace pushforward::flow {
 
 template <class T>
-class Linear final : public Transform<T> {
+class Linear final : public Transform<T>, public Trained<T> {
  public:
   /// Adds `<name>/weight` (c × c) for dense, `<name>/lu` (c × c) for plu, L below the diagonal, U above it and log|s|
   /// on it, `<name>/vectors` (c × K) for householder; and `<name>/bias` (c). seed, key: name what the initial values
@@ -36,12 +36,14 @@ class Linear final : public Transform<T> {
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
   /// Where log|det W| is not finite, or a reflection's vector is 0, statuses are not_finite.
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
 
  private:
   double log_det() const { return static_cast<double>(shape_.pixels()) * form_->log_det(); }

@@ -82,15 +82,20 @@ class DenseForm final : public LinearForm<T> {
     for (Index j = 0; j < x.cols(); ++j) std::ranges::fill(x.column_span(j), std::numeric_limits<T>::quiet_NaN());
   }
 
+  void solve_transposed(const LinearScratch<T>&, ConstMatrixView<T> b, MatrixView<T> lambda) const override {
+    linalg::gemm(Op::none, Op::none, T(1), inverse_transpose_, b, T(0), lambda);
+  }
+
   // d log|det W| = tr(W⁻¹ dW).
   void reverse(const LinearScratch<T>&, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, T log_det_bar,
                MatrixView<T> x_bar, std::span<T> gradient) const override {
+    linalg::gemm(Op::transpose, Op::none, T(1), weight_, z_bar, T(0), x_bar);
+    if (gradient.empty()) return;
     const MatrixView<T> weight_gradient(gradient.data() + offset_, c_, c_);
     linalg::gemm(Op::none, Op::transpose, T(1), z_bar, x, T(1), weight_gradient);
     for (Index j = 0; j < c_; ++j) {
       for (Index i = 0; i < c_; ++i) weight_gradient(i, j) += log_det_bar * inverse_transpose_(i, j);
     }
-    linalg::gemm(Op::transpose, Op::none, T(1), weight_, z_bar, T(0), x_bar);
   }
 
   double log_det() const override { return log_det_; }
@@ -179,14 +184,26 @@ class PluForm final : public LinearForm<T> {
     linalg::solve_triangular(Triangle::upper, Op::none, Diagonal::stored, factors_, x);
   }
 
+  // Wᵀ = (U + diag(s))ᵀ Lᵀ Pᵀ.
+  void solve_transposed(const LinearScratch<T>& scratch, ConstMatrixView<T> b, MatrixView<T> lambda) const override {
+    copy_samples<T>(b, scratch.columns);
+    linalg::solve_triangular(Triangle::upper, Op::transpose, Diagonal::stored, factors_, scratch.columns);
+    linalg::solve_triangular(Triangle::lower, Op::transpose, Diagonal::unit, factors_, scratch.columns);
+    gather_rows<T>(this->options().indices, scratch.columns, lambda);
+  }
+
   // With y = (U + diag(s)) x and q̄ = Pᵀz̄: L̄ is the strictly lower part of q̄yᵀ; ȳ = Lᵀq̄; Ū is the strictly upper part of
   // ȳxᵀ, and s̄ its diagonal, of which s is the derivative along log|s|.
   void reverse(const LinearScratch<T>& scratch, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, T log_det_bar,
                MatrixView<T> x_bar, std::span<T> gradient) const override {
+    scatter_rows<T>(this->options().indices, z_bar, x_bar);
+    if (gradient.empty()) {
+      multiply_lower(Op::transpose, x_bar);
+      return multiply_upper(Op::transpose, x_bar);
+    }
     const MatrixView<T> lu_gradient(gradient.data() + offset_, c_, c_);
     copy_samples<T>(x, scratch.columns);
     multiply_upper(Op::none, scratch.columns);
-    scatter_rows<T>(this->options().indices, z_bar, x_bar);
     linalg::gemm(Op::none, Op::transpose, T(1), x_bar, scratch.columns, T(0), scratch.square);
     add_where<T>([](Index i, Index j) { return i > j; }, scratch.square, lu_gradient);
     multiply_lower(Op::transpose, x_bar);
@@ -255,14 +272,20 @@ class HouseholderForm final : public LinearForm<T> {
     for (Index k = unit_.cols() - 1; k >= 0; --k) reflect(k, x, scratch.along);
   }
 
+  // W is orthogonal.
+  void solve_transposed(const LinearScratch<T>& scratch, ConstMatrixView<T> b, MatrixView<T> lambda) const override {
+    multiply(scratch, b, lambda);
+  }
+
   // Backwards through the reflections; what went into each is what came out of it, reflected. With w = v/‖v‖ and
   // y = x − 2w(wᵀx): w̄ = −2 Σ (ȳ(wᵀx) + x(wᵀȳ)), and v̄ = (w̄ − w(wᵀw̄))/‖v‖.
   void reverse(const LinearScratch<T>& scratch, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, T, MatrixView<T> x_bar,
                std::span<T> gradient) const override {
+    copy_samples<T>(z_bar, x_bar);
+    if (gradient.empty()) return solve(scratch, x_bar);
     const auto along = scratch.along, across = scratch.across, w_bar = scratch.direction;
     const auto y = scratch.columns;
     multiply(scratch, x, y);
-    copy_samples<T>(z_bar, x_bar);
     for (Index k = unit_.cols() - 1; k >= 0; --k) {
       const auto w = unit_.view().column_span(k);
       linalg::gemv(Op::transpose, T(1), x_bar, w, T(0), across);

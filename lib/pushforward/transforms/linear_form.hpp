@@ -49,8 +49,10 @@ class LinearForm {
   virtual void multiply(const LinearScratch<T>& scratch, ConstMatrixView<T> x, MatrixView<T> z) const = 0;
   /// x ← W⁻¹ x. x: (c × m).
   virtual void solve(const LinearScratch<T>& scratch, MatrixView<T> x) const = 0;
-  /// x̄ = Wᵀ z̄, and to the gradient is added that of Σ z̄·(W x) + log_det_bar·log|det W|. x, z_bar: (c × m) in. x_bar:
-  /// (c × m) out, must not alias them. gradient: the flow's flat buffer.
+  /// Solves Wᵀλ = b. b: (c × m) in. lambda: (c × m) out, must not alias b.
+  virtual void solve_transposed(const LinearScratch<T>& scratch, ConstMatrixView<T> b, MatrixView<T> lambda) const = 0;
+  /// x̄ = Wᵀ z̄. Adds the gradient of Σ z̄·(W x) + log_det_bar·log|det W|. x, z_bar: (c × m) in. x_bar: (c × m) out, must
+  /// not alias them. gradient: the flow's flat buffer; if it is empty, that part is left out.
   virtual void reverse(const LinearScratch<T>& scratch, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, T log_det_bar,
                        MatrixView<T> x_bar, std::span<T> gradient) const = 0;
 

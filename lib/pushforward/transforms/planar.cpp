@@ -11,7 +11,6 @@ namespace {
 
 template <class T>
 struct PlanarState final : TransformState<T> {
-  ConstMatrixView<T> x;
   std::span<double> u_bar;  // (d), scratch
 };
 
@@ -90,9 +89,9 @@ std::unique_ptr<TransformState<T>> Planar<T>::plan(linalg::Workspace&, linalg::W
 }
 
 template <class T>
-void Planar<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+void Planar<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                         std::span<Status> status) const {
-  static_cast<PlanarState<T>&>(state).x = x;
+  const auto x = batch.x;
   for (Index j = 0; j < x.cols(); ++j) {
     const auto at = static_cast<std::size_t>(j);
     const Point p = point(dot_with(w_, x.column(j)) + b_);
@@ -108,33 +107,38 @@ void Planar<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixVi
 // ν = ‖w‖² and γ = û̄ᵀw/ν, the derivative along m(τ) − τ:
 //     τ̄ = −γ + σ(τ)(c̄ + γ),   ū = û̄ + τ̄ w,   w̄ += τ̄ u + (m(τ) − τ)(û̄ − 2γ w)/ν.
 template <class T>
-void Planar<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
-                        MatrixView<T> x_bar, std::span<T> gradient) const {
-  auto& s = static_cast<PlanarState<T>&>(state);
-  const auto u_gradient = nn::part_of(gradient, u_offset_, shape_.size());
-  const auto w_gradient = nn::part_of(gradient, w_offset_, shape_.size());
+void Planar<T>::reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar,
+                        std::span<const T> weight, MatrixView<T> x_bar, std::span<T> gradient) const {
+  const auto u_bar = static_cast<PlanarState<T>&>(state).u_bar;
+  const bool parameters = !gradient.empty();
+  const auto part_of = [&](Index offset) {
+    return parameters ? nn::part_of(gradient, offset, shape_.size()) : std::span<T>();
+  };
+  const auto u_gradient = part_of(u_offset_), w_gradient = part_of(w_offset_);
   const double c = softplus_ - 1;
   double c_bar = 0, b_bar = 0;
-  std::ranges::fill(s.u_bar, 0.0);
+  std::ranges::fill(u_bar, 0.0);
   for (Index j = 0; j < z_bar.cols(); ++j) {
-    const Point p = point(dot_with(w_, s.x.column(j)) + b_);
+    const Point p = point(dot_with(w_, x.column(j)) + b_);
     const double scaled = static_cast<double>(weight_of(weight, j)) / p.determinant;
     const double a_bar = p.slope * (dot_with(u_hat_, z_bar.column(j)) - 2 * p.tanh * c * scaled);
     for (std::size_t i = 0; i < w_.size(); ++i) {
       const auto row = static_cast<Index>(i);
       const auto bar = static_cast<double>(z_bar(row, j));
       x_bar(row, j) = static_cast<T>(bar + a_bar * w_[i]);
-      w_gradient[i] += static_cast<T>(a_bar * static_cast<double>(s.x(row, j)));
-      s.u_bar[i] += p.tanh * bar;
+      if (!parameters) continue;
+      w_gradient[i] += static_cast<T>(a_bar * static_cast<double>(x(row, j)));
+      u_bar[i] += p.tanh * bar;
     }
     c_bar += scaled * p.slope;
     b_bar += a_bar;
   }
-  const double gamma = dot_with(w_, s.u_bar.data()) / square_;
+  if (!parameters) return;
+  const double gamma = dot_with(w_, u_bar.data()) / square_;
   const double product_bar = -gamma + (c_bar + gamma) / (1 + std::exp(-product_));
   for (std::size_t i = 0; i < w_.size(); ++i) {
-    u_gradient[i] += static_cast<T>(s.u_bar[i] + product_bar * w_[i]);
-    w_gradient[i] += static_cast<T>(product_bar * u_[i] + (c - product_) * (s.u_bar[i] - 2 * gamma * w_[i]) / square_);
+    u_gradient[i] += static_cast<T>(u_bar[i] + product_bar * w_[i]);
+    w_gradient[i] += static_cast<T>(product_bar * u_[i] + (c - product_) * (u_bar[i] - 2 * gamma * w_[i]) / square_);
   }
   gradient[b_offset_] += static_cast<T>(b_bar);
 }
@@ -142,8 +146,9 @@ void Planar<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std:
 // wᵀz = wᵀx + wᵀû tanh(wᵀx + b): with a = wᵀx + b and s = 1 + wᵀû, the root of (a − tanh a) + s·tanh a = wᵀz + b, which
 // increases, and whose a is within |s − 1| of the right-hand side. Then x = z − û tanh a.
 template <class T>
-void Planar<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+void Planar<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                         std::span<Status> status, const InverseOptions&) const {
+  const auto z = batch.x;
   const double reach = std::abs(softplus_ - 1);
   for (Index j = 0; j < z.cols(); ++j) {
     const auto at = static_cast<std::size_t>(j);
@@ -157,6 +162,17 @@ void Planar<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> 
       x(i, j) = static_cast<T>(static_cast<double>(z(i, j)) - u_hat_[i] * p.tanh);
     }
     log_det[at] -= log_det_of(p.determinant, status[at]);
+  }
+}
+
+// Jᵀ = I + h w ûᵀ, whose inverse is I − h w ûᵀ/(1 + h wᵀû) [Sherman & Morrison 1950].
+template <class T>
+void Planar<T>::solve_transposed(TransformState<T>&, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                                 MatrixView<T> lambda) const {
+  for (Index j = 0; j < x.cols(); ++j) {
+    const Point p = point(dot_with(w_, x.column(j)) + b_);
+    const double along = p.slope * dot_with(u_hat_, b.column(j)) / p.determinant;
+    for (Index i = 0; i < x.rows(); ++i) lambda(i, j) = static_cast<T>(static_cast<double>(b(i, j)) - along * w_[i]);
   }
 }
 

@@ -8,7 +8,7 @@
 // m(t) = −1 + log(1 + eᵗ), so that wᵀû = m(wᵀu). u, w and b are trained; at first û = 0, and z = x.
 
 #include <pushforward/core/option_set.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/trained.hpp>
 
 namespace pushforward::flow {
 
@@ -19,7 +19,7 @@ struct PlanarOptions {
 };
 
 template <class T>
-class Planar final : public Transform<T> {
+class Planar final : public Transform<T>, public Trained<T> {
  public:
   /// Adds `<name>/u` (d), `<name>/w` (d) and `<name>/b` (1) to the layout. seed, key: name what the first w is drawn
   /// from.
@@ -34,12 +34,14 @@ class Planar final : public Transform<T> {
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
   /// Where w = 0, statuses are not_finite.
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
 
  private:
   /// Value and derivatives of one sample. a: wᵀx + b.

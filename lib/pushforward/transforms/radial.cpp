@@ -6,15 +6,6 @@
 
 namespace pushforward::flow {
 
-namespace {
-
-template <class T>
-struct RadialState final : TransformState<T> {
-  ConstMatrixView<T> x;
-};
-
-}  // namespace
-
 template <class T>
 Radial<T>::Radial(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
                   const RadialOptions& options, std::uint64_t seed, std::uint64_t key)
@@ -59,13 +50,13 @@ double Radial<T>::log_det_at(double r) const {
 
 template <class T>
 std::unique_ptr<TransformState<T>> Radial<T>::plan(linalg::Workspace&, linalg::Workspace&, Index, Pass) const {
-  return std::make_unique<RadialState<T>>();
+  return std::make_unique<TransformState<T>>();
 }
 
 template <class T>
-void Radial<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+void Radial<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                         std::span<Status>) const {
-  static_cast<RadialState<T>&>(state).x = x;
+  const auto x = batch.x;
   for (Index j = 0; j < x.cols(); ++j) {
     const double r = distance(x.column(j)), pull = (softplus_ - alpha_) / (alpha_ + r);
     for (Index i = 0; i < x.rows(); ++i) {
@@ -81,10 +72,10 @@ void Radial<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixVi
 //     ∂log g = (2(r + α)/n − 2/(α + r), α/n, (2r + s)/n − 2/(α + r)),   n = r² + 2αr + αs,
 // along r, s and α. Then δ̄ = q z̄ + r̄ δ/r = x̄, x̄₀ = Σ (z̄ − δ̄).
 template <class T>
-void Radial<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
+void Radial<T>::reverse(TransformState<T>&, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
                         MatrixView<T> x_bar, std::span<T> gradient) const {
-  const auto x = static_cast<RadialState<T>&>(state).x;
-  const auto center_gradient = nn::part_of(gradient, center_offset_, shape_.size());
+  const bool parameters = !gradient.empty();
+  const auto center_gradient = parameters ? nn::part_of(gradient, center_offset_, shape_.size()) : std::span<T>();
   double s_bar = 0, alpha_bar = 0;
   for (Index j = 0; j < x.cols(); ++j) {
     const auto w = static_cast<double>(weight_of(weight, j));
@@ -103,9 +94,10 @@ void Radial<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std:
       const auto bar = static_cast<double>(z_bar(row, j));
       const double delta_bar = q * bar + (r > 0 ? r_bar * (static_cast<double>(x(row, j)) - center_[i]) / r : 0);
       x_bar(row, j) = static_cast<T>(delta_bar);
-      center_gradient[i] += static_cast<T>(bar - delta_bar);
+      if (parameters) center_gradient[i] += static_cast<T>(bar - delta_bar);
     }
   }
+  if (!parameters) return;
   gradient[log_alpha_offset_] += static_cast<T>(alpha_ * alpha_bar);
   gradient[beta_offset_] += static_cast<T>(s_bar / (1 + std::exp(-beta_)));
 }
@@ -113,8 +105,9 @@ void Radial<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std:
 // ρ = ‖z − x₀‖ = r(r + s)/(α + r), so r² + (s − ρ)r − αρ = 0, of which one root is not negative. It is taken in the
 // form in which nothing cancels, and x = x₀ + (z − x₀)/q.
 template <class T>
-void Radial<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+void Radial<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                         std::span<Status>, const InverseOptions&) const {
+  const auto z = batch.x;
   for (Index j = 0; j < z.cols(); ++j) {
     const double rho = distance(z.column(j)), p = rho - softplus_;
     const double root = std::sqrt(p * p + 4 * alpha_ * rho);
@@ -125,6 +118,23 @@ void Radial<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> 
       x(i, j) = static_cast<T>(center + shrink * (static_cast<double>(z(i, j)) - center));
     }
     log_det[j] -= log_det_at(r);
+  }
+}
+
+// J is symmetric. It is q across δ = x − x₀ and g = (r² + 2αr + αs)/(α + r)² along it.
+template <class T>
+void Radial<T>::solve_transposed(TransformState<T>&, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                                 MatrixView<T> lambda) const {
+  for (Index j = 0; j < x.cols(); ++j) {
+    const double r = distance(x.column(j)), sum = alpha_ + r, q = (r + softplus_) / sum;
+    const double g = (r * r + 2 * alpha_ * r + alpha_ * softplus_) / (sum * sum);
+    const auto delta = [&](Index i) { return static_cast<double>(x(i, j)) - center_[i]; };
+    double along = 0;
+    for (Index i = 0; i < x.rows(); ++i) along += delta(i) * static_cast<double>(b(i, j));
+    const double factor = r > 0 ? (1 / g - 1 / q) * along / (r * r) : 0;
+    for (Index i = 0; i < x.rows(); ++i) {
+      lambda(i, j) = static_cast<T>(static_cast<double>(b(i, j)) / q + factor * delta(i));
+    }
   }
 }
 

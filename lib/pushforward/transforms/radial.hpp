@@ -12,7 +12,7 @@
 // sums of positive terms only. x₀, log α and β are trained; at first s = α = 1, and z = x.
 
 #include <pushforward/core/option_set.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/trained.hpp>
 
 namespace pushforward::flow {
 
@@ -23,7 +23,7 @@ struct RadialOptions {
 };
 
 template <class T>
-class Radial final : public Transform<T> {
+class Radial final : public Transform<T>, public Trained<T> {
  public:
   /// Adds `<name>/center` (d), `<name>/log_alpha` (1) and `<name>/beta` (1) to the layout. seed, key: name what the
   /// first center, N(0, I), is drawn from.
@@ -37,12 +37,14 @@ class Radial final : public Transform<T> {
   void prepare(std::span<const T> parameters, Normalization normalization) override;
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
 
  private:
   double distance(const T* x) const;

@@ -8,8 +8,10 @@
 // and, taken modulo 2π, one of the circle.
 
 #include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/described.hpp>
 #include <pushforward/transforms/domain.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/estimated.hpp>
+#include <pushforward/transforms/trained.hpp>
 #include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
@@ -30,7 +32,7 @@ struct ResidualOptions {
 };
 
 template <class T>
-class ResidualBlock final : public Transform<T> {
+class ResidualBlock final : public Transform<T>, public Trained<T>, public Estimated<T>, public Described {
  public:
   /// Adds the network's parameters below `<name>/`. options.lipschitz < 1; in = out = shape.size(). seed, key: see
   /// nn::Network.
@@ -53,25 +55,27 @@ class ResidualBlock final : public Transform<T> {
   void bake_normalization(std::span<T> parameters) const override { network_.bake_normalization(parameters); }
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  std::unique_ptr<TransformState<T>> plan_map(linalg::Workspace& kept, linalg::Workspace& scratch,
-                                              Index n) const override;
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
   /// Stops a sample when ‖x − x*‖ ≤ ‖x + g(x) − z‖/(1 − L) is within tolerance, L the block's Lipschitz constant as of
   /// the last prepare(): a guarantee after an SVD. A Newton step that does not shrink the residual by L is replaced by
   /// the Banach step, which does. Samples that are done leave the batch.
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  /// With the inverse of I + J if an exact log-det through the input has left it. Otherwise forms J, in d passes back
+  /// through the network, and takes its LU; the memory for that, d² values a sample, is allocated by the first call.
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
   void set_log_det(Pass pass, const logdet::Method& method) override;
-  const logdet::Method* log_det(Pass pass) const override {
-    return &(pass == Pass::evaluate ? *evaluation_ : *training_).method();
-  }
-  const nn::Network<T>* lipschitz_network() const override { return &network_; }
-  void describe(const h5::GroupWriter& group) const override;
+  const logdet::Method& log_det(Pass pass) const override { return estimator(pass).method(); }
+  const nn::Network<T>& lipschitz_network() const override { return network_; }
+  /// The number of layers, their norms, and the product of the norms, which bounds the Lipschitz constant.
+  std::vector<Attribute> describe() const override;
 
  private:
+  const logdet::Estimator<T>& estimator(Pass pass) const { return pass == Pass::gradient ? *training_ : *evaluation_; }
   /// Angles to [−π, π).
   void wrap(MatrixView<T> x) const;
 

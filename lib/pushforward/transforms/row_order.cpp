@@ -38,21 +38,28 @@ std::unique_ptr<TransformState<T>> RowOrder<T>::plan(linalg::Workspace&, linalg:
 }
 
 template <class T>
-void RowOrder<T>::forward(TransformState<T>&, ConstMatrixView<T> x, MatrixView<T> z, std::span<double>,
+void RowOrder<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T> z, std::span<double>,
                           std::span<Status>) const {
-  gather_rows<T>(order_, x, z);
+  gather_rows<T>(order_, batch.x, z);
 }
 
 template <class T>
-void RowOrder<T>::reverse(TransformState<T>&, ConstMatrixView<T> z_bar, std::span<const T>, MatrixView<T> x_bar,
-                          std::span<T>) const {
+void RowOrder<T>::reverse(TransformState<T>&, ConstMatrixView<T>, ConstMatrixView<T> z_bar, std::span<const T>,
+                          MatrixView<T> x_bar, std::span<T>) const {
   scatter_rows<T>(order_, z_bar, x_bar);
 }
 
 template <class T>
-void RowOrder<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double>,
+void RowOrder<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> x, std::span<double>,
                           std::span<Status>, const InverseOptions&) const {
-  scatter_rows<T>(order_, z, x);
+  scatter_rows<T>(order_, batch.x, x);
+}
+
+// J is orthogonal.
+template <class T>
+void RowOrder<T>::solve_transposed(TransformState<T>&, ConstMatrixView<T>, ConstMatrixView<T> b,
+                                   MatrixView<T> lambda) const {
+  gather_rows<T>(order_, b, lambda);
 }
 
 template void gather_rows(std::span<const Index>, ConstMatrixView<float>, MatrixView<float>);

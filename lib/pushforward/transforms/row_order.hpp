@@ -1,7 +1,7 @@
 #pragma once
 
 // Transforms that put the d values of a sample into another order: z(i) = x(order[i]). Their log-det is 0 and their
-// inverse exact; permutations, squeezes and splits differ in the order alone.
+// inverse exact; permutations, squeezes and factor-outs differ in the order alone.
 
 #include <pushforward/transforms/transform.hpp>
 
@@ -19,7 +19,7 @@ void scatter_rows(std::span<const Index> order, ConstMatrixView<T> z, MatrixView
 /// Throws OptionError unless `order` holds each of 0 … n − 1 once. `what` begins the message.
 void require_permutation(std::string_view what, std::span<const Index> order, Index n);
 
-/// What such transforms share; no parameters.
+/// The part that such transforms share; they have no parameters.
 template <class T>
 class RowOrder : public Transform<T> {
  public:
@@ -27,17 +27,16 @@ class RowOrder : public Transform<T> {
   RowOrder(const Shape& shape, std::vector<Index> order) : shape_(shape), order_(std::move(order)) {}
 
   Shape input_shape() const final { return shape_; }
-  bool is_fixed() const final { return true; }
-  void initialize(std::span<T> /*parameters*/) const final {}
-  void prepare(std::span<const T> /*parameters*/, Normalization /*normalization*/) final {}
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const final;
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const final;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const final;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const final;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const final;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const final;
 
  private:
   Shape shape_;

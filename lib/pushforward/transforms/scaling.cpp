@@ -6,15 +6,6 @@
 
 namespace pushforward::flow {
 
-namespace {
-
-template <class T>
-struct ScalingState final : TransformState<T> {
-  ConstMatrixView<T> x;
-};
-
-}  // namespace
-
 template <class T>
 Scaling<T>::Scaling(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
                     const ScalingOptions& options)
@@ -40,13 +31,13 @@ void Scaling<T>::prepare(std::span<const T> parameters, Normalization) {
 
 template <class T>
 std::unique_ptr<TransformState<T>> Scaling<T>::plan(linalg::Workspace&, linalg::Workspace&, Index, Pass) const {
-  return std::make_unique<ScalingState<T>>();
+  return std::make_unique<TransformState<T>>();
 }
 
 template <class T>
-void Scaling<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+void Scaling<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                          std::span<Status>) const {
-  static_cast<ScalingState<T>&>(state).x = x;
+  const auto x = batch.x;
   for (Index j = 0; j < x.cols(); ++j) {
     for (Index i = 0; i < x.rows(); ++i) z(i, j) = scale_[i] * x(i, j);
   }
@@ -54,28 +45,36 @@ void Scaling<T>::forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixV
 }
 
 template <class T>
-void Scaling<T>::reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight,
+void Scaling<T>::reverse(TransformState<T>&, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
                          MatrixView<T> x_bar, std::span<T> gradient) const {
-  const auto x = static_cast<ScalingState<T>&>(state).x;
+  for (Index j = 0; j < x.cols(); ++j) {
+    for (Index i = 0; i < x.rows(); ++i) x_bar(i, j) = scale_[i] * z_bar(i, j);
+  }
+  if (gradient.empty()) return;
   const auto log_scale_gradient = nn::part_of(gradient, log_scale_offset_, shape_.size());
   const T total = total_weight(weight, x.cols());
   for (T& value : log_scale_gradient) value += total;
   for (Index j = 0; j < x.cols(); ++j) {
-    for (Index i = 0; i < x.rows(); ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      x_bar(i, j) = scale_[at] * z_bar(i, j);
-      log_scale_gradient[at] += x_bar(i, j) * x(i, j);
-    }
+    for (Index i = 0; i < x.rows(); ++i) log_scale_gradient[i] += x_bar(i, j) * x(i, j);
   }
 }
 
 template <class T>
-void Scaling<T>::inverse(TransformState<T>&, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+void Scaling<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                          std::span<Status>, const InverseOptions&) const {
+  const auto z = batch.x;
   for (Index j = 0; j < z.cols(); ++j) {
     for (Index i = 0; i < z.rows(); ++i) x(i, j) = z(i, j) / scale_[i];
   }
   for (double& value : log_det) value -= log_det_;
+}
+
+template <class T>
+void Scaling<T>::solve_transposed(TransformState<T>&, ConstMatrixView<T>, ConstMatrixView<T> b,
+                                  MatrixView<T> lambda) const {
+  for (Index j = 0; j < b.cols(); ++j) {
+    for (Index i = 0; i < b.rows(); ++i) lambda(i, j) = b(i, j) / scale_[i];
+  }
 }
 
 template class Scaling<float>;

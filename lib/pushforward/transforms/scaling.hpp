@@ -4,7 +4,7 @@
 // Σ log_scale. Unlike ActNorm's, the scales belong to values, not to channels, and begin at 1.
 
 #include <pushforward/core/option_set.hpp>
-#include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/trained.hpp>
 
 namespace pushforward::flow {
 
@@ -15,7 +15,7 @@ struct ScalingOptions {
 };
 
 template <class T>
-class Scaling final : public Transform<T> {
+class Scaling final : public Transform<T>, public Trained<T> {
  public:
   /// Adds `<name>/log_scale` (d) to the layout.
   Scaling(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const ScalingOptions& options = {});
@@ -27,12 +27,14 @@ class Scaling final : public Transform<T> {
   void prepare(std::span<const T> parameters, Normalization normalization) override;
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  void forward(TransformState<T>& state, ConstMatrixView<T> x, MatrixView<T> z, std::span<double> log_det,
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
-  void reverse(TransformState<T>& state, ConstMatrixView<T> z_bar, std::span<const T> weight, MatrixView<T> x_bar,
-               std::span<T> gradient) const override;
-  void inverse(TransformState<T>& state, ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_det,
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
 
  private:
   Shape shape_;

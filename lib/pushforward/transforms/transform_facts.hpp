@@ -5,7 +5,7 @@
 namespace pushforward::flow {
 
 struct TransformFacts {
-  bool is_fixed = false;        ///< it has no parameters (Transform::is_fixed)
+  bool is_fixed = false;        ///< it has no parameters: the class is not Trained
   bool takes_context = false;   ///< it can be conditioned
   bool wants_integers = false;  ///< its samples are integers
 };

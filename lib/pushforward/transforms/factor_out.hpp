@@ -11,7 +11,7 @@
 
 namespace pushforward::flow {
 
-struct SplitOptions {
+struct FactorOutOptions {
   static constexpr const char* kind = "split";
   static constexpr const char* help = "the first channels go on to the next transform, the others are latents";
   static constexpr TransformFacts facts{.is_fixed = true};
@@ -22,25 +22,25 @@ struct SplitOptions {
 };
 
 template <class T>
-class Split final : public RowOrder<T> {
+class FactorOut final : public RowOrder<T> {
  public:
   /// No parameters. Throws ShapeError for fewer than two channels, OptionError where no channel would go.
-  Split(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const SplitOptions& options);
+  FactorOut(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const FactorOutOptions& options);
 
   std::string_view kind() const override { return "split"; }
   /// (H, W, keep).
   Shape output_shape() const override { return output_; }
   /// As resolved: keep ≥ 1.
-  const SplitOptions& options() const { return options_; }
+  const FactorOutOptions& options() const { return options_; }
 
  private:
-  Split(const Shape& shape, Index keep);
+  FactorOut(const Shape& shape, Index keep);
 
-  SplitOptions options_;
+  FactorOutOptions options_;
   Shape output_;
 };
 
-extern template class Split<float>;
-extern template class Split<double>;
+extern template class FactorOut<float>;
+extern template class FactorOut<double>;
 
 }  // namespace pushforward::flow

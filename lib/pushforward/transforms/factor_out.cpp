@@ -1,4 +1,4 @@
-#include <pushforward/transforms/split.hpp>
+#include <pushforward/transforms/factor_out.hpp>
 
 namespace pushforward::flow {
 
@@ -25,7 +25,7 @@ std::vector<Index> parted(const Shape& shape, Index keep) {
 
 }  // namespace
 
-Domain SplitOptions::output(const Domain& at) const {
+Domain FactorOutOptions::output(const Domain& at) const {
   Domain after = at;
   const Index channels = at.shape.channels, kept = keep > 0 ? keep : (channels + 1) / 2;
   require<ShapeError>(kept < channels, "{} of {} channels cannot stay while others go", kept, channels);
@@ -35,21 +35,22 @@ Domain SplitOptions::output(const Domain& at) const {
   return after;
 }
 
-OptionSet SplitOptions::declare() {
+OptionSet FactorOutOptions::declare() {
   OptionSet set;
   set.add("keep", keep, "channels that go on to the next layer; 0: half of them, rounded up", at_least(0, "channels"));
   return set;
 }
 
 template <class T>
-Split<T>::Split(nn::ParameterLayout&, const std::string& name, const Shape& shape, const SplitOptions& options)
-    : Split(shape, resolve(name, shape.channels, options.keep)) {}
+FactorOut<T>::FactorOut(nn::ParameterLayout&, const std::string& name, const Shape& shape,
+                        const FactorOutOptions& options)
+    : FactorOut(shape, resolve(name, shape.channels, options.keep)) {}
 
 template <class T>
-Split<T>::Split(const Shape& shape, Index keep)
+FactorOut<T>::FactorOut(const Shape& shape, Index keep)
     : RowOrder<T>(shape, parted(shape, keep)), options_{keep}, output_{shape.height, shape.width, keep} {}
 
-template class Split<float>;
-template class Split<double>;
+template class FactorOut<float>;
+template class FactorOut<double>;
 
 }  // namespace pushforward::flow
