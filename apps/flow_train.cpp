@@ -3,6 +3,7 @@
 #include <cli/outputs.hpp>
 #include <cli/program.hpp>
 #include <cli/progress.hpp>
+#include <models/kinds.hpp>
 #include <models/report.hpp>
 #include <pushforward/core/angle.hpp>
 #include <pushforward/core/text.hpp>
@@ -233,7 +234,10 @@ int main(int argc, char** argv) {
     train::Options options;
     OptionSet keys = options.declare();
     program.add_options(keys, program.cli(), "CONFIG.toml,--config");
+    bool kinds = false;
+    program.cli().add_flag("--kinds", kinds, "print the kinds of transforms, densities and activations and stop");
     if (!program.parse()) return;
+    if (kinds) return program.console().print(apps::kinds_text());
     comm::agree(program.comm(), [&] {
       if (!program.comm().is_root()) return;
       apps::check_outputs({{"output.model", options.output.model}, {"output.history", options.history_path()}},

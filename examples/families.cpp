@@ -7,9 +7,22 @@
 //
 // up to rounding: 400 steps amplify it to the third digit at most, for the two flows of splines; others keep eight.
 
+#include <pushforward/base_density/base_mixture.hpp>
 #include <pushforward/comm/communicator.hpp>
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/maps/spline.hpp>
 #include <pushforward/optim/optimizer.hpp>
+#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/autoregressive.hpp>
+#include <pushforward/transforms/coupling.hpp>
+#include <pushforward/transforms/factor_out.hpp>
+#include <pushforward/transforms/linear.hpp>
+#include <pushforward/transforms/permutation.hpp>
+#include <pushforward/transforms/planar.hpp>
+#include <pushforward/transforms/radial.hpp>
+#include <pushforward/transforms/residual.hpp>
+#include <pushforward/transforms/scaling.hpp>
+#include <pushforward/transforms/squeeze.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -130,7 +143,8 @@ Chain repeat(Index count, Block&& block, const Chain& end) {
 }
 
 const std::vector<Index> hidden{32, 32};
-const ScalarMapOptions additive{.kind = "additive"}, affine{}, spline{.kind = "spline", .bins = 8, .bound = 5};
+const ScalarMapOptions additive(AdditiveMapOptions{}), affine(AffineMapOptions{}),
+    spline(SplineOptions{.bins = 8, .bound = 5});
 
 // Couplings take turns with the values that they leave as they are.
 CouplingOptions alternating(Index k, const ScalarMapOptions& map) {
@@ -177,7 +191,7 @@ std::vector<Example> examples(const Data& pairs, const Data& pixels, const Data&
           {"iaf", pairs, repeat(4, of({ActNormOptions{}, iaf, reverse}), norm)},
           {"planar", pairs, repeat(32, of({PlanarOptions{}}), norm)},
           {"radial", pairs, repeat(32, of({RadialOptions{}}), norm)},
-          {"realnvp, mixture", pairs, repeat(2, realnvp, norm), {.kind = "mixture", .components = 5}},
+          {"realnvp, mixture", pairs, repeat(2, realnvp, norm), MixtureOptions{.components = 5}},
           {"images", pixels, multi_scale()},
           {"angles", torus, repeat(4, splines, {})},
           {"residual, angles", torus, repeat(6, of({ResidualOptions{.hidden = hidden, .lipschitz = 0.97}}), {})},
