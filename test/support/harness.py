@@ -15,8 +15,11 @@ A file of tests:
 and a line in meson.build: 'train': files('test_train.py').
 """
 
+import atexit
+import functools
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -34,12 +37,27 @@ def program_path(name):
     raise FileNotFoundError(f"{name} is in none of {FOLDERS}")
 
 
+@functools.cache
+def session_folders():
+    """A folder for those of Open MPI's sessions."""
+    folder = tempfile.mkdtemp(prefix="pushforward-sessions-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def command(name, *arguments, ranks=0):
-    """The command that runs a program on `ranks` ranks by mpirun, or for 0 as it is."""
+    """The command that runs a program on `ranks` ranks by mpirun, or for 0 as it is.
+
+    Each run has a folder of its own for Open MPI's session. Programs that run at the same time share one otherwise, and
+    one that ends may remove it while another one starts, which then fails. A program without mpirun needs no daemon.
+    """
+    session = [f"OMPI_MCA_orte_tmpdir_base={tempfile.mkdtemp(dir=session_folders())}"]
     words = [program_path(name), *map(str, arguments)]
     if ranks:
         words = ["mpirun", "--oversubscribe", "--timeout", str(TIME_LIMIT), "-n", str(ranks)] + words
-    return words
+    else:
+        session.append("OMPI_MCA_ess_singleton_isolated=1")
+    return ["env", *session, *words]
 
 
 class ProgramTest(unittest.TestCase):
