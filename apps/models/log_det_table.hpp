@@ -4,6 +4,7 @@
 
 #include <pushforward/analysis/log_det_comparison.hpp>
 #include <pushforward/comm/communicator.hpp>
+#include <pushforward/h5/writer.hpp>
 
 namespace pushforward::apps {
 

@@ -131,9 +131,8 @@ IMAGE_FAMILIES = {kind: {"kernels", "scales"} for kind in ["residual", "realnvp"
 VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "lipschitz": 0.5, "actnorm": False,
           "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05}
 
-# Options of base.kind. All others are refused.
-BASES = {"standard_normal": set(), "normal": set(), "mixture": {"components"}, "uniform": {"low", "high"},
-         "student_t": {"degrees_of_freedom"}, "logistic": set()}
+# Options of base.kind, for the kinds that have some. All others are refused.
+BASES = {"mixture": {"components"}, "uniform": {"low", "high"}, "student_t": {"degrees_of_freedom"}}
 BASE_VALUES = {"components": 3, "low": -60.0, "high": 60.0, "degrees_of_freedom": 8.0}
 
 
@@ -162,7 +161,6 @@ MAPS = {
 }
 # Keys of the transforms' tables, by kind.
 TRANSFORMS = {
-    "actnorm": {},
     "residual": {
         "hidden": [TableChange(COUPLING, [5])],
         "activation": [TableChange(COUPLING, "tanh")],
@@ -183,7 +181,6 @@ TRANSFORMS = {
         "margin": [TableChange({"function": "logit"}, 0.05, "unit.h5")],
     },
     "dequantize": {"levels": [TableChange({"levels": 8}, 16, "integers.h5")]},
-    "scaling": {},
     "permutation": {
         "order": [TableChange({}, "reverse")],
         "indices": [TableChange({"order": "given", "indices": [1, 0, 2, 3]}, [3, 1, 0, 2])],
@@ -195,8 +192,5 @@ TRANSFORMS = {
         "indices": [TableChange({"indices": [1, 0, 2, 3]}, [3, 1, 0, 2])],
         "signs": [TableChange({"indices": [1, 0, 2, 3]}, [1, -1, 1, -1])],
     },
-    "planar": {},
-    "radial": {},
-    "squeeze": {},
     "split": {"keep": [TableChange({}, 3)]},
 }

@@ -242,15 +242,25 @@ class Flows(BadInputTest):
                     ("actnorm", "no", "'nice' on vectors"), ("map", "spline", "'realnvp' on vectors"),
                     ("scale_limit", 2, "--model.map", "spline", "'maf' with model.map = 'spline' on vectors"),
                     ("bins", 4, "'iaf' with model.map = 'affine' on vectors"), ("bound", 3, "'residual' on vectors"),
+                    # The rule looks at the keys that are set: these are defaults.
+                    ("bins", 8, "'realnvp' on vectors"), ("actnorm", "yes", "'nice' on vectors"),
                     ("scales", 2, "'glow' on vectors"), ("kernels", "3,1,3", "'residual' on vectors"),
                     ("kernels", "3,1,3", "--data", "image.h5", "'nice' on images"),
                     ("levels", 4, chain, "--data.standardize", "none", "'chain' on vectors")]:
                 kind = setting.split("'")[1]
                 refused("flow_train", f"--model.{key}", value, "--model.kind", kind, *flags, code=2, ranks=0,
                         says=f"model.{key} does nothing for model.kind = {setting}; leave it out")
-            for key, value in [("components", 4), ("low", -4), ("high", 2), ("degrees_of_freedom", 3)]:
+            for key, value in [("components", 4), ("low", -4), ("low", -1), ("high", 2), ("degrees_of_freedom", 3)]:
                 refused("flow_train", f"--base.{key}", value, code=2, ranks=0,
                         says=f"base.{key} does nothing for base.kind = 'standard_normal'; leave it out")
+            for name, layer, says in [
+                    ("bins.toml", 'kind = "coupling"\nmap = "affine"\nbins = 8', "bins does nothing for map = 'affine'"),
+                    ("limit.toml", 'kind = "autoregressive"\nscale_limit = 3\nmap = "spline"',
+                     "scale_limit does nothing for map = 'spline'"),
+                    ("slope.toml", 'kind = "elementwise"\nslope = 0.1', "slope does nothing for function = 'affine'"),
+                    ("signs.toml", 'kind = "linear"\nform = "dense"\nsigns = []', "signs does nothing for form = 'dense'")]:
+                refused("flow_train", self.chain(name, layer), code=2,
+                        says=f"{name}, line 4: {says}; leave it out")
             for key in ["train", "evaluate"]:
                 refused("flow_train", f"--log_det.{key}", "krylov:3", "--model.kind", "realnvp", code=2,
                         says=f'log_det.{key} = "krylov:3" does nothing for a flow without residual blocks')

@@ -1,3 +1,4 @@
+#include <pushforward/core/interval.hpp>
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/transforms/elementwise.hpp>
 
