@@ -1,4 +1,4 @@
-// flow_check: what a model file holds, and whether it keeps what it promises.
+// flow_check: describes a model file and checks that it keeps its promises.
 
 #include <models/context.hpp>
 #include <models/model_file.hpp>
@@ -32,8 +32,10 @@ class Check {
     certify();
     const Index levels = flow::levels_of(model_.flow().architecture());
     if (levels > 0) {
-      console_.result("the model dequantizes {} levels, which is no bijection: what follows is of the flow behind it",
-                      levels);
+      console_.result(
+          "the model dequantizes {} levels, which is no bijection: the checks are about the flow after the "
+          "dequantization",
+          levels);
     }
     const auto [x, context] = points(data, levels > 0);
     check_round_trip(x, context);
@@ -70,7 +72,7 @@ class Check {
     }
   }
 
-  // Norms of the stored weights by SVD.
+  // Prints the norms of the stored weights, by SVD.
   void certify() {
     if (lipschitz_networks(model_.flow().architecture()).empty()) return;
     console_.result("Lipschitz certificate (SVD), block by block: norms of the layers, their product");
@@ -88,8 +90,9 @@ class Check {
     verdict(largest < 1, fmt::format("a block's Lipschitz constant is {:.9g}", largest));
   }
 
-  /// Rows of the data, or else samples of the model: (d × n), data units; and their context (c × n). Of a model with a
-  /// dequantization, the flow behind it takes its place, and what they are there.
+  /// Returns rows of the data, or samples of the model if there is no data: (d × n), data units; and their context (c ×
+  /// n). If the model dequantizes, the model is replaced by the flow after the dequantization, and the rows are
+  /// dequantized.
   std::pair<Matrix<double>, Matrix<double>> points(const std::string& data, bool dequantizes) {
     const Index d = model_.dimension();
     auto behind = dequantizes ? std::optional(flow::behind_dequantization(model_)) : std::nullopt;
@@ -180,21 +183,23 @@ class Check {
 
 int main(int argc, char** argv) {
   const char* const summary =
-      "Examines a model: the Lipschitz certificate of each layer and block, the round trip both ways, the log-det "
-      "against a dense LU of the whole flow's Jacobian. Ends with code 4 when one of them fails.";
+      "Examines a model. Computes the Lipschitz certificate of each layer and block, runs the round trip both ways, "
+      "and "
+      "compares the log-det with a dense LU of the whole flow's Jacobian. Ends with code 4 if a check fails.";
   return apps::run_program(argc, argv, "flow_check", summary, [](apps::Program& program) {
     Options options;
     std::string model, data;
     OptionSet keys;
-    keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("split", options.split, "rows of a dataset file to use", one_of({"train", "validation", "test"}));
     keys.add("context", options.context, apps::context_help);
-    keys.add("rows", options.rows, "rows, or samples of the model, for the round trip", at_least(1));
-    keys.add("jacobians", options.jacobians, "rows at which the whole Jacobian is differenced", at_least(1));
-    keys.add("seed", options.seed, "seed of the samples when there is no DATA", at_least(0));
-    keys.add("tolerance", options.tolerance, "largest error of the round trip", more_than(0));
+    keys.add("rows", options.rows, "rows of DATA, or samples of the model, for the round trip", at_least(1));
+    keys.add("jacobians", options.jacobians, "rows at which the whole Jacobian is computed by differences",
+             at_least(1));
+    keys.add("seed", options.seed, "seed of the samples if DATA is not given", at_least(0));
+    keys.add("tolerance", options.tolerance, "largest error of the round trip that passes", more_than(0));
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.cli().add_option("DATA", data,
-                             "dataset FILE.h5, or any numeric array FILE.h5:/PATH; else samples of the model");
+                             "dataset FILE.h5, or any numeric array FILE.h5:/PATH; if not given, samples of the model");
     program.add_options(keys, program.cli());
     if (!program.parse()) return;
     // Every rank does the same; one of them prints.

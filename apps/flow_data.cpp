@@ -22,7 +22,7 @@ namespace {
 using namespace pushforward;
 using data::Split;
 
-// Rows that are drawn, copied or read at once.
+// The number of rows that are drawn, copied or read at a time.
 constexpr Index slab_rows = 1 << 16;
 
 struct Output {
@@ -33,14 +33,14 @@ struct Output {
 
   void add_to(OptionSet& options) {
     options.add("output", file, "dataset file to be written").alias("output", "-o");
-    options.add("precision", precision, "of the samples in the file", one_of({"double", "float"}));
-    options.add("split", split, "fractions of the rows for train, validation and test");
+    options.add("precision", precision, "precision of the rows in the file", one_of({"double", "float"}));
+    options.add("split", split, "fractions of the rows for training, validation and test");
     options.add("seed", seed, "seed of all random numbers", at_least(0));
   }
 
   h5::Element element() const { return precision == "float" ? h5::Element::real32 : h5::Element::real64; }
 
-  /// Refuses what cannot be written, before anything is computed. Collective.
+  /// Throws if the file cannot be written, before anything is computed. Collective.
   void check(const comm::Communicator& comm, const std::vector<apps::NamedFile>& inputs = {}) const {
     comm::agree(comm, [&] {
       require<OptionError>(!file.empty(), "no output: give -o FILE.h5");
@@ -118,32 +118,33 @@ struct ImportFiles {
     auto& command =
         program.add_command("import", "Makes a dataset file from CSV, NPY, NPZ, HDF5, IDX and CIFAR files.");
     command.add_option("INPUT", inputs,
-                       "FILE[:PATH] (csv, npy, npz, h5, idx, bin; gz), or FILE+LABELS; rows are divided by --split");
+                       "FILE[:PATH] (csv, npy, npz, h5, idx, bin; gz), or FILE+LABELS; --split divides the rows");
     auto& assigned = import.assigned;
     options.add("train", assigned[data::index_of(Split::train)], "inputs whose rows are all for training")
-        .add("validation", assigned[data::index_of(Split::validation)], "likewise for validation")
-        .add("test", assigned[data::index_of(Split::test)], "likewise for test")
+        .add("validation", assigned[data::index_of(Split::validation)], "inputs whose rows are all for validation")
+        .add("test", assigned[data::index_of(Split::test)], "inputs whose rows are all for test")
         .add("validation-fraction", import.validation_fraction,
-             "of the rows of --train, kept for validation when nothing else is", from_to_below(0, 1))
+             "fraction of the rows of --train that is kept for validation if there are no other validation rows",
+             from_to_below(0, 1))
         .add("header", header, "whether text files begin with a line of names", one_of({"auto", "yes", "no"}))
-        .add("separator", separator, "between the fields of text files",
+        .add("separator", separator, "separator between the fields of text files",
              one_of({"auto", "comma", "semicolon", "tab", "blank"}))
         .add("columns", import.columns, "columns to keep, by name, number from 1, range 2-5 or *")
         .add("exclude", import.exclude, "columns to leave out")
         .add("weight", import.weight, "column that holds the rows' weights")
         .add("context", import.context, "columns that the density is conditioned on")
         .add("one-hot", import.one_hot,
-             "contexts that hold classes 0, 1, …, to become a column for each: COLUMNS[=CLASSES]")
+             "contexts that hold classes 0, 1, …; each class becomes a column: COLUMNS[=CLASSES]")
         .add("periodic", import.periodic, "columns that are angles, in radians")
-        .add("degrees", import.degrees, "the angles are in degrees, to be made radians")
-        .add("image", import.image, "rows are images: HEIGHT,WIDTH[,CHANNELS], channels fastest")
+        .add("degrees", import.degrees, "the angles are in degrees and are converted to radians")
+        .add("image", import.image, "shape of rows that are images: HEIGHT,WIDTH[,CHANNELS], channels fastest")
         .add("drop-nonfinite", import.drop_nonfinite, "drop rows with missing, NaN or infinite values")
-        .add("drop-duplicates", import.drop_duplicates, "drop rows that are equal to an earlier one")
-        .add("drop-constant", import.drop_constant, "drop columns with one value only")
+        .add("drop-duplicates", import.drop_duplicates, "drop rows that are equal to an earlier row")
+        .add("drop-constant", import.drop_constant, "drop columns that have one value only")
         .add("dequantize", import.dequantize,
-             "columns to which uniform noise on (0, WIDTH) is added: COLUMNS[=WIDTH], or auto for integer columns")
-        .add("shift", import.shift, "added to columns: [COLUMNS=]NUMBER")
-        .add("divide", import.divide, "columns are divided by, after the shift: [COLUMNS=]NUMBER");
+             "columns that uniform noise on (0, WIDTH) is added to: COLUMNS[=WIDTH], or auto for integer columns")
+        .add("shift", import.shift, "number that is added to columns: [COLUMNS=]NUMBER")
+        .add("divide", import.divide, "number that columns are divided by, after the shift: [COLUMNS=]NUMBER");
     output.add_to(options);
     program.add_options(options, command);
   }

@@ -36,7 +36,7 @@ struct Options {
   }
 };
 
-/// The points of a grid draw as samples with these numbers, row by row, which no row of a file has.
+/// The number of a grid's first point, for its draws. No row of a file has such a number.
 constexpr Index first_grid_sample = Index{1} << 62;
 
 /// One axis of a grid: n equally spaced points from `low` to `high`, both included.
@@ -75,14 +75,15 @@ std::array<Axis, 2> parse_grid(std::string_view text) {
            read_number(rest, i == 0 ? ',' : '\0', a.points);
     good = good && std::isfinite(a.low) && a.low < a.high && std::isfinite(a.high) && a.points >= 2;
   }
-  require<OptionError>(good,
-                       "--grid '{}': must be \"x0:x1:n,y0:y1:n\" with x0 < x1, y0 < y1 and at least 2 points an axis, "
-                       "as in \"-4:4:201,-4:4:201\"",
-                       text);
+  require<OptionError>(
+      good,
+      "--grid '{}': must be \"x0:x1:n,y0:y1:n\" with x0 < x1, y0 < y1 and at least 2 points for each axis, "
+      "as in \"-4:4:201,-4:4:201\"",
+      text);
   return axes;
 }
 
-/// What repeats came to, of all rows that are ok.
+/// Statistics of the repeats, over all rows that are ok.
 class RepeatCount {
  public:
   void add(const flow::RepeatedLogProb& rows, const flow::RepeatOptions& options) {
@@ -102,7 +103,7 @@ class RepeatCount {
     }
   }
 
-  /// `unit`: what a row is. Collective.
+  /// Prints them. `unit`: the name of a row, "row" or "point". Collective.
   void print(const comm::Communicator& comm, apps::Console& console, std::string_view unit,
              const logdet::Method& method, const flow::RepeatOptions& options) const {
     auto sums = sums_;
@@ -116,7 +117,7 @@ class RepeatCount {
         to_string(method), unit, sums[errors] / sums[count], largest, fewest, most, sums[all_repeats] / sums[count]);
     if (sums[unreached] == 0) return;
     console.message(
-        "warning: {} of {} {}s have not reached a standard error of {} nats after {} repeats; the largest is {:.3g}",
+        "warning: {} of {} {}s did not reach a standard error of {} nats after {} repeats; the largest is {:.3g}",
         sums[unreached], sums[count], unit, options.standard_error, options.max_repeats, largest_unreached);
   }
 
@@ -127,7 +128,7 @@ class RepeatCount {
   double fewest_ = std::numeric_limits<double>::infinity();
 };
 
-/// A model that evaluates by the method that the options ask for. Collective.
+/// Opens a model that evaluates with the method of the options. Collective.
 template <class T>
 flow::Model<T> open_model(apps::Program& program, const Options& options, const std::string& path) {
   const auto& comm = program.comm();
@@ -139,7 +140,7 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   const auto network = train::largest_contraction(flow.architecture());
   if (!network) {
     if (method.kind != logdet::Kind::exact) {
-      console.message("log-det        analytic: the model has no residual blocks, for which --method {} would be",
+      console.message("log-det        analytic: the model has no residual blocks, so --method {} has no effect",
                       options.method);
     }
     return model;
@@ -152,7 +153,7 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   if (!warning.empty()) console.message("warning: {}", warning);
   if (method.stochastic() && method.length_per_step) {
     console.message(
-        "warning: length=step: all rows share the lengths of a repeat, so that the mean's error is larger than its "
+        "warning: length=step: all rows share the lengths of a repeat, so the error of the mean is larger than its "
         "standard error");
   }
   return model;
@@ -176,7 +177,7 @@ class Density {
     comm::agree(comm_, [&] {
       if (options_.grid.empty()) return;
       axes_ = parse_grid(options_.grid);
-      require<DataError>(d == 2, "--grid wants a model of dimension 2; this one has {}", d);
+      require<DataError>(d == 2, "--grid needs a model of dimension 2; this one has dimension {}", d);
     });
     std::optional<data::Rows> rows;
     std::optional<apps::ContextSource> context;
@@ -251,8 +252,8 @@ class Density {
     if (axes_) evaluate_grid(file);
     if (rows) evaluate_rows(file, *rows, *context, entropy);
     if (bias_bound > 0) {
-      program_.console().result(
-          "bias           at most {:.3g} nats a row, as far as the blocks' Lipschitz constants tell", bias_bound);
+      program_.console().result("bias           at most {:.3g} nats for each row, by the blocks' Lipschitz constants",
+                                bias_bound);
     }
     file.commit();
     program_.console().result("wrote          {}", options_.output);
@@ -305,7 +306,7 @@ class Density {
     if (stochastic()) repeat_count.print(comm_, program_.console(), "row", model_.log_det(), repeats_);
     if (result.failed > 0) {
       program_.console().message(
-          "warning: rows that do not count in the mean have a log_prob of NaN, outside the support of −inf; /status "
+          "warning: rows that are not in the mean have a log_prob of NaN, or of −inf outside the support; /status "
           "says why");
     }
   }
@@ -362,28 +363,29 @@ void run(apps::Program& program, const Options& options, const std::string& mode
 
 int main(int argc, char** argv) {
   const char* const summary =
-      "Evaluates log p of each row of a dataset, or of a grid of points, under a trained model, in nats, in the data's "
-      "units: exact, or by a stochastic log-det, repeated for each row until its standard error is small enough. "
-      "Writes /log_prob, /z, /status, and /grid; with a stochastic log-det also /log_prob_std_error and /repeats.";
+      "Evaluates log p of each row of a dataset, or of the points of a grid, under a trained model, in nats and in the "
+      "data's units. Log-dets are exact, or stochastic and repeated for each row until its standard error is small "
+      "enough. Writes /log_prob, /z, /status and /grid; with a stochastic log-det also /log_prob_std_error and "
+      "/repeats.";
   return apps::run_program(argc, argv, "flow_density", summary, [](apps::Program& program) {
     Options options;
     std::string model, data;
     OptionSet keys;
     keys.add("output", options.output, "result file").alias("output", "-o");
-    keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("split", options.split, "rows of a dataset file to use", one_of({"train", "validation", "test"}));
     keys.add("context", options.context, apps::context_help);
     keys.add("grid", options.grid, "points \"x0:x1:n,y0:y1:n\" for a model of dimension 2");
-    keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
+    keys.add("precision", options.precision, "precision of the arithmetic", one_of({"float", "double"}));
     keys.add("method", options.method,
              "log-dets: exact, series:N, roulette:p=P, poisson:rate=R, krylov:M, trace+krylov:M, auto; flow_logdet "
              "--help has the whole grammar");
     keys.add("standard_error", options.standard_error,
-             "of a stochastic log-det: standard error of each row's log p that is aimed at", more_than(0, "nats"))
+             "stochastic log-dets: intended standard error of each row's log p", more_than(0, "nats"))
         .alias("standard_error", "--standard-error");
-    keys.add("max_repeats", options.max_repeats, "of a stochastic log-det: the most evaluations of a row",
+    keys.add("max_repeats", options.max_repeats, "stochastic log-dets: largest number of evaluations of a row",
              at_least(flow::first_repeats))
         .alias("max_repeats", "--max-repeats");
-    keys.add("seed", options.seed, "seed of the draws of a stochastic log-det or a dequantization", at_least(0));
+    keys.add("seed", options.seed, "seed of the draws of stochastic log-dets and of dequantization", at_least(0));
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.cli().add_option("DATA", data, "dataset FILE.h5, or any numeric array FILE.h5:/PATH");
     program.add_options(keys, program.cli());

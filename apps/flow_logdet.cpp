@@ -1,4 +1,4 @@
-// flow_logdet: estimators of log-determinants against the exact one, on a model and data of one's own.
+// flow_logdet: compares estimators of log-determinants with the exact one, on a model and data of one's own.
 
 #include <cli/outputs.hpp>
 #include <models/context.hpp>
@@ -33,7 +33,7 @@ struct Options {
   std::string precision = "double";
 };
 
-// What the peers do in evaluation and in training, and what we would do.
+// The customary estimators in evaluation and in training, and those that we recommend.
 const std::vector<std::string> default_methods{"roulette:p=0.5,exact=20,probe=gaussian,length=step",
                                                "roulette:p=0.5,exact=2,probe=gaussian,length=step", "series:10",
                                                "krylov:3", "trace+krylov:3"};
@@ -53,14 +53,14 @@ const char* const grammar =
     "With probes: probe=rademacher|gaussian|hadamard, probes=K. With lengths: length=sample|step, drawn\n"
     "for each sample or once for all samples of a repeat.";
 
-// The probes of --probes for methods that have some and were not told.
+// Parses methods. Those with probes that do not set their number get that of --probes.
 std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts, Index probes) {
   std::vector<logdet::Method> methods;
   std::set<std::string> seen;
   for (const auto& text : texts) {
     auto method = logdet::parse_method(text);
     if (probes > 0 && method.stochastic() && text.find("probes=") == std::string::npos) method.probes = probes;
-    require<OptionError>(seen.insert(to_string(method)).second, "--method {}: is there twice", text);
+    require<OptionError>(seen.insert(to_string(method)).second, "--method {} is given twice", text);
     methods.push_back(method);
   }
   return methods;
@@ -69,7 +69,7 @@ std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts,
 template <class T>
 class Comparison {
  public:
-  // are_default: methods that the model cannot have are left out, or made to fit.
+  // are_default: whether methods that the model cannot have are left out, or changed so that they fit.
   Comparison(apps::Program& program, const Options& options, std::vector<logdet::Method> methods, bool are_default,
              const std::string& model, const std::string& data)
       : program_(program),
@@ -85,7 +85,7 @@ class Comparison {
 
   void run() {
     resolve();
-    // It is what the others are compared with, and has a line of its own in any case.
+    // All methods are compared with it, so it has a line of its own in any case.
     std::erase_if(methods_, [](const logdet::Method& m) { return to_string(m) == "exact"; });
     std::optional<data::Rows> rows;
     std::optional<flow::LogDetComparison<T>> made;
@@ -130,7 +130,7 @@ class Comparison {
     std::erase_if(methods_, [](const logdet::Method& m) { return m.kind == logdet::Kind::trace_krylov; });
   }
 
-  // What the methods leave open. `auto` may turn out to be one that is there already.
+  // Completes what the methods leave open. `auto` may become a method that is there already.
   void resolve() {
     const auto network = train::largest_contraction(model_.flow().architecture());
     if (!network) return;  // which the comparison says
@@ -203,8 +203,7 @@ class Comparison {
     std::vector<std::string> names;
     for (const auto& method : methods_) names.push_back(to_string(method));
     root.write_strings("methods", names);
-    std::vector<Index> blocks = comparison.blocks();
-    root.write("block", blocks, {"", "transforms of the model that are residual blocks"});
+    root.write("block", comparison.blocks(), {"", "transforms of the model that are residual blocks"});
   }
 
   void compare(h5::ResultFile& file, const flow::LogDetComparison<T>& comparison, const data::Rows& rows,
@@ -248,7 +247,7 @@ class Comparison {
     });
     print_tables(comparison, sums);
     const auto failures = statuses.failures(comm_);
-    if (!failures.empty()) console_.message("warning: of {} rows: {}; they do not count in the table", n, failures);
+    if (!failures.empty()) console_.message("warning: of {} rows: {}; the table leaves them out", n, failures);
   }
 
   // As many as keep what a slab gives within 64 MB.
@@ -321,25 +320,28 @@ void run(apps::Program& program, const Options& options, const std::vector<logde
 
 int main(int argc, char** argv) {
   const char* const summary =
-      "Compares estimators of log-determinants with the exact ones, per residual block and in total, on the rows of a "
-      "dataset: bias, standard deviation, root mean square error (nats), bound on the bias, products with the Jacobian "
-      "and seconds. Everything raw goes to HDF5.";
+      "Compares estimators of log-determinants with exact ones on the rows of a dataset, for each residual block and "
+      "in "
+      "total. Prints bias, standard deviation, root mean square error (nats), a bound on the bias, products with the "
+      "Jacobian and seconds. Writes every draw to HDF5.";
   return apps::run_program(argc, argv, "flow_logdet", summary, [](apps::Program& program) {
     Options options;
     std::string model, data;
     std::vector<std::string> texts;
     OptionSet keys;
     keys.add("output", options.output, "result file").alias("output", "-o");
-    keys.add("split", options.split, "which rows of a dataset file", one_of({"train", "validation", "test"}));
+    keys.add("split", options.split, "rows of a dataset file to use", one_of({"train", "validation", "test"}));
     keys.add("context", options.context, apps::context_help);
-    keys.add("rows", options.rows, "rows from the first on; 0: all", at_least(0, "rows"));
-    keys.add("repeats", options.repeats, "draws of each row, of methods that draw", between(1, 1'000'000));
-    keys.add("probes", options.probes, "probes of each method that does not say; 0: one", between(0, 1'000'000));
-    keys.add("budget", options.budget, "products a row and block at which errors are compared", more_than(0));
-    keys.add("gradient", options.gradient, "also errors of the gradient by the blocks' weights, row by row: slow");
-    keys.add("spectrum", options.spectrum, "also spectral radius and norm of each Jacobian: slow");
-    keys.add("seed", options.seed, "of the draws", at_least(0));
-    keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
+    keys.add("rows", options.rows, "number of rows, from the first on; 0: all", at_least(0, "rows"));
+    keys.add("repeats", options.repeats, "draws for each row, if a method draws", between(1, 1'000'000));
+    keys.add("probes", options.probes, "probes of each method that does not set its own; 0: one",
+             between(0, 1'000'000));
+    keys.add("budget", options.budget, "products for each row and block at which errors are compared", more_than(0));
+    keys.add("gradient", options.gradient,
+             "also compare the gradients with respect to the blocks' weights, row by row (slow)");
+    keys.add("spectrum", options.spectrum, "also compute spectral radius and norm of each Jacobian (slow)");
+    keys.add("seed", options.seed, "seed of the draws", at_least(0));
+    keys.add("precision", options.precision, "precision of the arithmetic", one_of({"float", "double"}));
     auto& cli = program.cli();
     cli.add_option("MODEL", model, "model file of flow_train")->required();
     cli.add_option("DATA", data, "dataset FILE.h5, or any numeric array FILE.h5:/PATH")->required();

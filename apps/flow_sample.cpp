@@ -95,7 +95,8 @@ void run(apps::Program& program, const Options& options, const std::string& path
 
 int main(int argc, char** argv) {
   const char* const summary =
-      "Draws samples from a trained model. Sample i depends on the seed and i only. Writes /x, /z, /log_prob, /status.";
+      "Draws samples from a trained model. Sample i depends only on the seed and on i. Writes /x, /z, /log_prob and "
+      "/status.";
   return apps::run_program(argc, argv, "flow_sample", summary, [](apps::Program& program) {
     Options options;
     std::string model;
@@ -104,12 +105,13 @@ int main(int argc, char** argv) {
     keys.add("output", options.output, "result file").alias("output", "-o");
     keys.add("seed", options.seed, "seed of the draws", at_least(0));
     keys.add("context", options.context, apps::context_help);
-    keys.add("precision", options.precision, "arithmetic", one_of({"float", "double"}));
-    keys.add("method", options.method, "how residual blocks are inverted", one_of({"anderson", "newton"}));
+    keys.add("precision", options.precision, "precision of the arithmetic", one_of({"float", "double"}));
+    keys.add("method", options.method, "algorithm that inverts residual blocks", one_of({"anderson", "newton"}));
     keys.add("tolerance", options.tolerance,
-             "bound on the error of a block's inverse, relative to 1 + its norm; no less than rounding allows",
+             "bound on the error of a block's inverse, relative to 1 + its norm; rounding sets a lower limit",
              more_than(0));
-    keys.add("max_iterations", options.max_iterations, "iterations a block's inverse may take", between(1, 1e9));
+    keys.add("max_iterations", options.max_iterations, "largest number of iterations of a block's inverse",
+             between(1, 1e9));
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.add_options(keys, program.cli());
     if (!program.parse()) return;

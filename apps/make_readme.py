@@ -3,9 +3,9 @@
 
     apps/make_readme.py [FOLDER_OF_PROGRAMS]      default: build/apps
 
-The text between a line `<!-- keys of PROGRAM [COMMAND] -->` and the next line `<!-- end -->` is replaced by a table for each group of
-the program's --help. The text after `<!-- keys of model.chain -->` is replaced by a table of the keys of each transform, from
-flow_train --print-config. A test compares the file with a fresh generation.
+The text between a line `<!-- keys of PROGRAM [COMMAND] -->` and the next line `<!-- end -->` is replaced by a table
+for each group of the program's --help. The text after `<!-- keys of model.chain -->` is replaced by a table of the
+keys of each transform, from flow_train --print-config. A test compares the file with a fresh generation.
 """
 
 import pathlib

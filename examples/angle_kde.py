@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Mean NLL of a dataset of angles under a kernel density estimate: what a flow on the torus has to beat.
+"""Computes the mean NLL of a dataset of angles under a kernel density estimate, which a flow on the torus has to beat.
 
   examples/angle_kde.py DATA.h5
 
-The kernel is a product of von Mises densities, e^(κ cos(x − xᵢ))/(2π I₀(κ)) in each column, of all rows in /train; κ is
-the one of those tried under which the rows of /validation are likeliest. Prints the NLL of /test with its standard error.
+Each row of /train has a kernel, a product of von Mises densities e^(κ cos(x − xᵢ))/(2π I₀(κ)) over the columns. Of
+the κ that are tried, the one with the largest likelihood of the rows in /validation is used. Prints the NLL of /test
+with its standard error.
 """
 
 import argparse
@@ -18,8 +19,8 @@ SPLITS = ["train", "validation", "test"]
 
 
 def log_prob(centers, points, kappa):
-    """log p of points (m, d) by kernels of concentration kappa at the centers (n, d), nats."""
-    # cos(x − c) = cos x cos c + sin x sin c: a product of matrices. e^κ is taken out of I₀, which overflows.
+    """Gives log p of points (m, d), nats, for kernels of concentration kappa at the centers (n, d)."""
+    # cos(x − c) = cos x cos c + sin x sin c is a product of matrices. I₀ would overflow, so e^κ is taken out of it.
     features = [np.concatenate([np.cos(x), np.sin(x)], axis=1) for x in (centers, points)]
     theta = np.linspace(-np.pi, np.pi, 20001)[:-1]
     log_norm = np.log(2 * np.pi * np.mean(np.exp(kappa * (np.cos(theta) - 1))))
@@ -33,7 +34,7 @@ def log_prob(centers, points, kappa):
 
 
 def read(path):
-    """The rows of a dataset file for training, validation and test."""
+    """Gives the rows of a dataset file for training, validation and test."""
     with h5py.File(path) as file:
         for name in SPLITS:
             if name not in file:

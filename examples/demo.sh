@@ -1,10 +1,10 @@
 #!/bin/bash
-# From a fresh clone to a picture: installs the packages that are missing, builds, trains a flow on the checkerboard on
-# two ranks, evaluates its density on a grid, draws samples and plots them beside the data.
+# Goes from a fresh clone to a picture: installs missing packages, builds, trains a flow on a checkerboard on two ranks,
+# evaluates its density on a grid, draws samples, and plots all of them and the data.
 #
 #   examples/demo.sh [FOLDER]
 #
-# Everything is written into FOLDER/demo (build/demo), replacing what an earlier run has left there.
+# Everything is written into FOLDER/demo (build/demo) and replaces the files of an earlier run.
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"

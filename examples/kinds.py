@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""Trains each family of flows on each built-in density and prints what is left between test NLL and entropy.
+"""Trains each family of flows on each built-in density and prints test NLL minus entropy.
 
   examples/kinds.py [--kinds nice,glow] [--densities moons] [--jobs 2] [--folder build/kinds] [flow_train's flags]
 
-Runs flow_train (build/apps/, or on the PATH) once for each pair, one rank each, --jobs at a time; models, histories and
-logs stay in the folder, and so does the table, as kinds.csv. A pair that the same command has trained already, by the
-first line of its log, is not trained again. Without --kinds and --densities: all of them.
+Runs flow_train (from build/apps/, or from the PATH) once for each pair, on one rank, --jobs runs at a time. Models,
+histories and logs stay in the folder, and the table becomes kinds.csv. If the first line of a log shows that the same
+command has trained a pair already, the pair is not trained again. Without --kinds and --densities, all pairs are
+trained.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 DENSITIES = ["checkerboard", "circles", "8gaussians", "swissroll", "2spirals", "rings", "moons", "pinwheel"]
 
-# What a family is given beyond its defaults, and beyond what is common to all.
+# Flags of each family, in addition to its defaults and to the flags that all families share.
 COMMON = "--data.rows 200000 --train.batch 500 --train.warmup 200".split()
 DEEP = "--model.blocks 12 --model.hidden 64,64 --train.steps 8000 --train.learning_rate 1e-2"
 KINDS = {
@@ -45,13 +46,14 @@ def program():
 
 
 def result_of(text):
-    """(excess over the entropy, its standard error, time) from a log; None where the run did not come to its end."""
+    """Gives (excess over the entropy, its standard error, time) from a log; None if the run did not end properly."""
     nll, time = RESULT.search(text), TIME.search(text)
     return (float(nll[3]), float(nll[2]), time[1]) if nll and time else None
 
 
 def train(flow_train, folder, kind, density, flags):
-    """result_of() one run, whose command and output are kept as a log; of the log, where the same command wrote it."""
+    """Gives result_of() one run, whose command and output are kept as a log. If the same command wrote the log that is
+    there, gives the result from that log."""
     name = folder / f"{kind}_{density}"
     log = name.with_suffix(".log")
     command = [flow_train, "--model.kind", kind, "--data.toy", density, "-o", f"{name}.h5",

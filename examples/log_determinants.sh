@@ -1,5 +1,5 @@
 #!/bin/bash
-# The experiments of log_determinants.md, from the raw digits to tables and pictures: about five minutes on two
+# Runs the experiments of log_determinants.md, from the raw digits to tables and pictures, in about five minutes on two
 # cores. Usage: examples/log_determinants.sh FOLDER_OF_OPTDIGITS [OUTPUT_FOLDER]; the folder has optdigits.tra and
 # optdigits.tes (UCI Machine Learning Repository, "Optical Recognition of Handwritten Digits").
 

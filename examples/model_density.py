@@ -4,13 +4,14 @@
   examples/model_density.py MODEL.h5 DATA.h5:PATH [--context DATA.h5:PATH] [--compare DENSITY.h5]
                             [--seed SEED | --dequantized]
 
-Prints the mean NLL in nats; with --compare also the largest difference to the /log_prob that flow_density wrote for the
-same rows, and fails where it is beyond 1e-10 relative to 1 + |log p|. The transforms are in model_transforms.py.
+Prints the mean NLL in nats. With --compare, it also prints the largest difference from the /log_prob that flow_density
+wrote for the same rows, and fails if the difference is above 1e-10 relative to 1 + |log p|. The transforms are in
+model_transforms.py.
 
-A model that dequantizes adds noise v to integers x, of which its density is then that of one draw. With --seed it is the
-draw of flow_density --seed; without, that of the file to compare with. With --dequantized the rows are taken as
-(x + v)/levels already, values in [0, 1) with noise of one's own; log p is that of x + v all the same, with the
-−d log levels of the change of scale.
+If the model dequantizes, it adds noise v to integers x, and log p is the log-density of x + v for one draw of v. The
+script draws the same noise as flow_density --seed; without --seed, it takes the seed of the file to compare with.
+With --dequantized, the rows are (x + v)/levels already: values in [0, 1) with noise of one's own. log p is then the
+log-density of x + v, too, and includes the −d log levels of the change of scale.
 """
 
 import argparse
@@ -20,17 +21,18 @@ import sys
 import h5py
 import numpy as np
 
-from model_transforms import TRANSFORMS, Place, double, integers, place_behind
+from model_transforms import TRANSFORMS, Place, double, integers, place_after
 
 
 def standardized(group, x):
-    """L⁻¹ (x − mean) of rows x, and the log-det −Σ ln L_jj."""
+    """Gives L⁻¹ (x − mean) for rows x, and the log-det −Σ ln L_jj."""
     factor = double(group["factor"])  # lower triangular
     return np.linalg.solve(factor, (x - double(group["mean"])).T).T, -np.log(np.diag(factor)).sum()
 
 
 def uniform_noise(seed, k, rows, d):
-    """(n, d) numbers on (0, 1): what transform k adds to the rows with these numbers by flow_density --seed."""
+    """Gives (n, d) numbers on (0, 1): the noise that transform k adds to the rows with these numbers in flow_density
+    --seed."""
     def draw(row, column):
         # numpy counts up before the first draw.
         counter = (row << 128 | (k << 32 | column) << 64) - 1
@@ -41,11 +43,12 @@ def uniform_noise(seed, k, rows, d):
 
 
 def steps(model, x, context=None, seed=None, first=0, dequantized=False):
-    """What happens to the rows of x (n, d), in the data's units, one transform after the other: its group, the latents
-    behind it (n, d), its log-det and the columns that are angles. Latents that a split has let go are the last.
+    """Takes the rows of x (n, d), in the data's units, through one transform after the other. For each, yields its
+    group, the latents after it (n, d), its log-det and the columns that are angles. Latents that a split has dropped
+    come last.
 
-    Of models that dequantize: seed, of the noise that is added to rows first, first + 1, …; or dequantized, where x is
-    what comes of it, and the first transform adds its log-det only."""
+    If the model dequantizes, give either seed, from which noise is drawn for rows first, first + 1, …; or dequantized,
+    which says that x contains noise already. The first transform then only adds its log-det."""
     flow = model["flow"]
     count = int(flow.attrs["context"])
     if count and context is None:
@@ -69,13 +72,13 @@ def steps(model, x, context=None, seed=None, first=0, dequantized=False):
             place.noise = None if seed is None else uniform_noise(seed, k, range(first, first + len(z)), size)
             place.dequantized = dequantized and k == 0
         z[:, :size], log_det = TRANSFORMS[group.attrs["kind"]](group, z[:, :size], place)
-        place = place_behind(group, place)
-        # Angles that a split lets go keep their columns.
+        place = place_after(group, place)
+        # Angles that a split drops keep their columns.
         angles = set(place.angles) | {i for i in angles if i >= place.size}
         yield group, z, log_det, angles
 
 
-# Base densities: log p₀ of rows z (n, r) without the angles.
+# Base densities: each gives log p₀ of rows z (n, r) without the angles.
 
 def normal(z, mean=0.0, log_scale=0.0):
     y = (z - mean) * np.exp(-log_scale)
@@ -113,24 +116,24 @@ BASES = {
 
 
 def base_log_prob(base, z, angles):
-    """log p₀ of latents z (n, d), in which the angles are uniform."""
+    """Gives log p₀ of latents z (n, d), in which the angles are uniform."""
     is_angle = np.isin(np.arange(z.shape[1]), list(angles))
     return uniform(-np.pi, np.pi, z[:, is_angle]) + BASES[base.attrs["kind"]](base, z[:, ~is_angle])
 
 
 def log_prob(model, x, context=None, **noise):
-    """log p of the rows of x (n, d) in nats, in the units of the data; −∞ outside the support. context: (n, c), for
-    models that are conditioned on one. noise: seed and first, or dequantized, of steps()."""
+    """Gives log p of the rows of x (n, d), nats, in the data's units; −∞ outside the support. context: (n, c), for
+    conditional models. noise: the arguments seed and first, or dequantized, of steps()."""
     total = np.zeros(len(x))
     for _, z, log_det, angles in steps(model, x, context, **noise):
-        total = np.where(total == -np.inf, total, total + log_det)  # what is excluded stays so, whatever its z
-    excluded = total == -np.inf  # where z means nothing
+        total = np.where(total == -np.inf, total, total + log_det)  # an excluded row stays excluded, whatever its z
+    excluded = total == -np.inf  # z has no meaning there
     z = np.where(excluded[:, None], 0, z)
     return np.where(excluded, -np.inf, total + base_log_prob(model["flow/base"], z, angles))
 
 
 def read_rows(location):
-    """The array at FILE.h5:PATH."""
+    """Gives the array at FILE.h5:PATH."""
     file, _, path = location.rpartition(":")
     if not file or not path:
         sys.exit(f"{location} names no array: FILE.h5:PATH is wanted, as {location}:/test")

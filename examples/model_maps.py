@@ -1,7 +1,7 @@
-"""Functions of single values that flows are made of, by the section "Model" of data/README.md: those of elementwise
-transforms, and the scalar maps of couplings and autoregressive transforms.
+"""Functions of single values, from the section "Model" of data/README.md: the functions of elementwise transforms,
+and the scalar maps of couplings and autoregressive transforms.
 
-Each gives its value and the logarithm of its slope; all arguments are arrays of one shape, θ with an axis more.
+Each gives its value and the logarithm of its slope. All arguments are arrays of the same shape; θ has one more axis.
 """
 
 import numpy as np
@@ -16,19 +16,19 @@ def softplus(a):
 
 
 def wrap(angle):
-    """To [−π, π); what is there already stays as it is."""
+    """Takes angles to [−π, π). An angle that is there already does not change."""
     inside = (angle >= -np.pi) & (angle < np.pi)
     return np.where(inside, angle, np.remainder(angle + np.pi, 2 * np.pi) - np.pi)
 
 
-# Of elementwise transforms: f(u) and log f′(u) where f is defined. o: the attributes, of which leaky takes its slope,
-# sigmoid and logit their margin.
+# Functions of elementwise transforms: f(u) and log f′(u) for u in the domain of f. o: the attributes; leaky uses the
+# slope, sigmoid and logit use the margin.
 def leaky(u, o):
     return np.where(u < 0, o["slope"] * u, u), np.where(u < 0, np.log(o["slope"]), 0)
 
 
 def inverse_softplus(u, _):
-    log_slope = -np.log(-np.expm1(-u))  # of 1/(1 − e⁻ᵘ)
+    log_slope = -np.log(-np.expm1(-u))  # the slope is 1/(1 − e⁻ᵘ)
     return u - log_slope, log_slope
 
 
@@ -60,7 +60,7 @@ FUNCTIONS = {
 
 
 def domain(function, margin):
-    """The open interval on which a function is defined."""
+    """Gives the open interval on which a function is defined."""
     beyond = margin / (1 - 2 * margin)
     return {"log": (0, np.inf), "inverse_softplus": (0, np.inf), "atanh": (-1, 1),
             "logit": (-beyond, 1 + beyond)}.get(function, (-np.inf, np.inf))
@@ -82,7 +82,7 @@ def affine(x, theta, o, inverse):
 
 
 def knots(raw, least, bound):
-    """(n, K + 1) places of knots on [−bound, bound], of raw (n, K)."""
+    """Gives (n, K + 1) places of knots on [−bound, bound], from raw (n, K)."""
     share = np.exp(raw - raw.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)
     lengths = 2 * bound * (least + (1 - raw.shape[1] * least) * share)
@@ -92,7 +92,7 @@ def knots(raw, least, bound):
 
 
 def rational_quadratic(x, widths, heights, slopes, inverse):
-    """The spline through knots (widths, heights), each (n, K + 1), with these slopes there."""
+    """Evaluates the spline through knots (widths, heights), each (n, K + 1), with these slopes at the knots."""
     of = heights if inverse else widths
     k = np.clip((of[:, 1:-1] <= x[:, None]).sum(axis=1), 0, of.shape[1] - 2)
     row = np.arange(len(x))
@@ -142,7 +142,7 @@ def circular_spline(x, theta, o, inverse):
 
 
 def map_of(o, is_angle):
-    """The scalar map of a value and how many parameters it has. o: the attributes of the transform."""
+    """Gives the scalar map of a value and the number of its parameters. o: the attributes of the transform."""
     bins = int(o["bins"])
     maps = {"spline": (circular_spline, 3 * bins + 1), "additive": (rotation, 1)} if is_angle else {
         "spline": (spline, 3 * bins - 1), "additive": (additive, 1), "affine": (affine, 2)}

@@ -1,7 +1,7 @@
-"""The transforms of a model file by the section "Model" of data/README.md, in numpy: z and log|det ∂z/∂x| of rows x.
+"""The transforms of a model file in numpy, from the section "Model" of data/README.md: z and log|det ∂z/∂x| of rows x.
 
-Each is a function of the transform's group, the rows x (n, d) and their Place; it gives z (n, d) and a log-det, (n) or
-one number, nats. place_behind() says what the next transform sees.
+Each is a function of the transform's group, the rows x (n, d) and their Place. It gives z (n, d) and a log-det, (n)
+or one number, nats. place_after() says what the next transform sees.
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from model_maps import FUNCTIONS, domain, logistic, map_of, softplus, wrap
 
 @dataclasses.dataclass
 class Place:
-    """What rows are at some place of the chain."""
+    """The meaning of the columns at one place of the chain."""
 
     shape: tuple  # height, width, channels
     angles: list  # columns that are angles, ascending
     context: np.ndarray  # (n, c), standardized
-    noise: np.ndarray = None  # (n, d) on (0, 1), what a dequantization adds
-    dequantized: bool = False  # it has been added already
+    noise: np.ndarray = None  # (n, d) on (0, 1), which a dequantization adds
+    dequantized: bool = False  # the noise has been added already
 
     @property
     def size(self):
@@ -45,7 +45,7 @@ def lipswish(a, beta):
     return a * s / 1.1, (s + beta * a * s * (1 - s)) / 1.1
 
 
-# Value and derivative of each activation; beta is lipswish's slope.
+# Gives value and derivative of each activation; beta is lipswish's slope.
 ACTIVATIONS = {
     "lipswish": lipswish,
     "tanh": lambda a, _: (np.tanh(a), 1 - np.tanh(a) ** 2),
@@ -57,7 +57,7 @@ ACTIVATIONS = {
 
 
 def features(x, angles):
-    """What a network sees of x, and its derivatives (n, d, features), row j along x_j."""
+    """Gives the input of a network for x, and its derivatives (n, d, features), row j along x_j."""
     n, d = x.shape
     others = [i for i in range(d) if i not in angles]
     columns, tangents = [x[:, i] for i in others], np.zeros((n, d, d + len(angles)))
@@ -70,7 +70,7 @@ def features(x, angles):
 
 
 def linear_map(h, weight, pixels, kernel):
-    """h · weight for rows h, or the convolution of images (height, width) = pixels, channels fastest."""
+    """Gives h · weight for rows h, or the convolution of images (height, width) = pixels, channels fastest."""
     if kernel == 0:
         return h @ weight
     n, (height, width), pad = len(h), pixels, kernel // 2
@@ -80,7 +80,8 @@ def linear_map(h, weight, pixels, kernel):
 
 
 def network(group, x, angles, place, jacobian=False):
-    """g(x; u) (n, e) of the network whose layers are in the group; with its Jacobian (n, d, e), row j along x_j."""
+    """Gives g(x; u) (n, e) of the network whose layers are in the group, and its Jacobian (n, d, e), row j along
+    x_j."""
     activation = ACTIVATIONS[group.attrs["activation"]]
     layers = len(group.attrs["hidden"]) + 1
     kernels = integers(group.attrs.get("kernels", [])) or [0] * layers
@@ -103,7 +104,7 @@ def network(group, x, angles, place, jacobian=False):
     return (h, tangents) if jacobian else h
 
 
-# Transforms that a network makes.
+# Transforms with a network.
 
 def wrapped(x, angles):
     x = x.copy()
@@ -117,7 +118,7 @@ def residual(group, x, place):
 
 
 def passive_columns(mask, shape):
-    """True for the columns of a coupling that stay."""
+    """Gives True for the columns of a coupling that stay."""
     height, width, channels = shape
     row, column, channel = np.indices(shape)
     return {
@@ -131,7 +132,7 @@ def passive_columns(mask, shape):
 
 
 def parameters_of_each(group, columns, angles):
-    """m, the parameters that each of these columns has among a network's outputs."""
+    """Gives m, the number of a network's outputs for each of these columns."""
     return max(map_of(group.attrs, column in angles)[1] for column in columns)
 
 
@@ -188,7 +189,7 @@ def scaling(group, x, _):
 
 
 def elementwise(group, x, _):
-    """−∞ for rows that the function does not take."""
+    """Gives −∞ for rows outside the domain of the function."""
     o = group.attrs
     columns = integers(o["columns"]) or list(range(x.shape[1]))
     u = (x[:, columns] - o["shift"]) / o["scale"]
@@ -201,7 +202,7 @@ def elementwise(group, x, _):
 
 
 def dequantize(group, x, place):
-    """−∞ for rows that are not integers from 0 to levels − 1, or, dequantized, not on [0, 1)."""
+    """Gives −∞ for rows that are not integers from 0 to levels − 1, or, if they are dequantized, not in [0, 1)."""
     levels = group.attrs["levels"]
     log_det = -x.shape[1] * np.log(levels)
     if place.dequantized:
@@ -218,7 +219,7 @@ def permutation(group, x, place):
 
 
 def matrix_of(group, channels):
-    """W (c, c) of z = W x + b, and log|det W|."""
+    """Gives W (c, c) of z = W x + b, and log|det W|."""
     form = group.attrs["form"]
     if form == "dense":
         weight = double(group["weight"]).T
@@ -265,14 +266,14 @@ def squeeze(_, x, place):
 
 
 def split(group, x, place):
-    keep = place_behind(group, place).shape[2]
+    keep = place_after(group, place).shape[2]
     pixels = x.reshape(len(x), place.pixels, -1)
     parts = [part.reshape(len(x), -1) for part in (pixels[:, :, :keep], pixels[:, :, keep:])]
     return np.concatenate(parts, axis=1), 0.0
 
 
-def place_behind(group, place):
-    """The Place behind a transform."""
+def place_after(group, place):
+    """Gives the Place after a transform."""
     height, width, channels = place.shape
     kind = group.attrs["kind"]
     if kind == "squeeze":

@@ -3,8 +3,8 @@
 
     plot_density.py DATA.h5:PATH SAMPLES.h5:PATH DENSITY.h5 -o PICTURE.png
 
-DATA and SAMPLES are datasets of shape (N, 2). DENSITY is what `flow_density --grid` writes: /grid/x (nx),
-/grid/y (ny) and /grid/log_prob (ny, nx), in nats.
+DATA and SAMPLES are arrays of shape (N, 2). DENSITY is a file that `flow_density --grid` has written, with /grid/x
+(nx), /grid/y (ny) and /grid/log_prob (ny, nx), in nats.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt  # noqa: E402, the backend comes first
 
 
 def read_rows(place):
-    """The (N, 2) array at FILE:PATH."""
+    """Gives the (N, 2) array at FILE:PATH."""
     file, _, path = place.rpartition(":")
     with h5py.File(file) as h5:
         rows = h5[path][...]
@@ -28,14 +28,14 @@ def read_rows(place):
 
 
 def read_grid(file):
-    """x (nx), y (ny) and the density (ny, nx) of a file of flow_density."""
+    """Gives x (nx), y (ny) and the density (ny, nx) from a file of flow_density."""
     with h5py.File(file) as h5:
         grid = h5["grid"]
         return grid["x"][...], grid["y"][...], np.exp(grid["log_prob"][...])
 
 
 def draw(data, samples, grid):
-    """A figure with three panels on the same axes: two histograms on the cells of the grid, and the density."""
+    """Gives a figure with three panels on the same axes: two histograms, and the density."""
     x, y, density = grid
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.3), sharex=True, sharey=True, layout="constrained")
     top = density.max()

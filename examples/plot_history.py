@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Validation NLL against time and steps of several runs: python3 plot_history.py RUN.csv... [-o PICTURE.png]"""
+"""Draws validation NLL against time and steps of several runs: python3 plot_history.py RUN.csv... [-o PICTURE.png]"""
 
 import argparse
 from pathlib import Path

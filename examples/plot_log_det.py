@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Pictures of what flow_logdet found: python3 plot_log_det.py LOG_DET.h5 [--block K] [-o PICTURE.png]
+"""Draws the results of flow_logdet: python3 plot_log_det.py LOG_DET.h5 [--block K] [-o PICTURE.png]
 
-Left: root mean square error of a single draw against the products that it takes, log-log; the thin lines are what
-averaging repeated draws gives. Right: the distribution of estimates minus exact log-dets. With --block, of one residual
-block (its number in the model) instead of their sum. Where the file has spectral radii (flow_logdet --spectrum), at least
-100 draws of each row, and a block is asked for, a third picture: how the sample variance of the row with the largest spectral radius settles, or does
-not, as draws are added.
+Left: root mean square error of a single draw against the products that it takes, log-log. The thin lines show the
+error of the mean of repeated draws. Right: the distribution of estimates minus exact log-dets. The pictures are about
+the sum over residual blocks, or with --block about one block (by its number in the model). There is a third picture
+if a block is given, the file has spectral radii (flow_logdet --spectrum), and there are at least 100 draws for each
+row. It shows whether the sample variance of the row with the largest spectral radius settles as draws are added.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 
 rounding = 1e-9  # nats
-least_draws = 100  # from which a sample variance is worth a curve
+least_draws = 100  # for a curve of the sample variance
 
 
 def label(group):
-    """Methods that differ in their number of terms only make one line."""
+    """Puts methods that differ only in their number of terms on one line."""
     kind = group.attrs["kind"]
     words = [kind]
     if kind == "roulette":
@@ -42,7 +42,7 @@ def label(group):
 def draw_errors(axes, methods):
     lines = {}
     for name in methods:
-        if methods[name].attrs["rmse"] < rounding:  # exact, by another way
+        if methods[name].attrs["rmse"] < rounding:  # exact, computed in another way
             continue
         lines.setdefault(label(methods[name]), []).append(methods[name])
     for text, groups in lines.items():

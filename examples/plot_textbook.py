@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Draws what examples/textbook.cpp writes: densities beside histograms of samples that were pushed.
+"""Draws the results of examples/textbook.cpp: densities, their closed forms, and histograms of samples.
 
     plot_textbook.py TEXTBOOK.h5 -o PICTURE.png
 """
@@ -15,19 +15,19 @@ import matplotlib.pyplot as plt  # noqa: E402, the backend comes first
 
 
 def read(file):
-    """The arrays of each example by name: axis (n), density and closed_form (n) or (n, n), samples (N, d)."""
+    """Gives the arrays of each example by name: axis (n), density and closed_form (n) or (n, n), samples (N, d)."""
     with h5py.File(file) as h5:
         return {name: {key: values[...] for key, values in group.items()} for name, group in h5.items()}
 
 
 def edges_of(axis):
-    """The ends of the cells whose midpoints are `axis`."""
+    """Gives the ends of the cells whose midpoints are `axis`."""
     half = (axis[1] - axis[0]) / 2
     return np.append(axis - half, axis[-1] + half)
 
 
 def draw_curve(panel, example):
-    """A density of one variable, and a histogram on ten cells at a time."""
+    """Draws a density of one variable, and a histogram whose bars are ten cells wide."""
     axis = example["axis"]
     panel.hist(example["samples"][:, 0], bins=edges_of(axis)[::10], density=True, color="0.85", label="samples")
     panel.plot(axis, example["density"], linewidth=3, label="flow")
@@ -39,7 +39,7 @@ def draw_curve(panel, example):
 
 
 def draw_maps(figure, panels, example):
-    """Flow, closed form and samples of a density of two variables; decadic logarithms, for its poles."""
+    """Draws flow, closed form and samples of a density of two variables, as logarithms because of the poles."""
     axis, samples = example["axis"], example["samples"]
     edges = edges_of(axis)
     counts, _, _ = np.histogram2d(samples[:, 1], samples[:, 0], bins=[edges[::4], edges[::4]])
@@ -51,7 +51,7 @@ def draw_maps(figure, panels, example):
         with np.errstate(divide="ignore"):
             logarithms = np.log10(values)
         image = panel.pcolormesh(cells, cells, logarithms, vmin=top - 4, vmax=top, cmap="viridis")
-        panel.set_facecolor(plt.get_cmap("viridis")(0.0))  # where there are no samples
+        panel.set_facecolor(plt.get_cmap("viridis")(0.0))  # cells without samples
         panel.set_aspect("equal")
         panel.set_title(title)
         panel.set_xlabel("$u$")

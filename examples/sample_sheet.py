@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Puts images of a file side by side, without smoothing: what flow_sample drew, or a dataset.
+"""Puts images of a file side by side, without smoothing. The file is a dataset, or samples from flow_sample.
 
     sample_sheet.py SAMPLES.h5[:PATH] -o SHEET.png [--columns 10] [--rows 10] [--levels N] [--zoom 4] [--gap 1]
 
-The file has the attribute image_shape (height, width, channels; channels last). PATH is x, or train in a dataset file:
-an array of shape (N, height · width · channels), of which the first are shown. One channel is grey, three are red,
-green and blue. With --levels N the values 0 … N − 1 go from black to white, else those from the least to the largest
-finite one that is shown. What is below, or NaN, is black; what is above is white.
+The file has the attribute image_shape (height, width, channels; channels last). The array at PATH has the shape (N,
+height · width · channels); PATH is x by default, or train in a dataset. The first images are shown. One channel is
+gray, three are red, green and blue. With --levels N, the values 0 … N − 1 go from black to white. Otherwise black is
+the least and white the largest finite value that is shown. Values below, and NaN, are black; values above are white.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 
 
 def read_images(place, count):
-    """The first `count` images, fewer where there are no more, of FILE or FILE:PATH: (N, height, width, channels)."""
+    """Gives the first `count` images of FILE or FILE:PATH, or all if there are fewer: (N, height, width, channels)."""
     file, _, path = place.rpartition(":")
     if not file or os.path.exists(place):
         file, path = place, ""
@@ -38,7 +38,7 @@ def read_images(place, count):
 
 
 def brightness(images, levels):
-    """Values as bytes, 0 to 255."""
+    """Gives values as bytes, 0 to 255."""
     finite = images[np.isfinite(images)]
     low, high = (0, levels - 1) if levels else (finite.min(), finite.max()) if finite.size else (0, 1)
     scaled = (np.nan_to_num(images.astype(float), nan=low) - low) / max(high - low, np.finfo(float).tiny)
@@ -46,8 +46,8 @@ def brightness(images, levels):
 
 
 def sheet(images, rows, columns, zoom, gap):
-    """(height, width, 3) of the picture from images (N, height, width, channels), of which each value becomes
-    zoom · zoom pixels; places without an image are black, the gap between neighbors is grey."""
+    """Gives the picture (height, width, 3) of images (N, height, width, channels). Each value becomes zoom · zoom
+    pixels. Places without an image are black, and the gap between neighbors is gray."""
     places = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
     places[: len(images)] = images
     places = places.repeat(zoom, axis=1).repeat(zoom, axis=2)
@@ -63,9 +63,9 @@ def main():
     parser.add_argument("input", metavar="SAMPLES.h5[:PATH]")
     parser.add_argument("-o", "--output", required=True, metavar="SHEET.png")
     for name, default, what in [("columns", 10, "images side by side"), ("rows", 10, "images on top of each other"),
-                                ("levels", 0, "values are 0 to levels − 1; 0: as they come"),
-                                ("zoom", 4, "pixels of the picture that a value takes in each direction"),
-                                ("gap", 1, "pixels between images, grey")]:
+                                ("levels", 0, "values are 0 to levels − 1; 0: any values"),
+                                ("zoom", 4, "pixels of the picture for each value, in each direction"),
+                                ("gap", 1, "gray pixels between images")]:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} [{default}]")
     arguments = parser.parse_args()
     if min(arguments.columns, arguments.rows, arguments.zoom) < 1 or arguments.gap < 0:
@@ -77,7 +77,7 @@ def main():
     except OSError as error:
         raise SystemExit(f"cannot read {arguments.input}: {error}") from None
     values = brightness(images, arguments.levels)
-    # imsave writes the array as it is, a pixel for an element.
+    # imsave writes one pixel for each element of the array.
     matplotlib.image.imsave(arguments.output, sheet(values, arguments.rows, arguments.columns, arguments.zoom,
                                                     arguments.gap))
 

@@ -1,5 +1,5 @@
-# Sourced by examples/demo.sh and test/run.sh: the packages and the build, in one place. Defines functions and `root`,
-# the top of the source tree; does nothing by itself.
+# The packages and the build in one place, for examples/demo.sh and test/run.sh, which source this file. Defines
+# functions and `root`, the top of the source tree. It does nothing by itself.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -11,8 +11,8 @@ packages=(
   libboost-test-dev libssl-dev zlib1g-dev python3-numpy python3-h5py
 )
 
-# install_packages [MORE...]: installs those that are missing, as root or by sudo. Fails, having said what to install,
-# where it may not; on a system without Debian's packages it only says what is needed.
+# install_packages [MORE...]: installs the packages that are missing, as root or with sudo. If it may not, it prints
+# what to install and fails. On a system without Debian's packages it only prints what is needed.
 install_packages() {
   local package missing=() as_root=()
   if ! command -v dpkg-query apt-get > /dev/null; then
@@ -35,14 +35,14 @@ install_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
-# configure FOLDER [MESON OPTIONS...]: makes a build folder, unless it is one already.
+# configure FOLDER [MESON OPTIONS...]: makes a build folder, unless the folder is one already.
 configure() {
   local folder=$1
   shift
   [[ -f $folder/build.ninja ]] || meson setup "$@" "$folder" "$root"
 }
 
-# Open MPI refuses to run as root, as containers do, unless told twice.
+# Containers run as root, which Open MPI refuses unless both variables are set.
 allow_mpirun_as_root() {
   if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

@@ -4,10 +4,15 @@
 #
 #   test/run.sh             a release build in build/, all tests
 #   test/run.sh --sanitize  a build in build-sanitize/ with address and undefined-behavior sanitizers, the unit tests
+#   test/run.sh --coverage  a build in build-coverage/, all tests, and which lines of each room they reached
+#   test/run.sh --tidy      the release build, and clang-tidy on every source in place of the tests
 
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/setup.sh"
 
+# Tools with which the tests look at the sources.
+tools=(clang-format clang-tidy doxygen)
+job=test
 case ${1:-} in
   '')
     # A warning of a compiler that we have not met must not stop a user's build; here it fails.
@@ -23,17 +28,34 @@ case ${1:-} in
     export ASAN_OPTIONS=fast_unwind_on_malloc=0
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     ;;
+  --coverage)
+    folder=$root/build-coverage tests=() options=(-Dwerror=true -Doptimization=1 -Ddebug=true -Db_coverage=true)
+    tools+=(gcovr)
+    job=coverage
+    ;;
+  --tidy)
+    folder=$root/build options=(-Dwerror=true)
+    job=tidy
+    ;;
   *)
-    echo "usage: test/run.sh [--sanitize]" >&2
+    echo "usage: test/run.sh [--sanitize | --coverage | --tidy]" >&2
     exit 2
     ;;
 esac
 
-if ! { install_packages && configure "$folder" "${options[@]}" && ninja -C "$folder"; }; then
+if ! { install_packages "${tools[@]}" && configure "$folder" "${options[@]}" && ninja -C "$folder"; }; then
   echo "The build failed."
   echo "0 passed, 1 failed"
   exit 1
 fi
+if [[ $job == tidy ]]; then
+  exec python3 "$root/test/style/tidy.py" "$root" "$folder"
+fi
 rm -f "$folder/meson-logs/testlog.json"
+[[ $job == coverage ]] && find "$folder" -name '*.gcda' -delete
 meson test -C "$folder" --no-rebuild --print-errorlogs "${tests[@]}"
+if [[ $job == coverage ]]; then
+  gcovr --root "$root" --filter "$root/lib/" --filter "$root/apps/" --exclude-throw-branches --exclude-unreachable-branches \
+    -j "$(nproc)" --json-summary - "$folder" | python3 "$root/test/coverage.py"
+fi
 python3 "$root/test/count.py" "$folder/meson-logs/testlog.json"

@@ -13,8 +13,8 @@
 namespace pushforward::apps {
 
 /// The keys of an option set as flags of a program or of one of its commands: "--train.batch" for train.batch, and the
-/// aliases, grouped by table in the help. Remembers what was given, to be applied after the configuration file. Beside
-/// them --config, --print-config and --dry-run.
+/// aliases, grouped by table in the help. Adds --config, --print-config and --dry-run. The values that are given are
+/// kept and applied after the configuration file.
 class OptionFlags {
  public:
   /// `config_names`: CLI11's names of the configuration file, "--config" or with a positional "CONFIG.toml,--config".
@@ -23,15 +23,15 @@ class OptionFlags {
   OptionFlags(const OptionFlags&) = delete;
   OptionFlags& operator=(const OptionFlags&) = delete;
 
-  /// True when the program or command was called.
+  /// Returns true if the program or command was called.
   bool is_called() const { return app_.parsed(); }
   OptionSet& options() { return options_; }
   const std::string& config_path() const { return config_path_; }
   bool print_config() const { return print_config_; }
   bool dry_run() const { return dry_run_; }
-  /// Gives the fields the values of the flags that were given, in their order by key. Throws OptionError.
+  /// Sets the fields of the flags that were given, in the order of the command line. Throws OptionError.
   void apply();
-  /// True for a flag whose value may be left out, since it switches something on.
+  /// Returns true for a switch: a flag whose value may be left out, which then means true.
   bool is_switch(const std::string& flag) const;
 
  private:
@@ -45,8 +45,9 @@ class OptionFlags {
   std::vector<std::pair<std::string, std::string>> given_;  // key and text
 };
 
-/// Throws OptionError for what CLI11 would take for something else: an unknown flag or command (naming the nearest),
-/// a flag that stands where the value of the one before it should. `arguments` are without the program's name.
+/// Throws OptionError for arguments that CLI11 would misunderstand: an unknown flag or command (naming the nearest),
+/// and a flag in the place where the value of the flag before it is missing. `arguments` do not include the program's
+/// name.
 void check_arguments(const CLI::App& app, const std::vector<std::string>& arguments);
 
 }  // namespace pushforward::apps

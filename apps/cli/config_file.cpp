@@ -67,7 +67,7 @@ class Reader {
   }
 
  private:
-  // What f() objects to, with its place in the file.
+  // Calls f() and adds the place in the file to its errors.
   template <class F>
   auto at(const toml::node& node, F&& f) const {
     try {

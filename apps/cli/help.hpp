@@ -1,6 +1,6 @@
 #pragma once
 
-// The look of --help.
+// The layout of --help.
 
 #include <CLI/CLI.hpp>
 
@@ -8,8 +8,8 @@
 
 namespace pushforward::apps {
 
-/// Options one below the other, their descriptions in a second column with the default in brackets, no line beyond
-/// 100 columns.
+/// Prints options one below the other, with their descriptions in a second column and the default in brackets. No line
+/// is longer than 100 columns.
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter() { label("SUBCOMMAND", "COMMAND"); }

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a program that writes files makes sure of before it computes.
+// Checks of output files that a program makes before it computes.
 
 #include <string>
 #include <vector>
@@ -13,9 +13,9 @@ struct NamedFile {
   std::string path;
 };
 
-/// Refuses outputs that cannot be made: throws IoError as h5::require_writable does, and OptionError where an output
-/// would replace another file of the same run, whatever it is called there. Inputs may be FILE:PATH; empty names are no
-/// files. Not collective.
+/// Throws IoError if an output cannot be written, as h5::require_writable does, and OptionError if an output would
+/// replace another file of the same run, by whatever name. Inputs may be FILE:PATH. Empty names are ignored. Not
+/// collective.
 void check_outputs(const std::vector<NamedFile>& outputs, const std::vector<NamedFile>& inputs);
 
 }  // namespace pushforward::apps

@@ -113,8 +113,8 @@ bool Program::parse_command_line() {
   return true;
 }
 
-// The arguments with "=true" behind each switch that has no value, so that a positional argument after it is not taken
-// for one.
+// Returns the arguments with "=true" after each switch without a value. Otherwise CLI11 would take the positional
+// argument after a switch for its value.
 std::vector<std::string> Program::explicit_switches() const {
   auto arguments = arguments_;
   for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {

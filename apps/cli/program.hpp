@@ -1,7 +1,7 @@
 #pragma once
 
-// What all programs share: the scope of MPI, the command line and the configuration file, exit codes and the one place
-// where errors end. A program:
+// The frame of all programs: the scope of MPI, the command line and the configuration file, exit codes, and the one
+// place where errors end. A program looks like this:
 //
 //   int main(int argc, char** argv) {
 //     return apps::run_program(argc, argv, "flow_train", "Trains a normalizing flow.", [](apps::Program& program) {
@@ -14,8 +14,9 @@
 //     });
 //   }
 //
-// Positional arguments and flags that are no configuration keys are CLI11's: program.cli().add_option("MODEL", …).
-// A program with commands gives each its own set, whose keys without a table are plain flags ("rows" → --rows):
+// Positional arguments, and flags that are not configuration keys, are added with CLI11:
+// program.cli().add_option("MODEL", …). A program with commands gives each its own set, whose keys without a table are
+// plain flags ("rows" → --rows):
 //
 //   auto& make = program.add_command("make", "Draws rows of a built-in density.");
 //   program.add_options(make_options, make);
@@ -41,7 +42,7 @@ class Program {
   Program(const comm::Communicator& comm, Console& console, const std::string& name, const std::string& summary,
           std::vector<std::string> arguments);
 
-  /// All ranks of the job.
+  /// The communicator of all ranks of the job.
   const comm::Communicator& comm() const { return comm_; }
   Console& console() { return console_; }
 
@@ -49,17 +50,17 @@ class Program {
   CLI::App& cli() { return cli_; }
   /// A command, as in `flow_data make`. A program that has commands must be called with one of them.
   CLI::App& add_command(const std::string& name, const std::string& summary);
-  /// Makes the keys of `options` flags of the program (`app` = cli()) or of one of its commands, and lets them be read
-  /// from the configuration file that `config_names` names. All keys must be in the set by now; the set must outlive
-  /// the program's parse(). At most once for each app.
+  /// Makes the keys of `options` flags of the program (`app` = cli()) or of one of its commands, and keys of the
+  /// configuration file that `config_names` names. The set must have all its keys by now, and must outlive the
+  /// program's parse(). Call it at most once for each app.
   void add_options(OptionSet& options, CLI::App& app, const std::string& config_names = "--config");
 
-  /// Reads the command line and the configuration file: defaults < file < flags. False when the request has been
+  /// Reads the command line and the configuration file: defaults < file < flags. Returns false if the request has been
   /// answered (--help, --version, --print-config) and the program should return. The file is read on rank 0 only.
   /// Throws OptionError or IoError, the same on all ranks. Collective.
   bool parse();
 
-  /// After parse(): whether --dry-run was given.
+  /// Returns whether --dry-run was given. Call it after parse().
   bool dry_run() const;
 
  private:
@@ -76,9 +77,9 @@ class Program {
 
 /// Runs `body` in the scope of MPI, under mpirun or not, and returns the exit code for main, the same on all ranks.
 ///
-/// Every exception ends here. An error that all ranks agree on is printed once, by rank 0; one of a single rank is
-/// printed by that rank with its number and host, and ends the whole job. Full disks and closed pipes are errors too,
-/// not signals. Standard output that could not be written ends a program that succeeded otherwise with ExitCode::io.
+/// Every exception ends here. An error that all ranks agree on is printed once, by rank 0. An error of a single rank is
+/// printed by that rank, with its number and host, and ends the whole job. Full disks and closed pipes are errors, too,
+/// and not signals. If standard output could not be written, a program that succeeded otherwise ends with ExitCode::io.
 /// BLAS runs one thread in each rank, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS says otherwise.
 int run_program(int argc, char** argv, const std::string& name, const std::string& summary,
                 const std::function<void(Program&)>& body);

@@ -1,6 +1,6 @@
 #pragma once
 
-// How far a long run is: rate and time left, on standard error.
+// The progress of a long run: rate and remaining time, on standard error.
 //
 //   Progress progress(console, "steps", options.steps, first_step);
 //   for (Index step = first_step; step < options.steps; ++step) {
@@ -17,16 +17,18 @@
 
 namespace pushforward::apps {
 
-/// Lines as "1200 of 4000 steps, 30 %, 412 steps/s, 6.8 s left: train 3.581", in place on a terminal, else one below
-/// the other: the first after 2 s, then every 5 s, rarer as the run lasts, at least one a minute. Not collective.
+/// Prints lines such as "1200 of 4000 steps, 30 %, 412 steps/s, 6.8 s left: train 3.581". On a terminal, a line
+/// replaces the one before it. Otherwise the first line comes after 2 s, the next ones after 5 s each, and in a long
+/// run one a minute. Not collective.
 class Progress {
  public:
-  /// Counts from `first` (more than 0 when a run continues) to `total` of `unit` (plural). `console` must outlive it.
+  /// Counts from `first` (more than 0 if a run continues) to `total`. `unit` is a plural. `console` must outlive the
+  /// object.
   Progress(Console& console, std::string unit, Index total, Index first = 0);
 
-  /// Whether it is time for a line; false on all ranks but the first.
+  /// Returns whether it is time for a line; false on all ranks but the first.
   bool due() const { return console_.is_root() && timer_.seconds() >= next_; }
-  /// Prints the line for `done` items, `first` ≤ done ≤ total, with `text` at its end.
+  /// Prints the line for `done` items, `first` ≤ done ≤ total. `text` is its end.
   void report(Index done, std::string_view text);
 
  private:

@@ -61,7 +61,7 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
     if (const auto equals = piece.rfind('='); found == names.end() && equals != std::string::npos) {
       name = piece.substr(0, equals);
       const auto number = number_of(std::string_view(piece).substr(equals + 1));
-      require<OptionError>(number.has_value(), "--context '{}': no finite number behind the equals sign", piece);
+      require<OptionError>(number.has_value(), "--context '{}': no finite number after the equals sign", piece);
       value = *number;
       found = std::ranges::find(names, name);
     }
@@ -91,10 +91,11 @@ ContextSource::ContextSource(const std::string& text, const std::optional<flow::
   dimension_ = context->standardization.dimension();
   if (text.empty()) {
     require<OptionError>(rows != nullptr && rows->context_dimension() > 0,
-                         "the model is conditioned on {} values ({}), which {}; say them by --context", dimension_,
-                         join(context->names), rows == nullptr ? "nothing gives" : rows->where() + " comes without");
+                         "the model is conditioned on {} values ({}), but {}; give them with --context", dimension_,
+                         join(context->names),
+                         rows == nullptr ? "there are no rows that have them" : rows->where() + " has no context");
     require<DataError>(rows->context_dimension() == dimension_,
-                       "{} comes with a context of {} values; the model takes {} ({})", rows->where(),
+                       "{} has a context of {} values; the model takes {} ({})", rows->where(),
                        rows->context_dimension(), dimension_, join(context->names));
     require_order(rows->where(), "contexts", rows->names().contexts, context->names);
     rows_ = rows;
@@ -107,8 +108,8 @@ ContextSource::ContextSource(const std::string& text, const std::optional<flow::
   }
   array_.emplace(data::open_rows(text));
   require<DataError>(array_->dimension() == dimension_ && array_->count() >= n,
-                     "{} is ({}, {}): no context of {} values for each of {} rows", array_->where(), array_->count(),
-                     array_->dimension(), dimension_, n);
+                     "{} has the shape ({}, {}); a context of {} values for each of {} rows is needed", array_->where(),
+                     array_->count(), array_->dimension(), dimension_, n);
 }
 
 void ContextSource::read(Index first, MatrixView<double> context) const {

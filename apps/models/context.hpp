@@ -1,6 +1,6 @@
 #pragma once
 
-// What a conditional model's density is conditioned on, row by row, as programs are told it.
+// The context of a conditional model for each row, from the dataset or from --context.
 
 #include <cli/program.hpp>
 #include <pushforward/dataset/dataset.hpp>
@@ -8,31 +8,37 @@
 
 namespace pushforward::apps {
 
-/// What --context says in the help of every program that has it.
+/// The help of --context, in every program that has it.
 inline constexpr const char* context_help =
-    "what a conditional model is conditioned on: numbers \"0.5,2\" or \"NAME=NUMBER,…\" for all rows, a context's name "
-    "alone for 1; or an array FILE.h5:/PATH";
+    "context of a conditional model: numbers \"0.5,2\" or \"NAME=NUMBER,…\" for all rows (a name alone means 1), or an "
+    "array FILE.h5:/PATH";
 
 class ContextSource {
  public:
-  /// text: empty for the contexts that come with `rows`; "0.5,2", as many numbers as the model takes, for all rows;
-  /// "a=0.5,b=3" by the names of the model's contexts, a name alone, as of class "b=3", meaning 1 and the other classes
-  /// of its column 0; else an array FILE:/PATH with a row for each of `n`. Throws OptionError for a context that the
-  /// model does not take, that is not there or that has no value, DataError and IoError for an array that does not fit.
+  /// text: one of
+  ///   - "": the contexts that come with `rows`;
+  ///   - "0.5,2": as many numbers as the model takes, for all rows;
+  ///   - "a=0.5,b=3": values by the names of the model's contexts. A name alone means 1; if it is the class "b=3", the
+  ///   other
+  ///     classes of its column are 0;
+  ///   - FILE:/PATH: an array with a row for each of `n`.
+  /// Throws OptionError if the model does not take the context, if there is none, or if one has no value. Throws
+  /// DataError and IoError if an array does not fit.
   ContextSource(const std::string& text, const std::optional<flow::ModelContext>& context, const data::Rows* rows,
                 Index n);
 
-  /// Numbers of a row; 0 for models without a context.
+  /// The number of values of a row; 0 for models without a context.
   Index dimension() const { return dimension_; }
-  /// Rows of an array of its own; 0 where there is none.
+  /// The number of rows of the array that --context names; 0 if it names none.
   Index rows() const { return array_ ? array_->count() : 0; }
-  /// Contexts of rows [first, first + n) into the columns of `context` (c × n). Throws DataError. Not collective.
+  /// Reads the contexts of rows [first, first + n) into the columns of `context` (c × n). Throws DataError. Not
+  /// collective.
   void read(Index first, MatrixView<double> context) const;
 
  private:
   Index dimension_ = 0;
-  std::vector<double> constant_;     // (c), or empty
-  std::optional<data::Rows> array_;  // of its own
+  std::vector<double> constant_;     // (c) the same for all rows, or empty
+  std::optional<data::Rows> array_;  // named by --context
   const data::Rows* rows_ = nullptr;
 };
 

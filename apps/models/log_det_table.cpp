@@ -117,7 +117,7 @@ std::vector<LogDetSummary> LogDetSums::summarize(const std::vector<logdet::Metho
     summary.rmse = std::sqrt(mean_square);
     summary.products = s.products / (rows_ * repeats);
     summary.seconds = 1000 * seconds / (rows_ * repeats);
-    // What is left of the mean square beside the variance is bias, which no repetition takes away.
+    // The mean square without the variance is the squared bias, which no repetition reduces.
     const double variance = draws && repeats > 1 ? s.within / rows_ : draws ? mean_square : 0;
     summary.rmse_at_budget = std::sqrt(std::max(0.0, mean_square - variance) + variance * summary.products / budget);
     if (gradient_square_ > 0) summary.gradient = std::sqrt(s.gradient_square / (repeats * gradient_square_));

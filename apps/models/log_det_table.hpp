@@ -1,6 +1,6 @@
 #pragma once
 
-// What is said of log-det estimators in a table and in a result file.
+// Summaries of log-det estimators, for a table and for a result file.
 
 #include <pushforward/analysis/log_det_comparison.hpp>
 #include <pushforward/comm/communicator.hpp>
@@ -8,7 +8,7 @@
 
 namespace pushforward::apps {
 
-/// One method against the exact log-det, over the rows whose status is ok. Per row, nats; of a single draw.
+/// One method compared with the exact log-det, over the rows whose status is ok: for a row and a single draw, nats.
 struct LogDetSummary {
   logdet::Method method;
   double bias = 0, bias_error = 0;  ///< mean error, and its standard error from the repeats; NaN with one repeat
@@ -21,28 +21,28 @@ struct LogDetSummary {
   std::optional<double> gradient{};  ///< √(Σ‖ĝ − g‖² / Σ‖g‖²) over rows and repeats
 };
 
-/// Sums over rows from which summaries follow. Plain numbers, to be added up over ranks.
+/// Sums over rows, from which summaries follow. They are added up over ranks.
 class LogDetSums {
  public:
-  /// repeats: of each method.
+  /// repeats: the number of repeats of each method.
   explicit LogDetSums(const std::vector<Index>& repeats);
 
-  /// Rows whose exact value is NaN do not count.
+  /// Adds rows. Rows whose exact value is NaN are left out.
   void add(const flow::LogDetPart& part);
-  /// Over all ranks. Collective.
+  /// Adds the sums of all ranks. Collective.
   void sum(const comm::Communicator& comm);
 
   Index rows() const { return static_cast<Index>(rows_); }
-  /// Seconds of the exact log-dets per 1000 rows, and the standard deviation of their values, nats.
+  /// The seconds that exact log-dets take for 1000 rows, and the standard deviation of their values, nats.
   double exact_seconds() const { return 1000 * exact_seconds_ / rows_; }
   double exact_deviation() const;
-  /// Largest spectral radius, or none.
+  /// The largest spectral radius, if there are any.
   std::optional<double> spectral_radius() const;
 
-  /// budget: products a row.
+  /// budget: products for each row.
   std::vector<LogDetSummary> summarize(const std::vector<logdet::Method>& methods, const std::vector<double>& bounds,
                                        double budget) const;
-  /// Attributes and seconds, below the group of a part's log-dets, which has a group for each method.
+  /// Writes attributes and seconds. group: the log-dets of a part, with a group for each method.
   void write(const h5::GroupWriter& group, const std::vector<LogDetSummary>& summaries) const;
 
  private:
@@ -59,7 +59,7 @@ class LogDetSums {
   double rows_ = 0, exact_ = 0, exact_square_ = 0, exact_seconds_ = 0, gradient_square_ = 0, spectral_radius_ = -1;
 };
 
-/// At most 100 columns wide.
+/// Makes a table that is at most 100 columns wide.
 std::string log_det_table(const std::string& title, const LogDetSums& sums,
                           const std::vector<LogDetSummary>& summaries);
 

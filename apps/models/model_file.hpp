@@ -1,6 +1,6 @@
 #pragma once
 
-// What the programs that use a trained model share.
+// Functions that all programs with a trained model share.
 
 #include <cli/program.hpp>
 #include <pushforward/dataset/dataset.hpp>
@@ -16,12 +16,11 @@ flow::Model<T> open_model(const comm::Communicator& comm, const std::string& pat
   return std::move(*model);
 }
 
-/// Throws DataError where a file at `where` has the columns that a model takes, by their names, in another order. what:
-/// "columns" or "contexts".
+/// Throws DataError if the file at `where` has the model's columns in another order. what: "columns" or "contexts".
 void require_order(const std::string& where, std::string_view what, const std::vector<std::string>& names,
                    const std::vector<std::string>& wanted);
 
-/// Throws DataError where rows have other columns than the model: another number, or another order by name.
+/// Throws DataError if the columns of rows are not those of the model: another number, or another order of the names.
 template <class T>
 void require_columns(const data::Rows& rows, const flow::Model<T>& model) {
   require<DataError>(rows.dimension() == model.dimension(), "{} has {} columns; the model has {}", rows.where(),
@@ -29,13 +28,13 @@ void require_columns(const data::Rows& rows, const flow::Model<T>& model) {
   require_order(rows.where(), "columns", rows.names().features, model.notes().feature_names);
 }
 
-/// Rows that are worked and written at a time on each rank.
+/// Number of rows that a rank evaluates and writes at a time.
 inline constexpr Index slab_rows = 16384;
-/// The most samples that a rank's passes of a flow work at a time: more do not run faster.
+/// Largest number of samples in a pass of a flow. More samples do not run faster.
 inline constexpr Index workspace_samples = 256;
 
-/// Calls f(first, count) on each rank for slabs of its share of `rows`, the same number of times on all ranks; count
-/// may be 0. Collective where f is.
+/// Calls f(first, count) on each rank for slabs of its share of `rows`, the same number of times on all ranks. count
+/// may be 0. Collective if f is.
 template <class F>
 void in_shared_slabs(const comm::Communicator& comm, Index rows, F&& f) {
   const auto mine = comm::share(rows, comm.rank(), comm.size());
@@ -46,11 +45,11 @@ void in_shared_slabs(const comm::Communicator& comm, Index rows, F&& f) {
   }
 }
 
-/// Statuses as numbers for a file, and how many rows of all ranks had which. Collective: totals().
+/// Counts how many rows have each status.
 class StatusCount {
  public:
   void add(flow::Status status) { counts_[static_cast<Index>(status)] += 1; }
-  /// "3 not finite, 1 not converged" over all ranks, or "" when all are ok. Collective.
+  /// "3 not finite, 1 not converged" over all ranks, or "" if all are ok. Collective.
   std::string failures(const comm::Communicator& comm) const;
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
 
-// Figures that more than one program prints.
+// Results that more than one program prints.
 
 #include <cli/console.hpp>
 #include <pushforward/core/timer.hpp>
@@ -11,14 +11,14 @@
 
 namespace pushforward::apps {
 
-/// "<label>  3.5321 ± 0.0021 nats (100000 rows), 2.548 bits/dim, 0.0664 above the entropy": a mean NLL of d columns in
-/// the data's units. Rows that do not count in it stand beside it: "(the mean of 97 rows; 3 of 100 rows outside the
-/// support)".
+/// Prints the mean NLL of d columns, in the data's units: "<label>  3.5321 ± 0.0021 nats (100000 rows), 2.548 bits/dim,
+/// +0.0664 from the entropy 3.4657". If some rows are not in the mean, the line says so: "(the mean of 97 rows; 3 of
+/// 100 rows outside the support)".
 void print_nll(Console& console, std::string_view label, const train::Evaluation& nll, Index d,
                std::optional<double> entropy);
 
-/// Where `seconds` of rank 0 went, by phase, with GFLOP/s and their share of `gemm_rate` (GFLOP/s, measured in this
-/// process).
+/// Prints how `seconds` of rank 0 are divided among the phases, with GFLOP/s and their share of `gemm_rate` (GFLOP/s,
+/// measured in this process).
 void print_profile(Console& console, const Profile& profile, double seconds, double gemm_rate);
 
 }  // namespace pushforward::apps

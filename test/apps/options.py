@@ -126,7 +126,7 @@ FAMILIES = {
     "radial": {"blocks", "actnorm", "levels", "logit"},
     "chain": set(),
 }
-# And those that its flows on images use in addition.
+# Options that its flows on images use in addition.
 IMAGE_FAMILIES = {kind: {"kernels", "scales"} for kind in ["residual", "realnvp", "glow", "spline"]}
 VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "lipschitz": 0.5, "actnorm": False,
           "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05}

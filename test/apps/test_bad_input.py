@@ -271,10 +271,11 @@ class Flows(BadInputTest):
         self.assertSuccess(self.run_program("flow_train", "--data", "given.h5", "-o", "flow.h5", "--model.kind",
                                             "realnvp", *SMALL))
         self.put("bare.h5", {"test": x})
-        missing = "the model is conditioned on 1 values (c1), which nothing gives; say them by --context"
+        missing = ("the model is conditioned on 1 values (c1), but there are no rows that have them; "
+                   "give them with --context")
         with self.refusals() as refused:
             refused("flow_sample", "flow.h5", code=2, says=missing)
-            refused("flow_density", "flow.h5", "bare.h5", code=2, says="bare.h5:/test comes without")
+            refused("flow_density", "flow.h5", "bare.h5", code=2, says="bare.h5:/test has no context")
             refused("flow_sample", "flow.h5", "--context", "1,2", code=2, says="2 numbers for a model that takes 1")
             refused("flow_sample", flows.model(3), "--context", "1", code=2, says="context")
         self.put("swapped.h5", {"test": x, "feature_names": [b"b", b"a", b"c"]})
@@ -283,7 +284,7 @@ class Flows(BadInputTest):
         with self.refusals() as refused:
             for program in ["flow_density", "flow_logdet"]:
                 refused(program, "named.h5", "swapped.h5", code=3,
-                        says="swapped.h5:/test: the columns are b, a, c, in this order; the model takes a, b, c")
+                        says="swapped.h5:/test: the columns are in the order b, a, c; the model has the order a, b, c")
         run = self.run_program("flow_check", "flow.h5", ranks=2)  # which has told by then what the file holds
         self.assertEqual(run.returncode, 2)
         self.assertEqual(run.stderr.count(f"flow_check: {missing}"), 1)

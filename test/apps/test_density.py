@@ -146,10 +146,10 @@ class Grid(FlowTest):
         for model, grid, code, message in [
                 (flows.model(2), "0:8:9", 2, "--grid '0:8:9': must be \"x0:x1:n,y0:y1:n\""),
                 (flows.model(2), "8:0:9,0:1:5", 2, "with x0 < x1"),
-                (flows.model(2), "0:8:1,0:1:5", 2, "at least 2 points an axis"),
+                (flows.model(2), "0:8:1,0:1:5", 2, "at least 2 points for each axis"),
                 (flows.model(2), "nan:8:3,0:1:5", 2, "--grid 'nan:8:3,0:1:5'"),
                 (flows.model(2), "0:8:3,0:1:5x", 2, "--grid '0:8:3,0:1:5x'"),
-                (flows.model(5), "0:8:9,0:1:5", 3, "--grid wants a model of dimension 2; this one has 5")]:
+                (flows.model(5), "0:8:9,0:1:5", 3, "--grid needs a model of dimension 2; this one has dimension 5")]:
             for ranks in [0, 3]:
                 run = self.run_program("flow_density", model, "--grid", grid, ranks=ranks)
                 self.assertFailure(run, code, message)
@@ -231,7 +231,7 @@ class Rows(FlowTest):
         for ranks in [0, 3]:
             run = self.succeed("flow_density", flows.model(2), "rows.h5:bad", "-o", "bad_out.h5", ranks=ranks)
             self.assertIn("(the mean of 28 rows; 2 of 30 rows not evaluated)", run.stdout)
-            self.assertIn("warning: rows that do not count in the mean have a log_prob of NaN", run.stderr)
+            self.assertIn("warning: rows that are not in the mean have a log_prob of NaN", run.stderr)
             self.assertEqual(run.stderr.count("warning"), 1)
             bad = flows.read_h5(self.folder / "bad_out.h5")
             fine = ~np.isin(np.arange(30), [4, 17])
@@ -334,7 +334,7 @@ class Stochastic(FlowTest):
         for text, value in zip(line.groups(), [error.mean(), error.max(), repeats.min(), repeats.max(),
                                                repeats.mean()]):
             self.assertAlmostEqual(float(text), value, delta=0.005 * value)
-        bias = re.search(r"^bias           at most (\S+) nats a row, as far as the blocks' Lipschitz constants tell$",
+        bias = re.search(r"^bias           at most (\S+) nats for each row, by the blocks' Lipschitz constants$",
                          run.stdout, re.M)
         self.assertAlmostEqual(float(bias[1]), attributes["bias_bound"], delta=0.005 * attributes["bias_bound"])
         self.assertAlmostEqual(attributes["bias_bound"], self.bias_bound(terms=6, factor=2), delta=0.01)
@@ -389,7 +389,7 @@ class Stochastic(FlowTest):
             rows = flows.read_h5(self.folder / "density.h5")
             missed = (rows["repeats"] == 20) & (rows["log_prob_std_error"] > 0.1)
             self.assertGreater(missed.sum(), 0)
-            self.assertIn(f"warning: {missed.sum()} of 40 rows have not reached a standard error of 0.1 nats after 20 "
+            self.assertIn(f"warning: {missed.sum()} of 40 rows did not reach a standard error of 0.1 nats after 20 "
                           f"repeats; the largest is {rows['log_prob_std_error'][missed].max():.3g}\n", run.stderr)
             self.assertEqual(run.stderr.count("warning"), 1)
 

@@ -51,7 +51,7 @@ def keys_of(configuration):
 
 
 def observe(settings):
-    """What a run leaves, by parts."""
+    """The result of a run, by parts."""
     run, here = run_flow_train(settings)
     result = {"code": run.returncode, "errors": run.stderr}
     if run.returncode:
@@ -119,7 +119,7 @@ class OptionsTest(flows.FlowTest):
 class Keys(OptionsTest):
     def test_every_key_has_a_change(self):
         self.assertEqual(keys_of(tables()), set(options.OPTIONS))
-        # And every flag is a key or is known not to be.
+        # Every flag is a key or is known not to be one.
         text = self.succeed("flow_train", "--help").stdout
         flags = {max(re.findall(r"--[\w.-]+", line.split("  ")[1]), key=len)
                  for line in text.splitlines() if re.match(r"  -", line)}
@@ -163,7 +163,7 @@ class Kinds(OptionsTest):
         self.assertEqual(keys, {f"model.{key}" for key in options.VALUES})
 
     def names_in(self, key):
-        """What a key may be, by what --help says of it."""
+        """The values that a key may have, according to --help."""
         text = re.sub(r"\s+", " ", self.succeed("flow_train", "--help").stdout)
         return set(re.search(rf"--{key} TEXT.*?; one of (.*?) \[", text)[1].split(", "))
 

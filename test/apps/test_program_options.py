@@ -146,7 +146,7 @@ def words_of(program, base, changed):
 
 
 def observe(words):
-    """What a command leaves, by parts."""
+    """The result of a command, by parts."""
     here = pathlib.Path(tempfile.mkdtemp(dir=inputs()))
     run = subprocess.run(command(*words), cwd=here, stdin=subprocess.DEVNULL, text=True, capture_output=True,
                          timeout=TIME_LIMIT)
@@ -161,7 +161,7 @@ def observe(words):
 
 
 def attributes(path):
-    """Those of the root that say something about columns and rows."""
+    """Attributes of the root that describe columns and rows."""
     with h5py.File(path) as file:
         return {name: list(np.atleast_1d(value)) for name, value in file.attrs.items()
                 if name in ("image_shape", "periodic")}

@@ -39,7 +39,7 @@ ConstMatrixView<double> constant(const Matrix<double>& x) {
 
 std::string file_with(const std::function<void(const h5::GroupWriter&)>& fill) {
   std::string path = scratch_directory() / "data.h5";
-  h5::FileImage image("pushforward dataset", 1);
+  h5::FileImage image(data::dataset_format, data::dataset_format_version);
   fill(image.root());
   image.save(path);
   return path;
@@ -205,6 +205,30 @@ BOOST_AUTO_TEST_CASE(files_that_are_no_datasets_are_refused) {
   BOOST_CHECK_EXCEPTION(Dataset{misnamed}, DataError, says({misnamed, "2 feature names for rows of 3"}));
   BOOST_TEST(Dataset(misnamed + ":/train").feature_names().back() == "x3");
   BOOST_CHECK_EXCEPTION(Dataset("absent.h5"), IoError, says({"absent.h5: no such file"}));
+}
+
+BOOST_AUTO_TEST_CASE(files_of_another_format_are_no_datasets) {
+  const std::string path = scratch_directory() / "tagged.h5";
+  const auto tagged = [&](std::string_view format, Index version) {
+    h5::FileImage image(format, version);
+    image.root().write("train", constant(numbered(2, 4)));
+    image.root().write("test", constant(numbered(2, 4)));
+    image.save(path);
+    return path;
+  };
+  for (const auto* format : {"pushforward dataset", "pushforward-dataset", "format of somebody"}) {
+    BOOST_TEST(Dataset(tagged(format, 1)).dimension() == 2);
+    BOOST_TEST(data::open_rows(path).count() == 4);
+  }
+  BOOST_TEST(Dataset(tagged("format of somebody", 2)).dimension() == 2);
+  const auto other = says({path + ": is a file of format 'pushforward-samples', not a dataset", "as FILE:/NAME"});
+  BOOST_CHECK_EXCEPTION(Dataset(tagged("pushforward-samples", 1)), DataError, other);
+  BOOST_CHECK_EXCEPTION(data::open_rows(path), DataError, other);
+  BOOST_TEST(Dataset(path + ":/train").dimension() == 2);
+  BOOST_TEST(data::open_rows(path + ":/train").dimension() == 2);
+  const auto newer = says({path + ": has format version 2; this program reads up to 1"});
+  BOOST_CHECK_EXCEPTION(Dataset(tagged(data::dataset_format, 2)), DataError, newer);
+  BOOST_CHECK_EXCEPTION(data::open_rows(path), DataError, newer);
 }
 
 BOOST_AUTO_TEST_CASE(contexts_are_read_beside_the_rows) {

@@ -66,6 +66,9 @@ BOOST_AUTO_TEST_CASE(attributes_of_every_type_come_back) {
              boost::test_tools::per_element());
   BOOST_TEST(read.has_attribute("real"));
   BOOST_TEST(!read.has_attribute("unreal"));
+  BOOST_TEST(read.has_text("text"));
+  BOOST_TEST(!read.has_text("unreal"));
+  BOOST_TEST(!read.has_text("real"));
 }
 
 BOOST_AUTO_TEST_CASE(columns_become_rows) {

@@ -12,8 +12,8 @@ LAYERS = {"core": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "opt
           "logdet": 3, "dataset": 3, "maps": 3, "base_density": 3, "import": 4, "standardization": 4, "transforms": 4,
           "flow": 5, "model": 6, "analysis": 7, "train": 8}
 
-# Lower modules that a module may not include all the same: only model files and what writes them know HDF5.
-APART = {"transforms": {"h5"}, "flow": {"h5"}}
+# Rooms of the programs, likewise. A program may include all of them.
+APP_LAYERS = {"cli": 0, "models": 1}
 
 # Headers and symbols of libraries that one module alone may use.
 FOREIGN = {
@@ -27,6 +27,7 @@ FOREIGN = {
 LONGEST = 600  # lines of a file
 
 INCLUDE = re.compile(r'\s*#include [<"]pushforward/(\w+)/')
+APP_INCLUDE = re.compile(r'\s*#include [<"](\w+)/')
 
 
 def sources(root, *folders):
@@ -48,7 +49,7 @@ def module_of(path):
 
 
 def layer_violations(root):
-    """Includes of modules that are not of a lower layer, not known, or kept apart."""
+    """Includes of modules that are not of a lower layer, or not known."""
     highest = max(LAYERS.values()) + 1
     for path, number, line in lines_of(root, "lib", "apps"):
         match = INCLUDE.match(line)
@@ -59,8 +60,28 @@ def layer_violations(root):
             yield f"{path}:{number}: {own} or {other} is no module of the design"
         elif other != own and LAYERS[other] >= LAYERS.get(own, highest):
             yield f"{path}:{number}: {own} includes {other}, which is not of a lower layer"
-        elif other in APART.get(own, ()):
-            yield f"{path}:{number}: {own} includes {other}, from which it is kept apart"
+
+
+def app_layer_violations(root):
+    """Includes among the rooms of apps that do not go down."""
+    for path, number, line in lines_of(root, "apps"):
+        match = APP_INCLUDE.match(line)
+        own = path.parts[1]
+        if not match or match[1] not in APP_LAYERS or own not in APP_LAYERS or match[1] == own:
+            continue
+        if APP_LAYERS[match[1]] >= APP_LAYERS[own]:
+            yield f"{path}:{number}: apps/{own} includes apps/{match[1]}, which is not of a lower layer"
+
+
+def room_violations(root):
+    """Folders without a layer, and layers without a folder."""
+    for folder, layers in [("lib/pushforward", LAYERS), ("apps", APP_LAYERS)]:
+        inside = (path.relative_to(root / folder).parts for path in sources(root, folder))
+        found = {parts[0] for parts in inside if len(parts) > 1}
+        for room in sorted(found - set(layers)):
+            yield f"{folder}/{room}: is a room without a layer"
+        for room in sorted(set(layers) - found):
+            yield f"{folder}/{room}: has a layer, but no sources"
 
 
 def foreign_violations(root):
@@ -74,7 +95,7 @@ def foreign_violations(root):
 
 def length_violations(root):
     """Files that are too long."""
-    for path in sources(root, "lib", "apps"):
+    for path in sources(root, "lib", "apps", "examples"):
         count = len(path.read_text().splitlines())
         if count > LONGEST:
             yield f"{path.relative_to(root)}: {count} lines, more than {LONGEST}"
@@ -82,7 +103,7 @@ def length_violations(root):
 
 def format_violations(root):
     """Files that clang-format would change."""
-    files = [path.relative_to(root) for path in sources(root, "lib", "apps", "test")]
+    files = [path.relative_to(root) for path in sources(root, "lib", "apps", "examples", "test")]
     run = subprocess.run(["clang-format", "--dry-run", *files], cwd=root, capture_output=True, text=True)
     for name in dict.fromkeys(re.findall(r"^(.+?):\d+:\d+: warning: code should be clang-formatted", run.stderr, re.M)):
         yield f"{name}: not as clang-format has it"

@@ -33,6 +33,12 @@ class Tree(unittest.TestCase):
     def test_modules_include_only_lower_layers(self):
         self.assertNone(style.layer_violations(ROOT))
 
+    def test_programs_share_in_layers(self):
+        self.assertNone(style.app_layer_violations(ROOT))
+
+    def test_every_room_has_a_layer(self):
+        self.assertNone(style.room_violations(ROOT))
+
     def test_foreign_libraries_stay_in_their_modules(self):
         self.assertNone(style.foreign_violations(ROOT))
 
@@ -80,21 +86,38 @@ class Twins(unittest.TestCase):
                          "lib/pushforward/odd/x.hpp:1: odd or core is no module",
                          "lib/pushforward/transforms/file.hpp:1: transforms includes h5, from which it is kept apart")
 
+    def test_includes_of_the_models_by_the_command_line_are_found(self):
+        self.write("apps/cli/help.cpp", '#include "cli/help.hpp"\n#include <vector>\n#include "models/context.hpp"\n')
+        self.write("apps/models/context.cpp", '#include <cli/help.hpp>\n#include <models/context.hpp>\n')
+        self.write("apps/flow_train.cpp", '#include "models/context.hpp"\n#include "cli/help.hpp"\n')
+        self.assertFound(style.app_layer_violations(self.root), "apps/cli/help.cpp:3: apps/cli includes apps/models")
+
+    def test_rooms_without_a_layer_and_layers_without_a_room_are_found(self):
+        for room in sorted(style.LAYERS)[1:]:
+            self.write(f"lib/pushforward/{room}/a.hpp", "")
+        self.write("lib/pushforward/attic/deep/a.cpp", "")
+        self.write("apps/cli/a.cpp", "")
+        self.write("apps/models/a.cpp", "")
+        self.write("apps/cellar/a.hpp", "")
+        self.assertFound(style.room_violations(self.root), "lib/pushforward/attic: is a room without a layer",
+                         f"lib/pushforward/{sorted(style.LAYERS)[0]}: has a layer, but no sources",
+                         "apps/cellar: is a room without a layer")
+
     def test_foreign_libraries_elsewhere_are_found(self):
         self.write("apps/a.cpp", "#include <mpi.h>\n")
         self.write("lib/pushforward/comm/fine.hpp", "#include <mpi.h>\n")
-        self.write("lib/pushforward/data/a.cpp", "#include <hdf5.h>\n#include <hdf5_hl.h>\n")
+        self.write("lib/pushforward/dataset/a.cpp", "#include <hdf5.h>\n#include <hdf5_hl.h>\n")
         self.write("lib/pushforward/nn/a.cpp", "// dgemm_ is not called here\nvoid f() { dgemm_(nullptr); }\n")
         self.write("lib/pushforward/nn/b.cpp", "cblas_dgemm(n);\nint sum_ = dot_product_;\n")
         self.assertFound(style.foreign_violations(self.root), "apps/a.cpp:1: #include <mpi.h",
-                         "lib/pushforward/data/a.cpp:1: #include <hdf5", "lib/pushforward/data/a.cpp:2: #include <hdf5",
+                         "lib/pushforward/dataset/a.cpp:1: #include <hdf5", "lib/pushforward/dataset/a.cpp:2: #include <hdf5",
                          "lib/pushforward/nn/a.cpp:2: dgemm_ belongs to linalg",
                          "lib/pushforward/nn/b.cpp:1: cblas_dgemm belongs to linalg")
 
     def test_long_files_are_found(self):
-        self.write("lib/pushforward/base/long.cpp", "\n" * (style.LONGEST + 1))
-        self.write("lib/pushforward/base/fine.cpp", "\n" * style.LONGEST)
-        self.assertFound(style.length_violations(self.root), "lib/pushforward/base/long.cpp: 601 lines")
+        self.write("lib/pushforward/core/long.cpp", "\n" * (style.LONGEST + 1))
+        self.write("lib/pushforward/core/fine.cpp", "\n" * style.LONGEST)
+        self.assertFound(style.length_violations(self.root), "lib/pushforward/core/long.cpp: 601 lines")
 
     def test_headers_that_need_others_are_found_every_time(self):
         self.write("apps/needy.hpp", "#pragma once\nstd::string name();\n")
@@ -125,7 +148,9 @@ class Twins(unittest.TestCase):
         shutil.copy(ROOT / ".clang-format", self.root)
         self.write("apps/a.cpp", "int  f( ){return 1;}\n")
         self.write("apps/fine.cpp", "int f();\n")
-        self.assertFound(style.format_violations(self.root), "apps/a.cpp: not as clang-format has it")
+        self.write("examples/b.cpp", "int  g();\n")
+        self.assertFound(style.format_violations(self.root), "apps/a.cpp: not as clang-format has it",
+                         "examples/b.cpp: not as clang-format has it")
 
 
 cases.main()

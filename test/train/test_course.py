@@ -48,13 +48,13 @@ def weighted(zero=0.2):
     return data
 
 
-def conditional():
-    """Rows that depend on the first of two numbers. The second is the same for all rows."""
+def conditional(width=2):
+    """Rows that depend on the first of two numbers, or on one. The second is the same for all rows."""
     data = dict(plain())
     for split in ["train", "validation", "test"]:
         context = np.random.default_rng(len(data[split])).normal(size=(len(data[split]), 1))
         data[split] = data[split] + context
-        data[f"context/{split}"] = np.hstack([2 * context + 5, np.full_like(context, 3)])
+        data[f"context/{split}"] = np.hstack([2 * context + 5, np.full_like(context, 3)])[:, :width]
     return data
 
 
@@ -173,7 +173,9 @@ class Reference(CourseTest):
             # Some batches have no weight at all.
             "weights_of_zero": (NICE | {"train.batch": 3}, weighted(zero=0.8)),
             "conditional": (REALNVP, conditional()),
-            "conditional_in_chunks": (REALNVP | {"train.workspace": 0.02}, conditional()),
+            # A workspace that holds some rows of a batch, not all. There is no constant context: its weighted mean has
+            # an error of rounding, which Adam would blow up.
+            "in_chunks": (REALNVP | {"train.workspace": 0.004}, weighted() | conditional(1)),
             "conditional_residual": (RESIDUAL | {"data.standardize": "none"}, conditional()),
             "whitened": (PLANAR | {"data.standardize": "whiten"}, weighted()),
             "several_epochs_in_a_batch": (NICE | {"train.batch": 33}, few(train=14)),
@@ -188,8 +190,7 @@ class Reference(CourseTest):
         for name, run in self.runs(subjects).items():
             self.assertCourse(run, run.reference())
             # The twin: noise that begins anew after 256 rows.
-            again = mock.patch.object(Flow, "start_from_data", start_in_chunks(256))
-            with again:
+            with mock.patch.object(Flow, "start_from_data", start_in_chunks(256)):
                 self.assertOther(run, run.reference())
 
     def test_chains_and_base_densities(self):
@@ -295,7 +296,7 @@ class Twins(CourseTest):
                 "the rate is that of the next step": (course, "learning_rate", lambda o, step: rate(o, step + 1)),
                 "the average is updated before the step": (course.Trainer, "update_average", average_before_the_step),
                 "the average has no ramp": (course.Trainer, "update_average", without_ramp),
-                "initialisation takes other rows": (streams.BatchOrder, "first", lambda order, count: np.arange(count)),
+                "initialization takes other rows": (streams.BatchOrder, "first", lambda order, count: np.arange(count)),
         }.items():
             with self.subTest(mistake), mock.patch.object(owner, name, replacement):
                 self.assertOther(self.run_of_all, self.run_of_all.reference())

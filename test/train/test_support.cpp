@@ -28,7 +28,7 @@ std::string file_with(const Communicator& comm, const std::vector<Stray>& strays
   const auto path = (scratch_directory() / fmt::format("rows-{}.h5", divisor)).string();
   comm::agree(comm, [&] {
     if (!comm.is_root()) return;
-    h5::FileImage file("pushforward-dataset", 1);
+    h5::FileImage file(data::dataset_format, data::dataset_format_version);
     for (const std::string split : {"train", "validation", "test"}) {
       Matrix<double> x(2, rows);
       for (Index i = 0; i < rows; ++i) {

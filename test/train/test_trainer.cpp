@@ -78,7 +78,7 @@ std::string weighted_rows(const Communicator& comm, Index rows) {
     source.read(Split::train, 0, x.view());
     std::vector<double> weights;
     for (Index i = 0; i < rows; ++i) weights.push_back(static_cast<double>(i % 3));
-    h5::FileImage file("pushforward-dataset", 1);
+    h5::FileImage file(data::dataset_format, data::dataset_format_version);
     file.root().write<double>("train", x.view());
     file.root().write<double>("validation", x.view().columns(0, 20));
     file.root().write("weight/train", weights);
@@ -152,7 +152,7 @@ BOOST_FIXTURE_TEST_CASE(weights_count_like_repetitions, Ranks) {
     for (Index i = 0; i < 30; ++i) {
       for (Index k = 0; k < i % 3; ++k) std::copy_n(x.view().column(i), 2, y.view().column(count++));
     }
-    h5::FileImage file("pushforward-dataset", 1);
+    h5::FileImage file(data::dataset_format, data::dataset_format_version);
     file.root().write<double>("train", y.view());
     file.save(repeated);
   });

@@ -31,7 +31,7 @@ std::string write_rows(const comm::Communicator& comm, Index n, Index d, bool we
       weights.push_back(static_cast<double>(j % 3));
     }
     if (poison != 0) x(0, n / 2) = poison;
-    h5::FileImage file("pushforward-dataset", 1);
+    h5::FileImage file(data::dataset_format, data::dataset_format_version);
     file.root().write<double>("train", x.view());
     if (weighted) file.root().write("weight/train", weights);
     file.save(path);
@@ -109,7 +109,7 @@ BOOST_FIXTURE_TEST_CASE(contexts_are_standardized_and_shared, Ranks) {
       c(2, j) = 7;
       weights.push_back(static_cast<double>(1 + j % 3));
     }
-    h5::FileImage file("pushforward-dataset", 1);
+    h5::FileImage file(data::dataset_format, data::dataset_format_version);
     file.root().write("train", ConstMatrixView<double>(x));
     file.root().write("test", ConstMatrixView<double>(x).columns(0, 2));
     file.root().write("context/train", ConstMatrixView<double>(c));
@@ -164,7 +164,7 @@ BOOST_FIXTURE_TEST_CASE(angles_are_wrapped_and_keep_their_scale, Ranks) {
       x(0, j) = 10 + static_cast<double>(j);
       x(1, j) = x(2, j) = phi[j];
     }
-    h5::FileImage file("pushforward-dataset", 1);
+    h5::FileImage file(data::dataset_format, data::dataset_format_version);
     file.root().write("train", ConstMatrixView<double>(x));
     file.root().write_strings("feature_names", std::vector<std::string>{"r", "phi", "psi"});
     file.root().attribute("periodic", std::vector<double>{0, 0, 1});

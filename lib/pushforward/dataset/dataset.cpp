@@ -39,6 +39,19 @@ Rows open_array(const h5::Group& file, const std::string& path) {
               {names("feature_names"), names("context_names")});
 }
 
+// Anybody's file may have any attributes; a file with one of our formats is a dataset or a mistake.
+void require_dataset(const h5::Group& file, const std::string& name) {
+  const auto format = file.has_text("format") ? file.attribute<std::string>("format") : "";
+  if (!format.starts_with("pushforward")) return;
+  require<DataError>(format == dataset_format || format == "pushforward-dataset",
+                     "{}: is a file of format '{}', not a dataset; name the array to be used, as FILE:/NAME, or make a "
+                     "dataset with flow_data",
+                     name, format);
+  const Index version = file.has_attribute("format_version") ? file.attribute<Index>("format_version") : 1;
+  require<DataError>(version <= dataset_format_version, "{}: has format version {}; this program reads up to {}", name,
+                     version, dataset_format_version);
+}
+
 void require_rows(const h5::Dataset& array) {
   const auto& shape = array.shape();
   require<DataError>(shape.size() == 1 || shape.size() == 2,
@@ -127,13 +140,16 @@ void Rows::read_weights(Index first, std::span<double> weights) const {
 
 Rows open_rows(const std::string& location, Split split) {
   const auto [file, path] = parse_location(location);
-  return open_array(h5::open_file(file), path.empty() ? std::string(split_name(split)) : path);
+  const auto root = h5::open_file(file);
+  if (path.empty()) require_dataset(root, file);
+  return open_array(root, path.empty() ? std::string(split_name(split)) : path);
 }
 
 Dataset::Dataset(const std::string& location, const Division& division) {
   const auto [name, path] = parse_location(location);
   const auto file = h5::open_file(name);
   if (path.empty()) {
+    require_dataset(file, name);
     open_splits(file);
     read_image_shape(file);
     read_periodic(file);

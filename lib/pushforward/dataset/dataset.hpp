@@ -19,9 +19,15 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pushforward::data {
+
+/// The root attributes `format` and `format_version` of a dataset file. Files with the other spelling of the format,
+/// "pushforward-dataset", and files without the attribute are datasets as well.
+inline constexpr std::string_view dataset_format = "pushforward dataset";
+inline constexpr Index dataset_format_version = 1;
 
 /// What a file calls the columns of its arrays; empty where it has no names.
 struct ColumnNames {
@@ -70,7 +76,8 @@ class Rows {
 };
 
 /// The rows that `location` names: FILE:/PATH, or the split `split` of the dataset file FILE; with /weight/PATH and
-/// /context/PATH where the file has them.
+/// /context/PATH where the file has them. Throws DataError if FILE alone is named and its format is another one of
+/// Pushforward's, or a newer version of a dataset.
 Rows open_rows(const std::string& location, Split split = Split::test);
 
 /// How the rows of an array without splits are divided.
@@ -82,7 +89,7 @@ struct Division {
 /// Training data: the splits of a dataset file, or an array FILE:/PATH divided by seeded fractions.
 class Dataset {
  public:
-  /// Throws IoError and DataError. `division` is for FILE:/PATH only.
+  /// Throws IoError and DataError, as open_rows() does. `division` is for FILE:/PATH only.
   explicit Dataset(const std::string& location, const Division& division = {});
 
   Index dimension() const { return dimension_; }

@@ -1,6 +1,7 @@
 #include <pushforward/dataset/dataset_writer.hpp>
 
 #include <pushforward/core/error.hpp>
+#include <pushforward/dataset/dataset.hpp>
 
 #include <algorithm>
 #include <array>
@@ -9,8 +10,6 @@
 namespace pushforward::data {
 
 namespace {
-
-constexpr Index format_version = 1;
 
 std::string weight_name(Split split) {
   return "weight/" + std::string(split_name(split));
@@ -67,7 +66,7 @@ void describe(const h5::GroupWriter& root, const DatasetLayout& layout) {
 }  // namespace
 
 DatasetWriter::DatasetWriter(const comm::Communicator& comm, const std::string& path, const DatasetLayout& layout)
-    : file_(comm, path, "pushforward dataset", format_version, arrays(layout),
+    : file_(comm, path, dataset_format, dataset_format_version, arrays(layout),
             [&](const h5::GroupWriter& root) { describe(root, layout); }) {}
 
 void DatasetWriter::write(Split split, Index first, ConstMatrixView<double> x) {

@@ -87,6 +87,7 @@ std::string why_excluded(const Supported* transform, std::span<const T> x) {
   }
   return "";
 }
+
 template <class T>
 std::string why_excluded(const BaseDensity<T>& base, std::span<const T> z) {
   const auto [low, high] = base.support();
@@ -437,6 +438,7 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
     copy_rows<T>(at, x.columns(first, count));
   });
 }
+
 template <class T>
 double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, std::span<T> gradient,
                              std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace,

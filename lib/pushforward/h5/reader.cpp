@@ -154,6 +154,12 @@ bool Object::attribute(std::string_view name) const {
   return attribute<Index>(name) != 0;
 }
 
+bool Object::has_text(std::string_view name) const {
+  if (!has_attribute(name)) return false;
+  const auto a = open_attribute(*this, handle_.id(), std::string(name));
+  return a.kind == H5T_STRING && a.count == 1;
+}
+
 Dataset::Dataset(Handle handle, std::string where) : Object(std::move(handle), std::move(where)) {
   shape_ = detail::extents(own(H5Dget_space(handle_.id()), "{}: shape", where_).id());
 }

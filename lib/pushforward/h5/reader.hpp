@@ -25,6 +25,8 @@ class Object {
   const std::string& where() const { return where_; }
 
   bool has_attribute(std::string_view name) const;
+  /// True if there is an attribute of this name whose value is one text.
+  bool has_text(std::string_view name) const;
   /// Names of all attributes, in alphabetical order.
   std::vector<std::string> attribute_names() const;
 

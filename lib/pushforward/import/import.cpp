@@ -12,7 +12,6 @@
 #include <iterator>
 #include <numeric>
 #include <optional>
-#include <ranges>
 
 namespace pushforward::data {
 
@@ -139,7 +138,7 @@ void choose_columns(Tables& tables, const ImportOptions& options, Report& report
   if (tables.pixels) {
     const auto& [first, shape] = *tables.pixels;
     const bool kept = static_cast<Index>(columns.size()) == shape.size() &&
-                      std::ranges::equal(columns, std::views::iota(first, first + shape.size()));
+                      std::ranges::all_of(columns, [next = first](Index column) mutable { return column == next++; });
     if (!kept) {
       report.push_back(fmt::format("note: the columns are not the images of {} that were read", to_string(shape)));
       tables.pixels.reset();

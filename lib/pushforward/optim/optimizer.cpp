@@ -122,7 +122,8 @@ double learning_rate(const ScheduleOptions& o, Index step) {
     }
     case Schedule::step: {
       const Index every = o.step_every > 0 ? o.step_every : std::max<Index>(1, (length + 2) / 3);
-      return o.rate * std::pow(o.step_factor, static_cast<double>(after / every));
+      const Index reductions = after / every;
+      return o.rate * std::pow(o.step_factor, static_cast<double>(reductions));
     }
   }
   return o.rate;

@@ -102,7 +102,7 @@ class Batch:
 
 @dataclasses.dataclass
 class Course:
-    """What came of a run."""
+    """The result of a run."""
 
     history: list  # rows as dictionaries
     weights: dict  # normalized

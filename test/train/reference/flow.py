@@ -5,7 +5,7 @@ import numpy as np
 from reference.streams import Draws
 from reference.transforms import BASES, TRANSFORMS
 
-# What a table [[model.chain]] leaves out.
+# Values of keys that a table [[model.chain]] leaves out.
 DEFAULTS = {"hidden": [128, 128], "activation": "lipswish", "lipschitz": 0.99, "map": "affine", "scale_limit": 3.0}
 
 
@@ -33,8 +33,8 @@ def chain_of(model):
 
 
 def keys_of(chain):
-    """What names a transform's initial weights: its place. If a chain has only ActNorms and residual blocks, blocks
-    are counted alone."""
+    """Each transform's initial weights are drawn for a number of its own: its place in the chain. If a chain has only
+    ActNorms and residual blocks, the residual blocks alone are counted."""
     kinds = [kind for kind, _ in chain]
     if set(kinds) <= {"actnorm", "residual"}:
         return [kinds[:k].count("residual") for k in range(len(kinds))]

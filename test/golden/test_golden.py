@@ -1,0 +1,209 @@
+"""Files of earlier versions of the formats are read for ever: log-densities, latents and samples stay as they were."""
+
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tomllib
+
+import h5py
+import numpy as np
+
+import cases
+from harness import ProgramTest
+
+SOURCE = pathlib.Path(os.environ["PUSHFORWARD_SOURCE"])
+sys.path.insert(0, str(SOURCE / "examples"))
+import model_density  # noqa: E402
+
+GOLDEN = SOURCE / "test" / "golden" / "version_1"
+
+# Kinds that are younger than the files here. Each is named with the release that brought it.
+YOUNGER = {}
+
+SAMPLES = ["-n", 6, "--seed", 7, "--tolerance", 1e-13]  # as in make_golden.py
+SEED = 5
+
+
+# Some lines of flow_data info about a dataset.
+FACTS = {
+    "toy": ["entropy 2.393879 nats", "train 42 × 2", "validation 6 × 2", "test 12 × 2"],
+    "vectors": ["train 42 × 3", "a 3.1714 0.538312 1.85588 4.61955"],
+    "single": ["train 42 × 3", "a 3.1714 0.538312 1.85588 4.61955"],
+    "weighted": ["train 42 × 2, weighted", "b 3.83084 2.07088 -1.61241 10.5589"],
+    "hyphen": ["train 42 × 2, weighted", "b 3.83084 2.07088 -1.61241 10.5589"],
+    "context": ["train 42 × 3", "u -0.00307376 0.524634 -0.926081 0.974879", "label=2 0.333333 0.471405 0 1"],
+    "angles": ["train 42 × 4", "angles phi, psi", "psi 0.294411 2.02389 -3.12263 3.02787"],
+    "images": ["train 42 × 32", "images 4×4×2"],
+    "labelled": ["test 12 × 16", "images 4×4×1", "label=0 0.333333 0.471405 0 1"],
+}
+
+
+def deviation(values, expected):
+    """The largest difference relative to max(1, |expected|). Values that are not finite agree when they are equal, and
+    NaN agrees with NaN; otherwise the deviation is infinite."""
+    values, expected = np.asarray(values, float), np.asarray(expected, float)
+    if values.shape != expected.shape:
+        return np.inf
+    finite = np.isfinite(expected)
+    if not np.array_equal(values[~finite], expected[~finite], equal_nan=True):
+        return np.inf
+    if not np.all(np.isfinite(values[finite])):
+        return np.inf
+    return np.max(np.abs(values[finite] - expected[finite]) / np.maximum(1, np.abs(expected[finite])), initial=0)
+
+
+def model_files():
+    return sorted((GOLDEN / "models").glob("*.h5"))
+
+
+def kinds_in_files():
+    """The kinds that occur in the golden models: {what: set of names}."""
+    found = {what: set() for what in ["model", "transform", "base", "map", "activation", "function", "mask", "form",
+                                      "standardization", "precision"]}
+    for path in model_files():
+        with h5py.File(path) as file:
+            configuration = tomllib.loads(file["provenance"].attrs["configuration"])
+            found["model"].add(configuration["model"]["kind"])
+            found["base"].add(file["flow/base"].attrs["kind"])
+            found["precision"].add(file["flow"].attrs["precision"])
+            found["standardization"].add(file["standardization"].attrs["kind"])
+            for group in file["flow/transforms"].values():
+                found["transform"].add(group.attrs["kind"])
+                for what in ["map", "activation", "function", "mask", "form"]:
+                    if what in group.attrs:
+                        found[what].add(group.attrs[what])
+    return found
+
+
+def missing(known, found):
+    """Kinds that the programs know and no golden file has, without those that are younger."""
+    return sorted(set(known) - found - set(YOUNGER))
+
+
+class Golden(ProgramTest):
+    def expected(self):
+        file = h5py.File(GOLDEN / "expected.h5")
+        self.addCleanup(file.close)
+        return file
+
+    def density(self, model, data, *arguments):
+        """What flow_density writes: arrays, and the mean NLL."""
+        self.assertSuccess(self.run_program("flow_density", model, data, *arguments, "-o", "density.h5"))
+        with h5py.File(self.folder / "density.h5") as file:
+            return {name: file[name][:] for name in ["log_prob", "z", "status"]}, file.attrs["mean_nll"]
+
+    def dataset(self, group):
+        return GOLDEN / "datasets" / f"{group.attrs['dataset']}.h5"
+
+    def test_every_model_has_its_expected_values(self):
+        self.assertEqual(sorted(self.expected()), [path.stem for path in model_files()])
+        self.assertGreaterEqual(len(model_files()), 32)
+
+    def test_densities_are_those_of_the_past(self):
+        for name, group in self.expected().items():
+            with self.subTest(name):
+                arrays, mean_nll = self.density(GOLDEN / "models" / f"{name}.h5", self.dataset(group), "--seed", SEED)
+                self.assertEqual(arrays["status"].tolist(), group["status"][:].tolist())
+                self.assertLessEqual(deviation(arrays["log_prob"], group["log_prob"]), 1e-12)
+                self.assertLessEqual(deviation(arrays["log_prob"], group["log_prob_numpy"]), 1e-12)
+                self.assertLessEqual(deviation(arrays["z"], group["z"]), 1e-12)
+                self.assertLessEqual(deviation(mean_nll, group.attrs["mean_nll"]), 1e-12)
+
+    def test_samples_are_those_of_the_past(self):
+        for name, group in self.expected().items():
+            with self.subTest(name):
+                context = ["--context", group.attrs["context"]] if "context" in group.attrs else []
+                model = GOLDEN / "models" / f"{name}.h5"
+                self.assertSuccess(self.run_program("flow_sample", model, *SAMPLES, *context))
+                with h5py.File(self.folder / "samples.h5") as file:
+                    status = file["status"][:]
+                    self.assertEqual(status.tolist(), group["samples_status"][:].tolist())
+                    # The values of a sample that the inverse did not reach are not specified.
+                    self.assertLessEqual(deviation(file["x"][:][status == 0], group["samples"][:][status == 0]), 1e-9)
+
+    def test_the_reader_in_numpy_reads_them(self):
+        for name, group in self.expected().items():
+            with self.subTest(name), h5py.File(self.dataset(group)) as rows, \
+                 h5py.File(GOLDEN / "models" / f"{name}.h5") as model:
+                contexts = rows["context/test"][:] if "context" in rows else None
+                noise = any(t.attrs["kind"] == "dequantize" for t in model["flow/transforms"].values())
+                log_prob = model_density.log_prob(model, rows["test"][:].astype(float), contexts,
+                                                  **({"seed": SEED} if noise else {}))
+                self.assertLessEqual(deviation(log_prob, group["log_prob"]), 1e-12)
+
+    def test_an_array_of_anybodys_file_is_read(self):
+        expected = self.expected()["maf"]
+        arrays, _ = self.density(GOLDEN / "models" / "maf.h5", f"{GOLDEN}/datasets/bare.h5:/rows")
+        self.assertLessEqual(deviation(arrays["log_prob"], expected["log_prob"]), 1e-12)
+
+    def test_datasets_are_what_they_were(self):
+        for name, lines in FACTS.items():
+            with self.subTest(name):
+                run = self.run_program("flow_data", "info", GOLDEN / "datasets" / f"{name}.h5")
+                self.assertSuccess(run)
+                said = [line.split() for line in run.stdout.splitlines()]
+                for line in lines:
+                    self.assertIn(line.split(), said)
+
+    def test_a_changed_parameter_is_seen(self):
+        shutil.copy(GOLDEN / "models" / "maf.h5", self.folder / "changed.h5")
+        with h5py.File(self.folder / "changed.h5", "r+") as file:
+            file["flow/transforms/001/layer_0/bias"][0] += 1e-8
+        expected = self.expected()["maf"]
+        arrays, _ = self.density("changed.h5", self.dataset(expected))
+        self.assertGreater(deviation(arrays["log_prob"], expected["log_prob"]), 1e-12)
+        self.assertLess(deviation(arrays["log_prob"], expected["log_prob"]), 1e-6)
+
+    def test_deviations(self):
+        self.assertEqual(deviation([1.0, -np.inf, np.nan], [1.0, -np.inf, np.nan]), 0)
+        self.assertEqual(deviation([20.0, 0.5], [10.0, 0.0]), 1)
+        for values, expected in [([np.nan], [1.0]), ([1.0], [np.nan]), ([np.inf], [-np.inf]), ([-np.inf], [1.0]),
+                                 ([1.0, 1.0], [1.0]), ([0.0, np.nan], [0.0, np.inf])]:
+            self.assertEqual(deviation(values, expected), np.inf)
+
+
+class Coverage(ProgramTest):
+    """Every kind that the programs know is in a golden file."""
+
+    def known(self, pattern, *arguments):
+        """The names that a refusal of flow_train lists."""
+        run = self.run_program("flow_train", *arguments)
+        self.assertFailure(run, 2)
+        found = re.search(pattern, run.stderr)
+        self.assertTrue(found, run.stderr)
+        return found[1].strip().split(", ")
+
+    def of_flag(self, flag):
+        return self.known(r"must be one of (.*)", flag, "nothing")
+
+    def of_chain(self, kind, key=None):
+        more = f'{key} = "nothing"\n' if key else ""
+        self.write("chain.toml", f'[model]\nkind = "chain"\n\n[[model.chain]]\nkind = "{kind}"\n{more}')
+        return self.known(r"must be one of (.*)" if key else r"there are (.*)", "chain.toml")
+
+    def test_every_kind_has_a_golden_file(self):
+        known = {
+            "model": self.of_flag("--model.kind"),
+            "base": self.of_flag("--base.kind"),
+            "activation": self.of_flag("--model.activation"),
+            "precision": self.of_flag("--model.precision"),
+            "standardization": self.of_flag("--data.standardize"),
+            "transform": self.of_chain("nothing"),
+            "map": self.of_chain("coupling", "map"),
+            "mask": self.of_chain("coupling", "mask"),
+            "function": self.of_chain("elementwise", "function"),
+            "form": self.of_chain("linear", "form"),
+        }
+        found = kinds_in_files()
+        self.assertEqual(set(known), set(found))
+        for what, names in known.items():
+            self.assertGreaterEqual(len(names), 2, what)
+            self.assertEqual(missing(names, found[what]), [], f"{what}: kinds without a golden file")
+
+    def test_a_kind_without_a_file_is_found(self):
+        self.assertEqual(missing(["maf", "brand_new"], kinds_in_files()["model"]), ["brand_new"])
+
+
+cases.main()
