@@ -1,4 +1,5 @@
 #include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/elementwise.hpp>
 
 #include "../transforms/subjects.hpp"
 #include "flows.hpp"
@@ -126,7 +127,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_leave_each_actnorm_with_mean_zero_and_deviati
   Matrix<T> z(3, 400);
   std::vector<double> log_det(400);
   std::vector<Status> status(400);
-  norm.forward(*norm.plan(nothing, nothing, 400, Pass::evaluate), x, z, log_det, status);
+  norm.forward(*norm.plan(nothing, nothing, 400, Pass::evaluate), {x}, z, log_det, status);
   require_standard(z, tolerance);
   double sum = 0;
   for (std::size_t i = 0; i < 3; ++i) sum += static_cast<double>(parameters[i]);

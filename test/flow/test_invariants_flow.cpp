@@ -13,19 +13,6 @@ const std::vector<FlowCase>& flows() {
   return all;
 }
 
-// ‖g − g*‖ ≤ 0.002 ‖g*‖, g in float and g* in double. Single blocks of a chain may cancel.
-Verdict gradients_agree(Case<float>& c) {
-  const auto actual = c.subject->gradient(c.x, c.weight, c.x.cols()).parameters;
-  const std::vector<double> weight(c.weight.begin(), c.weight.end());
-  const auto exact = c.exact->gradient(kit::in_double(c.x), weight, c.x.cols()).parameters;
-  double error = 0, square = 0;
-  for (std::size_t i = 0; i < exact.size(); ++i) {
-    error += std::pow(static_cast<double>(actual[i]) - exact[i], 2);
-    square += exact[i] * exact[i];
-  }
-  return close_absolute(std::sqrt(error), 0, 0.002 * std::sqrt(square));
-}
-
 template <class F>
 void for_each_flow(F&& f) {
   for (const auto& c : flows()) {

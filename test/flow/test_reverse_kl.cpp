@@ -89,6 +89,14 @@ InverseGradient<T> one_percent_off(InverseGradient<T> gradient) {
   return gradient;
 }
 
+FlowCase one_transform(const std::string& name, flow::TransformOptions layer) {
+  flow::Architecture a;
+  a.data.shape = layer.kind() == "squeeze" ? Shape{2, 2, 2} : Shape::vector(5);
+  a.chain.push_back(std::move(layer));
+  a.base.kind = "normal";
+  return {name, a};
+}
+
 // One transform of every kind that can be inverted, with a base density that has parameters.
 std::vector<FlowCase> flows_of_one_transform() {
   std::vector<FlowCase> flows;
@@ -100,12 +108,15 @@ std::vector<FlowCase> flows_of_one_transform() {
     for (const auto& [key, value] : {std::pair("hidden", "7,6"), {"lipschitz", "0.9"}, {"function", "softplus"}}) {
       if (std::ranges::count(names, key) > 0) keys.set_text(key, value, kind);
     }
-    flow::Architecture a;
-    a.data.shape = kind == "squeeze" ? Shape{2, 2, 2} : Shape::vector(5);
-    a.chain.push_back(transform);
-    a.base.kind = "normal";
-    flows.push_back({kind, a});
+    flows.push_back(one_transform(kind, transform));
   }
+  for (const auto* form : {"dense", "householder"}) {
+    flows.push_back(one_transform(fmt::format("linear, {}", form), flow::LinearOptions{.form = form}));
+  }
+  flow::AutoregressiveOptions iaf;
+  iaf.hidden = {7, 6};
+  iaf.inverse = true;
+  flows.push_back(one_transform("inverse autoregressive", iaf));
   return flows;
 }
 

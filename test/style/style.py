@@ -12,6 +12,9 @@ LAYERS = {"core": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "opt
           "logdet": 3, "dataset": 3, "maps": 3, "base_density": 3, "import": 4, "standardization": 4, "transforms": 4,
           "flow": 5, "model": 6, "analysis": 7, "train": 8}
 
+# Lower modules that a module may not include all the same: only model files and what writes them know HDF5.
+APART = {"transforms": {"h5"}, "flow": {"h5"}}
+
 # Rooms of the programs, likewise. A program may include all of them.
 APP_LAYERS = {"cli": 0, "models": 1}
 
@@ -49,7 +52,7 @@ def module_of(path):
 
 
 def layer_violations(root):
-    """Includes of modules that are not of a lower layer, or not known."""
+    """Includes of modules that are not of a lower layer, not known, or kept apart."""
     highest = max(LAYERS.values()) + 1
     for path, number, line in lines_of(root, "lib", "apps"):
         match = INCLUDE.match(line)
@@ -60,6 +63,8 @@ def layer_violations(root):
             yield f"{path}:{number}: {own} or {other} is no module of the design"
         elif other != own and LAYERS[other] >= LAYERS.get(own, highest):
             yield f"{path}:{number}: {own} includes {other}, which is not of a lower layer"
+        elif other in APART.get(own, ()):
+            yield f"{path}:{number}: {own} includes {other}, from which it is kept apart"
 
 
 def app_layer_violations(root):

@@ -208,29 +208,38 @@ Verdict log_det_is_that_of_the_jacobian(Case<T>& c) {
 }
 
 /// Jᵀλ = b for the λ of solve_transposed(), with J by differences and with Jᵀ by reverse(), whether or not a reverse
-/// pass came before.
+/// pass came before. Errors are relative to 1 + |J|ᵀ|λ|, the sizes of the terms that make b.
 template <class T>
 Verdict transposed_solve_undoes_the_jacobian(Case<T>& c) {
   const Index d = c.subject->dimension(), n = c.x.cols();
   const auto b = random_matrix<T>(d, n, 64);
   const auto lambda = c.subject->solve_transposed(c.x, b, false);
+  const auto cotangent = c.subject->cotangent(c.x, lambda);
   const auto jacobians = jacobians_by_differences(c);
-  Matrix<double> product(d, n);
+  std::vector<double> by_differences, by_reverse;
   for (Index s = 0; s < n; ++s) {
     for (Index j = 0; j < d; ++j) {
-      for (Index i = 0; i < d; ++i) product(j, s) += jacobians[s](i, j) * static_cast<double>(lambda(i, s));
+      double sum = 0, size = 1;
+      for (Index i = 0; i < d; ++i) {
+        const double term = jacobians[s](i, j) * static_cast<double>(lambda(i, s));
+        sum += term;
+        size += std::abs(term);
+      }
+      const auto error = [&](double value) { return std::abs(value - static_cast<double>(b(j, s))) / size; };
+      by_differences.push_back(error(sum));
+      by_reverse.push_back(error(static_cast<double>(cotangent(j, s))));
     }
   }
-  // The differences are those of doubles; λ, which may be larger than b, is not.
-  const double tolerance = std::max(Closeness<double>::value, Closeness<T>::same) * kit::size_of(lambda);
-  if (const auto verdict = kit::close_values(product, kit::in_double(b), tolerance); !verdict) {
+  const std::vector<double> none(by_reverse.size());
+  // The differences are those of doubles; λ and the reverse pass are not.
+  const double tolerance = std::max(Closeness<double>::value, Closeness<T>::same);
+  if (const auto verdict = close_absolute(std::span<const double>(by_differences), none, tolerance); !verdict) {
     return kit::failed("by differences", verdict);
   }
-  const auto same = Closeness<T>::same * kit::size_of(lambda) * std::sqrt(static_cast<double>(d));
-  if (const auto verdict = kit::close_values(c.subject->cotangent(c.x, lambda), b, same); !verdict) {
+  if (const auto verdict = close_absolute(std::span<const double>(by_reverse), none, Closeness<T>::same); !verdict) {
     return kit::failed("by a reverse pass", verdict);
   }
-  const auto verdict = kit::close_values(c.subject->solve_transposed(c.x, b, true), lambda, same);
+  const auto verdict = kit::close_values(c.subject->solve_transposed(c.x, b, true), lambda, Closeness<T>::same);
   return verdict ? verdict : kit::failed("after a reverse pass", verdict);
 }
 
@@ -291,6 +300,19 @@ Verdict gradient_is_the_derivative(Case<T>& c, std::span<const T> weight) {
     if (!verdict && all) all = kit::failed(name, verdict);
   });
   return all;
+}
+
+/// ‖g − g*‖ ≤ 0.002 ‖g*‖, g in float and g* in double. Single blocks of a chain may cancel.
+inline Verdict gradients_agree(Case<float>& c) {
+  const auto actual = c.subject->gradient(c.x, c.weight, c.x.cols()).parameters;
+  const std::vector<double> weight(c.weight.begin(), c.weight.end());
+  const auto exact = c.exact->gradient(kit::in_double(c.x), weight, c.x.cols()).parameters;
+  double error = 0, square = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    error += std::pow(static_cast<double>(actual[i]) - exact[i], 2);
+    square += exact[i] * exact[i];
+  }
+  return close_absolute(std::sqrt(error), 0, 0.002 * std::sqrt(square));
 }
 
 /// A sample's values, log-dets and gradients do not depend on how many others are worked with it.

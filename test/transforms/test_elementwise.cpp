@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(a_status_that_is_not_ok_stays) {
   Matrix<double> z(1, 1);
   double log_det = 0;
   Status status = Status::not_converged;
-  log.forward(*log.plan(nothing, nothing, 1, nn::Pass::evaluate), x, z, {&log_det, 1}, {&status, 1});
+  log.forward(*log.plan(nothing, nothing, 1, nn::Pass::evaluate), {x}, z, {&log_det, 1}, {&status, 1});
   BOOST_TEST((status == Status::not_converged));
 }
 

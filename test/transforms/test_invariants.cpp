@@ -109,6 +109,13 @@ constexpr bool has_inverse(Kind kind) {
 constexpr bool has_inverse(const SimpleMap& map) {
   return map.kind != "split";
 }
+// The length of x = H⁻¹(z − b) is the same for all reflections, and so is its normal density.
+constexpr bool inverse_depends_on_parameters(Kind) {
+  return true;
+}
+constexpr bool inverse_depends_on_parameters(const SimpleMap& map) {
+  return map.detail != "householder";
+}
 
 // Of the maps above, all change volumes and admit everything.
 constexpr bool keeps_volume(Kind) {
@@ -139,6 +146,7 @@ Case<T> make_inverse_case(const K& kind, Index d, double factor = 1) {
   };
   Case<T> c([&] { return make(T()); }, [&] { return make(double()); }, 4);
   place(kind, c);
+  if (!c.angles_of_x.empty()) c.step = 0.1;  // with shorter steps, rounding in float hides the curvature
   std::swap(c.x, c.z);
   return c;
 }
@@ -245,7 +253,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_transposed_solve_undoes_the_jacobian, T, Preci
 // The gradient through the inverse, by two reverse passes and a transposed solve, as the gradient of the inverse map.
 BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_of_the_inverse_is_the_derivative, T, Precisions) {
   for_each_map([](const auto& kind, Index d) {
-    if (!has_inverse(kind) || d > 20) return;
+    if (!has_inverse(kind) || !inverse_depends_on_parameters(kind) || d > 20) return;
     auto good = make_inverse_case<T>(kind, d), broken = make_inverse_case<T>(kind, d, 1.01);
     for (const bool weighted : {false, true}) {
       const std::span<const T> weight = weighted ? std::span<const T>(good.weight) : std::span<const T>();

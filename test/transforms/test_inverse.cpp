@@ -17,7 +17,7 @@ constexpr Index n = 4;
 // A transform planned for a gradient, after a forward() at x.
 template <class T>
 struct Planned {
-  Planned(const flow::Transform<T>& of, const Matrix<T>& x, const Matrix<T>& context = {}) : transform(of), x(x) {
+  Planned(const flow::Transform<T>& of, const Matrix<T>& at, const Matrix<T>& context = {}) : transform(of), x(at) {
     linalg::Workspace counted_kept, counted_scratch;
     transform.plan(counted_kept, counted_scratch, n, nn::Pass::gradient);
     kept = linalg::Workspace(counted_kept.peak());

@@ -7,7 +7,7 @@
 // All parameters in one flat buffer. Samples are columns; log-densities in nats, in double. Nothing here communicates.
 // u, the context, is data: (c × n), one column per sample, for flows that have one, else empty.
 //
-// Where a transform lets values go (a split), they keep their rows in z: the ones that go on are the first.
+// If a transform factors values out, they keep their rows in z: the first rows go on to the next transform.
 
 #include <pushforward/base_density/base_density.hpp>
 #include <pushforward/flow/architecture.hpp>
@@ -177,18 +177,18 @@ class FlowWorkspace {
  private:
   friend class Flow<T>;
 
-  // What a transform gives, (rows × n). Of a split, what goes on is moved to memory of its own.
+  // The output of a transform, (rows × n). If it factors values out, the others are moved to memory of their own.
   struct Level {
     MatrixView<T> all;
-    MatrixView<T> kept;  // of a split only
+    MatrixView<T> kept;  // empty if all values go on
   };
 
   struct Parts {
     std::vector<std::unique_ptr<TransformState<T>>> states;
-    std::vector<Level> levels;    // in evaluation, all those without a split share two of them in turn
-    MatrixView<T> latent;         // (d × n): z of flows with splits
-    MatrixView<T> joined;         // (d × n): what goes into a split's inverse
-    MatrixView<T> latent_bar;     // (d × n): z̄ of flows with splits, of a gradient
+    std::vector<Level> levels;    // in evaluation, they share two matrices in turn
+    MatrixView<T> latent;         // (d × n): z of flows that factor out
+    MatrixView<T> joined;         // (d × n): input of the inverse of a factor-out
+    MatrixView<T> latent_bar;     // (d × n): z̄ of flows that factor out, of a gradient
     MatrixView<T> bar, next_bar;  // (d × n); of a gradient only
     Index largest = 0;            // bytes of the transform that takes most
   };

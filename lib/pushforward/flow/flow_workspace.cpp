@@ -80,20 +80,20 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
                                                         linalg::Workspace& kept, linalg::Workspace& scratch) {
   const Index d = flow.dimension();
   const bool gradient = pass == Pass::gradient;
-  const auto splits = [](const auto& t) { return t->output_shape().size() < t->input_shape().size(); };
+  const auto factors_out = [](const auto& t) { return t->output_shape().size() < t->input_shape().size(); };
   const auto& transforms = flow.transforms();
   Parts parts;
   if (gradient) {
     parts.bar = kept.matrix<T>(d, n);
     parts.next_bar = kept.matrix<T>(d, n);
   }
-  if (std::any_of(transforms.begin(), transforms.end(), splits)) {
+  if (std::any_of(transforms.begin(), transforms.end(), factors_out)) {
     parts.latent = kept.matrix<T>(d, n);
     (gradient ? parts.latent_bar : parts.joined) = kept.matrix<T>(d, n);
   }
   for (const auto& t : transforms) {
     auto& level = parts.levels.emplace_back();
-    if (splits(t)) level.kept = kept.matrix<T>(t->output_shape().size(), n);
+    if (factors_out(t)) level.kept = kept.matrix<T>(t->output_shape().size(), n);
   }
   const Index shared = gradient ? 0 : d;
   const std::array pair{kept.matrix<T>(shared, n), kept.matrix<T>(shared, n)};

@@ -1,8 +1,9 @@
 #pragma once
 
-// The split of a multi-scale flow [Dinh et al. 2017]: at every pixel the first `keep` channels go on to the next
-// transform; the others are latents already. z holds what is kept as a contiguous (H, W, keep) image, and below it what
-// goes as a contiguous (H, W, C − keep) image. A permutation of the values: log-det 0.
+// The factor-out of a multi-scale flow [Dinh et al. 2017], `split` in model files: at every pixel the first `keep`
+// channels go on to the next transform, and the others are latents already. z holds the channels that go on as a
+// contiguous (H, W, keep) image, and below it the others as a contiguous (H, W, C − keep) image. This is a permutation
+// of the values: log-det 0.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/domain.hpp>
