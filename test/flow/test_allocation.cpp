@@ -8,6 +8,7 @@
 #include <pushforward/maps/scalar_map.hpp>
 #include <pushforward/optim/optimizer.hpp>
 #include <pushforward/transforms/dequantize.hpp>
+#include <pushforward/transforms/scaling.hpp>
 
 #include "../nn/networks.hpp"
 #include "../transforms/conditional.hpp"

@@ -4,6 +4,8 @@
 //
 // a smooth target with the period of an angle. Its differences are taken in double.
 
+#include <pushforward/transforms/autoregressive.hpp>
+
 #include "flow_cases.hpp"
 
 namespace pushforward::test {

@@ -1,5 +1,6 @@
 #include <pushforward/analysis/verification.hpp>
 #include <pushforward/h5/writer.hpp>
+#include <pushforward/transforms/dequantize.hpp>
 
 #include <ranks.hpp>
 

@@ -3,6 +3,7 @@
 // The transforms without a network that go through the kit of invariants, by their kinds. A kind that is neither here
 // nor among kinds_tested_elsewhere fails the tests.
 
+#include <pushforward/maps/scalar_function.hpp>
 #include <pushforward/transforms/elementwise.hpp>
 #include <pushforward/transforms/transform_kind.hpp>
 

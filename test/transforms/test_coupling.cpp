@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(angles_are_seen_as_cos_and_sin_and_stay_on_the_circle) {
 
 BOOST_AUTO_TEST_CASE(angles_and_others_have_equally_many_outputs) {
   const Domain domain{.shape = Shape::vector(4), .periodic = {3}};
-  const Index bins = map_of("spline").bins;
+  const Index bins = map_of("spline").as<flow::SplineOptions>().bins;
   nn::ParameterLayout layout;
   const flow::Coupling<double> both(layout, "a", domain, {.mask = "first", .map = map_of("spline")}, 1, 1);
   BOOST_TEST(both.network().out() == 2 * (3 * bins + 1));

@@ -1,7 +1,12 @@
 // Closed forms, shapes and messages of the transforms without a network that have no file of their own.
 
 #include <pushforward/maps/monotone_root.hpp>
+#include <pushforward/transforms/factor_out.hpp>
+#include <pushforward/transforms/linear.hpp>
+#include <pushforward/transforms/permutation.hpp>
 #include <pushforward/transforms/pixels.hpp>
+#include <pushforward/transforms/planar.hpp>
+#include <pushforward/transforms/squeeze.hpp>
 
 #include "passes.hpp"
 #include "simple_maps.hpp"
