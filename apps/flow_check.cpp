@@ -74,7 +74,7 @@ class Check {
 
   // Prints the norms of the stored weights, by SVD. If a block is not a contraction, it has no inverse to check.
   void certify() {
-    if (residual_networks(model_.flow().architecture()).empty()) return;
+    if (lipschitz_networks(model_.flow().architecture()).empty()) return;
     console_.result("Lipschitz certificate (SVD), block by block: norms of the layers, their product");
     double largest = 0;
     bool contractions = true;
@@ -143,7 +143,7 @@ class Check {
   void check_round_trip(ConstMatrixView<double> x, ConstMatrixView<double> context) {
     std::vector<std::pair<flow::InverseAlgorithm, const char*>> methods{{flow::InverseAlgorithm::newton, "newton"},
                                                                         {flow::InverseAlgorithm::anderson, "anderson"}};
-    if (residual_networks(model_.flow().architecture()).empty()) methods = {{{}, "closed forms"}};
+    if (lipschitz_networks(model_.flow().architecture()).empty()) methods = {{{}, "closed forms"}};
     for (const auto& [method, name] : methods) {
       const auto trip = flow::round_trip(model_, x, {.algorithm = method, .max_iterations = 100'000}, context);
       console_.result(

@@ -118,7 +118,7 @@ class Comparison {
   void fit_methods() {
     for (auto& m : methods_) {
       if (m.kind == logdet::Kind::krylov || m.kind == logdet::Kind::trace_krylov) {
-        for (const auto& network : residual_networks(model_.flow().architecture())) {
+        for (const auto& network : lipschitz_networks(model_.flow().architecture())) {
           m.terms = std::min(m.terms, network.in);
         }
       }
@@ -126,7 +126,7 @@ class Comparison {
     const auto traceable = [](const nn::NetworkOptions& network) {
       return network.is_plain() && std::ssize(network.hidden) <= logdet::ExactTrace<T>::most_hidden;
     };
-    if (std::ranges::all_of(residual_networks(model_.flow().architecture()), traceable)) return;
+    if (std::ranges::all_of(lipschitz_networks(model_.flow().architecture()), traceable)) return;
     std::erase_if(methods_, [](const logdet::Method& m) { return m.kind == logdet::Kind::trace_krylov; });
   }
 

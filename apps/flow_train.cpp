@@ -3,6 +3,7 @@
 #include <cli/outputs.hpp>
 #include <cli/program.hpp>
 #include <cli/progress.hpp>
+#include <models/kinds.hpp>
 #include <models/report.hpp>
 #include <pushforward/core/angle.hpp>
 #include <pushforward/core/text.hpp>
@@ -141,13 +142,14 @@ class Reporter {
 };
 
 template <class T>
-void run(apps::Program& program, const train::Options& options) {
+void run(apps::Program& program, const train::Options& options, const OptionSet& keys) {
   const auto& comm = program.comm();
   const double gemm_rate = linalg::measure_gemm_rate<T>();
   const Timer total;
   profile().clear();
   comm::agree(comm, [&] { options.require_consistent(); });
   train::TrainingData<T> data(comm, options.data);
+  comm::agree(comm, [&] { require_effect(keys, options.model, data.domain()); });
   train::Fit<T> fit(comm, options, data, {.history = options.history_path()});
   Reporter<T> reporter(program, options, data, fit);
   reporter.announce();
@@ -180,13 +182,16 @@ int main(int argc, char** argv) {
     train::Options options;
     OptionSet keys = options.declare();
     program.add_options(keys, program.cli(), "CONFIG.toml,--config");
+    bool kinds = false;
+    program.cli().add_flag("--kinds", kinds, "print the kinds of transforms, densities and activations and stop");
     if (!program.parse()) return;
+    if (kinds) return program.console().print(apps::kinds_text());
     comm::agree(program.comm(), [&] {
       if (!program.comm().is_root()) return;
       apps::check_outputs({{"output.model", options.output.model}, {"output.history", options.history_path()}},
                           {{"data.file", options.data.file}});
     });
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, on_stop_signal);
-    (options.model.precision == "float" ? run<float> : run<double>)(program, options);
+    (options.model.precision == "float" ? run<float> : run<double>)(program, options, keys);
   });
 }

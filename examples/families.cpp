@@ -9,8 +9,20 @@
 
 #include <pushforward/base_density/base_mixture.hpp>
 #include <pushforward/comm/communicator.hpp>
+#include <pushforward/maps/spline.hpp>
 #include <pushforward/train/array_rows.hpp>
 #include <pushforward/train/fit.hpp>
+#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/autoregressive.hpp>
+#include <pushforward/transforms/coupling.hpp>
+#include <pushforward/transforms/factor_out.hpp>
+#include <pushforward/transforms/linear.hpp>
+#include <pushforward/transforms/permutation.hpp>
+#include <pushforward/transforms/planar.hpp>
+#include <pushforward/transforms/radial.hpp>
+#include <pushforward/transforms/residual.hpp>
+#include <pushforward/transforms/scaling.hpp>
+#include <pushforward/transforms/squeeze.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -26,7 +38,7 @@ using pf::Index;
 constexpr Index rows = 20'000, batch = 256, steps = 400;
 
 // A flow is the chain of its transforms, from data to latents, and a base density: N(0, I) unless told otherwise.
-using Chain = std::vector<LayerOptions>;
+using Chain = std::vector<TransformOptions>;
 
 // The caller's arrays, one sample after the other, and what is known of them: nats per sample.
 struct Data {
@@ -131,7 +143,8 @@ Chain repeat(Index count, Block&& block, const Chain& end) {
 }
 
 const std::vector<Index> hidden{32, 32};
-const ScalarMapOptions additive{.kind = "additive"}, affine{}, spline{.kind = "spline", .bins = 8, .bound = 5};
+const ScalarMapOptions additive(AdditiveMapOptions{}), affine(AffineMapOptions{}),
+    spline(SplineOptions{.bins = 8, .bound = 5});
 
 // Couplings take turns with the values that they leave as they are.
 CouplingOptions alternating(Index k, const ScalarMapOptions& map) {

@@ -11,6 +11,7 @@
 
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/h5/writer.hpp>
+#include <pushforward/transforms/elementwise.hpp>
 
 #include <cmath>
 #include <cstdio>

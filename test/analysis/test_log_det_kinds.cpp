@@ -1,5 +1,7 @@
 // Comparisons of log-dets on residual flows with contexts, angles, convolutions and several scales.
 
+#include <pushforward/transforms/squeeze.hpp>
+
 #include "../flow/flows.hpp"
 #include "../transforms/comparisons.hpp"
 

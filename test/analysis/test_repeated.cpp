@@ -1,4 +1,5 @@
 #include <pushforward/analysis/repeated.hpp>
+#include <pushforward/transforms/residual.hpp>
 
 #include <says.hpp>
 

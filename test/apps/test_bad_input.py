@@ -162,7 +162,7 @@ class Flows(BadInputTest):
     def test_tables_that_are_no_chain(self):
         with self.refusals() as refused:
             for name, layer, says in [
-                    ("kind.toml", 'kind = "couplin"', "kind.toml, line 4: kind = 'couplin' is unknown (did you mean "
+                    ("kind.toml", 'kind = "couplin"', "kind.toml, line 4: transform 'couplin' is unknown (did you mean "
                                                       "'coupling'?); there are actnorm, residual, coupling"),
                     ("key.toml", 'kind = "coupling"\nmsk = "even"', "key.toml, line 6: unknown key msk (did you mean "
                                                                     "'mask'?)"),
@@ -212,7 +212,7 @@ class Flows(BadInputTest):
                     ("conditions.h5", "planar", 2, "a context of 1 values: nothing in its chain"),
                     ("one.h5", "nice", 3, "transform 0 (coupling) on samples of 1 values: 1 value cannot be divided"),
                     ("odd.h5", "glow", 3, "transform 0 (squeeze) on samples of 3×5×1 values: only images of even"),
-                    ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'spline' or"),
+                    ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'additive' or"),
                     ("angles.h5", "planar", 2, "transform 0 (planar) on samples of 3 values: value 0 is an angle"),
                     ("constant.h5", "nice", 3, "constant in all training rows: x1, x2", "--data.standardize", "none"),
                     ("constant.h5", "nice", 2, "want data as it is: data.standardize = \"none\"", "--model.levels", 2),
@@ -242,15 +242,25 @@ class Flows(BadInputTest):
                     ("actnorm", "no", "'nice' on vectors"), ("map", "spline", "'realnvp' on vectors"),
                     ("scale_limit", 2, "--model.map", "spline", "'maf' with model.map = 'spline' on vectors"),
                     ("bins", 4, "'iaf' with model.map = 'affine' on vectors"), ("bound", 3, "'residual' on vectors"),
+                    # The rule looks at the keys that are set: these are defaults.
+                    ("bins", 8, "'realnvp' on vectors"), ("actnorm", "yes", "'nice' on vectors"),
                     ("scales", 2, "'glow' on vectors"), ("kernels", "3,1,3", "'residual' on vectors"),
                     ("kernels", "3,1,3", "--data", "image.h5", "'nice' on images"),
                     ("levels", 4, chain, "--data.standardize", "none", "'chain' on vectors")]:
                 kind = setting.split("'")[1]
                 refused("flow_train", f"--model.{key}", value, "--model.kind", kind, *flags, code=2, ranks=0,
                         says=f"model.{key} does nothing for model.kind = {setting}; leave it out")
-            for key, value in [("components", 4), ("low", -4), ("high", 2), ("degrees_of_freedom", 3)]:
+            for key, value in [("components", 4), ("low", -4), ("low", -1), ("high", 2), ("degrees_of_freedom", 3)]:
                 refused("flow_train", f"--base.{key}", value, code=2, ranks=0,
                         says=f"base.{key} does nothing for base.kind = 'standard_normal'; leave it out")
+            for name, layer, says in [
+                    ("bins.toml", 'kind = "coupling"\nmap = "affine"\nbins = 8', "bins does nothing for map = 'affine'"),
+                    ("limit.toml", 'kind = "autoregressive"\nscale_limit = 3\nmap = "spline"',
+                     "scale_limit does nothing for map = 'spline'"),
+                    ("slope.toml", 'kind = "elementwise"\nslope = 0.1', "slope does nothing for function = 'affine'"),
+                    ("signs.toml", 'kind = "linear"\nform = "dense"\nsigns = []', "signs does nothing for form = 'dense'")]:
+                refused("flow_train", self.chain(name, layer), code=2,
+                        says=f"{name}, line 4: {says}; leave it out")
             for key in ["train", "evaluate"]:
                 refused("flow_train", f"--log_det.{key}", "krylov:3", "--model.kind", "realnvp", code=2,
                         says=f'log_det.{key} = "krylov:3" does nothing for a flow without residual blocks')

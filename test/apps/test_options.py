@@ -16,7 +16,7 @@ from harness import TIME_LIMIT, command
 from options import SHORT, Change, TableChange
 
 # Flags of flow_train that are no keys. They are those of every program, which test_common.py is about.
-NO_KEYS = {"--help", "--version", "--config", "--print-config", "--dry-run"}
+NO_KEYS = {"--help", "--version", "--config", "--print-config", "--dry-run", "--kinds"}
 
 
 @functools.cache

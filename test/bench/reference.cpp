@@ -209,8 +209,8 @@ PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
     }
     const auto* const coupling = dynamic_cast<const flow::Coupling<T>*>(&transform);
     require<BugError>(coupling != nullptr, "transform {} is neither a residual block nor a coupling", t);
-    blocks_.push_back({PlainNetwork(flow, t, coupling->network()),
-                       std::get<flow::CouplingOptions>(flow.architecture().chain[t].options())});
+    blocks_.push_back(
+        {PlainNetwork(flow, t, coupling->network()), *flow.architecture().chain[t].get_if<flow::CouplingOptions>()});
   }
 }
 
@@ -226,8 +226,8 @@ Value PlainFlow::block(Index block, std::span<const double> x) const {
   const auto row = [](std::size_t i) { return static_cast<Index>(i); };
   Value value{std::vector<double>(x.size()), Matrix<double>(std::ssize(x), std::ssize(x))};
   for (std::size_t r = 1 - start, k = 0; r < x.size(); r += 2, k += 2) {
-    const double tanh = std::tanh(theta.y[k + 1] / coupling->map.scale_limit);
-    const double scale = std::exp(coupling->map.scale_limit * tanh);
+    const double tanh = std::tanh(theta.y[k + 1] / coupling->map.as<flow::AffineMapOptions>().scale_limit);
+    const double scale = std::exp(coupling->map.as<flow::AffineMapOptions>().scale_limit * tanh);
     value.y[r] = x[r] * (scale - 1) + theta.y[k];
     value.jacobian(row(r), row(r)) = scale - 1;
     for (std::size_t p = 0; p < stays.size(); ++p) {

@@ -33,7 +33,7 @@ h5::FileImage start(const FlowCase& c, const logdet::Method& method) {
   root.attribute("precision", c.precision);
   root.attribute("kind", method.kind == logdet::Kind::exact ? "exact" : "roulette");
   root.attribute("flow", c.shape.kind);
-  root.attribute("scale_limit", c.shape.options().map.scale_limit);
+  root.attribute("scale_limit", c.shape.options().map.as<flow::AffineMapOptions>().scale_limit);
   root.attribute("normalizes", c.normalizes());
   return file;
 }

@@ -22,8 +22,7 @@ Case<T> make_case(const FlowCase& of, Fault fault = Fault::none) {
   if (data.context > 0) c.condition(data.context);
   c.angles_of_x = data.periodic;
   c.angles_of_z = periodic_latents(domains_of(of.architecture));
-  const auto& first = of.architecture.chain.front().options();
-  if (const auto* const function = std::get_if<flow::ElementwiseOptions>(&first); function != nullptr) {
+  if (of.architecture.chain.front().kind() == "elementwise") {
     for (T& x : c.x.span()) x = static_cast<T>(0.5 + 0.4 * std::tanh(static_cast<double>(x)));
   }
   // The second derivatives of a spline jump at its knots, and angles at ±π.

@@ -1,11 +1,18 @@
 #pragma once
 
-// Whole flows for tests: every family of presets.hpp on vectors, with contexts and angles, on images of several scales,
-// chains with splits one after the other, and every base density.
+// Whole flows for tests: every family of families.hpp on vectors, with contexts and angles, on images of several
+// scales, chains with splits one after the other, and every base density.
 
 #include <pushforward/base_density/base_kinds.hpp>
 #include <pushforward/base_density/base_mixture.hpp>
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/maps/spline.hpp>
+#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/coupling.hpp>
+#include <pushforward/transforms/factor_out.hpp>
+#include <pushforward/transforms/linear.hpp>
+#include <pushforward/transforms/permutation.hpp>
+#include <pushforward/transforms/residual.hpp>
 
 #include <ostream>
 
@@ -13,8 +20,8 @@ namespace pushforward::test {
 
 /// A chain of these, in their order.
 template <class... Options>
-std::vector<flow::LayerOptions> chain_of(Options... options) {
-  std::vector<flow::LayerOptions> chain;
+std::vector<flow::TransformOptions> chain_of(Options... options) {
+  std::vector<flow::TransformOptions> chain;
   (chain.emplace_back(std::move(options)), ...);
   return chain;
 }
@@ -35,10 +42,10 @@ inline FlowCase family(const std::string& kind, const flow::Domain& data,
   options.blocks = 2;
   options.hidden = {7, 6};
   options.lipschitz = 0.9;
-  options.map.scale_limit = 0.7;
-  options.map.bins = 4;
-  options.map.min_width = options.map.min_height = 0.05;
-  options.map.min_derivative = 0.1;
+  if (options.scales == 0) options.scales = 1;
+  options.map.as<flow::AffineMapOptions>().scale_limit = 0.7;
+  options.map.as<flow::SplineOptions>() = {
+      .bins = 4, .bound = 5, .min_width = 0.05, .min_height = 0.05, .min_derivative = 0.1};
   return {fmt::format("{} on {}, {} angles, context of {}, scales {}, base {}", kind, to_string(data.shape),
                       data.periodic.size(), data.context, options.scales, options.base.kind),
           architecture_of(options, data)};
@@ -47,7 +54,7 @@ inline FlowCase family(const std::string& kind, const flow::Domain& data,
 /// On vectors, with a context where the family can have one.
 inline std::vector<FlowCase> flows_of_vectors(Index dimension) {
   std::vector<FlowCase> flows;
-  for (const auto& kind : flow::flow_kinds()) {
+  for (const auto& kind : flow::Family::registry().names()) {
     if (kind == "chain") continue;
     flows.push_back(family(kind, {.shape = Shape::vector(dimension)}));
     if (kind != "planar" && kind != "radial")
@@ -95,7 +102,7 @@ inline std::vector<FlowCase> flows_of_images() {
 inline FlowCase nested_splits(Index dimension, Index context = 0) {
   flow::CouplingOptions coupling;
   coupling.hidden = {6};
-  coupling.map.scale_limit = 0.7;
+  coupling.map = flow::AffineMapOptions{.scale_limit = 0.7};
   flow::Architecture a;
   a.data = {.shape = Shape::vector(dimension), .periodic = {}, .context = context};
   a.chain = chain_of(flow::ActNormOptions(), coupling, flow::FactorOutOptions{.keep = dimension - 2}, coupling,

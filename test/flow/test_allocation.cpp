@@ -8,6 +8,7 @@
 #include <pushforward/maps/scalar_map.hpp>
 #include <pushforward/optim/optimizer.hpp>
 #include <pushforward/transforms/dequantize.hpp>
+#include <pushforward/transforms/scaling.hpp>
 
 #include "../nn/networks.hpp"
 #include "../transforms/conditional.hpp"
@@ -154,12 +155,7 @@ template <class T>
 void require_passes_without_allocation(const SimpleMap& map, const Shape& shape) {
   constexpr Index n = 7;
   nn::ParameterLayout layout;
-  std::unique_ptr<flow::Transform<T>> transform;
-  if (map.kind == "dequantize") {
-    transform = std::make_unique<flow::Dequantize<T>>(layout, "t", shape, flow::DequantizeOptions());
-  } else {
-    transform = make_simple<T>(map, shape, layout);
-  }
+  const auto transform = make_simple<T>(map, shape, layout);
   std::vector<T> parameters(layout.size()), gradient(parameters.size()), weight(n, T(1));
   initialize<T>(*transform, parameters);
   const auto x =
@@ -238,7 +234,7 @@ BOOST_AUTO_TEST_CASE(images_are_initialized_and_mapped_within_the_budget) {
   linalg::set_blas_threads(1);
   constexpr Index n = 270, budget = 32'000'000;
   const Shape shape{28, 28, 1};
-  const auto options = flow::default_options("residual", true);
+  const flow::FlowOptions options{.kind = "residual"};
   flow::Flow<float> flow(architecture_of(options, {.shape = shape}), 1);
   const auto x = random_matrix<float>(shape.size(), n, 85);
   const auto used = allocations_of([&] { flow.initialize_from_data({.x = x}, budget); }).bytes;
@@ -297,8 +293,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(scalar_maps_and_base_densities_allocate_nothing, T
   const auto x = random_matrix<T>(d, n, 1);
   Matrix<T> z(d, n), x_bar(d, n);
   std::vector<double> log_det(n), draw(d);
-  for (const auto& kind : flow::scalar_map_kinds()) {
-    const auto map = flow::make_scalar_map<T>({.kind = kind});
+  std::vector<std::unique_ptr<flow::ScalarMap<T>>> maps;
+  for (const auto& kind : flow::ScalarMapKind::registry().all()) {
+    maps.push_back(flow::make_scalar_map<T>(flow::ScalarMapOptions(kind.name)));
+    if (kind.circle) maps.push_back(flow::make_circle_map<T>(flow::ScalarMapOptions(kind.name)));
+  }
+  for (const auto& map : maps) {
     const auto theta = random_matrix<T>(map->parameters(), d * n, 2);
     Matrix<T> theta_bar(map->parameters(), d * n);
     BOOST_TEST(allocations_of([&] {

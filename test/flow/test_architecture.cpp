@@ -1,5 +1,6 @@
-#include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/transforms/elementwise.hpp>
+#include <pushforward/transforms/squeeze.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -12,7 +13,7 @@ namespace {
 using namespace flow;
 
 // What a chain on this domain is refused with; "" where it is not.
-std::string refusal(std::vector<LayerOptions> chain, const Domain& data) {
+std::string refusal(std::vector<TransformOptions> chain, const Domain& data) {
   try {
     Flow<double>(Architecture{data, std::move(chain), {}}, 1);
   } catch (const Error& error) {
@@ -35,7 +36,7 @@ bool holds(const std::string& text, std::initializer_list<const char*> parts) {
 
 std::vector<std::string> kinds_of(const FlowOptions& options, const Domain& data) {
   std::vector<std::string> kinds;
-  for (const auto& layer : architecture_of(options, data).chain) kinds.push_back(layer.kind());
+  for (const auto& transform : architecture_of(options, data).chain) kinds.push_back(transform.kind());
   return kinds;
 }
 
@@ -44,13 +45,15 @@ std::vector<std::string> kinds_of(const FlowOptions& options, const Domain& data
 BOOST_AUTO_TEST_SUITE(architecture)
 
 BOOST_AUTO_TEST_CASE(every_kind_has_its_name_and_its_options) {
-  BOOST_TEST(LayerOptions::kinds().size() == std::variant_size_v<LayerOptions::Variant>);
-  for (const auto& kind : LayerOptions::kinds()) BOOST_TEST(LayerOptions::of_kind(kind).kind() == kind);
-  BOOST_TEST(LayerOptions(ActNormOptions()).kind() == "actnorm");
-  BOOST_TEST(LayerOptions(coupling()).kind() == "coupling");
-  BOOST_TEST(LayerOptions(LinearOptions()).kind() == "linear");
-  BOOST_TEST(LayerOptions(FactorOutOptions()).kind() == "split");
-  BOOST_CHECK_EXCEPTION(LayerOptions::of_kind("couplin"), OptionError, [](const Error& e) {
+  for (const auto& kind : TransformKind::registry().all()) {
+    BOOST_TEST(TransformOptions(kind.name).kind() == kind.name);
+    BOOST_TEST(!kind.help.empty());
+  }
+  BOOST_TEST(TransformOptions(ActNormOptions()).kind() == "actnorm");
+  BOOST_TEST(TransformOptions(coupling()).kind() == "coupling");
+  BOOST_TEST(TransformOptions(LinearOptions()).kind() == "linear");
+  BOOST_TEST(TransformOptions(FactorOutOptions()).kind() == "split");
+  BOOST_CHECK_EXCEPTION(TransformOptions("couplin"), OptionError, [](const Error& e) {
     return holds(e.what(), {"'couplin' is unknown (did you mean 'coupling'?)", "actnorm"});
   });
 }
@@ -68,15 +71,17 @@ BOOST_AUTO_TEST_CASE(domains_follow_the_shapes) {
   BOOST_TEST(summary(a) == "1 squeeze, 1 split, 1 actnorm, base standard_normal");
 }
 
-BOOST_AUTO_TEST_CASE(layers_know_which_transforms_have_no_parameters) {
+BOOST_AUTO_TEST_CASE(kinds_know_which_transforms_have_no_parameters) {
   const Domain image{.shape = {4, 4, 2}};
-  for (const auto& kind : LayerOptions::kinds()) {
-    auto layer = LayerOptions::of_kind(kind);
+  for (const auto& kind : TransformKind::registry().names()) {
+    TransformOptions options(kind);
     nn::ParameterLayout layout;
-    const auto transform = make_transform<double>(layout, "t", layer, image, 1, 1);
+    const auto transform = options.make<double>({layout, "t", image, 1, 1});
     BOOST_TEST_CONTEXT(kind) {
-      BOOST_TEST(layer.is_fixed() == !is_trained(*transform));
-      BOOST_TEST(layer.is_fixed() == (layout.size() == 0));
+      BOOST_TEST(transform->kind() == kind);
+      BOOST_TEST(options.facts().is_fixed == !is_trained(*transform));
+      BOOST_TEST(options.facts().is_fixed == (layout.size() == 0));
+      BOOST_TEST((transform->output_shape() == options.output(image).shape));
     }
   }
 }
@@ -99,7 +104,7 @@ BOOST_AUTO_TEST_CASE(convolutions_need_images_without_angles) {
 
 BOOST_AUTO_TEST_CASE(images_that_bounds_keep_from_the_base_are_found) {
   const auto of = [](const char* function) { return ElementwiseOptions{.function = function}; };
-  const auto found = [](std::vector<LayerOptions> chain, const char* base = "standard_normal") {
+  const auto found = [](std::vector<TransformOptions> chain, const char* base = "standard_normal") {
     return bounded_image({{.shape = Shape::vector(2)}, std::move(chain), BaseOptions(base)});
   };
   for (const auto* function : {"sigmoid", "tanh", "exp", "softplus"}) {
@@ -164,15 +169,13 @@ BOOST_AUTO_TEST_CASE(families_are_chains) {
 // Squeezed to one pixel, an image is a vector, whose networks are dense.
 BOOST_AUTO_TEST_CASE(images_of_one_pixel_have_dense_networks) {
   for (const auto* kind : {"residual", "realnvp", "glow", "spline"}) {
-    auto small = default_options(kind, true);
-    small.blocks = 1;
-    small.hidden = {3};
+    FlowOptions small{.kind = kind, .blocks = 1, .hidden = {3}};
     small.scales = kind == std::string("residual") || kind == std::string("realnvp") ? 3 : 2;
     const auto architecture = architecture_of(small, {.shape = {4, 4, 1}});
     const auto domains = domains_of(architecture);
     for (std::size_t k = 0; k < architecture.chain.size(); ++k) {
-      const auto* const options = std::get_if<CouplingOptions>(&architecture.chain[k].options());
-      const auto* const residual = std::get_if<ResidualOptions>(&architecture.chain[k].options());
+      const auto* const options = architecture.chain[k].get_if<CouplingOptions>();
+      const auto* const residual = architecture.chain[k].get_if<ResidualOptions>();
       if (options != nullptr) BOOST_TEST(options->kernels.empty() != domains[k].shape.is_image());
       if (residual != nullptr) BOOST_TEST(residual->kernels.empty() != domains[k].shape.is_image());
     }

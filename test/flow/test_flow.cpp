@@ -1,4 +1,5 @@
 #include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/elementwise.hpp>
 
 #include "../transforms/subjects.hpp"
 #include "flows.hpp"
@@ -184,7 +185,8 @@ BOOST_AUTO_TEST_CASE(values_that_overflow_are_not_finite) {
 
 // Vectors that have settled on one direction do not see another that has grown past it; an SVD does.
 BOOST_AUTO_TEST_CASE(a_power_iteration_that_is_misled_is_diagnosed_and_an_svd_mends_it) {
-  Flow<double> flow(2, {.blocks = 1, .hidden = {}, .lipschitz = 0.9, .actnorm = false}, 1);
+  Flow<double> flow({{.shape = Shape::vector(2)}, chain_of(flow::ResidualOptions{.hidden = {}, .lipschitz = 0.9}), {}},
+                    1);
   const auto weights = [&](double first, double second) {
     std::ranges::fill(flow.parameters(), 0.0);
     flow.parameters()[0] = first;
@@ -254,7 +256,8 @@ BOOST_AUTO_TEST_SUITE(inversion)
 // A step's size says nothing of the error when L is near 1: at L = 0.97 the solution is up to 33 steps away.
 BOOST_AUTO_TEST_CASE(the_error_is_within_the_tolerance_at_a_lipschitz_constant_near_one) {
   for (const double slope : {-0.97, 0.97}) {
-    Flow<double> linear(2, {.blocks = 1, .hidden = {}, .lipschitz = 0.97, .actnorm = false}, 1);
+    Flow<double> linear(
+        {{.shape = Shape::vector(2)}, chain_of(flow::ResidualOptions{.hidden = {}, .lipschitz = 0.97}), {}}, 1);
     set(linear, "transforms/000/layer_0/weight", {slope, 0, 0, slope});
     linear.prepare(Normalization::svd);
     const auto x = random_matrix<double>(2, 20, 75, 10);
@@ -284,7 +287,8 @@ BOOST_AUTO_TEST_CASE(newton_takes_a_handful_of_steps) {
 }
 
 BOOST_AUTO_TEST_CASE(running_out_of_iterations_is_an_outcome_of_the_sample) {
-  Flow<double> flow(2, {.blocks = 1, .hidden = {}, .lipschitz = 0.97, .actnorm = false}, 1);
+  Flow<double> flow({{.shape = Shape::vector(2)}, chain_of(flow::ResidualOptions{.hidden = {}, .lipschitz = 0.97}), {}},
+                    1);
   set(flow, "transforms/000/layer_0/weight", {0.97, 0, 0, 0.97});
   flow.prepare(Normalization::svd);
   const auto z = matrix_of<double>(2, 3, [](Index, Index j) { return j == 1 ? 0.0 : 1.0; });
@@ -502,12 +506,14 @@ BOOST_AUTO_TEST_CASE(what_makes_no_flow_is_refused) {
   const auto make = [](Index d, const FlowOptions& options) { Flow<double>(d, options, 1); };
   BOOST_CHECK_EXCEPTION(make(0, {}), ShapeError, says({"flow: dimension 0 must be at least 1"}));
   BOOST_CHECK_EXCEPTION(make(2, {.kind = "residul"}), OptionError,
-                        says({"model.kind = 'residul' is unknown (did you mean 'residual'?)"}));
-  BOOST_CHECK_EXCEPTION(make(2, {.blocks = 0}), OptionError, says({"model.blocks = 0: must be at least 1"}));
-  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = 1}), OptionError, says({"Lipschitz bound 1 must be below 1"}));
-  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = 0}), OptionError, says({"Lipschitz bound 0 must be positive"}));
-  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = nan_of<double>}), OptionError, says({"Lipschitz bound nan"}));
-  BOOST_CHECK_EXCEPTION(make(2, {.hidden = {3, 0}}), ShapeError, says({"sizes 3 → 0 must be at least 1"}));
+                        says({"family of flows 'residul' is unknown (did you mean 'residual'?)"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.blocks = -1}), OptionError, says({"model.blocks = -1: must be at least 0"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = 1}), OptionError,
+                        says({"residual: lipschitz = 1.0: must be more than 0 and less than 1"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = 0}), OptionError, says({"residual: lipschitz = 0.0"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.lipschitz = nan_of<double>}), OptionError, says({"residual: lipschitz = nan"}));
+  BOOST_CHECK_EXCEPTION(make(2, {.hidden = {3, 0}}), OptionError,
+                        says({"residual: hidden = [3, 0]: must be between 1"}));
 }
 
 BOOST_AUTO_TEST_CASE(batches_that_do_not_fit_are_refused) {

@@ -4,6 +4,8 @@
 //
 // a smooth target with the period of an angle. Its differences are taken in double.
 
+#include <pushforward/transforms/autoregressive.hpp>
+
 #include "flow_cases.hpp"
 
 namespace pushforward::test {
@@ -89,7 +91,7 @@ InverseGradient<T> one_percent_off(InverseGradient<T> gradient) {
   return gradient;
 }
 
-FlowCase one_transform(const std::string& name, flow::LayerOptions layer) {
+FlowCase one_transform(const std::string& name, flow::TransformOptions layer) {
   flow::Architecture a;
   a.data.shape = layer.kind() == "squeeze" ? Shape{2, 2, 2} : Shape::vector(5);
   a.chain.push_back(std::move(layer));
@@ -100,17 +102,15 @@ FlowCase one_transform(const std::string& name, flow::LayerOptions layer) {
 // One transform of every kind that can be inverted, with a base density that has parameters.
 std::vector<FlowCase> flows_of_one_transform() {
   std::vector<FlowCase> flows;
-  for (const auto& kind : flow::LayerOptions::kinds()) {
+  for (const auto& kind : flow::TransformKind::registry().names()) {
     if (kind == "dequantize") continue;
-    auto layer = flow::LayerOptions::of_kind(kind);
-    std::visit(
-        [](auto& options) {
-          if constexpr (requires { options.hidden; }) options.hidden = {7, 6};
-          if constexpr (requires { options.lipschitz; }) options.lipschitz = 0.9;
-          if constexpr (requires { options.function; }) options.function = "softplus";
-        },
-        layer.options());
-    flows.push_back(one_transform(kind, layer));
+    flow::TransformOptions transform(kind);
+    OptionSet keys = transform.declare();
+    const auto names = keys.keys();
+    for (const auto& [key, value] : {std::pair("hidden", "7,6"), {"lipschitz", "0.9"}, {"function", "softplus"}}) {
+      if (std::ranges::count(names, key) > 0) keys.set_text(key, value, kind);
+    }
+    flows.push_back(one_transform(kind, transform));
   }
   for (const auto* form : {"dense", "householder"}) {
     flows.push_back(one_transform(fmt::format("linear, {}", form), flow::LinearOptions{.form = form}));

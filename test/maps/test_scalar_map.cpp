@@ -1,7 +1,7 @@
 // Scalar maps against the formulas as the papers write them, in long double, and against what any map of the kind must
 // do: invert, have the slope that its log-det states and the gradient that its reverse gives.
 
-#include <pushforward/maps/scalar_map.hpp>
+#include <pushforward/maps/spline.hpp>
 
 #include "../nn/taylor.hpp"
 
@@ -12,14 +12,37 @@ namespace pushforward::test {
 namespace {
 
 using flow::ScalarMap;
-using flow::ScalarMapOptions;
 using Real = long double;
 
 constexpr Index elements = 3, samples = 7;
 constexpr double pi = std::numbers::pi;
 
-const std::vector<ScalarMapOptions>& all_maps() {
-  static const std::vector<ScalarMapOptions> maps{
+// A map of the line or the circle with its options, by the name that ScalarMap::kind() has.
+struct MapCase {
+  std::string kind = "affine";
+  double scale_limit = 3;
+  Index bins = 8;
+  double bound = 3;
+  double min_width = 1e-3, min_height = 1e-3, min_derivative = 1e-3;
+};
+
+flow::ScalarMapOptions options_of(const MapCase& c) {
+  if (c.kind == "additive" || c.kind == "rotation") return flow::AdditiveMapOptions();
+  if (c.kind == "affine") return flow::AffineMapOptions{.scale_limit = c.scale_limit};
+  if (c.kind == "spline" || c.kind == "circular_spline") {
+    return flow::SplineOptions{c.bins, c.bound, c.min_width, c.min_height, c.min_derivative};
+  }
+  return flow::ScalarMapOptions(c.kind);
+}
+
+template <class T>
+std::unique_ptr<flow::ScalarMap<T>> make_map(const MapCase& c) {
+  return c.kind == "rotation" || c.kind == "circular_spline" ? flow::make_circle_map<T>(options_of(c))
+                                                             : flow::make_scalar_map<T>(options_of(c));
+}
+
+const std::vector<MapCase>& all_maps() {
+  static const std::vector<MapCase> maps{
       {.kind = "additive"},
       {.kind = "affine"},
       {.kind = "affine", .scale_limit = 0.5},
@@ -33,25 +56,25 @@ const std::vector<ScalarMapOptions>& all_maps() {
   return maps;
 }
 
-bool is_spline(const ScalarMapOptions& o) {
+bool is_spline(const MapCase& o) {
   return o.kind.find("spline") != std::string::npos;
 }
-bool is_circular(const ScalarMapOptions& o) {
+bool is_circular(const MapCase& o) {
   return o.kind == "circular_spline" || o.kind == "rotation";
 }
-Real bound_of(const ScalarMapOptions& o) {
+Real bound_of(const MapCase& o) {
   return is_circular(o) ? std::numbers::pi_v<Real> : Real(o.bound);
 }
 
-std::string name_of(const ScalarMapOptions& o) {
+std::string name_of(const MapCase& o) {
   return is_spline(o) ? fmt::format("{}, {} bins", o.kind, o.bins) : fmt::format("{}, {}", o.kind, o.scale_limit);
 }
 
 // Operands of one map: some elements inside of [−B, B], some outside, for angles some beyond ±π.
 template <class T>
 struct Operands {
-  explicit Operands(const ScalarMapOptions& options, Index e = elements, Index n = samples)
-      : map(flow::make_scalar_map<T>(options)),
+  explicit Operands(const MapCase& options, Index e = elements, Index n = samples)
+      : map(make_map<T>(options)),
         theta(random_matrix<T>(map->parameters(), e * n, 1, 0.8)),
         x(random_matrix<T>(e, n, 2, 2)),
         z_bar(random_matrix<T>(e, n, 3)),
@@ -96,7 +119,7 @@ Point at(const ScalarMap<T>& map, const std::vector<T>& theta, T x) {
 }
 
 // The representative of an angle that is nearest to another.
-double near(const ScalarMapOptions& options, double value, double to) {
+double near(const MapCase& options, double value, double to) {
   return is_circular(options) ? value - 2 * pi * std::round((value - to) / (2 * pi)) : value;
 }
 
@@ -115,7 +138,7 @@ struct Knots {
 };
 
 template <class T>
-Knots knots_of(const ScalarMapOptions& o, const T* theta) {
+Knots knots_of(const MapCase& o, const T* theta) {
   const auto axis = [&](const T* raw, double least) {
     Real sum = 0;
     for (Index j = 0; j < o.bins; ++j) sum += std::exp(Real(raw[j]));
@@ -144,7 +167,7 @@ struct RealPoint {
 
 // Equations (4) and (5) of [Durkan et al. 2019].
 template <class T>
-RealPoint spline(const ScalarMapOptions& o, const T* theta, Real x) {
+RealPoint spline(const MapCase& o, const T* theta, Real x) {
   const Real bound = bound_of(o);
   if (is_circular(o)) {
     x += Real(theta[3 * o.bins]);
@@ -162,7 +185,7 @@ RealPoint spline(const ScalarMapOptions& o, const T* theta, Real x) {
 }
 
 template <class T>
-RealPoint closed_form(const ScalarMapOptions& o, const T* theta, Real x) {
+RealPoint closed_form(const MapCase& o, const T* theta, Real x) {
   if (o.kind == "additive" || o.kind == "rotation") return {x + Real(theta[0]), 1};
   if (is_spline(o)) return spline(o, theta, x);
   const Real scale = std::exp(Real(o.scale_limit) * std::tanh(Real(theta[1]) / Real(o.scale_limit)));
@@ -172,17 +195,17 @@ RealPoint closed_form(const ScalarMapOptions& o, const T* theta, Real x) {
 // Rounding of a spline: sums of up to K lengths move its knots by K·u·B, and within a bin by as much relative to its
 // width; slopes by that, relative, over what a bin is wide. An exponential has the error of its argument, |s| ≤ c.
 template <class T>
-double value_tolerance(const ScalarMapOptions& o, double slope) {
+double value_tolerance(const MapCase& o, double slope) {
   const double size = is_spline(o) ? static_cast<double>(bound_of(o)) : 10 * (1 + o.scale_limit);
   return gamma<T>(is_spline(o) ? 4 * o.bins + 20 : 20) * size * (1 + slope);
 }
 template <class T>
-double log_det_tolerance(const ScalarMapOptions& o) {
+double log_det_tolerance(const MapCase& o) {
   return is_spline(o) ? gamma<T>((4 * o.bins + 40) * 10 * o.bins) : gamma<T>(40) * (1 + o.scale_limit);
 }
 
 // Σ z̄·z + Σ w·log_det of the map in double, angles taken where they are nearest to `middle`.
-double objective(const ScalarMapOptions& options, const Operands<double>& o, ConstMatrixView<double> theta,
+double objective(const MapCase& options, const Operands<double>& o, ConstMatrixView<double> theta,
                  ConstMatrixView<double> x, const Matrix<double>& middle) {
   const auto image = forward<double>(*o.map, theta, x);
   double sum = 0;
@@ -208,6 +231,19 @@ Gradients<T> gradients(const Operands<T>& o) {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(scalar_maps)
+
+BOOST_AUTO_TEST_CASE(every_kind_has_a_subject) {
+  const auto is_tested = [](const std::string& name) {
+    return std::ranges::any_of(all_maps(), [&](const MapCase& c) { return c.kind == name; });
+  };
+  for (const auto& kind : flow::ScalarMapKind::registry().all()) {
+    BOOST_TEST_CONTEXT(kind.name) {
+      BOOST_TEST(!kind.help.empty());
+      BOOST_TEST(is_tested(std::string(kind.line.make<double>(kind.options())->kind())));
+      if (kind.circle) BOOST_TEST(is_tested(std::string(kind.circle->make<double>(kind.options())->kind())));
+    }
+  }
+}
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(values_and_slopes_are_those_of_the_closed_forms, T, Precisions) {
   for (const auto& options : all_maps()) {
@@ -266,7 +302,7 @@ BOOST_AUTO_TEST_CASE(log_det_is_the_logarithm_of_the_slope) {
   const double h = 1e-6;
   for (const auto& options : all_maps()) {
     BOOST_TEST_CONTEXT(name_of(options)) {
-      const auto map = flow::make_scalar_map<double>(options);
+      const auto map = make_map<double>(options);
       const auto theta = random_vector<double>(map->parameters(), 1, 0.8);
       for (const double x : random_vector<double>(50, 2, 2)) {
         const auto middle = at(*map, theta, x);
@@ -380,7 +416,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_sample_alone_gives_what_it_gives_among_others, T
 BOOST_AUTO_TEST_CASE_TEMPLATE(zero_parameters_are_the_identity, T, Precisions) {
   for (const auto& options : all_maps()) {
     BOOST_TEST_CONTEXT(name_of(options)) {
-      const auto map = flow::make_scalar_map<T>(options);
+      const auto map = make_map<T>(options);
       std::vector<T> theta(map->parameters());
       for (const T x : random_vector<T>(50, 2, 2)) {
         const auto p = at(*map, theta, x);
@@ -429,7 +465,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_spline_goes_through_its_knots_with_their_slopes,
   for (const auto& options : all_maps()) {
     if (!is_spline(options)) continue;
     BOOST_TEST_CONTEXT(name_of(options)) {
-      const auto map = flow::make_scalar_map<T>(options);
+      const auto map = make_map<T>(options);
       auto theta = random_vector<T>(map->parameters(), 1, 0.8);
       if (is_circular(options)) theta.back() = 0;
       const Knots knots = knots_of(options, theta.data());
@@ -454,8 +490,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_spline_goes_through_its_knots_with_their_slopes,
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(tails_are_the_identity, T, Precisions) {
-  const ScalarMapOptions options{.kind = "spline"};
-  const auto map = flow::make_scalar_map<T>(options);
+  const MapCase options{.kind = "spline"};
+  const auto map = make_map<T>(options);
   const auto theta = random_vector<T>(map->parameters(), 1, 2);
   for (const double x : {3.0, 3.001, 10.0, 1e10, 1e30}) {
     for (const T value : {static_cast<T>(x), static_cast<T>(-x)}) {
@@ -471,7 +507,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(tails_are_the_identity, T, Precisions) {
 BOOST_AUTO_TEST_CASE(maps_of_the_circle_have_period_two_pi) {
   for (const auto& options : all_maps()) {
     if (!is_circular(options)) continue;
-    const auto map = flow::make_scalar_map<double>(options);
+    const auto map = make_map<double>(options);
     auto theta = random_vector<double>(map->parameters(), 1, 0.8);
     for (const double x : random_vector<double>(50, 2, 2)) {
       const auto p = at(*map, theta, x), next = at(*map, theta, x + 2 * pi), last = at(*map, theta, x - 2 * pi);
@@ -490,8 +526,8 @@ BOOST_AUTO_TEST_CASE(maps_of_the_circle_have_period_two_pi) {
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(values_and_slopes_meet_where_a_circle_closes, T, Precisions) {
-  const ScalarMapOptions options{.kind = "circular_spline"};
-  const auto map = flow::make_scalar_map<T>(options);
+  const MapCase options{.kind = "circular_spline"};
+  const auto map = make_map<T>(options);
   const auto theta = random_vector<T>(map->parameters(), 1, 0.8);
   const double seam = pi - static_cast<double>(theta.back());  // where x + shift = π
   const auto left = at(*map, theta, static_cast<T>(seam - 1e-4)), right = at(*map, theta, static_cast<T>(seam + 1e-4));
@@ -608,12 +644,11 @@ BOOST_AUTO_TEST_CASE(operands_that_do_not_fit_are_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(options_out_of_range_are_refused) {
-  const auto refused = [](const ScalarMapOptions& options, const std::string& message) {
-    BOOST_CHECK_EXCEPTION(flow::make_scalar_map<float>(options), OptionError, says({message}));
+  const auto refused = [](const MapCase& options, const std::string& message) {
+    BOOST_CHECK_EXCEPTION(make_map<float>(options), OptionError, says({message}));
   };
   refused({.kind = "splines"},
-          "scalar map 'splines' is unknown (did you mean 'spline'?); there are additive, affine, spline, "
-          "circular_spline, rotation");
+          "scalar map 'splines' is unknown (did you mean 'spline'?); there are additive, affine, spline");
   refused({.kind = "affine", .scale_limit = 0}, "affine map: scale_limit = 0 must be in (0, 40]");
   refused({.kind = "affine", .scale_limit = nan_of<double>}, "scale_limit = nan must be in (0, 40]");
   refused({.kind = "spline", .bins = 1}, "spline: bins = 1 must be from 2 to 64");

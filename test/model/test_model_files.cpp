@@ -2,6 +2,9 @@
 
 #include <pushforward/model/model.hpp>
 #include <pushforward/model/option_attributes.hpp>
+#include <pushforward/transforms/autoregressive.hpp>
+#include <pushforward/transforms/dequantize.hpp>
+#include <pushforward/transforms/elementwise.hpp>
 
 #include <ranks.hpp>
 
@@ -19,37 +22,36 @@ using flow::Model;
 using flow::Pass;
 using flow::Status;
 
-// Every kind of transform by itself that there is on d values, with options that are not the defaults, and what else a
+// Every kind of transform by itself on d values, with the default options and with others, and what else a
 // seed may settle; at d = 6 also those of images.
 std::vector<FlowCase> single_transforms(Index d) {
   using namespace flow;
   std::vector<FlowCase> all;
   const Domain vector{.shape = Shape::vector(d), .periodic = {}}, given{.shape = Shape::vector(d), .context = 2},
       image{.shape = {4, 4, 2}};
-  const auto add = [&](const Domain& domain, auto options) {
-    using Options = decltype(options);
+  const auto add = [&](const Domain& domain, TransformOptions options) {
     if (domain.shape.is_image() && d != 6) return;
-    if (domain.size() == 1 && (std::is_same_v<Options, CouplingOptions> || std::is_same_v<Options, FactorOutOptions>))
-      return;
+    if (domain.size() == 1 && (options.kind() == "coupling" || options.kind() == "split")) return;
     Architecture a;
     a.data = domain;
     a.chain = chain_of(std::move(options));
     all.push_back({fmt::format("{} {} on {}", all.size(), a.chain[0].kind(), to_string(domain.shape)), a});
   };
+  for (const auto& kind : TransformKind::registry().names())
+    add(kind == "squeeze" ? image : vector, TransformOptions(kind));
   CouplingOptions coupling;
   coupling.hidden = {3};
-  coupling.map = {.kind = "affine", .scale_limit = 1.5};
+  coupling.map = AffineMapOptions{.scale_limit = 1.5};
   AutoregressiveOptions autoregressive;
   autoregressive.hidden = {9, 9};
-  autoregressive.map.kind = "additive";
-  add(vector, ActNormOptions());
+  autoregressive.map = AdditiveMapOptions();
   add(given, ResidualOptions{.hidden = {5, 4}, .activation = "tanh", .lipschitz = 0.8});
   add(image, ResidualOptions{.hidden = {3}, .kernels = {3, 1}, .lipschitz = 0.7});
   coupling.mask = "checkerboard-odd";
   add(image, coupling);
   add(vector, autoregressive);
   coupling.mask = "odd";
-  coupling.map = {.kind = "spline", .bins = 5, .bound = 4, .min_width = 0.02, .min_derivative = 0.01};
+  coupling.map = SplineOptions{.bins = 5, .bound = 4, .min_width = 0.02, .min_derivative = 0.01};
   coupling.activation = "softplus";
   add(given, coupling);
   coupling.kernels = {3, 3};
@@ -61,13 +63,9 @@ std::vector<FlowCase> single_transforms(Index d) {
   if (d > 4) columns.push_back(4);
   add(vector, ElementwiseOptions{.function = "leaky", .columns = columns, .shift = -0.5, .scale = 2, .slope = 0.3});
   add(vector, DequantizeOptions{.levels = 17});
-  add(vector, ScalingOptions());
   for (const auto* order : {"random", "reverse"}) add(vector, PermutationOptions{.order = order});
   for (const auto* form : {"dense", "plu", "householder"}) add(image, LinearOptions{.form = form});
   for (const auto* form : {"dense", "plu", "householder"}) add(vector, LinearOptions{.form = form});
-  add(vector, PlanarOptions());
-  add(vector, RadialOptions());
-  add(image, SqueezeOptions());
   add(vector, FactorOutOptions{.keep = 4});
   return all;
 }

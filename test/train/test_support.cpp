@@ -3,6 +3,9 @@
 #include <pushforward/base_density/base_kinds.hpp>
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/train/fit.hpp>
+#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/elementwise.hpp>
+#include <pushforward/transforms/permutation.hpp>
 
 #include <ranks.hpp>
 #include <says.hpp>

@@ -2,10 +2,13 @@
 
 // Coupling and autoregressive transforms for the kit of invariants.
 
+#include <pushforward/maps/spline.hpp>
 #include <pushforward/transforms/autoregressive.hpp>
 #include <pushforward/transforms/coupling.hpp>
 
 #include "invariants.hpp"
+
+#include <variant>
 
 namespace pushforward::test {
 
@@ -31,7 +34,10 @@ struct Conditional {
 };
 
 inline flow::ScalarMapOptions map_of(const std::string& kind) {
-  return {.kind = kind, .scale_limit = 1.5, .bins = 4, .min_width = 0.05, .min_height = 0.05, .min_derivative = 0.1};
+  flow::ScalarMapOptions map(kind);
+  map.as<flow::AffineMapOptions>().scale_limit = 1.5;
+  map.as<flow::SplineOptions>() = {.bins = 4, .min_width = 0.05, .min_height = 0.05, .min_derivative = 0.1};
+  return map;
 }
 
 inline Conditional coupling(const std::string& mask, const std::string& map, const Domain& domain,

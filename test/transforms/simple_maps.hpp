@@ -1,28 +1,22 @@
 #pragma once
 
-// The transforms without a network that go through the kit of invariants. Not among them: Dequantize, which draws anew
-// in each pass and whose inverse gives back integers only (test_dequantize.cpp).
+// The transforms without a network that go through the kit of invariants, by their kinds. A kind that is neither here
+// nor among kinds_tested_elsewhere fails the tests.
 
-#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/maps/scalar_function.hpp>
 #include <pushforward/transforms/elementwise.hpp>
-#include <pushforward/transforms/factor_out.hpp>
-#include <pushforward/transforms/linear.hpp>
-#include <pushforward/transforms/permutation.hpp>
-#include <pushforward/transforms/planar.hpp>
-#include <pushforward/transforms/radial.hpp>
-#include <pushforward/transforms/scaling.hpp>
-#include <pushforward/transforms/squeeze.hpp>
+#include <pushforward/transforms/transform_kind.hpp>
 
 #include "invariants.hpp"
 
 namespace pushforward::test {
 
-/// A kind of transform, and its order, form or function.
+/// A kind of transform, and the value of its first key: its order, form or function. "" is the default.
 struct SimpleMap {
   std::string_view kind, detail;
 };
 
-constexpr SimpleMap simple_maps[] = {{"actnorm", "of an image"},
+constexpr SimpleMap simple_maps[] = {{"actnorm", ""},
                                      {"scaling", ""},
                                      {"elementwise", "affine"},
                                      {"elementwise", "leaky"},
@@ -45,6 +39,10 @@ constexpr SimpleMap simple_maps[] = {{"actnorm", "of an image"},
                                      {"radial", ""},
                                      {"squeeze", ""},
                                      {"split", ""}};
+
+/// Kinds with subjects of their own: transforms with a network (test_invariants.cpp, conditional.hpp), and dequantize,
+/// which draws anew in each pass and whose inverse gives back integers only (test_dequantize.cpp).
+constexpr std::string_view kinds_tested_elsewhere[] = {"residual", "coupling", "autoregressive", "dequantize"};
 
 /// Of 20 and 64 values an image, of others a vector.
 inline Shape simple_shape(Index d) {
@@ -71,28 +69,17 @@ inline flow::ElementwiseOptions elementwise_options(const SimpleMap& map) {
   return options;
 }
 
+inline flow::TransformOptions options_of(const SimpleMap& map) {
+  if (map.kind == "elementwise") return elementwise_options(map);
+  flow::TransformOptions options(map.kind);
+  OptionSet keys = options.declare();
+  if (!map.detail.empty()) keys.set_text(keys.entries().front().key, map.detail, "subject");
+  return options;
+}
+
 template <class T>
 std::unique_ptr<flow::Transform<T>> make_simple(const SimpleMap& map, const Shape& shape, nn::ParameterLayout& layout) {
-  const std::string detail(map.detail);
-  if (map.kind == "actnorm") return std::make_unique<flow::ActNorm<T>>(layout, "t", shape);
-  if (map.kind == "scaling") return std::make_unique<flow::Scaling<T>>(layout, "t", shape);
-  if (map.kind == "elementwise") {
-    return std::make_unique<flow::Elementwise<T>>(layout, "t", shape, elementwise_options(map));
-  }
-  if (map.kind == "permutation") {
-    return std::make_unique<flow::Permutation<T>>(layout, "t", shape, flow::PermutationOptions{.order = detail}, 1, 1);
-  }
-  if (map.kind == "linear") {
-    return std::make_unique<flow::Linear<T>>(layout, "t", shape, flow::LinearOptions{.form = detail}, 1, 1);
-  }
-  if (map.kind == "planar") {
-    return std::make_unique<flow::Planar<T>>(layout, "t", shape, flow::PlanarOptions(), 1, 1);
-  }
-  if (map.kind == "radial") {
-    return std::make_unique<flow::Radial<T>>(layout, "t", shape, flow::RadialOptions(), 1, 1);
-  }
-  if (map.kind == "squeeze") return std::make_unique<flow::Squeeze<T>>(layout, "t", shape);
-  return std::make_unique<flow::FactorOut<T>>(layout, "t", shape, flow::FactorOutOptions());
+  return options_of(map).make<T>({layout, "t", {.shape = shape}, 1, 1});
 }
 
 template <class T>

@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(angles_are_seen_as_cos_and_sin_and_stay_on_the_circle) {
 
 BOOST_AUTO_TEST_CASE(angles_and_others_have_equally_many_outputs) {
   const Domain domain{.shape = Shape::vector(4), .periodic = {3}};
-  const Index bins = map_of("spline").bins;
+  const Index bins = map_of("spline").as<flow::SplineOptions>().bins;
   nn::ParameterLayout layout;
   const flow::Coupling<double> both(layout, "a", domain, {.mask = "first", .map = map_of("spline")}, 1, 1);
   BOOST_TEST(both.network().out() == 2 * (3 * bins + 1));
@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   refused(coupling("checkerboard", "affine", image, {3, 3}), "2 kernels for 3 layers");
   refused(coupling("checkerboard", "affine", image, {3, 2, 3}), "a kernel of 2 must be odd");
   refused(coupling("even", "affine", {.shape = Shape::vector(3), .periodic = {1}}),
-          "map = 'affine' of value 1, which is an angle: takes 'spline' or 'additive'");
+          "map = 'affine' of value 1, which is an angle: takes 'additive' or 'spline'");
   refused(autoregressive("affine", {.shape = Shape::vector(3), .periodic = {2}}, false), "map = 'affine' of value 2");
   refused(autoregressive("splin", vector, false), "scalar map 'splin' is unknown (did you mean 'spline'?)");
   const auto subject = make_subject<double>(coupling("even", "affine", {.shape = Shape::vector(2), .context = 3}));

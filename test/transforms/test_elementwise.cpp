@@ -1,3 +1,4 @@
+#include <pushforward/maps/scalar_function.hpp>
 #include <pushforward/transforms/elementwise.hpp>
 
 #include "passes.hpp"

@@ -175,6 +175,15 @@ void for_each_map(F&& f) {
 
 BOOST_AUTO_TEST_SUITE(invariants)
 
+BOOST_AUTO_TEST_CASE(every_kind_of_transform_has_a_subject) {
+  for (const auto& kind : flow::TransformKind::registry().all()) {
+    const bool is_simple = std::ranges::count(simple_maps, std::string_view(kind.name), &SimpleMap::kind) > 0;
+    const bool is_elsewhere = std::ranges::count(kinds_tested_elsewhere, kind.name) > 0;
+    BOOST_TEST(is_simple != is_elsewhere, kind.name);
+    BOOST_TEST(!kind.help.empty(), kind.name);
+  }
+}
+
 // Both ways of an exact log-det are among the maps below.
 BOOST_AUTO_TEST_CASE(log_dets_go_through_the_input_and_through_hidden_layers) {
   const auto through = [](Kind kind, Index d) { return logdet::exact_through({}, network_of(kind, d)); };

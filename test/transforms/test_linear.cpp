@@ -18,7 +18,7 @@ Passes<T> linear(const LinearOptions& options, const Shape& shape, std::uint64_t
 
 template <class T>
 const LinearOptions& options_of(const Passes<T>& passes) {
-  return static_cast<const Linear<T>&>(*passes.transform).options();
+  return static_cast<const Linear<T>&>(*passes.transform).resolved_options();
 }
 
 // W, as the images of unit vectors less that of 0.

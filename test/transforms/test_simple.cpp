@@ -1,7 +1,12 @@
 // Closed forms, shapes and messages of the transforms without a network that have no file of their own.
 
 #include <pushforward/maps/monotone_root.hpp>
+#include <pushforward/transforms/factor_out.hpp>
+#include <pushforward/transforms/linear.hpp>
+#include <pushforward/transforms/permutation.hpp>
 #include <pushforward/transforms/pixels.hpp>
+#include <pushforward/transforms/planar.hpp>
+#include <pushforward/transforms/squeeze.hpp>
 
 #include "passes.hpp"
 #include "simple_maps.hpp"
@@ -151,11 +156,11 @@ BOOST_AUTO_TEST_CASE(permutations_go_by_channel) {
 
 BOOST_AUTO_TEST_CASE(a_random_permutation_is_drawn_once_and_kept) {
   const auto shape = Shape::vector(40);
-  const auto drawn = permutation({}, shape, 1).options();
+  const auto drawn = permutation({}, shape, 1).resolved_options();
   BOOST_TEST(drawn.order == "given");
-  BOOST_TEST(permutation(drawn, shape, 2).options().indices == drawn.indices);
-  BOOST_TEST(permutation({}, shape, 1).options().indices == drawn.indices);
-  BOOST_TEST(permutation({}, shape, 2).options().indices != drawn.indices);
+  BOOST_TEST(permutation(drawn, shape, 2).resolved_options().indices == drawn.indices);
+  BOOST_TEST(permutation({}, shape, 1).resolved_options().indices == drawn.indices);
+  BOOST_TEST(permutation({}, shape, 2).resolved_options().indices != drawn.indices);
   auto sorted = drawn.indices;
   std::ranges::sort(sorted);
   for (Index i = 0; i < 40; ++i) BOOST_TEST(sorted[i] == i);

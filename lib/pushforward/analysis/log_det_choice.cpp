@@ -11,7 +11,7 @@ std::optional<nn::NetworkOptions> largest_contraction(const Architecture& archit
   const auto work = [](const nn::NetworkOptions& network) {
     return logdet::exact_flops_through_input(network, nn::Pass::evaluate).gemm;
   };
-  const auto networks = residual_networks(architecture);
+  const auto networks = lipschitz_networks(architecture);
   const auto largest = std::ranges::max_element(networks, {}, work);
   return largest == networks.end() ? std::nullopt : std::optional(*largest);
 }

@@ -1,4 +1,5 @@
 #include <pushforward/analysis/verification.hpp>
+#include <pushforward/transforms/dequantize.hpp>
 
 #include <pushforward/linalg/lapack.hpp>
 
@@ -58,7 +59,7 @@ double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, 
 std::size_t dequantization_of(const Architecture& architecture) {
   const auto& chain = architecture.chain;
   for (std::size_t k = chain.size(); k-- > 0;) {
-    if (std::holds_alternative<DequantizeOptions>(chain[k].options())) return k;
+    if (chain[k].get_if<DequantizeOptions>() != nullptr) return k;
   }
   return chain.size();
 }
@@ -109,7 +110,7 @@ std::optional<double> differenced_log_det(const Model<double>& model, std::span<
 
 Index levels_of(const Architecture& architecture) {
   const auto k = dequantization_of(architecture);
-  return k < architecture.chain.size() ? std::get<DequantizeOptions>(architecture.chain[k].options()).levels : 0;
+  return k < architecture.chain.size() ? architecture.chain[k].get_if<DequantizeOptions>()->levels : 0;
 }
 
 Model<double> behind_dequantization(const Model<double>& model) {

@@ -87,6 +87,11 @@ OptionSet& OptionSet::add_table(std::string_view table, const OptionSet& keys) {
   return *this;
 }
 
+OptionSet& OptionSet::add_all(const OptionSet& keys) {
+  for (const OptionEntry& entry : keys.entries_) add_entry(entry);
+  return *this;
+}
+
 OptionSet& OptionSet::add_kind(std::string_view key, std::string_view kind, const OptionSet& keys) {
   for (OptionEntry entry : keys.entries_) {
     const auto present =

@@ -83,8 +83,12 @@ class OptionSet {
   OptionSet& add(std::string key, T& target, std::string help, OptionRule rule = {}) {
     return add_entry({std::move(key), &target, std::move(help), std::move(rule), target, {}});
   }
+  /// An entry as it is. Throws BugError for a key that is there already.
+  OptionSet& add_entry(OptionEntry entry);
   /// All keys of another set, as "table.key".
   OptionSet& add_table(std::string_view table, const OptionSet& keys);
+  /// All keys of another set, as they are.
+  OptionSet& add_all(const OptionSet& keys);
   /// All keys of the options of one kind. They have an effect only if `key`, which was added before, has the value
   /// `kind`, and their help begins with it. Throws OptionError for a key that another kind has.
   OptionSet& add_kind(std::string_view key, std::string_view kind, const OptionSet& keys);
@@ -123,7 +127,6 @@ class OptionSet {
   std::string to_toml() const;
 
  private:
-  OptionSet& add_entry(OptionEntry entry);
   std::size_t position(std::string_view key, std::string_view source) const;
 
   std::vector<OptionEntry> entries_;

@@ -1,7 +1,6 @@
 #include <pushforward/core/chunks.hpp>
 #include <pushforward/core/interval.hpp>
 #include <pushforward/core/timer.hpp>
-#include <pushforward/flow/chain.hpp>
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/maps/scalar_function.hpp>
 #include <pushforward/transforms/inverse.hpp>
@@ -102,15 +101,15 @@ std::span<U> part(std::span<U> values, Index first, Index count) {
 
 // Names a transform's initial weights: its place in the chain. In chains of ActNorms and residual blocks alone it is
 // the number of the block, so that these have the weights they have always had.
-std::vector<std::uint64_t> keys_of(const std::vector<LayerOptions>& chain) {
-  const auto is_residual = [](const LayerOptions& l) { return l.kind() == "residual"; };
-  const bool residual_flow = std::ranges::all_of(
-      chain, [&](const LayerOptions& layer) { return is_residual(layer) || layer.kind() == "actnorm"; });
+std::vector<std::uint64_t> keys_of(const std::vector<TransformOptions>& chain) {
+  const auto is_residual = [](const TransformOptions& t) { return t.kind() == "residual"; };
+  const bool residual_flow =
+      std::ranges::all_of(chain, [&](const TransformOptions& t) { return is_residual(t) || t.kind() == "actnorm"; });
   std::vector<std::uint64_t> keys;
   std::uint64_t next = 0;
-  for (const auto& layer : chain) {
+  for (const auto& transform : chain) {
     keys.push_back(next);
-    if (!residual_flow || is_residual(layer)) ++next;
+    if (!residual_flow || is_residual(transform)) ++next;
   }
   return keys;
 }
@@ -122,12 +121,12 @@ Flow<T>::Flow(Architecture architecture, std::uint64_t seed) : architecture_(std
   const auto domains = domains_of(architecture_);
   const auto keys = keys_of(architecture_.chain);
   for (std::size_t k = 0; k < architecture_.chain.size(); ++k) {
-    auto& layer = architecture_.chain[k];
+    auto& transform = architecture_.chain[k];
+    const auto name = fmt::format("transforms/{:03d}", k);
     try {
-      transforms_.push_back(
-          make_transform<T>(layout_, fmt::format("transforms/{:03d}", k), layer, domains[k], seed, keys[k]));
+      transforms_.push_back(transform.make<T>({layout_, name, domains[k], seed, keys[k]}));
     } catch (const Error& error) {
-      throw_error(error.kind(), fmt::format("{}: {}", place_in_chain(k, layer, domains[k]), error.what()));
+      throw_error(error.kind(), fmt::format("{}: {}", place_in_chain(k, transform, domains[k]), error.what()));
     }
   }
   base_ = make_base<T>(architecture_.base, {layout_, dimension(), periodic_latents(domains), seed});

@@ -11,7 +11,7 @@
 
 #include <pushforward/base_density/base_density.hpp>
 #include <pushforward/flow/architecture.hpp>
-#include <pushforward/flow/presets.hpp>
+#include <pushforward/flow/families.hpp>
 #include <pushforward/transforms/batch.hpp>
 #include <pushforward/transforms/estimated.hpp>
 #include <pushforward/transforms/supported.hpp>

@@ -6,13 +6,6 @@ namespace pushforward::flow {
 
 namespace {
 
-ScalarMapOptions on_the_circle(ScalarMapOptions options, Index angle) {
-  require<OptionError>(options.kind == "spline" || options.kind == "additive",
-                       "map = '{}' of value {}, which is an angle: takes 'spline' or 'additive'", options.kind, angle);
-  options.kind = options.kind == "spline" ? "circular_spline" : "rotation";
-  return options;
-}
-
 template <class U>
 MatrixView<U> row_of(MatrixView<U> a, Index row) {
   return a.block(row, 0, 1, a.cols());
@@ -26,7 +19,7 @@ ElementMaps<T>::ElementMaps(const ScalarMapOptions& options, const std::vector<E
   for (const Element& element : elements) {
     const bool is_angle = std::binary_search(angles.begin(), angles.end(), element.row);
     auto& map = is_angle ? circle_ : line_;
-    if (map == nullptr) map = make_scalar_map<T>(is_angle ? on_the_circle(options, element.row) : options);
+    if (map == nullptr) map = is_angle ? make_circle_map<T>(options, element.row) : make_scalar_map<T>(options);
     m_ = std::max(m_, map->parameters());
     in_order_ = in_order_ && element.place == size() && (elements_.empty() || elements_.front().map == map.get());
     elements_.push_back({element, map.get()});

@@ -1,8 +1,7 @@
 #pragma once
 
 // The scalar maps (scalar_map.hpp) of some values of a sample, with parameters that a network's output holds: what
-// coupling and autoregressive transforms share. Angles take the circular spline for `spline` and a rotation for
-// `additive`; no other map is one of the circle onto itself.
+// coupling and autoregressive transforms share. Angles take the map of the circle that the kind has.
 //
 // All values have the same number of outputs, m, so that their places need no table: that of the map with the most
 // parameters. Where there are angles and others, a spline of the others leaves the last 2 of its m outputs unused.

@@ -118,10 +118,16 @@ void AdditiveMap<T>::inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, Mat
   }
 }
 
+OptionSet AffineMapOptions::declare() {
+  OptionSet set;
+  set.add("scale_limit", scale_limit, "bound on |log scale|", between(1e-3, 40));
+  return set;
+}
+
 template <class T>
-AffineMap<T>::AffineMap(double scale_limit) : limit_(static_cast<T>(scale_limit)) {
-  require<OptionError>(scale_limit > 0 && scale_limit <= 40, "affine map: scale_limit = {} must be in (0, 40]",
-                       scale_limit);
+AffineMap<T>::AffineMap(const AffineMapOptions& options) : limit_(static_cast<T>(options.scale_limit)) {
+  require<OptionError>(options.scale_limit > 0 && options.scale_limit <= 40,
+                       "affine map: scale_limit = {} must be in (0, 40]", options.scale_limit);
 }
 
 template <class T>
@@ -211,21 +217,31 @@ void RotationMap<T>::inverse(ConstMatrixView<T> theta, ConstMatrixView<T> z, Mat
   }
 }
 
-const std::vector<std::string>& scalar_map_kinds() {
-  static const std::vector<std::string> kinds{"additive", "affine", "spline", "circular_spline", "rotation"};
+Registry<ScalarMapKind>& ScalarMapKind::registry() {
+  static Registry<ScalarMapKind> kinds(
+      "scalar map", {{kind_of<AdditiveMapOptions>(), scalar_map_maker<AdditiveMapOptions, AdditiveMap>(),
+                      scalar_map_maker<AdditiveMapOptions, RotationMap>()},
+                     {kind_of<AffineMapOptions>(), scalar_map_maker<AffineMapOptions, AffineMap>()},
+                     {kind_of<SplineOptions>(), scalar_map_maker<SplineOptions, Spline>(),
+                      scalar_map_maker<SplineOptions, CircularSpline>()}});
   return kinds;
 }
 
 template <class T>
 std::unique_ptr<ScalarMap<T>> make_scalar_map(const ScalarMapOptions& options) {
-  const auto& kinds = scalar_map_kinds();
-  if (options.kind == "additive") return std::make_unique<AdditiveMap<T>>();
-  if (options.kind == "affine") return std::make_unique<AffineMap<T>>(options.scale_limit);
-  if (options.kind == "spline") return std::make_unique<Spline<T>>(SplineEnds::linear, options);
-  if (options.kind == "rotation") return std::make_unique<RotationMap<T>>();
-  require<OptionError>(options.kind == "circular_spline", "scalar map '{}' is unknown{}; there are {}", options.kind,
-                       suggestion(options.kind, kinds), join(kinds));
-  return std::make_unique<Spline<T>>(SplineEnds::circular, options);
+  return options.chosen().line.template make<T>(options.options());
+}
+
+template <class T>
+std::unique_ptr<ScalarMap<T>> make_circle_map(const ScalarMapOptions& options, Index value) {
+  const ScalarMapKind& kind = options.chosen();
+  std::vector<std::string> round;
+  for (const auto& k : ScalarMapKind::registry().all()) {
+    if (k.circle) round.push_back("'" + k.name + "'");
+  }
+  require<OptionError>(kind.circle.has_value(), "map = '{}' of value {}, which is an angle: takes {}", kind.name, value,
+                       join(round, " or "));
+  return kind.circle->template make<T>(options.options());
 }
 
 template class ScalarMap<float>;
@@ -238,5 +254,7 @@ template class RotationMap<float>;
 template class RotationMap<double>;
 template std::unique_ptr<ScalarMap<float>> make_scalar_map(const ScalarMapOptions&);
 template std::unique_ptr<ScalarMap<double>> make_scalar_map(const ScalarMapOptions&);
+template std::unique_ptr<ScalarMap<float>> make_circle_map(const ScalarMapOptions&, Index);
+template std::unique_ptr<ScalarMap<double>> make_circle_map(const ScalarMapOptions&, Index);
 
 }  // namespace pushforward::flow

@@ -1,22 +1,22 @@
 #pragma once
 
 // Increasing invertible maps of one variable, z = τ(x; θ), whose m parameters θ a network gives for each element: what
-// coupling and autoregressive transforms are made of (a "transformer" in [Papamakarios et al. 2021]).
+// coupling and autoregressive transforms are made of (a "transformer" in [Papamakarios et al. 2021]). Their kinds are
+// those of ScalarMapKind::registry() (scalar_map.cpp). A kind is a map of the line and, for some, a map of the circle
+// onto itself, which angles take:
 //
-//   additive         z = x + t                                                   [Dinh et al. 2015]
-//   affine           z = x·eˢ + t, s = c·tanh(raw/c)                             [Dinh et al. 2017]
-//   spline           rational-quadratic on [−B, B], the identity outside         [Durkan et al. 2019]
-//   circular_spline  a shift, then a rational-quadratic spline, of an angle      [Rezende et al. 2020]
-//   rotation         z = x + t of an angle, wrapped to [−π, π)
+//   kind      line                                                             circle
+//   additive  z = x + t                                  [Dinh et al. 2015]    rotation: z = x + t, wrapped to [−π, π)
+//   affine    z = x·eˢ + t, s = c·tanh(raw/c)            [Dinh et al. 2017]    none
+//   spline    rational-quadratic on [−B, B], the         [Durkan et al. 2019]  circular_spline: a shift, then a
+//             identity outside                                                 spline [Rezende et al. 2020]
 //
 // With θ = 0 each is the identity, to rounding.
 
+#include <pushforward/core/registry.hpp>
 #include <pushforward/linalg/matrix.hpp>
 
-#include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <optional>
 
 namespace pushforward::flow {
 
@@ -29,7 +29,7 @@ class ScalarMap {
  public:
   virtual ~ScalarMap() = default;
 
-  /// The name of the kind, one of scalar_map_kinds().
+  /// For messages: "affine", "circular_spline".
   virtual std::string_view kind() const = 0;
   /// m, of one element.
   virtual Index parameters() const = 0;
@@ -57,6 +57,13 @@ class ScalarMap {
                         ConstMatrixView<T> x_bar, ConstMatrixView<T> theta_bar) const;
 };
 
+struct AdditiveMapOptions {
+  static constexpr const char* kind = "additive";
+  static constexpr const char* help = "z = x + t, a rotation of angles [Dinh et al. 2015]";
+
+  OptionSet declare() { return {}; }
+};
+
 /// z = x + t. θ = (t).
 template <class T>
 class AdditiveMap final : public ScalarMap<T> {
@@ -71,12 +78,20 @@ class AdditiveMap final : public ScalarMap<T> {
                std::span<double> log_det) const override;
 };
 
+struct AffineMapOptions {
+  static constexpr const char* kind = "affine";
+  static constexpr const char* help = "z = x·eˢ + t [Dinh et al. 2017]";
+  double scale_limit = 3;  ///< c: bound on |log ∂z/∂x|, in (0, 40], so that eᶜ is a float
+
+  OptionSet declare();
+};
+
 /// z = x·eˢ + t, s = c·tanh(raw/c): |s| never exceeds c, and for small ones s = raw. θ = (t, raw).
 template <class T>
 class AffineMap final : public ScalarMap<T> {
  public:
-  /// scale_limit: c in (0, 40], so that eᶜ is a float. Throws OptionError.
-  explicit AffineMap(double scale_limit);
+  /// Throws OptionError.
+  explicit AffineMap(const AffineMapOptions& options);
 
   std::string_view kind() const override { return "affine"; }
   Index parameters() const override { return 2; }
@@ -105,22 +120,36 @@ class RotationMap final : public ScalarMap<T> {
                std::span<double> log_det) const override;
 };
 
-/// What a scalar map is built from.
-struct ScalarMapOptions {
-  std::string kind = "affine";   ///< one of scalar_map_kinds()
-  double scale_limit = 3;        ///< of affine: bound on |log ∂z/∂x|, in (0, 40]
-  Index bins = 8;                ///< of splines, 2 to 64
-  double bound = 3;              ///< of spline: B > 0; outside [−B, B] it is the identity
-  double min_width = 1e-3;       ///< of splines: least width of a bin as a part of the whole, 1e-5 to 1/bins
-  double min_height = 1e-3;      ///< the same of its height
-  double min_derivative = 1e-3;  ///< of splines: least slope at a knot, in (0, 1)
+/// A kind of scalar map.
+struct ScalarMapKind : Kind {
+  static Registry<ScalarMapKind>& registry();
+  static constexpr const char* default_kind = "affine";
+
+  Maker<ScalarMap, const KindOptions&> line;
+  std::optional<Maker<ScalarMap, const KindOptions&>> circle{};  ///< none: the kind has no map of angles
 };
 
-const std::vector<std::string>& scalar_map_kinds();
+/// A maker of Map<T>(const Struct&), or of Map<T>() if it takes no options.
+template <class Struct, template <class> class Map>
+Maker<ScalarMap, const KindOptions&> scalar_map_maker() {
+  return []<class T>(const KindOptions& options) -> std::unique_ptr<ScalarMap<T>> {
+    if constexpr (std::is_constructible_v<Map<T>, const Struct&>) {
+      return std::make_unique<Map<T>>(options.as<Struct>());
+    } else {
+      return std::make_unique<Map<T>>();
+    }
+  };
+}
 
-/// Throws OptionError with a suggestion when there is no such kind, and for values out of range.
+/// A choice of a scalar map with its options.
+using ScalarMapOptions = Choice<ScalarMapKind>;
+
+/// The map of the line. Throws OptionError with a suggestion if there is no such kind, and for values out of range.
 template <class T>
 std::unique_ptr<ScalarMap<T>> make_scalar_map(const ScalarMapOptions& options);
+/// The map of the circle. Throws OptionError, naming the value that is an angle, also if the kind has none.
+template <class T>
+std::unique_ptr<ScalarMap<T>> make_circle_map(const ScalarMapOptions& options, Index value = 0);
 
 extern template class ScalarMap<float>;
 extern template class ScalarMap<double>;
@@ -132,5 +161,7 @@ extern template class RotationMap<float>;
 extern template class RotationMap<double>;
 extern template std::unique_ptr<ScalarMap<float>> make_scalar_map(const ScalarMapOptions&);
 extern template std::unique_ptr<ScalarMap<double>> make_scalar_map(const ScalarMapOptions&);
+extern template std::unique_ptr<ScalarMap<float>> make_circle_map(const ScalarMapOptions&, Index);
+extern template std::unique_ptr<ScalarMap<double>> make_circle_map(const ScalarMapOptions&, Index);
 
 }  // namespace pushforward::flow

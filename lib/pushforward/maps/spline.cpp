@@ -85,8 +85,18 @@ auto Spline<T>::Bin::reverse(T u, T v, T z_bar, T omega) const -> BinGradient {
           .right = d_bar * uv + p_bar * uu};
 }
 
+OptionSet SplineOptions::declare() {
+  OptionSet set;
+  set.add("bins", bins, "bins", between(2, 64))
+      .add("bound", bound, "the identity outside ±bound", more_than(0))
+      .add("min_width", min_width, "least width of a bin, of the whole", between(1e-5, 0.5))
+      .add("min_height", min_height, "least height of a bin, of the whole", between(1e-5, 0.5))
+      .add("min_derivative", min_derivative, "least slope at a knot", strictly_between(0, 1));
+  return set;
+}
+
 template <class T>
-Spline<T>::Spline(SplineEnds ends, const ScalarMapOptions& options)
+Spline<T>::Spline(const SplineOptions& options, SplineEnds ends)
     : bins_(options.bins),
       circular_(ends == SplineEnds::circular),
       bound_(circular_ ? std::numbers::pi_v<T> : static_cast<T>(options.bound)),

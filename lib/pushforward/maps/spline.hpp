@@ -22,15 +22,27 @@
 
 namespace pushforward::flow {
 
+struct SplineOptions {
+  static constexpr const char* kind = "spline";
+  static constexpr const char* help = "rational-quadratic spline, circular for angles [Durkan et al. 2019]";
+  Index bins = 8;                ///< 2 to 64
+  double bound = 3;              ///< B > 0; outside [−B, B] it is the identity. Not read on a circle
+  double min_width = 1e-3;       ///< least width of a bin as a part of the whole, 1e-5 to 1/bins
+  double min_height = 1e-3;      ///< least height of a bin likewise
+  double min_derivative = 1e-3;  ///< least slope at a knot, in (0, 1)
+
+  OptionSet declare();
+};
+
 enum class SplineEnds { linear, circular };
 
 template <class T>
-class Spline final : public ScalarMap<T> {
+class Spline : public ScalarMap<T> {
  public:
   static constexpr Index max_bins = 64;
 
-  /// Of the options, kind and scale_limit are not read, nor is the bound of a circle. Throws OptionError.
-  Spline(SplineEnds ends, const ScalarMapOptions& options);
+  /// Throws OptionError.
+  explicit Spline(const SplineOptions& options, SplineEnds ends = SplineEnds::linear);
 
   std::string_view kind() const override { return circular_ ? "circular_spline" : "spline"; }
   /// 3K − 1, or 3K + 1 on a circle.
@@ -60,6 +72,13 @@ class Spline final : public ScalarMap<T> {
   Index bins_;
   bool circular_;
   T bound_, min_width_, min_height_, min_slope_, slope_offset_;
+};
+
+/// A spline of angles.
+template <class T>
+class CircularSpline final : public Spline<T> {
+ public:
+  explicit CircularSpline(const SplineOptions& options) : Spline<T>(options, SplineEnds::circular) {}
 };
 
 extern template class Spline<float>;

@@ -42,9 +42,9 @@ void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
   const auto transforms = group.make_group("transforms");
   for (std::size_t k = 0; k < a.chain.size(); ++k) {
     const auto transform = transforms.make_group(fmt::format("{:03d}", k));
-    LayerOptions layer = a.chain[k];
-    transform.attribute("kind", layer.kind());
-    write_options(transform, layer.declare());
+    TransformOptions options = a.chain[k];
+    transform.attribute("kind", options.kind());
+    write_options(transform, options.declare());
     if (const auto* const described = dynamic_cast<const Described*>(flow.transforms()[k].get())) {
       for (const auto& fact : described->describe()) {
         std::visit([&](const auto& value) { transform.attribute(fact.name, value); }, fact.value);
@@ -80,8 +80,7 @@ Architecture read_architecture(const h5::Group& group) {
                      group.where(), length, a.data.context);
   for (Index k = 0; k < length; ++k) {
     const auto transform = group.group(fmt::format("transforms/{:03d}", k));
-    auto& layer = a.chain.emplace_back(LayerOptions::of_kind(transform.attribute<std::string>("kind")));
-    OptionSet options = layer.declare();
+    OptionSet options = a.chain.emplace_back(transform.attribute<std::string>("kind")).declare();
     read_options(transform, options);
   }
   OptionSet base = a.base.declare();

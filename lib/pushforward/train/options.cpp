@@ -8,72 +8,20 @@ namespace pushforward::train {
 
 namespace {
 
-OptionTables chain_tables(std::vector<flow::LayerOptions>& chain) {
-  return {
-      .key = "model.chain",
-      .help = "transforms of model.kind = 'chain', from data to latents",
-      .clear = [&chain] { chain.clear(); },
-      .append =
-          [&chain](std::string_view kind) { return chain.emplace_back(flow::LayerOptions::of_kind(kind)).declare(); },
-      .all =
-          [&chain] {
-            std::vector<std::pair<std::string, OptionSet>> all;
-            for (auto& layer : chain) all.emplace_back(layer.kind(), layer.declare());
-            return all;
-          }};
-}
-
-// Throws OptionError for options that are not as they are by default and that the kind has no use for.
-void require_used(const ModelOptions& model, bool image) {
-  const auto is = [&](std::initializer_list<std::string_view> kinds) {
-    return std::ranges::find(kinds, model.kind) != kinds.end();
-  };
-  const auto require_use = [&](bool used, std::string_view key, const auto& value, const auto& unset) {
-    require<OptionError>(
-        used || value == unset, "model.{} does nothing for model.kind = '{}'{} on {}; leave it out", key, model.kind,
-        is({"maf", "iaf"}) ? fmt::format(" with model.map = '{}'", model.map.kind) : "", image ? "images" : "vectors");
-  };
-  const ModelOptions unset;
-  const bool chain = is({"chain"});
-  const bool networks = !chain && !is({"planar", "radial"});
-  const bool autoregressive = is({"maf", "iaf"});
-  const bool scaled = autoregressive ? model.map.kind == "affine" : is({"realnvp", "glow"});
-  const bool splines = autoregressive ? model.map.kind == "spline" : is({"spline"});
-  const bool convolutional = image && is({"residual", "realnvp", "glow", "spline"});
-  require_use(!chain, "blocks", model.blocks, unset.blocks);
-  require_use(networks, "hidden", model.hidden, unset.hidden);
-  require_use(networks, "activation", model.activation, unset.activation);
-  require_use(is({"residual"}), "lipschitz", model.lipschitz, unset.lipschitz);
-  require_use(!chain && !is({"nice"}), "actnorm", model.actnorm, unset.actnorm);
-  require_use(autoregressive, "map", model.map.kind, unset.map.kind);
-  require_use(scaled, "scale_limit", model.map.scale_limit, unset.map.scale_limit);
-  require_use(splines, "bins", model.map.bins, unset.map.bins);
-  require_use(splines, "bound", model.map.bound, unset.map.bound);
-  require_use(convolutional, "scales", model.scales, unset.scales);
-  require_use(convolutional, "kernels", model.kernels, unset.kernels);
-  require_use(!chain, "levels", model.levels, unset.levels);
-  require_use(!chain, "logit", model.logit, unset.logit);
+OptionTables chain_tables(std::vector<flow::TransformOptions>& chain) {
+  return {.key = "model.chain",
+          .help = "transforms of model.kind = 'chain', from data to latents",
+          .clear = [&chain] { chain.clear(); },
+          .append = [&chain](std::string_view kind) { return chain.emplace_back(kind).declare(); },
+          .all =
+              [&chain] {
+                std::vector<std::pair<std::string, OptionSet>> all;
+                for (auto& transform : chain) all.emplace_back(transform.kind(), transform.declare());
+                return all;
+              }};
 }
 
 }  // namespace
-
-flow::FlowOptions ModelOptions::flow_options(bool image) const {
-  require_used(*this, image);
-  auto options = flow::default_options(kind, image);
-  if (blocks > 0) options.blocks = blocks;
-  if (!hidden.empty()) options.hidden = hidden;
-  if (scales > 0) options.scales = scales;
-  options.kernels = kernels;
-  options.activation = activation;
-  options.lipschitz = lipschitz;
-  options.actnorm = actnorm;
-  options.map = map;
-  options.levels = levels;
-  options.logit = logit;
-  options.base = base;
-  options.chain = chain;
-  return options;
-}
 
 void Options::require_consistent() const {
   require<OptionError>((model.levels == 0 && model.logit == 0) || data.standardize == "none",
@@ -83,7 +31,7 @@ void Options::require_consistent() const {
 
 flow::Architecture Options::architecture(const flow::Domain& domain) const {
   require_consistent();
-  return flow::architecture_of(model.flow_options(domain.shape.is_image()), domain);
+  return flow::architecture_of(model, domain);
 }
 
 OptionSet Options::declare() {
@@ -101,34 +49,7 @@ OptionSet Options::declare() {
            one_of({"none", "scale", "whiten"}))
       .add("data.periodic", data.periodic,
            "columns that are angles in radians, by name, number from 1, range 2-5 or *, beside those the file says")
-      .add("model.kind", model.kind, "family of flows; chain: the transforms of the tables [[model.chain]]",
-           one_of(flow::flow_kinds()))
-      .add("model.blocks", model.blocks,
-           "blocks, of images at each scale; 0: residual 20, planar and radial 32, spline, maf and iaf 6, others 8; of "
-           "images 4",
-           between(0, 10'000))
-      .add("model.hidden", model.hidden,
-           "widths of a block's hidden layers, of images channels; empty: residual 48,48, others 128,128; of images "
-           "64,64",
-           between(1, 65'536))
-      .add("model.kernels", model.kernels,
-           "of images: odd sizes of the kernels, one more than hidden layers; empty: 3, 1 …, 3", between(1, 1023))
-      .add("model.activation", model.activation, "activation of the hidden layers",
-           one_of(nn::ActivationKind::registry().names()))
-      .add("model.lipschitz", model.lipschitz, "bound on the Lipschitz constant of each residual block",
-           strictly_between(0, 1))
-      .add("model.actnorm", model.actnorm, "an ActNorm before each block and at the end")
-      .add("model.map", model.map.kind, "map of maf and iaf", one_of({"additive", "affine", "spline"}))
-      .add("model.scale_limit", model.map.scale_limit, "affine maps: bound on |log scale|", between(1e-3, 40))
-      .add("model.bins", model.map.bins, "splines: bins", between(2, 64))
-      .add("model.bound", model.map.bound, "splines: the identity outside ±bound", more_than(0))
-      .add("model.scales", model.scales, "of images: scales, each half as wide and high as the one before; 0: 2",
-           between(0, 16))
-      .add("model.levels", model.levels,
-           "integer data 0 … levels − 1 is dequantized by uniform noise and divided by levels; 0: it is not",
-           between(0, 1 << 16))
-      .add("model.logit", model.logit, "margin a of logit(a + (1 − 2a) x), before all else, of data on [0, 1]; 0: none",
-           from_to_below(0, 0.5))
+      .add_table("model", model.declare())
       .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
       .add_table("base", model.base.declare("kind", "density of the latents that are no angles"))
       .add("log_det.train", log_det.train,

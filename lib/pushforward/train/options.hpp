@@ -20,24 +20,9 @@ struct DataOptions {
   std::vector<std::string> periodic{};    ///< columns that are angles in radians, beside those the file says
 };
 
-struct ModelOptions {
-  std::string kind = "residual";
-  Index blocks = 0;             ///< 0: as many as the kind has by default
-  std::vector<Index> hidden{};  ///< empty: those that the kind has by default
-  std::vector<Index> kernels{};
-  std::string activation = "lipswish";
-  double lipschitz = 0.99;
-  bool actnorm = true;
-  flow::ScalarMapOptions map = flow::FlowOptions().map;
-  Index scales = 0;  ///< 0: as many as the kind has by default
-  Index levels = 0;
-  double logit = 0;
-  std::string precision = "float";
-  flow::BaseOptions base{};
-  std::vector<flow::LayerOptions> chain{};
-
-  /// Of a flow on vectors or images, with the defaults of the kind.
-  flow::FlowOptions flow_options(bool image) const;
+/// The keys of `model`, `base` and [[model.chain]].
+struct ModelOptions : flow::FlowOptions {
+  std::string precision = "float";  ///< of the arithmetic while training
 };
 
 struct LogDetOptions {

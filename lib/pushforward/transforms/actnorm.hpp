@@ -9,8 +9,10 @@
 
 namespace pushforward::flow {
 
-/// There is nothing to choose.
 struct ActNormOptions {
+  static constexpr const char* kind = "actnorm";
+  static constexpr const char* help =
+      "a scale and a shift for each channel, from the first batch [Kingma & Dhariwal 2018]";
   OptionSet declare() { return {}; }
 };
 

@@ -1,7 +1,16 @@
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/transforms/autoregressive.hpp>
+#include <pushforward/transforms/network_keys.hpp>
 
 namespace pushforward::flow {
+
+OptionSet AutoregressiveOptions::declare() {
+  OptionSet set;
+  set.add_all(map.declare("map", "map of single values"));
+  declare_network(set, hidden, activation);
+  set.add("inverse", inverse, "the inverse flow (IAF): fast to sample from, slow to train");
+  return set;
+}
 
 namespace {
 

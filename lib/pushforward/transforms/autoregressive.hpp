@@ -17,9 +17,23 @@
 #include <pushforward/maps/element_maps.hpp>
 #include <pushforward/transforms/domain.hpp>
 #include <pushforward/transforms/inverse.hpp>
-#include <pushforward/transforms/layer_options.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
+
+struct AutoregressiveOptions {
+  static constexpr const char* kind = "autoregressive";
+  static constexpr const char* help =
+      "masked autoregressive flow [Papamakarios et al. 2017] or its inverse [Kingma et al. 2016]";
+  static constexpr TransformFacts facts{.takes_context = true};
+  ScalarMapOptions map{};  ///< angles take the map that its kind has for a circle
+  std::vector<Index> hidden{128, 128};
+  std::string activation = "lipswish";
+  bool inverse = false;  ///< IAF: fast to sample from, slow to train
+
+  OptionSet declare();
+  Domain output(const Domain& at) const { return at; }
+};
 
 template <class T>
 class Autoregressive final : public Transform<T>, public Trained<T>, public FusedInverse<T> {

@@ -1,11 +1,27 @@
 #include <pushforward/core/angle.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/transforms/coupling.hpp>
+#include <pushforward/transforms/network_keys.hpp>
 #include <pushforward/transforms/row_order.hpp>
 
 #include <algorithm>
 
 namespace pushforward::flow {
+
+OptionSet CouplingOptions::declare() {
+  OptionSet set;
+  set.add("mask", mask, "values that stay as they are",
+          one_of({"first", "second", "even", "odd", "checkerboard", "checkerboard-odd"}));
+  set.add_all(map.declare("map", "map of single values"));
+  declare_network(set, hidden, activation);
+  declare_kernels(set, kernels);
+  return set;
+}
+
+Domain CouplingOptions::output(const Domain& at) const {
+  require_pixels(kernels, at);
+  return at;
+}
 
 namespace {
 

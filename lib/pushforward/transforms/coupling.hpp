@@ -22,10 +22,25 @@
 
 #include <pushforward/maps/element_maps.hpp>
 #include <pushforward/transforms/domain.hpp>
-#include <pushforward/transforms/layer_options.hpp>
 #include <pushforward/transforms/trained.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
+
+struct CouplingOptions {
+  static constexpr const char* kind = "coupling";
+  static constexpr const char* help =
+      "some values stay, a network makes of them the maps of the others [Dinh et al. 2015, 2017]";
+  static constexpr TransformFacts facts{.takes_context = true};
+  std::string mask = "even";  ///< first, second, even, odd: of vectors and channels; checkerboard, checkerboard-odd
+  ScalarMapOptions map{};     ///< angles take the map that its kind has for a circle
+  std::vector<Index> hidden{128, 128};
+  std::vector<Index> kernels{};  ///< as in ResidualOptions
+  std::string activation = "lipswish";
+
+  OptionSet declare();
+  Domain output(const Domain& at) const;
+};
 
 /// What a mask does with samples of a shape, and what the network of a coupling sees of them.
 struct CouplingMask {

@@ -10,10 +10,14 @@
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/supported.hpp>
 #include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
 
 struct DequantizeOptions {
+  static constexpr const char* kind = "dequantize";
+  static constexpr const char* help = "uniform noise on integers, divided by their number of levels";
+  static constexpr TransformFacts facts{.is_fixed = true, .wants_integers = true};
   Index levels = 256;  ///< values are 0 … levels − 1; ≥ 2
 
   OptionSet declare();

@@ -15,4 +15,9 @@ struct Domain {
   Index size() const { return shape.size(); }
 };
 
+/// Throws OptionError if a value is an angle.
+void require_no_angles(const Domain& at);
+/// Throws OptionError for kernels on samples that are no images or have angles.
+void require_pixels(const std::vector<Index>& kernels, const Domain& at);
+
 }  // namespace pushforward::flow

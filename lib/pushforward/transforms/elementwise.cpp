@@ -1,3 +1,4 @@
+#include <pushforward/core/interval.hpp>
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/transforms/elementwise.hpp>
 
@@ -47,6 +48,21 @@ std::vector<Index> checked_rows(const std::string& name, std::vector<Index> colu
 
 }  // namespace
 
+Domain ElementwiseOptions::output(const Domain& at) const {
+  for (const Index column : columns) {
+    const bool is_angle = std::find(at.periodic.begin(), at.periodic.end(), column) != at.periodic.end();
+    require<OptionError>(!is_angle, "value {} is an angle, which takes no elementwise function", column);
+  }
+  if (columns.empty()) require_no_angles(at);
+  return at;
+}
+
+Bounds ElementwiseOptions::bounds() const {
+  const ScalarFunction f(function_of(function), slope, margin);
+  if (is_bounded(f.inverse().domain())) return Bounds::makes;
+  return is_bounded(f.domain()) ? Bounds::removes : Bounds::keeps;
+}
+
 OptionSet ElementwiseOptions::declare() {
   OptionSet set;
   set.add("function", function, "z = f((x - shift)/scale)", one_of(function_names()))
@@ -54,7 +70,9 @@ OptionSet ElementwiseOptions::declare() {
       .add("shift", shift, "taken off first")
       .add("scale", scale, "divided by then", more_than(0))
       .add("slope", slope, "of leaky, below 0", more_than(0))
-      .add("margin", margin, "of logit and sigmoid: logit(margin + (1 - 2 margin) u)", from_to_below(0, 0.5));
+      .add("margin", margin, "of logit and sigmoid: logit(margin + (1 - 2 margin) u)", from_to_below(0, 0.5))
+      .only_with("slope", "function", {"leaky"})
+      .only_with("margin", "function", {"logit", "sigmoid"});
   return set;
 }
 

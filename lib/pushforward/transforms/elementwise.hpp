@@ -11,12 +11,17 @@
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/maps/scalar_function.hpp>
+#include <pushforward/transforms/domain.hpp>
 #include <pushforward/transforms/supported.hpp>
 #include <pushforward/transforms/transform.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
 
 struct ElementwiseOptions {
+  static constexpr const char* kind = "elementwise";
+  static constexpr const char* help = "a fixed increasing function of single values";
+  static constexpr TransformFacts facts{.is_fixed = true};
   std::string function = "affine";  ///< one of function_names()
   std::vector<Index> columns{};     ///< values it is applied to, from 0; empty: all
   double shift = 0;                 ///< taken off first
@@ -25,6 +30,8 @@ struct ElementwiseOptions {
   double margin = 0;                ///< α of logit and sigmoid, in [0, ½)
 
   OptionSet declare();
+  Domain output(const Domain& at) const;
+  Bounds bounds() const;
 };
 
 template <class T>

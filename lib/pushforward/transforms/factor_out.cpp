@@ -25,6 +25,16 @@ std::vector<Index> parted(const Shape& shape, Index keep) {
 
 }  // namespace
 
+Domain FactorOutOptions::output(const Domain& at) const {
+  Domain after = at;
+  const Index channels = at.shape.channels, kept = keep > 0 ? keep : (channels + 1) / 2;
+  require<ShapeError>(kept < channels, "{} of {} channels cannot stay while others go", kept, channels);
+  require<OptionError>(at.periodic.empty() || !at.shape.is_image(), "an image with angles cannot be split");
+  after.shape.channels = kept;
+  std::erase_if(after.periodic, [&](Index row) { return row >= kept; });
+  return after;
+}
+
 OptionSet FactorOutOptions::declare() {
   OptionSet set;
   set.add("keep", keep, "channels that go on to the next layer; 0: half of them, rounded up", at_least(0, "channels"));

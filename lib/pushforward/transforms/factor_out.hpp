@@ -6,14 +6,20 @@
 // of the values: log-det 0.
 
 #include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/domain.hpp>
 #include <pushforward/transforms/row_order.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
 
 struct FactorOutOptions {
+  static constexpr const char* kind = "split";
+  static constexpr const char* help = "the first channels go on to the next transform, the others are latents";
+  static constexpr TransformFacts facts{.is_fixed = true};
   Index keep = 0;  ///< channels that go on; 0: half of them, rounded up
 
   OptionSet declare();
+  Domain output(const Domain& at) const;
 };
 
 template <class T>

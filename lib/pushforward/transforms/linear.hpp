@@ -29,7 +29,7 @@ class Linear final : public Transform<T>, public Trained<T> {
   std::string_view kind() const override { return "linear"; }
   /// As resolved: with P and the signs of plu and the number of reflections, which make the same transform of the same
   /// parameters with any seed.
-  const LinearOptions& options() const { return form_->options(); }
+  const LinearOptions& resolved_options() const { return form_->options(); }
   Shape input_shape() const override { return shape_; }
   void initialize(std::span<T> parameters) const override;
   void prepare(std::span<const T> parameters, Normalization normalization) override;

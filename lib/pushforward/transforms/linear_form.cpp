@@ -349,7 +349,10 @@ OptionSet LinearOptions::declare() {
       .add("bias", bias, "add a bias")
       .add("reflections", reflections, "of householder; 0: as many as channels", at_least(0))
       .add("indices", indices, "permutation P of plu, from 0; empty: random", at_least(0))
-      .add("signs", signs, "of plu's diagonal, with indices, -1 or 1; empty: 1", between(-1, 1));
+      .add("signs", signs, "of plu's diagonal, with indices, -1 or 1; empty: 1", between(-1, 1))
+      .only_with("reflections", "form", {"householder"})
+      .only_with("indices", "form", {"plu"})
+      .only_with("signs", "form", {"plu"});
   return set;
 }
 

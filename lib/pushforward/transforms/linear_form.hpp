@@ -11,6 +11,8 @@
 namespace pushforward::flow {
 
 struct LinearOptions {
+  static constexpr const char* kind = "linear";
+  static constexpr const char* help = "a matrix on the channels of each pixel: dense, PLU or Householder";
   std::string form = "plu";      ///< dense, plu or householder
   bool bias = true;              ///< whether b is added
   Index reflections = 0;         ///< K of householder; 0: as many as channels

@@ -52,10 +52,25 @@ std::vector<Index> at_every_pixel(const Shape& shape, std::span<const Index> cha
 
 }  // namespace
 
+Domain PermutationOptions::output(const Domain& at) const {
+  const Index d = at.size();
+  if (at.periodic.empty() || std::ssize(at.periodic) == d) return at;
+  const auto from = [&](Index row) { return order == "reverse" ? d - 1 - row : indices[row]; };
+  require<OptionError>(order == "reverse" || std::ssize(indices) == d,
+                       "of values of which some are angles, the order is reverse or given");
+  Domain after = at;
+  after.periodic.clear();
+  for (Index row = 0; row < d; ++row) {
+    if (std::binary_search(at.periodic.begin(), at.periodic.end(), from(row))) after.periodic.push_back(row);
+  }
+  return after;
+}
+
 OptionSet PermutationOptions::declare() {
   OptionSet set;
   set.add("order", order, "order of the channels", one_of(orders()))
-      .add("indices", indices, "with order = \"given\": the channel that comes to each place, from 0", at_least(0));
+      .add("indices", indices, "with order = \"given\": the channel that comes to each place, from 0", at_least(0))
+      .only_with("indices", "order", {"given"});
   return set;
 }
 

@@ -4,17 +4,23 @@
 // channel be changed by others [Dinh et al. 2017]. Log-det 0.
 
 #include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/domain.hpp>
 #include <pushforward/transforms/row_order.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
 
 #include <string>
 
 namespace pushforward::flow {
 
 struct PermutationOptions {
+  static constexpr const char* kind = "permutation";
+  static constexpr const char* help = "another order of the channels: random, reverse or given";
+  static constexpr TransformFacts facts{.is_fixed = true};
   std::string order = "random";  ///< random, reverse or given
   std::vector<Index> indices{};  ///< with "given": the channel that comes to each place, from 0
 
   OptionSet declare();
+  Domain output(const Domain& at) const;
 };
 
 template <class T>
@@ -26,7 +32,7 @@ class Permutation final : public RowOrder<T> {
 
   std::string_view kind() const override { return "permutation"; }
   /// As resolved: order "given", with the indices. From these the same transform is made with any seed.
-  const PermutationOptions& options() const { return options_; }
+  const PermutationOptions& resolved_options() const { return options_; }
 
  private:
   Permutation(const Shape& shape, PermutationOptions resolved);

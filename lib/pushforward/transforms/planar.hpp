@@ -12,8 +12,9 @@
 
 namespace pushforward::flow {
 
-/// There is nothing to choose.
 struct PlanarOptions {
+  static constexpr const char* kind = "planar";
+  static constexpr const char* help = "planar flow z = x + û tanh(wᵀx + b) [Rezende & Mohamed 2015]";
   OptionSet declare() { return {}; }
 };
 

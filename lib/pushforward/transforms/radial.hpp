@@ -16,8 +16,9 @@
 
 namespace pushforward::flow {
 
-/// There is nothing to choose.
 struct RadialOptions {
+  static constexpr const char* kind = "radial";
+  static constexpr const char* help = "radial flow about a trained center [Rezende & Mohamed 2015]";
   OptionSet declare() { return {}; }
 };
 

@@ -1,6 +1,7 @@
 #include <pushforward/core/angle.hpp>
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/logdet/exact.hpp>
+#include <pushforward/transforms/network_keys.hpp>
 #include <pushforward/transforms/residual.hpp>
 #include <pushforward/transforms/residual_inverse.hpp>
 
@@ -8,6 +9,31 @@
 #include <optional>
 
 namespace pushforward::flow {
+
+OptionSet ResidualOptions::declare() {
+  OptionSet set;
+  declare_network(set, hidden, activation);
+  declare_kernels(set, kernels);
+  set.add("lipschitz", lipschitz, "bound on the Lipschitz constant of the block", strictly_between(0, 1));
+  return set;
+}
+
+Domain ResidualOptions::output(const Domain& at) const {
+  require_pixels(kernels, at);
+  return at;
+}
+
+nn::NetworkOptions ResidualOptions::lipschitz_network(const Domain& at) const {
+  nn::NetworkOptions network{
+      .in = at.size(), .out = at.size(), .hidden = hidden, .activation = activation, .lipschitz = lipschitz};
+  network.context = at.context;
+  network.periodic = at.periodic;
+  if (kernels.empty()) return network;
+  network.kernels = kernels;
+  network.height = at.shape.height;
+  network.width = at.shape.width;
+  return network;
+}
 
 namespace {
 

@@ -7,11 +7,29 @@
 // 2π in them and its Lipschitz constant as before; x + g is then a bijection of the line that commutes with x ↦ x + 2π,
 // and, taken modulo 2π, one of the circle.
 
+#include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/described.hpp>
+#include <pushforward/transforms/domain.hpp>
 #include <pushforward/transforms/estimated.hpp>
 #include <pushforward/transforms/trained.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
+
+/// On images with kernels, g is convolutional and `hidden` are channels. Without kernels, it is dense over all values.
+struct ResidualOptions {
+  static constexpr const char* kind = "residual";
+  static constexpr const char* help = "z = x + g(x), Lip(g) < 1 [Behrmann et al. 2019; Chen et al. 2019]";
+  static constexpr TransformFacts facts{.takes_context = true};
+  std::vector<Index> hidden{48, 48};  ///< widths of the hidden layers
+  std::vector<Index> kernels{};       ///< odd sizes of the kernels, one more than hidden layers; empty: dense
+  std::string activation = "lipswish";
+  double lipschitz = 0.99;  ///< bound on the block's Lipschitz constant, in (0, 1)
+
+  OptionSet declare();
+  Domain output(const Domain& at) const;
+  nn::NetworkOptions lipschitz_network(const Domain& at) const;
+};
 
 template <class T>
 class ResidualBlock final : public Transform<T>, public Trained<T>, public Estimated<T>, public Described {
@@ -20,6 +38,10 @@ class ResidualBlock final : public Transform<T>, public Trained<T>, public Estim
   /// nn::Network.
   ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
                 const nn::NetworkOptions& options, std::uint64_t seed, std::uint64_t key);
+  /// With the network of these options.
+  ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
+                const ResidualOptions& options, std::uint64_t seed, std::uint64_t key)
+      : ResidualBlock(layout, name, domain.shape, options.lipschitz_network(domain), seed, key) {}
 
   std::string_view kind() const override { return "residual"; }
   Shape input_shape() const override { return shape_; }

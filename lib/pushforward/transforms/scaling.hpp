@@ -8,8 +8,9 @@
 
 namespace pushforward::flow {
 
-/// There is nothing to choose.
 struct ScalingOptions {
+  static constexpr const char* kind = "scaling";
+  static constexpr const char* help = "a scale for each value";
   OptionSet declare() { return {}; }
 };
 

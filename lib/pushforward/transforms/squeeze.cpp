@@ -23,6 +23,15 @@ std::vector<Index> squeezed(const std::string& name, const Shape& shape) {
 
 }  // namespace
 
+Domain SqueezeOptions::output(const Domain& at) const {
+  require_no_angles(at);
+  require<ShapeError>(at.shape.height % 2 == 0 && at.shape.width % 2 == 0,
+                      "only images of even height and width can be squeezed");
+  Domain after = at;
+  after.shape = {at.shape.height / 2, at.shape.width / 2, 4 * at.shape.channels};
+  return after;
+}
+
 template <class T>
 Squeeze<T>::Squeeze(nn::ParameterLayout&, const std::string& name, const Shape& shape, const SqueezeOptions& options)
     : RowOrder<T>(shape, squeezed(name, shape)),

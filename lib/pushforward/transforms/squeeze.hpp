@@ -8,13 +8,18 @@
 // A permutation of the values: log-det 0.
 
 #include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/domain.hpp>
 #include <pushforward/transforms/row_order.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
 
-/// There is nothing to choose.
 struct SqueezeOptions {
+  static constexpr const char* kind = "squeeze";
+  static constexpr const char* help = "2 × 2 pixels become one pixel of four times the channels";
+  static constexpr TransformFacts facts{.is_fixed = true};
   OptionSet declare() { return {}; }
+  Domain output(const Domain& at) const;
 };
 
 template <class T>

@@ -1,0 +1,17 @@
+#include <pushforward/nn/activation.hpp>
+#include <pushforward/transforms/network_keys.hpp>
+
+namespace pushforward::flow {
+
+void declare_network(OptionSet& set, std::vector<Index>& hidden, std::string& activation) {
+  set.add("hidden", hidden, "widths of the network's hidden layers", between(1, 65'536))
+      .add("activation", activation, "activation of the hidden layers", one_of(nn::ActivationKind::registry().names()));
+}
+
+void declare_kernels(OptionSet& set, std::vector<Index>& kernels) {
+  set.add("kernels", kernels,
+          "sizes of a convolutional network's kernels, odd, one more than hidden layers; empty: dense",
+          between(1, 1023));
+}
+
+}  // namespace pushforward::flow

@@ -1,0 +1,14 @@
+#pragma once
+
+// The keys that transforms with a network have in common.
+
+#include <pushforward/core/option_set.hpp>
+
+namespace pushforward::flow {
+
+/// `hidden` and `activation`.
+void declare_network(OptionSet& set, std::vector<Index>& hidden, std::string& activation);
+/// `kernels`.
+void declare_kernels(OptionSet& set, std::vector<Index>& kernels);
+
+}  // namespace pushforward::flow

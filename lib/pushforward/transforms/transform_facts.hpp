@@ -1,0 +1,17 @@
+#pragma once
+
+// The facts of a class of transforms that its option struct may state (transform_kind.hpp).
+
+namespace pushforward::flow {
+
+struct TransformFacts {
+  bool is_fixed = false;        ///< it has no parameters: the class is not Trained
+  bool takes_context = false;   ///< it can be conditioned
+  bool wants_integers = false;  ///< its samples are integers
+};
+
+/// What a transform does to the bounds of values: it leaves values as bounded as they were, puts them into a bounded
+/// interval, or takes a bounded interval to the whole line.
+enum class Bounds { keeps, makes, removes };
+
+}  // namespace pushforward::flow
