@@ -1,5 +1,6 @@
 // Rows that a model excludes whatever its parameters: refused before the first step, on all ranks alike.
 
+#include <pushforward/dataset/dataset.hpp>
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/train/fit.hpp>
 
