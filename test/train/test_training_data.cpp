@@ -1,3 +1,4 @@
+#include <pushforward/dataset/dataset.hpp>
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/toys/toy.hpp>
 #include <pushforward/train/array_rows.hpp>

@@ -2,7 +2,6 @@
 #include <pushforward/core/version.hpp>
 #include <pushforward/dataset/digest.hpp>
 #include <pushforward/dataset/location.hpp>
-#include <pushforward/flow/chain.hpp>
 #include <pushforward/linalg/threads.hpp>
 #include <pushforward/model/model.hpp>
 #include <pushforward/train/fit.hpp>
