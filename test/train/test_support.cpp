@@ -1,10 +1,7 @@
 // Rows that a model excludes whatever its parameters: refused before the first step, on all ranks alike.
 
-<<<<<<< HEAD
 #include <pushforward/base_density/base_kinds.hpp>
-=======
 #include <pushforward/dataset/dataset.hpp>
->>>>>>> main
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/train/fit.hpp>
 #include <pushforward/transforms/actnorm.hpp>
