@@ -2,6 +2,8 @@
 
 An option's entry is a change: settings of a short run in which the option matters, another value of it, and the part of
 the result that must be another one. An option with two uses has two changes.
+
+A new key, kind or family needs no entry here if another() finds a value that changes the weights of a short run.
 """
 
 import dataclasses
@@ -47,6 +49,21 @@ INTEGERS = NICE | {"data.file": "integers.h5", "data.standardize": "none"}
 UNIT = NICE | {"data.file": "unit.h5", "data.standardize": "none"}
 STEP = NICE | {"train.schedule": "step"}
 UNIFORM = NICE | {"base.kind": "uniform", "base.low": -60.0, "base.high": 60.0}
+
+
+def another(value, comment):
+    """Another value of a key without an entry. comment: its line of help. Empty lists and free texts need an entry."""
+    if "one of " in comment:
+        return next(name for name in comment.split("one of ")[1].split(", ") if name != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value / 2 or 0.25
+    if isinstance(value, list) and value:
+        return [*value[:-1], another(value[-1], "")]
+    raise LookupError(f"a key with the value {value!r} needs an entry in options.py: {comment}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,8 +148,9 @@ IMAGE_FAMILIES = {kind: {"kernels", "scales"} for kind in ["residual", "realnvp"
 VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "lipschitz": 0.5, "actnorm": False,
           "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05}
 
-# Options of base.kind, for the kinds that have some. All others are refused.
-BASES = {"mixture": {"components"}, "uniform": {"low", "high"}, "student_t": {"degrees_of_freedom"}}
+# Options of base.kind. All others are refused.
+BASES = {"standard_normal": set(), "normal": set(), "mixture": {"components"}, "uniform": {"low", "high"},
+         "student_t": {"degrees_of_freedom"}, "logistic": set()}
 BASE_VALUES = {"components": 3, "low": -60.0, "high": 60.0, "degrees_of_freedom": 8.0}
 
 
