@@ -208,7 +208,8 @@ Verdict log_det_is_that_of_the_jacobian(Case<T>& c) {
 }
 
 /// Jᵀλ = b for the λ of solve_transposed(), with J by differences and with Jᵀ by reverse(), whether or not a reverse
-/// pass came before. Errors are relative to 1 + |J|ᵀ|λ|, the sizes of the terms that make b.
+/// pass came before. Rounding is relative to 1 + |J|ᵀ|λ|, the sizes of the terms that make b; the error of differences
+/// is one of each element of J.
 template <class T>
 Verdict transposed_solve_undoes_the_jacobian(Case<T>& c) {
   const Index d = c.subject->dimension(), n = c.x.cols();
@@ -216,28 +217,25 @@ Verdict transposed_solve_undoes_the_jacobian(Case<T>& c) {
   const auto lambda = c.subject->solve_transposed(c.x, b, false);
   const auto cotangent = c.subject->cotangent(c.x, lambda);
   const auto jacobians = jacobians_by_differences(c);
-  std::vector<double> by_differences, by_reverse;
   for (Index s = 0; s < n; ++s) {
     for (Index j = 0; j < d; ++j) {
-      double sum = 0, size = 1;
+      double sum = 0, terms = 1, length = 1;
       for (Index i = 0; i < d; ++i) {
-        const double term = jacobians[s](i, j) * static_cast<double>(lambda(i, s));
-        sum += term;
-        size += std::abs(term);
+        const auto value = static_cast<double>(lambda(i, s));
+        sum += jacobians[s](i, j) * value;
+        terms += std::abs(jacobians[s](i, j) * value);
+        length += std::abs(value);
       }
-      const auto error = [&](double value) { return std::abs(value - static_cast<double>(b(j, s))) / size; };
-      by_differences.push_back(error(sum));
-      by_reverse.push_back(error(static_cast<double>(cotangent(j, s))));
+      const auto expected = static_cast<double>(b(j, s));
+      const double rounding = Closeness<T>::same * terms;
+      const double tolerance = rounding + Closeness<double>::value * (length + terms);
+      if (const auto verdict = close_absolute(sum, expected, tolerance); !verdict) {
+        return kit::failed("by differences", verdict);
+      }
+      if (const auto verdict = close_absolute(static_cast<double>(cotangent(j, s)), expected, rounding); !verdict) {
+        return kit::failed("by a reverse pass", verdict);
+      }
     }
-  }
-  const std::vector<double> none(by_reverse.size());
-  // The differences are those of doubles; λ and the reverse pass are not.
-  const double tolerance = std::max(Closeness<double>::value, Closeness<T>::same);
-  if (const auto verdict = close_absolute(std::span<const double>(by_differences), none, tolerance); !verdict) {
-    return kit::failed("by differences", verdict);
-  }
-  if (const auto verdict = close_absolute(std::span<const double>(by_reverse), none, Closeness<T>::same); !verdict) {
-    return kit::failed("by a reverse pass", verdict);
   }
   const auto verdict = kit::close_values(c.subject->solve_transposed(c.x, b, true), lambda, Closeness<T>::same);
   return verdict ? verdict : kit::failed("after a reverse pass", verdict);
@@ -302,17 +300,22 @@ Verdict gradient_is_the_derivative(Case<T>& c, std::span<const T> weight) {
   return all;
 }
 
-/// ‖g − g*‖ ≤ 0.002 ‖g*‖, g in float and g* in double. Single blocks of a chain may cancel.
+/// ‖g − g*‖ ≤ 0.002 ‖g*‖, g in float and g* in double, for all parameters together, since single blocks of a chain may
+/// cancel, and for x where its gradient is offered.
 inline Verdict gradients_agree(Case<float>& c) {
-  const auto actual = c.subject->gradient(c.x, c.weight, c.x.cols()).parameters;
+  const auto actual = c.subject->gradient(c.x, c.weight, c.x.cols());
   const std::vector<double> weight(c.weight.begin(), c.weight.end());
-  const auto exact = c.exact->gradient(kit::in_double(c.x), weight, c.x.cols()).parameters;
-  double error = 0, square = 0;
-  for (std::size_t i = 0; i < exact.size(); ++i) {
-    error += std::pow(static_cast<double>(actual[i]) - exact[i], 2);
-    square += exact[i] * exact[i];
-  }
-  return close_absolute(std::sqrt(error), 0, 0.002 * std::sqrt(square));
+  const auto exact = c.exact->gradient(kit::in_double(c.x), weight, c.x.cols());
+  const auto agree = [](std::span<const float> values, std::span<const double> expected) {
+    double error = 0, square = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      error += std::pow(static_cast<double>(values[i]) - expected[i], 2);
+      square += expected[i] * expected[i];
+    }
+    return close_absolute(std::sqrt(error), 0, 0.002 * std::sqrt(square));
+  };
+  const auto verdict = agree(actual.parameters, exact.parameters);
+  return verdict ? agree(actual.x.span(), exact.x.span()) : verdict;
 }
 
 /// A sample's values, log-dets and gradients do not depend on how many others are worked with it.
