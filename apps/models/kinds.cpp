@@ -10,12 +10,12 @@ template <class K>
 std::string section(const std::string& title, const Registry<K>& registry) {
   std::string text = title + '\n';
   for (const K& kind : registry.all()) {
-    text += fmt::format("  {:<18}{}\n", kind.name, kind.help);
+    text += fmt::format("  {:<17} {}\n", kind.name, kind.help);
     if constexpr (requires { kind.options(); }) {
       KindOptions options = kind.options();
       const OptionSet keys = options.declare();
       for (const OptionEntry& key : keys.entries()) {
-        text += fmt::format("    {:<16}{} [{}]\n", key.key, help_text(key), flag_text(key.default_value));
+        text += fmt::format("    {:<15} {} [{}]\n", key.key, help_text(key), flag_text(key.default_value));
       }
     }
   }

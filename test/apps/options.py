@@ -148,8 +148,9 @@ IMAGE_FAMILIES = {kind: {"kernels", "scales"} for kind in ["residual", "realnvp"
 VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "lipschitz": 0.5, "actnorm": False,
           "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05}
 
-# Options of base.kind, for the kinds that have some. All others are refused.
-BASES = {"mixture": {"components"}, "uniform": {"low", "high"}, "student_t": {"degrees_of_freedom"}}
+# Options of base.kind. All others are refused.
+BASES = {"standard_normal": set(), "normal": set(), "mixture": {"components"}, "uniform": {"low", "high"},
+         "student_t": {"degrees_of_freedom"}, "logistic": set()}
 BASE_VALUES = {"components": 3, "low": -60.0, "high": 60.0, "degrees_of_freedom": 8.0}
 
 

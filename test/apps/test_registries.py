@@ -64,7 +64,7 @@ class Registries(ProgramTest):
             for kind, keys in self.kinds[section].items():
                 self.assertIn(kind, named, section)
                 for key in keys:
-                    self.assertIn(f"`{key}`", self.text, f"{section}: {kind}")
+                    self.assertTrue(re.search(rf"\b{key}\b", self.text), f"{section}: {kind}: {key}")
         named = named_in(self.text, "### Base densities", "## Results")
         self.assertEqual(named, set(self.kinds["base densities"]))
         self.assertNotIn("laplace", named)

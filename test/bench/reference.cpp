@@ -209,8 +209,8 @@ PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
     }
     const auto* const coupling = dynamic_cast<const flow::Coupling<T>*>(&transform);
     require<BugError>(coupling != nullptr, "transform {} is neither a residual block nor a coupling", t);
-    blocks_.push_back(
-        {PlainNetwork(flow, t, coupling->network()), *flow.architecture().chain[t].get_if<flow::CouplingOptions>()});
+    blocks_.push_back({PlainNetwork(flow, t, coupling->network()),
+                       *flow.architecture().chain[t].template get_if<flow::CouplingOptions>()});
   }
 }
 
