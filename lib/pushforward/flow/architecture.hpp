@@ -37,7 +37,7 @@ class LayerOptions {
   static const std::vector<std::string>& kinds();
 
   const std::string& kind() const { return kinds()[options_.index()]; }
-  /// Whether the transform has no parameters (Transform::is_fixed).
+  /// Whether the transform has no parameters (Trained).
   bool is_fixed() const;
   /// Whether it takes a context.
   bool takes_context() const;
