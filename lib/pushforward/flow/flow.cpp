@@ -502,8 +502,7 @@ void Flow<T>::add_inverse_gradient(const Batch<T>& batch, ConstMatrixView<T> x_b
   if (workspace.third_bar_.size() == 0) workspace.third_bar_ = Matrix<T>(d, workspace.capacity());
   in_chunks(n, workspace.capacity(), [&](Index first, Index count) {
     const auto chunk = batch.part(first, count);
-    const auto latent =
-        forward(chunk.x, first, part(log_prob, first, count), part(status, first, count), workspace, chunk.context);
+    const auto latent = forward(chunk, first, part(log_prob, first, count), part(status, first, count), workspace);
     // From the data to the latents, bar is the x̄ of a transform and then its z̄.
     T *bar = parts.bar.data(), *next = parts.next_bar.data();
     copy_rows<T>(x_bar.columns(first, count), {bar, d, count});
