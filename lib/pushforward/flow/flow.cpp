@@ -429,8 +429,8 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
       const auto& level = parts.levels[k];
       if (!level.kept.empty()) at = joined<T>(at, latent, parts.joined.data(), level.all.rows());
       const auto to = level.all.columns(0, count);
-      transforms_[k]->inverse(*parts.states[k], {.x = at, .context = part(context, first, count)}, to, log_p, outcome,
-                              options);
+      transforms_[k]->inverse(*parts.states[k], {.x = at, .context = batch.part(first, count).context}, to, log_p,
+                              outcome, options);
       at = to;
     }
     for (double& value : log_p) value = -value;
