@@ -245,8 +245,8 @@ void Flow<T>::initialize_from_data(const Batch<T>& batch, Index bytes) {
     in_chunks(n, chunks[k], [&, z = z, &state = *state](Index first, Index count) {
       auto chunk = batch.part(first, count);
       chunk.draws.block = static_cast<std::uint64_t>(k);
-      const auto to = z.columns(0, count);
       chunk.x = MatrixView<T>(samples.data() + first * rows, rows, count);
+      const auto to = z.columns(0, count);
       transform.forward(state, chunk, to, part(std::span(log_det), first, count),
                         part(std::span(status), first, count));
       copy_rows<T>(to.block(0, 0, going_on, count), {samples.data() + first * going_on, going_on, count});
@@ -344,9 +344,9 @@ ConstMatrixView<T> Flow<T>::pass(const Batch<T>& chunk, Index last, std::span<do
     const auto which = static_cast<std::size_t>(k);
     const auto& level = workspace.parts_.levels[which];
     const auto z = level.all.columns(0, n);
-    Batch<T> arriving{.x = at, .context = chunk.context, .draws = chunk.draws};
-    arriving.draws.block = static_cast<std::uint64_t>(k);
-    transforms_[which]->forward(*workspace.parts_.states[which], arriving, z, log_prob, status);
+    Batch<T> batch{.x = at, .context = chunk.context, .draws = chunk.draws};
+    batch.draws.block = static_cast<std::uint64_t>(k);
+    transforms_[which]->forward(*workspace.parts_.states[which], batch, z, log_prob, status);
     seen(k, at, ConstMatrixView<T>(z));
     at = z;
     if (level.kept.empty()) continue;
