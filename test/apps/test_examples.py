@@ -70,6 +70,21 @@ class Programs(FlowTest):
         subprocess.run(picture, cwd=self.folder, check=True, capture_output=True)
         self.assertGreater(pictures.imread(self.folder / "textbook.png").std(), 0.1)
 
+    def test_kinds_of_ones_own_train_load_and_sample(self):
+        lines = dict(line.split("  ", 1) for line in self.succeed("own_kinds", "own.h5").stdout.splitlines()
+                     if "  " in line)
+        # Normal and independent columns would have 2.5 nats.
+        self.assertLess(float(lines["validation NLL"]), 1.7)
+        with h5py.File(self.folder / "own.h5") as file:
+            flow = file["flow"]
+            self.assertEqual(flow["base"].attrs["kind"], "laplace")
+            self.assertEqual(flow["base"].attrs["scale"], 0.7)
+            self.assertEqual(flow["transforms/000"].attrs["kind"], "sinh_arcsinh")
+            self.assertEqual(flow["transforms/001"].attrs["activation"], "arctan")
+            self.assertIn("shift", flow["transforms/000"])
+        # A program that does not know the kinds names them.
+        self.assertFailure(self.run_program("flow_check", "own.h5"), 3, "transform 'sinh_arcsinh' is unknown")
+
     def test_usage(self):
         self.assertFailure(self.run_program("textbook"), 2, "usage: textbook OUTPUT.h5")
         run = self.run_program("textbook", "missing/textbook.h5")

@@ -1,6 +1,7 @@
 #include <pushforward/model/model.hpp>
 #include <pushforward/train/array_rows.hpp>
 #include <pushforward/train/fit.hpp>
+#include <pushforward/transforms/actnorm.hpp>
 
 #include <ranks.hpp>
 #include <says.hpp>

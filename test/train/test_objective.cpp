@@ -1,4 +1,5 @@
 #include <pushforward/train/fit.hpp>
+#include <pushforward/transforms/actnorm.hpp>
 
 #include <ranks.hpp>
 #include <says.hpp>
