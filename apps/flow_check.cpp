@@ -160,7 +160,7 @@ class Check {
     double worst = 0;
     auto workspace = workspace_for(n);
     const auto given = context.empty() ? context : context.columns(0, n);
-    model_.log_prob(x.columns(0, n), log_prob, z, status, workspace, given);
+    model_.log_prob({.x = x.columns(0, n), .context = given}, log_prob, z, status, workspace);
     std::vector<double> base(log_prob.size());
     model_.flow().base().log_prob(z, base);
     for (Index i = 0; i < n; ++i) {

@@ -75,7 +75,8 @@ std::optional<double> differenced_log_det(const Model<double>& model, std::span<
     }
     const auto to = scaled.view().columns(0, n);
     model.standardization().forward<double>(points.view().columns(0, n), to);
-    model.flow().map(to, z.view().columns(0, n), std::span(status).first(n), workspace, given.view().columns(0, n));
+    model.flow().map({.x = to, .context = given.view().columns(0, n)}, z.view().columns(0, n),
+                     std::span(status).first(n), workspace);
     for (Index j = 0; j < n; ++j) {
       const Index of = (first + j) / 4;
       for (Index i = 0; i < d; ++i) {
@@ -128,7 +129,7 @@ Matrix<double> dequantized(const Model<double>& model, ConstMatrixView<double> x
   model.standardization().forward<double>(x, scaled);
   auto workspace = FlowWorkspace<double>::for_maps(flow, default_workspace_bytes, std::min(chunk, x.cols()));
   Matrix<double> context(flow.architecture().data.context, x.cols());
-  flow.map(scaled, z, status, workspace, context);
+  flow.map({.x = scaled, .context = context}, z, status, workspace);
   for (double& value : z.span()) value = (value + 0.5) / levels;
   return z;
 }
@@ -166,13 +167,13 @@ RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, cons
   std::vector<double> forward(n), inverse(forward.size());
   std::vector<Status> status(forward.size());
   RoundTrip result;
-  model.flow().log_prob(scaled, forward, z, status, workspace, given);
+  model.flow().log_prob({.x = scaled, .context = given}, forward, z, status, workspace);
   model.flow().inverse(z, back, inverse, status, options, workspace, given);
   result.data = largest_difference(scaled, back, flags(d, in), status);
   for (std::size_t i = 0; i < forward.size(); ++i) {
     result.log_det = std::max(result.log_det, std::abs(forward[i] - inverse[i]));
   }
-  model.flow().log_prob(back, forward, again, status, workspace, given);
+  model.flow().log_prob({.x = back, .context = given}, forward, again, status, workspace);
   result.latent = largest_difference(z, again, periodic_rows(model.flow()), status);
   return result;
 }

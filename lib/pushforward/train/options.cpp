@@ -182,6 +182,11 @@ Index Options::validation_interval() const {
   return train.validate_every > 0 ? train.validate_every : std::max<Index>(1, train.steps / 20);
 }
 
+Index Options::workspace_bytes() const {
+  constexpr double megabyte = 1e6;
+  return static_cast<Index>(train.workspace * megabyte);
+}
+
 optim::OptimizerOptions Options::optimizer_options() const {
   return {.algorithm = optim::algorithm_of(train.optimizer),
           .beta1 = train.beta1,
