@@ -85,8 +85,8 @@ class Reporter {
       if (!failures.empty()) validation_ += fmt::format(" ({})", failures);
       if (!failures.empty() && !warned_) {
         console_.message(
-            "warning: validation after step {}: {}: its NLL is the mean of the others, and of two models the one that "
-            "fails on fewer rows is kept",
+            "warning: validation after step {}: {}. Its NLL is the mean over the other rows, and a model that fails on "
+            "fewer rows counts as better",
             row.step, failures);
         warned_ = true;
       }
@@ -96,13 +96,14 @@ class Reporter {
 
   /// After the last step.
   void outcome(const train::Outcome& outcome) {
-    const char* const end = outcome.end == train::End::patience ? ", ended since validation no longer improves"
+    const char* const end = outcome.end == train::End::patience ? ", ended because validation no longer improves"
                             : outcome.end == train::End::stop   ? ", ended by a signal"
                                                                 : "";
     console_.message("trained    {} steps in {}{}", outcome.steps, human_seconds(timer_.seconds()), end);
     if (outcome.repeated > 0) {
-      console_.message("           {} of them taken again with spectral norms by SVD, since a block was no contraction",
-                       outcome.repeated);
+      console_.message(
+          "           {} of them taken again with spectral norms by SVD, because a block was not a contraction",
+          outcome.repeated);
     }
     if (outcome.best_validation) {
       const auto failures = flow::failures(*outcome.best_validation);
@@ -166,7 +167,7 @@ void run(apps::Program& program, const train::Options& options) {
 int main(int argc, char** argv) {
   const char* const summary =
       "Trains a normalizing flow by maximum likelihood, on all ranks of mpirun. "
-      "Without arguments: a residual flow on the built-in checkerboard.";
+      "Without arguments, it trains a residual flow on the built-in checkerboard.";
   return apps::run_program(argc, argv, "flow_train", summary, [](apps::Program& program) {
     train::Options options;
     OptionSet keys = options.declare();
