@@ -45,9 +45,6 @@ class Tree(unittest.TestCase):
     def test_files_are_short(self):
         self.assertNone(style.length_violations(ROOT))
 
-    def test_spelling_of_headers_is_american(self):
-        self.assertNone(style.spelling_violations(ROOT))
-
     def test_every_header_compiles_alone(self):
         self.assertNone(style.header_violations(ROOT, BUILD, CACHE))
 
