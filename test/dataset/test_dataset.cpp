@@ -220,14 +220,14 @@ BOOST_AUTO_TEST_CASE(files_of_another_format_are_no_datasets) {
     return path;
   };
   for (const auto* format : {"pushforward dataset", "pushforward-dataset", "format of somebody"}) {
-    BOOST_TEST(Dataset(tagged(format, 1)).dimension() == 2);
+    BOOST_TEST(Dataset(tagged(format, 1)).description().dimension == 2);
     BOOST_TEST(data::open_rows(path).count() == 4);
   }
-  BOOST_TEST(Dataset(tagged("format of somebody", 2)).dimension() == 2);
+  BOOST_TEST(Dataset(tagged("format of somebody", 2)).description().dimension == 2);
   const auto other = says({path + ": is a file of format 'pushforward-samples', not a dataset", "as FILE:/NAME"});
   BOOST_CHECK_EXCEPTION(Dataset(tagged("pushforward-samples", 1)), DataError, other);
   BOOST_CHECK_EXCEPTION(data::open_rows(path), DataError, other);
-  BOOST_TEST(Dataset(path + ":/train").dimension() == 2);
+  BOOST_TEST(Dataset(path + ":/train").description().dimension == 2);
   BOOST_TEST(data::open_rows(path + ":/train").dimension() == 2);
   const auto newer = says({path + ": has format version 2; this program reads up to 1"});
   BOOST_CHECK_EXCEPTION(Dataset(tagged(data::dataset_format, 2)), DataError, newer);
