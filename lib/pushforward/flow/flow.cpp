@@ -1,3 +1,4 @@
+#include <pushforward/core/chunks.hpp>
 #include <pushforward/core/interval.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/flow/chain.hpp>
@@ -60,12 +61,6 @@ MatrixView<T> joined(ConstMatrixView<T> first, ConstMatrixView<T> rest, T* memor
   copy_rows<T>(first, both);
   copy_rows<T>(rest.block(first.rows(), 0, rows - first.rows(), first.cols()), both, first.rows());
   return both;
-}
-
-// Calls f(first, count) for chunks of at most `capacity` of n samples.
-template <class F>
-void in_chunks(Index n, Index capacity, F&& f) {
-  for (Index first = 0; first < n; first += capacity) f(first, std::min(capacity, n - first));
 }
 
 // Which value of a sample is not admitted, or "".
