@@ -8,11 +8,11 @@
 #include <pushforward/analysis/log_det_choice.hpp>
 #include <pushforward/analysis/repeated.hpp>
 #include <pushforward/analysis/verification.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/dataset/dataset.hpp>
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/results.hpp>
 
-#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -52,26 +52,21 @@ struct Axis {
   }
 };
 
-template <class V>
-bool read_number(std::string_view& text, char end, V& value) {
-  const auto stop = end == '\0' ? text.size() : text.find(end);
-  if (stop == std::string_view::npos) return false;
-  const auto [at, error] = std::from_chars(text.data(), text.data() + stop, value);
-  if (error != std::errc() || at != text.data() + stop) return false;
-  text.remove_prefix(end == '\0' ? stop : stop + 1);
-  return true;
-}
-
 /// "x0:x1:n,y0:y1:n".
 std::array<Axis, 2> parse_grid(std::string_view text) {
   std::array<Axis, 2> axes;
-  std::string_view rest = text;
-  bool good = true;
-  for (std::size_t i = 0; i < 2; ++i) {
+  const auto of_axes = parts_of(text, ',');
+  bool good = of_axes.size() == axes.size();
+  for (std::size_t i = 0; good && i < axes.size(); ++i) {
+    const auto parts = parts_of(of_axes[i], ':');
+    good = parts.size() == 3;
+    if (!good) break;
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     Axis& a = axes[i];
-    good = good && read_number(rest, ':', a.low) && read_number(rest, ':', a.high) &&
-           read_number(rest, i == 0 ? ',' : '\0', a.points);
-    good = good && std::isfinite(a.low) && a.low < a.high && std::isfinite(a.high) && a.points >= 2;
+    a.low = parse_number<double>(parts[0]).value_or(nan);
+    a.high = parse_number<double>(parts[1]).value_or(nan);
+    a.points = parse_number<Index>(parts[2]).value_or(0);
+    good = std::isfinite(a.low) && a.low < a.high && std::isfinite(a.high) && a.points >= 2;
   }
   require<OptionError>(
       good,

@@ -3,28 +3,21 @@
 
 #include <pushforward/core/text.hpp>
 
-#include <charconv>
+#include <cmath>
 #include <set>
 
 namespace pushforward::apps {
 
 namespace {
 
-std::vector<std::string> pieces_of(const std::string& text) {
-  std::vector<std::string> pieces;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const auto end = std::min(text.find(',', begin), text.size());
-    pieces.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return pieces;
+std::vector<std::string> pieces_of(std::string_view text) {
+  const auto parts = parts_of(text, ',');
+  return {parts.begin(), parts.end()};
 }
 
 std::optional<double> number_of(std::string_view text) {
-  double value = 0;
-  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || at != text.data() + text.size() || !std::isfinite(value)) return {};
-  return value;
+  const auto value = parse_number<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
 // Whether the text means values rather than a file.

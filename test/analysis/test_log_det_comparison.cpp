@@ -1,4 +1,3 @@
-
 #include "../transforms/comparisons.hpp"
 
 namespace pushforward::test {
@@ -151,12 +150,18 @@ BOOST_AUTO_TEST_CASE(numbers_of_a_row_depend_on_no_other) {
 
 BOOST_AUTO_TEST_CASE(chunks_make_no_difference) {
   const auto flow = trained_like<double>();
-  const auto x = random_matrix<double>(d, 530, 88);
-  const LogDetComparisonOptions options{.methods = parse(some_methods), .repeats = 2, .spectrum = true};
-  const auto whole = run(flow, options, x);
-  BOOST_TEST(have_rows(whole, 200, run(flow, options, x.view().columns(200, 120), 200)));
-  BOOST_TEST(have_rows(whole, 510, run(flow, options, x.view().columns(510, 20), 510)));
-  BOOST_TEST(!have_rows(whole, 200, run(flow, options, x.view().columns(200, 120), 0)));
+  constexpr Index n = 17, first = 1000;
+  const auto x = random_matrix<double>(d, n, 88);
+  LogDetComparisonOptions options{.methods = parse(some_methods), .repeats = 2, .spectrum = true};
+  const auto whole = run(flow, options, x, first);
+  // Row by row, with a last chunk that is smaller, of all rows, and of more than all.
+  for (const Index chunk : {1, 5, 16, 17, 18}) {
+    options.chunk = chunk;
+    BOOST_TEST(have_rows(whole, 0, run(flow, options, x, first)), chunk);
+    BOOST_TEST(!have_rows(whole, 0, run(flow, options, x, first + 1)), chunk);
+  }
+  options.chunk = 0;
+  BOOST_CHECK_EXCEPTION(LogDetComparison<double>(flow, options), OptionError, says({"chunks of 0 samples"}));
 }
 
 BOOST_AUTO_TEST_CASE(rows_that_are_not_finite_are_nan_and_leave_the_others) {

@@ -124,6 +124,44 @@ class Spoilt(FlowTest):
         self.assertEqual(run.returncode, 4)
         self.assertEqual(run.stderr.count("flow_check: "), 1)
 
+    def assertOnly(self, change, *complaints, options=()):
+        """The run complains of these and of nothing else."""
+        run = self.run_program("flow_check", self.spoil(change), "--rows", 50, "--jacobians", 2, *options)
+        self.assertEqual(run.returncode, 4 if complaints else 0, run.stdout + run.stderr)
+        pattern = f"flow_check: spoilt.h5 fails: {'; '.join(complaints)}\n" if complaints else ""
+        self.assertRegex(run.stderr, f"^{pattern}$")
+        self.assertEqual("all checks hold" in run.stdout, not complaints)
+
+    def test_each_check_alone(self):
+        """Every check has a model that fails it and no other, and one that just holds."""
+        def block_of_constant(constant):
+            def stretch(file):
+                layers = [file[f"flow/transforms/003/layer_{l}/weight"] for l in range(3)]
+                product = np.prod([np.linalg.norm(layer[()].astype(float), 2) for layer in layers])
+                layers[0][...] = constant / product * layers[0][...]
+            return stretch
+
+        def far_away(offset):
+            # So far out that rows cannot be told apart as finely as differences of the map want.
+            def move(file):
+                file["standardization/mean"][...] = file["standardization/mean"][...] + offset
+            return move
+
+        self.assertOnly(block_of_constant(1.001), r"a block's Lipschitz constant is 1\.001\d*: it need not have an inverse")
+        self.assertOnly(block_of_constant(0.999))
+        self.assertOnly(far_away(1e10), r"the log-det is off by \S+ nats")
+        self.assertOnly(far_away(1e3))
+        both = [r"the round trip by newton is off by \S+", r"the round trip by anderson is off by \S+"]
+        self.assertOnly(far_away(0), *both, options=["--tolerance", 1e-18])
+
+    def test_a_round_trip_by_closed_forms(self):
+        model = flows.model(2, "--model.kind", "realnvp")
+        run = self.succeed("flow_check", model)
+        self.assertRegex(run.stdout, "round trip of 1000 rows by closed forms: data ")
+        run = self.run_program("flow_check", model, "--tolerance", 1e-18)
+        self.assertEqual(run.returncode, 4)
+        self.assertRegex(run.stderr, r"fails: the round trip by closed forms is off by \S+\n$")
+
     def test_biases_that_are_not_finite(self):
         def break_bias(file):
             file["flow/transforms/001/layer_1/bias"][0] = np.nan

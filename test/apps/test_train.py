@@ -55,6 +55,25 @@ class Course(CourseTest):
         other, _ = self.course(*arguments, "--seed", 2, ranks=2)
         self.assertNotEqual(other["train_nll"], first["train_nll"])
 
+    def test_a_row_that_fails_in_any_part_of_a_batch_is_named(self):
+        """Each of the 16 rows is in the one batch, and in another of the eight parts that make up its sum."""
+        self.write("chain.toml", '[model]\nkind = "chain"\n\n[[model.chain]]\nkind = "residual"\nhidden = [4]\n\n'
+                                 '[[model.chain]]\nkind = "elementwise"\nfunction = "exp"\n')
+        rows = np.random.default_rng(1).normal(size=(16, 2))
+        arguments = ["chain.toml", "--data", "data.h5", "--data.standardize", "none", "--train.batch", 16,
+                     "--train.steps", 1, "--reproducible", "-o", "flow.h5"]
+        self.put("data.h5", {"train": rows})
+        self.succeed("flow_train", *arguments)
+        for row in range(16):
+            spoilt = rows.copy()
+            spoilt[row, 1] = 200  # exp(200) is beyond float
+            self.put("data.h5", {"train": spoilt})
+            for ranks in [0, 3] if row in (0, 9) else [0]:
+                run = self.run_program("flow_train", *arguments, ranks=ranks)
+                self.assertEqual(run.returncode, 4, run.stderr)
+                self.assertIn(f"step 1: the base density (standard_normal), training row {row}: values are not finite",
+                              run.stderr)
+
     def test_reproducible_is_bit_for_bit_in_float(self):
         self.assertSameBits("float")
 

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,44 @@ BOOST_AUTO_TEST_CASE(words_are_joined_with_the_separator_between_them) {
   BOOST_TEST(join(std::vector<std::string>{"a", "b", "c"}) == "a, b, c");
   BOOST_TEST(join(std::vector<std::string>{"a"}, "|") == "a");
   BOOST_TEST(join(std::vector<std::string>{}) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_text_has_one_part_more_than_separators) {
+  using Parts = std::vector<std::string_view>;
+  BOOST_TEST((parts_of("a,b,c", ',') == Parts{"a", "b", "c"}));
+  BOOST_TEST((parts_of("a", ',') == Parts{"a"}));
+  BOOST_TEST((parts_of("", ',') == Parts{""}));
+  BOOST_TEST((parts_of(",a,,", ',') == Parts{"", "a", "", ""}));
+}
+
+BOOST_AUTO_TEST_CASE(a_number_is_the_whole_text) {
+  BOOST_TEST(parse_number<Index>("12").value() == 12);
+  BOOST_TEST(parse_number<Index>("-12").value() == -12);
+  BOOST_TEST(parse_number<Index>("+12").value() == 12);
+  BOOST_TEST(parse_number<Index>("9223372036854775807").value() == std::numeric_limits<Index>::max());
+  for (const char* const text :
+       {"", "+", "-", "+-1", "++1", " 1", "1 ", "1.5", "1e3", "0x1", "one", "1,2", "9223372036854775808"}) {
+    BOOST_TEST(!parse_number<Index>(text), text);
+    BOOST_TEST(!parse_number<Index>(text, Beyond::rounded), text);
+  }
+  BOOST_TEST(parse_number<double>("-1.25e-3").value() == -1.25e-3);
+  BOOST_TEST(parse_number<double>("+.5").value() == 0.5);
+  BOOST_TEST(parse_number<double>("5e-324").value() == 5e-324);
+  BOOST_TEST(std::isinf(parse_number<double>("-inf").value()));
+  BOOST_TEST(std::isnan(parse_number<double>("nan").value()));
+  for (const char* const text : {"", "+", "+-1", " 1", "1 ", "1.5.2", "1e", "0x1", "one"}) {
+    BOOST_TEST(!parse_number<double>(text), text);
+    BOOST_TEST(!parse_number<double>(text, Beyond::rounded), text);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_number_beyond_its_type_is_refused_or_rounded) {
+  for (const char* const text : {"1e999", "-1e999", "1e-999"}) BOOST_TEST(!parse_number<double>(text));
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  BOOST_TEST(parse_number<double>("1e999", Beyond::rounded).value() == infinity);
+  BOOST_TEST(parse_number<double>("-1e999", Beyond::rounded).value() == -infinity);
+  BOOST_TEST(parse_number<double>("1e-999", Beyond::rounded).value() == 0);
+  BOOST_TEST(parse_number<double>("1e300", Beyond::rounded).value() == 1e300);
 }
 
 BOOST_AUTO_TEST_CASE(bytes_are_printed_in_powers_of_a_thousand) {

@@ -100,29 +100,32 @@ BOOST_AUTO_TEST_CASE(an_array_without_splits_is_divided) {
     std::iota(weights.begin(), weights.end(), 0.0);
     root.write("weight/x", weights);
   });
-  const Dataset dataset(path + ":/x", {{0.7, 0.2, 0.1}, 3});
-  BOOST_TEST(dataset.rows(Split::train) == 70);
-  BOOST_TEST(dataset.description().feature_names == (std::vector<std::string>{"x1", "x2"}),
-             boost::test_tools::per_element());
-  std::vector<double> seen;
-  for (const Split split : data::splits) {
-    const Index n = dataset.rows(split);
-    Matrix<double> whole(2, n), tail(2, n - 4);
-    std::vector<double> weights(n);
-    dataset.read(split, 0, whole.view());
-    dataset.read(split, 4, tail.view());
-    dataset.read_weights(split, 0, weights);
-    BOOST_TEST(close_absolute(tail.view(), whole.view().columns(4, n - 4), 0));
-    for (Index j = 0; j < n; ++j) {
-      BOOST_TEST(whole(1, j) == whole(0, j) + 1);
-      BOOST_TEST(whole(0, j) == 10 * weights[j]);
-      seen.push_back(whole(0, j) / 10);
+  // In one slab; in slabs of 7 rows, the last of which is not full; and row by row.
+  for (const Index slab_elements : {data::default_slab_elements, Index{15}, Index{1}}) {
+    const Dataset dataset(path + ":/x", {{0.7, 0.2, 0.1}, 3}, slab_elements);
+    BOOST_TEST(dataset.rows(Split::train) == 70);
+    BOOST_TEST(dataset.description().feature_names == (std::vector<std::string>{"x1", "x2"}),
+               boost::test_tools::per_element());
+    std::vector<double> seen;
+    for (const Split split : data::splits) {
+      const Index n = dataset.rows(split);
+      Matrix<double> whole(2, n), tail(2, n - 4);
+      std::vector<double> weights(n);
+      dataset.read(split, 0, whole.view());
+      dataset.read(split, 4, tail.view());
+      dataset.read_weights(split, 0, weights);
+      BOOST_TEST(close_absolute(tail.view(), whole.view().columns(4, n - 4), 0));
+      for (Index j = 0; j < n; ++j) {
+        BOOST_TEST(whole(1, j) == whole(0, j) + 1);
+        BOOST_TEST(whole(0, j) == 10 * weights[j]);
+        seen.push_back(whole(0, j) / 10);
+      }
     }
+    std::ranges::sort(seen);
+    std::vector<double> all(rows);
+    std::iota(all.begin(), all.end(), 0.0);
+    BOOST_TEST(close_absolute(seen, all, 0));  // every row in one split, once
   }
-  std::ranges::sort(seen);
-  std::vector<double> all(rows);
-  std::iota(all.begin(), all.end(), 0.0);
-  BOOST_TEST(close_absolute(seen, all, 0));  // every row in one split, once
 }
 
 BOOST_AUTO_TEST_CASE(rows_of_one_number_may_be_a_line) {
@@ -150,13 +153,17 @@ BOOST_AUTO_TEST_CASE(values_that_are_no_numbers_are_named_with_their_place) {
     x(2, 4) = bad;
     x(0, 5) = x(1, 5) = bad;
     const auto path = file_with([&](const h5::GroupWriter& root) { root.write("train", constant(x)); });
-    const Dataset dataset(path);
-    Matrix<double> slab(3, 3);
-    BOOST_CHECK_EXCEPTION(
-        dataset.read(Split::train, 2, slab.view()), DataError,
-        says({path + ":/train: row 4, column 2", "3 such values in 2 of 6 rows", "--drop-nonfinite"}));
+    // Rows 4 and 5 stand in one slab of all rows, in the second of four rows, and in two of one row.
+    for (const Index slab_elements : {data::default_slab_elements, Index{12}, Index{1}}) {
+      const Dataset dataset(path, {}, slab_elements);
+      Matrix<double> slab(3, 3);
+      BOOST_CHECK_EXCEPTION(
+          dataset.read(Split::train, 2, slab.view()), DataError,
+          says({path + ":/train: row 4, column 2", "3 such values in 2 of 6 rows", "--drop-nonfinite"}));
+    }
+    BOOST_CHECK_EXCEPTION(Dataset(path, {}, 0), OptionError, says({"slabs of 0 elements"}));
     Matrix<double> good(3, 4);
-    BOOST_CHECK_NO_THROW(dataset.read(Split::train, 0, good.view()));
+    BOOST_CHECK_NO_THROW(Dataset(path).read(Split::train, 0, good.view()));
   }
 }
 
@@ -220,14 +227,14 @@ BOOST_AUTO_TEST_CASE(files_of_another_format_are_no_datasets) {
     return path;
   };
   for (const auto* format : {"pushforward dataset", "pushforward-dataset", "format of somebody"}) {
-    BOOST_TEST(Dataset(tagged(format, 1)).dimension() == 2);
+    BOOST_TEST(Dataset(tagged(format, 1)).description().dimension == 2);
     BOOST_TEST(data::open_rows(path).count() == 4);
   }
-  BOOST_TEST(Dataset(tagged("format of somebody", 2)).dimension() == 2);
+  BOOST_TEST(Dataset(tagged("format of somebody", 2)).description().dimension == 2);
   const auto other = says({path + ": is a file of format 'pushforward-samples', not a dataset", "as FILE:/NAME"});
   BOOST_CHECK_EXCEPTION(Dataset(tagged("pushforward-samples", 1)), DataError, other);
   BOOST_CHECK_EXCEPTION(data::open_rows(path), DataError, other);
-  BOOST_TEST(Dataset(path + ":/train").dimension() == 2);
+  BOOST_TEST(Dataset(path + ":/train").description().dimension == 2);
   BOOST_TEST(data::open_rows(path + ":/train").dimension() == 2);
   const auto newer = says({path + ": has format version 2; this program reads up to 1"});
   BOOST_CHECK_EXCEPTION(Dataset(tagged(data::dataset_format, 2)), DataError, newer);
@@ -259,12 +266,14 @@ BOOST_AUTO_TEST_CASE(contexts_are_read_beside_the_rows) {
   BOOST_CHECK_EXCEPTION(dataset.read_context(Split::test, 0, wide.view()), ShapeError, says({"(3 × 2)", "c = 2"}));
 
   // Divided, each row keeps its context; a line of contexts has one number each.
-  const Dataset divided(path + ":/train", {{0.5, 0.25, 0.25}, 3});
-  for (const Split split : data::splits) {
-    Matrix<double> x(3, divided.rows(split)), c(2, x.cols());
-    divided.read(split, 0, x.view());
-    divided.read_context(split, 0, c.view());
-    BOOST_TEST(close_absolute(c.view(), ConstMatrixView<double>(x).block(0, 0, 2, x.cols()), 0));
+  for (const Index slab_elements : {data::default_slab_elements, Index{21}}) {
+    const Dataset divided(path + ":/train", {{0.5, 0.25, 0.25}, 3}, slab_elements);
+    for (const Split split : data::splits) {
+      Matrix<double> x(3, divided.rows(split)), c(2, x.cols());
+      divided.read(split, 0, x.view());
+      divided.read_context(split, 0, c.view());
+      BOOST_TEST(close_absolute(c.view(), ConstMatrixView<double>(x).block(0, 0, 2, x.cols()), 0));
+    }
   }
   const auto line = data::open_rows(path + ":/x");
   BOOST_TEST(line.context_dimension() == 1);

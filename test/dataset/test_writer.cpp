@@ -16,7 +16,7 @@ using data::Split;
 constexpr data::BySplit<Index> rows{5, 0, 2};
 
 // Each rank draws its share of each split; weights are the row numbers plus one, contexts the samples times two.
-void write(const comm::Communicator& comm, const std::string& path) {
+void write(const comm::Communicator& comm, const std::string& path, Index slab_elements) {
   const data::ToyDensity moons("moons");
   const data::DatasetLayout layout{.rows = rows,
                                    .dimension = 2,
@@ -28,7 +28,7 @@ void write(const comm::Communicator& comm, const std::string& path) {
                                    .context_names = {"c", "d"},
                                    .image_shape = Shape{2, 1, 1},
                                    .periodic = {1}};
-  data::DatasetWriter writer(comm, path, layout);
+  data::DatasetWriter writer(comm, path, layout, slab_elements);
   Index before = 0;
   for (const Split split : {Split::train, Split::test}) {
     const auto mine = comm::share(rows[data::index_of(split)], comm.rank(), comm.size());
@@ -51,29 +51,32 @@ BOOST_AUTO_TEST_SUITE(writer)
 
 BOOST_FIXTURE_TEST_CASE(a_dataset_does_not_depend_on_its_ranks, Ranks) {
   const std::string path = scratch_directory() / "data.h5";
-  write(comm, path);
-  const data::Dataset dataset(path);
-  BOOST_TEST(dataset.rows(Split::train) == 5);
-  BOOST_TEST(dataset.rows(Split::validation) == 0);
-  BOOST_TEST(dataset.description().feature_names[1] == "b");
-  const data::ToyDensity moons("moons");
-  BOOST_TEST(dataset.description().entropy.value() == moons.entropy());
-  Matrix<double> expected(2, 7), train(2, 5), test(2, 2);
-  moons.draw(1, 0, expected.view());
-  dataset.read(Split::train, 0, train.view());
-  dataset.read(Split::test, 0, test.view());
-  BOOST_TEST(on_all_ranks(comm, close_absolute(train.view(), expected.view().columns(0, 5), 0)));
-  BOOST_TEST(on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(5, 2), 0)));
-  BOOST_TEST(!on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(0, 2), 0)));
-  BOOST_TEST(dataset.description().context_names[0] == "c");
-  BOOST_TEST((dataset.description().image_shape == Shape{2, 1, 1}));
-  BOOST_TEST(dataset.description().periodic == std::vector<Index>{1}, boost::test_tools::per_element());
-  dataset.read_context(Split::test, 0, test.view());
-  for (double& value : test.span()) value /= 2;
-  BOOST_TEST(on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(5, 2), 0)));
-  std::vector<double> weights(5);
-  dataset.read_weights(Split::train, 0, weights);
-  BOOST_TEST(on_all_ranks(comm, close_absolute(weights, std::vector<double>{1, 2, 3, 4, 5}, 0)));
+  // All at once; two rows at a time, the last slab of a rank being smaller; row by row.
+  for (const Index slab_elements : {h5::default_slab_elements, Index{5}, Index{1}}) {
+    write(comm, path, slab_elements);
+    const data::Dataset dataset(path);
+    BOOST_TEST(dataset.rows(Split::train) == 5);
+    BOOST_TEST(dataset.rows(Split::validation) == 0);
+    BOOST_TEST(dataset.description().feature_names[1] == "b");
+    const data::ToyDensity moons("moons");
+    BOOST_TEST(dataset.description().entropy.value() == moons.entropy());
+    Matrix<double> expected(2, 7), train(2, 5), test(2, 2);
+    moons.draw(1, 0, expected.view());
+    dataset.read(Split::train, 0, train.view());
+    dataset.read(Split::test, 0, test.view());
+    BOOST_TEST(on_all_ranks(comm, close_absolute(train.view(), expected.view().columns(0, 5), 0)));
+    BOOST_TEST(on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(5, 2), 0)));
+    BOOST_TEST(!on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(0, 2), 0)));
+    BOOST_TEST(dataset.description().context_names[0] == "c");
+    BOOST_TEST((dataset.description().image_shape == Shape{2, 1, 1}));
+    BOOST_TEST(dataset.description().periodic == std::vector<Index>{1}, boost::test_tools::per_element());
+    dataset.read_context(Split::test, 0, test.view());
+    for (double& value : test.span()) value /= 2;
+    BOOST_TEST(on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(5, 2), 0)));
+    std::vector<double> weights(5);
+    dataset.read_weights(Split::train, 0, weights);
+    BOOST_TEST(on_all_ranks(comm, close_absolute(weights, std::vector<double>{1, 2, 3, 4, 5}, 0)));
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(layouts_at_odds_are_refused, Ranks) {

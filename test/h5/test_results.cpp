@@ -44,10 +44,10 @@ std::vector<h5::RowArray> layout(Index rows) {
 }
 
 void write_all(const comm::Communicator& comm, const std::string& path, Index rows, const comm::Share& mine,
-               Access access) {
+               Access access, Index slab_elements = h5::default_slab_elements) {
   h5::ResultFile file(
-      comm, path, "test", 1, layout(rows), [](const h5::GroupWriter& root) { root.attribute("model", "m.h5"); },
-      access);
+      comm, path, "test", 1, layout(rows), [](const h5::GroupWriter& root) { root.attribute("model", "m.h5"); }, access,
+      slab_elements);
   const auto z = some_rows(mine.first, mine.count());
   file.write_rows("z", mine.first, z.view().block(0, 0, 3, mine.count()));
   file.write_rows("deep/log_prob", mine.first, z.view().block(1, 0, 1, mine.count()));
@@ -102,8 +102,8 @@ Matrix<T> padded_draws(Index first, Index n) {
 // `In`: the type of the values in memory, whatever that of the array.
 template <class In>
 void write_draws(const comm::Communicator& comm, const std::string& path, Index rows, const comm::Share& mine,
-                 Access access) {
-  h5::ResultFile file(comm, path, "test", 1, draws_layout(rows), {}, access);
+                 Access access, Index slab_elements = h5::default_slab_elements) {
+  h5::ResultFile file(comm, path, "test", 1, draws_layout(rows), {}, access, slab_elements);
   const Matrix<In> values = padded_draws<In>(mine.first, mine.count());
   const auto write = [&](const std::string& name, Index count) {
     file.write_rows<In>(name, mine.first, values.view().block(2, 0, mine.count(), count));
@@ -168,6 +168,29 @@ BOOST_FIXTURE_TEST_CASE(shares_may_be_of_any_size, Ranks) {
   for (const Access access : everywhere) {
     write_all(comm, path, rows, mine, access);
     BOOST_TEST(on_all_ranks(comm, holds_all(path, rows)));
+  }
+}
+
+// Each rank has several slabs, and the last one seven rows more than its share, thus more slabs than the others.
+BOOST_FIXTURE_TEST_CASE(slabs_make_a_whole, Ranks) {
+  const std::string path = scratch_directory() / "out.h5";
+  for (const Access access : everywhere) {
+    for (const Index rows : {7, 31}) {
+      const Index even = rows - 7;
+      auto mine = comm::share(even, comm.rank(), comm.size());
+      if (comm.rank() == comm.size() - 1) mine.last = rows;
+      // Row by row; two rows of three or four numbers; more, which all share if rows go through rank 0.
+      for (const Index slab_elements : {1, 8, 100}) {
+        write_all(comm, path, rows, mine, access, slab_elements);
+        BOOST_TEST(on_all_ranks(comm, holds_all(path, rows)));
+        write_draws<double>(comm, path, rows, mine, access, slab_elements);
+        BOOST_TEST(on_all_ranks(comm, holds_all_draws(path, rows)));
+      }
+    }
+  }
+  for (const Index slab_elements : {Index{0}, h5::default_slab_elements + 1}) {
+    BOOST_CHECK_EXCEPTION(write_all(comm, path, 1, {0, 1}, Access::automatic, slab_elements), OptionError,
+                          says({"out.h5: slabs of", "from 1 to 16777216"}));
   }
 }
 

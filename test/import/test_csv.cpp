@@ -55,6 +55,12 @@ BOOST_AUTO_TEST_CASE(headers_are_found_or_given) {
   BOOST_TEST(!denied.text[0].empty());
 }
 
+BOOST_AUTO_TEST_CASE(numbers_beyond_double_are_rounded) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const auto table = parse("a,b,c\n1e999,-1e999,+1e-999\n");
+  BOOST_TEST(table.values == (std::vector<double>{infinity, -infinity, 0}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(missing_values_are_nan) {
   const auto table = parse("a,b\n1,\nNA,2\nnan,?\n-inf,1e999\n");
   BOOST_TEST(table.values[0] == 1);

@@ -150,7 +150,7 @@ BOOST_AUTO_TEST_CASE(damaged_archives_are_noticed) {
     const auto whole = content(folder / name);
     const auto extract = [&](const std::string& bytes) {
       const data::ZipArchive archive(std::as_bytes(std::span(bytes)), name);
-      return archive.extract(archive.members().front());
+      return archive.extract(0);
     };
     BOOST_CHECK_NO_THROW(extract(whole));
     auto flipped = whole;
@@ -160,6 +160,41 @@ BOOST_AUTO_TEST_CASE(damaged_archives_are_noticed) {
     BOOST_CHECK_EXCEPTION(extract(whole.substr(100)), IoError, says({name}));
     BOOST_CHECK_EXCEPTION(extract("PK\x03\x04"), IoError, says({name, "not a zip archive"}));
   }
+}
+
+// Headers that lie, in the directory and before the member alike.
+BOOST_AUTO_TEST_CASE(archives_that_state_what_is_not_so_are_refused) {
+  const auto folder = numpy("np.savez_compressed('x', x=np.zeros(100000))\nnp.savez('y', y=np.arange(1000.))\n");
+  const auto deflated = content(folder / "x.npz"), stored = content(folder / "y.npz");
+  // Offsets in the local header, and in the entry of the directory, of APPNOTE.TXT, 4.3.
+  struct Field {
+    std::size_t local, entry, size;
+  };
+  constexpr Field flags{6, 8, 2}, method{8, 10, 2}, checksum{14, 16, 4}, packed{18, 20, 4}, size{22, 24, 4};
+  const auto with = [](std::string bytes, const Field& field, std::uint32_t value) {
+    for (const auto at : {field.local, bytes.rfind("PK\x01\x02") + field.entry}) {
+      for (std::size_t i = 0; i < field.size; ++i) bytes[at + i] = static_cast<char>(value >> (8 * i) & 0xff);
+    }
+    return bytes;
+  };
+  const auto refused = [](const std::string& bytes, std::vector<std::string> parts) {
+    parts.emplace_back("z.npz: member ");
+    const auto extract = [&] { data::ZipArchive(std::as_bytes(std::span(bytes)), "z.npz").extract(0); };
+    BOOST_CHECK_EXCEPTION(extract(), IoError, says(parts));
+  };
+  for (const auto& whole : {deflated, stored}) {
+    refused(with(whole, flags, 1), {"is encrypted"});
+    refused(with(whole, method, 97), {"cannot be unpacked", "method not supported"});
+    refused(with(whole, checksum, 0), {"its checksum is wrong"});
+  }
+  const std::uint32_t bytes = 100000 * 8 + 128;  // of the array with its header
+  const auto right = with(deflated, size, bytes);
+  BOOST_CHECK_NO_THROW(data::ZipArchive(std::as_bytes(std::span(right)), "z.npz").extract(0));
+  refused(with(deflated, size, bytes + 1), {"is damaged", fmt::format("{}", bytes + 1)});
+  refused(with(deflated, size, bytes - 1), {"is damaged"});
+  refused(with(deflated, size, 0xfffffff0), {"4294967280 bytes, which cannot be packed into"});
+  refused(with(stored, size, 5000), {"it states 5000 bytes and has 8128"});
+  refused(with(stored, packed, 5000), {"it states 8128 bytes and has 5000"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -63,6 +63,19 @@ inline double exact_value(const Matrix<double>& jacobian) {
   return linalg::reference::log_det<double>(a).log_abs;
 }
 
+/// log(I + J) − Σₖ≤terms (−1)ᵏ⁺¹/k Jᵏ by its series, ‖J‖ < 1.
+inline Matrix<double> log_rest(const Matrix<double>& jacobian, Index terms) {
+  const Index d = jacobian.rows();
+  Matrix<double> sum(d, d), power(jacobian);
+  for (Index k = 1; k <= 2000 && frobenius<double>(power) > 1e-18; ++k) {
+    for (Index i = 0; i < sum.size() && k > terms; ++i) {
+      sum.data()[i] += (k % 2 == 1 ? 1.0 : -1.0) / static_cast<double>(k) * power.data()[i];
+    }
+    power = product<double>(power, jacobian);
+  }
+  return sum;
+}
+
 /// J of a network at one point (d × 1).
 template <class T>
 Matrix<double> dense_jacobian(const nn::Network<T>& network, ConstMatrixView<T> point) {

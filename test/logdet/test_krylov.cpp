@@ -16,19 +16,6 @@ using nn::Pass;
 template <class T>
 constexpr double rounding = 256 * static_cast<double>(std::numeric_limits<T>::epsilon());
 
-// log(I + J) − Σₖ≤terms (−1)ᵏ⁺¹/k Jᵏ by its series, ‖J‖ < 1.
-Matrix<double> log_rest(const Matrix<double>& jacobian, Index terms) {
-  const Index d = jacobian.rows();
-  Matrix<double> sum(d, d), power(jacobian);
-  for (Index k = 1; k <= 2000 && frobenius<double>(power) > 1e-18; ++k) {
-    for (Index i = 0; i < sum.size() && k > terms; ++i) {
-      sum.data()[i] += (k % 2 == 1 ? 1.0 : -1.0) / static_cast<double>(k) * power.data()[i];
-    }
-    power = product<double>(power, jacobian);
-  }
-  return sum;
-}
-
 double quadratic(const Matrix<double>& a, std::span<const double> v) {
   double sum = 0;
   for (Index j = 0; j < a.cols(); ++j) {

@@ -242,7 +242,7 @@ BOOST_AUTO_TEST_CASE(models_whose_parts_do_not_fit_are_refused_by_name) {
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.factor = {4, 5}; }), DataError, says({"hand.h5", "2 values for 1 columns"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.factor = {0}; }), DataError, says({"hand.h5", "column 0", "scale 0"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.standardization_kind = "scaled"; }), DataError,
-                        says({"hand.h5", "no standardization 'scaled'"}));
+                        says({"hand.h5", "standardization 'scaled' is unknown (did you mean 'scale'?)"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.kind = "residul"; }), DataError,
                         says({"hand.h5", "'residul' is unknown (did you mean 'residual'?)"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.kind = "coupling"; }), DataError,

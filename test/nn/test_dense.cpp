@@ -107,6 +107,45 @@ BOOST_AUTO_TEST_CASE(stops_at_its_tolerance_and_goes_on_from_there) {
   BOOST_TEST(close_relative(sigma, exact, 1e-9));
 }
 
+// Iterations by hand, from the vectors that it starts with: as many as its tolerance wants, or as it may take.
+BOOST_AUTO_TEST_CASE(an_iteration_that_is_cut_short_is_that_many_iterations) {
+  const Index m = 6, n = 4;
+  const auto w = random_matrix<double>(m, n, 7);
+  const auto by_hand = [&](double tolerance, int most) {
+    PowerIteration<double> power(m, n, start());
+    Matrix<double> u(ConstMatrixView<double>(power.left().data(), m, 1)), v(n, 1);
+    double sigma = 0, before = 0;
+    int taken = 0;
+    do {
+      const auto unit = [](Matrix<double> x) {
+        const double norm = frobenius<double>(x);
+        for (double& value : x.span()) value /= norm;
+        return std::pair(x, norm);
+      };
+      v = unit(product<double>(w, u, linalg::Op::transpose)).first;
+      before = sigma;
+      std::tie(u, sigma) = unit(product<double>(w, v));
+    } while (++taken < most && std::abs(sigma - before) > tolerance * sigma);
+    return std::tuple(u, v, sigma, taken);
+  };
+  const auto agrees = [&](double tolerance, int most, int by_hand_most) {
+    PowerIteration<double> power(m, n, start());
+    const auto [u, v, sigma, taken] = by_hand(tolerance, by_hand_most);
+    return close_relative(power.update(w, tolerance, most), sigma, 1e-12) &&
+           close_relative(power.sigma(), sigma, 1e-12) && close_absolute(power.left(), u.span(), 1e-12) &&
+           close_absolute(power.right(), v.span(), 1e-12);
+  };
+  const int enough = std::get<3>(by_hand(1e-4, 100));
+  BOOST_TEST(enough > 3);
+  BOOST_TEST(enough < 100);
+  for (const int most : {1, 2, 3, enough - 1, enough, 100}) BOOST_TEST(agrees(1e-4, most, most), most);
+  // The twins: one iteration more, and one less.
+  for (const int most : {2, 3, enough - 1}) {
+    BOOST_TEST(!agrees(1e-4, most, most + 1), most);
+    BOOST_TEST(!agrees(1e-4, most, most - 1), most);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_matrix_of_zeros_leaves_the_vectors_as_they_were) {
   const auto w = random_matrix<double>(4, 3, 6);
   PowerIteration<double> power(4, 3, start());

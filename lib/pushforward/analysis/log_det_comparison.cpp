@@ -1,4 +1,5 @@
 #include <pushforward/analysis/log_det_comparison.hpp>
+#include <pushforward/core/chunks.hpp>
 #include <pushforward/core/timer.hpp>
 
 #include <algorithm>
@@ -66,14 +67,6 @@ class LogDetComparison<T>::Estimation {
 
 namespace {
 
-// Samples at a time.
-constexpr Index chunk = 256;
-
-template <class F>
-void in_chunks(Index n, F&& f) {
-  for (Index first = 0; first < n; first += chunk) f(first, std::min(chunk, n - first));
-}
-
 double root_sum_square(double a, double b) {
   return std::hypot(a, b);
 }
@@ -118,6 +111,8 @@ template <class T>
 LogDetComparison<T>::LogDetComparison(const Flow<T>& flow, const LogDetComparisonOptions& options)
     : flow_(flow), options_(options) {
   require<OptionError>(options.repeats >= 1, "comparison of log-dets: {} repeats, must be at least 1", options.repeats);
+  require<OptionError>(options.chunk >= 1, "comparison of log-dets: chunks of {} samples, must be of at least 1",
+                       options.chunk);
   const auto& transforms = flow.transforms();
   for (std::size_t k = 0; k < transforms.size(); ++k) {
     const auto* const network = lipschitz_network(*transforms[k]);
@@ -194,8 +189,8 @@ std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index fir
       auto& part = parts.emplace_back(empty_part(n, true));
       const Points all{at, context};
       Matrix<T> next(at);
-      Estimation exact(network(b), *estimators_[b][0], std::min(chunk, n), Pass::evaluate);
-      in_chunks(n, [&](Index from, Index count) {
+      Estimation exact(network(b), *estimators_[b][0], std::min(options_.chunk, n), Pass::evaluate);
+      in_chunks(n, options_.chunk, [&](Index from, Index count) {
         const auto y = exact.forward(all.columns(from, count));
         if (from == 0) exact.estimate({});  // touches the memory, which is not to be timed
         const Timer timer;
@@ -234,8 +229,8 @@ template <class T>
 void LogDetComparison<T>::compare(std::size_t b, const Points& points, Index first, LogDetPart& part) const {
   for (std::size_t m = 0; m < options_.methods.size(); ++m) {
     auto& draws = part.draws[m];
-    Estimation pass(network(b), *estimators_[b][1 + m], std::min(chunk, points.x.cols()), Pass::evaluate);
-    in_chunks(points.x.cols(), [&](Index from, Index count) {
+    Estimation pass(network(b), *estimators_[b][1 + m], std::min(options_.chunk, points.x.cols()), Pass::evaluate);
+    in_chunks(points.x.cols(), options_.chunk, [&](Index from, Index count) {
       pass.forward(points.columns(from, count));
       if (from == 0) pass.estimate({});
       for (Index r = 0; r < repeats(m); ++r) {
@@ -306,12 +301,12 @@ void LogDetComparison<T>::measure_spectrum(std::size_t b, const Points& points, 
                                            LogDetPart& part) const {
   const Index d = points.x.rows();
   linalg::Workspace kept, scratch;
-  const Index most = std::min(chunk, points.x.cols());
+  const Index most = std::min(options_.chunk, points.x.cols());
   nn::NetworkState<T>(network(b), kept, scratch, most, d, Pass::evaluate);
   linalg::Workspace kept_memory(kept.peak()), scratch_memory(scratch.peak());
   nn::NetworkState<T> passes(network(b), kept_memory, scratch_memory, most, d, Pass::evaluate);
   Matrix<T> y(d, most), jacobians(d, d * most);
-  in_chunks(points.x.cols(), [&](Index from, Index count) {
+  in_chunks(points.x.cols(), options_.chunk, [&](Index from, Index count) {
     const auto [x, context] = points.columns(from, count);
     network(b).forward(passes, x, y.view().columns(0, count), context);
     network(b).tangent(passes, nn::Directions<T>::identity(d), jacobians.view().columns(0, d * count));

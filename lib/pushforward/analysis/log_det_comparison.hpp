@@ -14,6 +14,7 @@ struct LogDetComparisonOptions {
   std::uint64_t seed = 0;
   bool gradient = false;  ///< also gradients
   bool spectrum = false;  ///< also spectral radius and norm of each Jacobian
+  Index chunk = 256;      ///< samples that are worked on at a time; ≥ 1. No number depends on it but the seconds.
 };
 
 /// What one method gave for n samples, in one block or in their sum. Repeats are the method's: 1 without chance.

@@ -29,17 +29,29 @@ std::vector<bool> periodic_rows(const Flow<double>& flow) {
   return flags(flow.dimension(), flow.architecture().base.periodic);
 }
 
-double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, const std::vector<bool>& periodic,
-                          std::span<const Status> status) {
-  double largest = 0;
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// The largest of some errors. An error that is NaN counts as infinite.
+class Largest {
+ public:
+  void add(double error) {
+    if (!(error <= value_)) value_ = std::isnan(error) ? infinity : error;
+  }
+  double value() const { return value_; }
+
+ private:
+  double value_ = 0;
+};
+
+double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, const std::vector<bool>& periodic) {
+  Largest largest;
   for (Index j = 0; j < a.cols(); ++j) {
-    if (status[j] != Status::ok) return std::numeric_limits<double>::infinity();
     for (Index i = 0; i < a.rows(); ++i) {
       const double apart = a(i, j) - b(i, j);
-      largest = std::max(largest, std::abs(periodic[i] ? angle(apart) : apart));
+      largest.add(std::abs(periodic[i] ? angle(apart) : apart));
     }
   }
-  return largest;
+  return largest.value();
 }
 
 // The place of the last dequantization in a chain, or its length.
@@ -144,7 +156,7 @@ double dense_log_det(const Model<double>& model, std::span<const double> x, std:
   }
   auto workspace =
       FlowWorkspace<double>::within(model.flow(), bytes, std::min(chunk, 4 * model.dimension()), Pass::map_only);
-  double best = 0, apart = std::numeric_limits<double>::infinity();
+  double best = 0, apart = infinity;
   std::optional<double> before;
   for (const double step : {1e-3, 1e-4, 1e-5, 1e-6, 1e-7}) {
     const auto now = differenced_log_det(model, x, given, step, workspace);
@@ -166,18 +178,46 @@ RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, cons
   if (model.context()) model.context()->standardization.forward<double>(context, given);
   const auto& in = model.flow().architecture().data.periodic;
   auto workspace = FlowWorkspace<double>::within(model.flow(), bytes, std::min(chunk, n), Pass::evaluate);
-  std::vector<double> forward(n), inverse(forward.size());
+  std::vector<double> forward(n), inverse(forward.size()), last(forward.size());
   std::vector<Status> status(forward.size());
-  RoundTrip result;
+  const auto failed = [&] { return std::ranges::any_of(status, [](Status s) { return s != Status::ok; }); };
+  constexpr RoundTrip failure{.data = infinity, .latent = infinity, .log_det = infinity};
   model.flow().log_prob({.x = scaled, .context = given}, forward, z, status, workspace);
+  if (failed()) return failure;
   model.flow().inverse(z, back, inverse, status, options, workspace, given);
-  result.data = largest_difference(scaled, back, flags(d, in), status);
-  for (std::size_t i = 0; i < forward.size(); ++i) {
-    result.log_det = std::max(result.log_det, std::abs(forward[i] - inverse[i]));
+  if (failed()) return failure;
+  model.flow().log_prob({.x = back, .context = given}, last, again, status, workspace);
+  if (failed()) return failure;
+  Largest log_det;
+  for (std::size_t i = 0; i < forward.size(); ++i) log_det.add(std::abs(forward[i] - inverse[i]));
+  return {.data = largest_difference(scaled, back, flags(d, in)),
+          .latent = largest_difference(z, again, periodic_rows(model.flow())),
+          .log_det = log_det.value()};
+}
+
+double RoundTrip::largest() const {
+  Largest largest;
+  for (const double error : {data, latent, log_det}) largest.add(error);
+  return largest.value();
+}
+
+double log_det_error(const Model<double>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
+                     Index bytes) {
+  const Index n = x.cols();
+  Matrix<double> z(x.rows(), n);
+  std::vector<double> log_prob(n), base(log_prob.size());
+  std::vector<Status> status(log_prob.size());
+  auto workspace = FlowWorkspace<double>::within(model.flow(), bytes, std::min(chunk, n), Pass::evaluate);
+  model.log_prob({.x = x, .context = context}, log_prob, z, status, workspace);
+  model.flow().base().log_prob(z, base);
+  Largest largest;
+  for (Index i = 0; i < n; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    if (status[at] != Status::ok) return infinity;
+    const auto given = context.empty() ? std::span<const double>() : context.column_span(i);
+    largest.add(std::abs(log_prob[at] - base[at] - dense_log_det(model, x.column_span(i), given, bytes)));
   }
-  model.flow().log_prob({.x = back, .context = given}, forward, again, status, workspace);
-  result.latent = largest_difference(z, again, periodic_rows(model.flow()), status);
-  return result;
+  return largest.value();
 }
 
 }  // namespace pushforward::flow

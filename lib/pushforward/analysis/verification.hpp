@@ -23,14 +23,23 @@ Matrix<double> dequantized(const Model<double>& model, ConstMatrixView<double> x
 double dense_log_det(const Model<double>& model, std::span<const double> x, std::span<const double> context = {},
                      Index bytes = default_workspace_bytes);
 
-/// Largest error of going there and back, over samples (d × n): max ‖f⁻¹(f(x)) − x‖∞ in standardized units, and the
-/// other way round from the latents. Samples that fail count as infinite. bytes: of the passes, at least for one
-/// sample.
+/// The largest difference, in nats, between the log-det of the model's own passes and dense_log_det(), over samples x
+/// (d × n) and contexts (c × n). A sample that fails makes it infinite. bytes: memory of the passes.
+double log_det_error(const Model<double>& model, ConstMatrixView<double> x, ConstMatrixView<double> context = {},
+                     Index bytes = default_workspace_bytes);
+
+/// Errors of going there and back. All of them are infinite if a sample fails in any pass.
 struct RoundTrip {
-  double data = 0;
-  double latent = 0;
-  double log_det = 0;  ///< largest |log-det forward + log-det inverse|, nats
+  double data = 0;     ///< max ‖f⁻¹(f(x)) − x‖∞, in standardized units
+  double latent = 0;   ///< max ‖f(f⁻¹(z)) − z‖∞
+  double log_det = 0;  ///< max |log-det forward + log-det inverse|, nats
+
+  /// The largest of the three errors. An error that is NaN counts as infinite.
+  double largest() const;
 };
+
+/// Takes samples x (d × n) to the latents z = f(x), back to data, and to latents again. bytes: memory of the passes,
+/// enough for one sample at least.
 RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, const InverseOptions& options,
                      ConstMatrixView<double> context = {}, Index bytes = default_workspace_bytes);
 

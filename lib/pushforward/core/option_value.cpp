@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
 #include <type_traits>
 
@@ -33,14 +32,12 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+// NaN keeps no rule, so it is no value.
 template <class T>
-std::optional<T> parse_number(std::string_view text) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return {};
+std::optional<T> number_in(std::string_view text) {
+  const auto value = parse_number<T>(text);
   if constexpr (std::is_floating_point_v<T>) {
-    if (std::isnan(value)) return {};
+    if (value && std::isnan(*value)) return {};
   }
   return value;
 }
@@ -73,7 +70,7 @@ std::optional<T> parse_as(std::string_view text) {
   } else if constexpr (std::is_same_v<T, std::string>) {
     return std::string(text);
   } else {
-    return parse_number<T>(text);
+    return number_in<T>(text);
   }
 }
 

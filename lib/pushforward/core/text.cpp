@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <ctime>
 #include <vector>
 
@@ -50,6 +52,32 @@ std::string suggestion(std::string_view word, std::span<const std::string> candi
 std::string join(std::span<const std::string> words, std::string_view separator) {
   return fmt::format("{}", fmt::join(words, separator));
 }
+
+std::vector<std::string_view> parts_of(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const auto end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+template <class T>
+std::optional<T> parse_number(std::string_view text, Beyond beyond) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc::invalid_argument || end != text.data() + text.size()) return {};
+  if (error == std::errc()) return value;
+  if constexpr (std::is_floating_point_v<T>) {
+    if (beyond == Beyond::rounded) return std::strtod(std::string(text).c_str(), nullptr);
+  }
+  return {};
+}
+
+template std::optional<Index> parse_number(std::string_view, Beyond);
+template std::optional<double> parse_number(std::string_view, Beyond);
 
 std::string human_bytes(double bytes) {
   static constexpr std::array units{"B", "kB", "MB", "GB", "TB", "PB"};

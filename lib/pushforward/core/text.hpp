@@ -1,10 +1,14 @@
 #pragma once
 
-// Small helpers for messages that people read.
+// Text that people write and read: numbers, lists, suggestions, sizes and times.
 
+#include <pushforward/core/index.hpp>
+
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pushforward {
 
@@ -17,6 +21,24 @@ std::string suggestion(std::string_view word, std::span<const std::string> candi
 
 /// "a, b, c".
 std::string join(std::span<const std::string> words, std::string_view separator = ", ");
+
+/// Returns the parts of a text between separators, at least one; parts may be empty.
+std::vector<std::string_view> parts_of(std::string_view text, char separator);
+
+/// How parse_number() takes a number that the type cannot hold.
+enum class Beyond {
+  refused,  ///< as if it were no number
+  rounded   ///< as the nearest value: ±∞, or 0 if it is too small
+};
+
+/// Returns the number that makes up the whole text, with a sign "+" or "-" if there is one, or nothing if the text is
+/// anything else. Floating point may have a fraction and an exponent; "inf" and "nan" are numbers, too. T: Index,
+/// double.
+template <class T>
+std::optional<T> parse_number(std::string_view text, Beyond beyond = Beyond::refused);
+
+extern template std::optional<Index> parse_number(std::string_view, Beyond);
+extern template std::optional<double> parse_number(std::string_view, Beyond);
 
 /// Bytes in powers of 1000: "512 B", "1.23 MB".
 std::string human_bytes(double bytes);

@@ -12,10 +12,7 @@ namespace pushforward::data {
 
 namespace {
 
-// Elements of a buffer for reading by slabs: 8 MB of doubles.
-constexpr Index slab_elements = Index{1} << 20;
-
-Index slab_rows(Index dimension) {
+Index slab_rows(Index slab_elements, Index dimension) {
   return std::max(slab_elements / dimension, Index{1});
 }
 
@@ -27,7 +24,7 @@ std::vector<std::string> dataset_names(const h5::Group& group) {
   return names;
 }
 
-Rows open_array(const h5::Group& file, const std::string& path) {
+Rows open_array(const h5::Group& file, const std::string& path, Index slab_elements) {
   const auto name = path.substr(std::min(path.find_first_not_of('/'), path.size()));
   const auto beside = [&](const std::string& folder) {
     return file.has_dataset(folder + name) ? std::optional(file.dataset(folder + name)) : std::nullopt;
@@ -36,7 +33,7 @@ Rows open_array(const h5::Group& file, const std::string& path) {
     return file.has_dataset(of) ? file.dataset(of).read_strings() : std::vector<std::string>();
   };
   return Rows(file.dataset(path), beside("weight/"), beside("context/"),
-              {names("feature_names"), names("context_names")});
+              {names("feature_names"), names("context_names")}, slab_elements);
 }
 
 // Anybody's file may have any attributes; a file with one of our formats is a dataset or a mistake.
@@ -62,10 +59,10 @@ void require_rows(const h5::Dataset& array) {
   require<DataError>(shape.back() > 0, "{}: has rows of no numbers (d = 0)", array.where());
 }
 
-[[noreturn]] void refuse_non_finite(const h5::Dataset& array, Index width, Index row, Index column) {
+[[noreturn]] void refuse_non_finite(const h5::Dataset& array, Index width, Index row, Index column, Index most) {
   const Index count = array.shape()[0];
   Index values = 0, rows = 0;
-  Matrix<double> slab(width, std::min(slab_rows(width), count));
+  Matrix<double> slab(width, std::min(most, count));
   for (Index first = 0; first < count; first += slab.cols()) {
     const auto part = slab.view().columns(0, std::min(slab.cols(), count - first));
     array.read_rows(first, part);
@@ -82,11 +79,13 @@ void require_rows(const h5::Dataset& array) {
 }
 
 template <class T>
-void read_finite(const h5::Dataset& array, Index first, MatrixView<T> x) {
+void read_finite(const h5::Dataset& array, Index first, MatrixView<T> x, Index slab_elements) {
   array.read_rows(first, x);
   for (Index j = 0; j < x.cols(); ++j) {
     for (Index i = 0; i < x.rows(); ++i) {
-      if (!std::isfinite(x(i, j))) refuse_non_finite(array, x.rows(), first + j, i);
+      if (!std::isfinite(x(i, j))) {
+        refuse_non_finite(array, x.rows(), first + j, i, slab_rows(slab_elements, x.rows()));
+      }
     }
   }
 }
@@ -94,11 +93,13 @@ void read_finite(const h5::Dataset& array, Index first, MatrixView<T> x) {
 }  // namespace
 
 Rows::Rows(h5::Dataset values, std::optional<h5::Dataset> weights, std::optional<h5::Dataset> contexts,
-           ColumnNames names)
+           ColumnNames names, Index slab_elements)
     : values_(std::move(values)),
       weights_(std::move(weights)),
       contexts_(std::move(contexts)),
-      names_(std::move(names)) {
+      names_(std::move(names)),
+      slab_elements_(slab_elements) {
+  require<OptionError>(slab_elements >= 1, "{}: slabs of {} elements; at least 1 is possible", where(), slab_elements);
   require_rows(values_);
   if (weighted()) {
     require<DataError>(weights_->shape() == std::vector{count()} && weights_->is_numeric(),
@@ -116,14 +117,14 @@ Rows::Rows(h5::Dataset values, std::optional<h5::Dataset> weights, std::optional
 
 template <class T>
 void Rows::read(Index first, MatrixView<T> x) const {
-  read_finite(values_, first, x);
+  read_finite(values_, first, x, slab_elements_);
 }
 
 template <class T>
 void Rows::read_context(Index first, MatrixView<T> context) const {
   require<ShapeError>(context.rows() == context_dimension(), "contexts of {} into ({} × {}), where c = {}", where(),
                       context.rows(), context.cols(), context_dimension());
-  if (contexts_) read_finite(*contexts_, first, context);
+  if (contexts_) read_finite(*contexts_, first, context, slab_elements_);
 }
 
 void Rows::read_weights(Index first, std::span<double> weights) const {
@@ -142,10 +143,11 @@ Rows open_rows(const std::string& location, Split split) {
   const auto [file, path] = parse_location(location);
   const auto root = h5::open_file(file);
   if (path.empty()) require_dataset(root, file);
-  return open_array(root, path.empty() ? std::string(split_name(split)) : path);
+  return open_array(root, path.empty() ? std::string(split_name(split)) : path, default_slab_elements);
 }
 
-Dataset::Dataset(const std::string& location, const Division& division) {
+Dataset::Dataset(const std::string& location, const Division& division, Index slab_elements)
+    : slab_elements_(slab_elements) {
   const auto [name, path] = parse_location(location);
   const auto file = h5::open_file(name);
   if (path.empty()) {
@@ -219,7 +221,7 @@ void Dataset::open_splits(const h5::Group& file) {
   for (const Split split : splits) {
     const std::string name(split_name(split));
     if (!file.has_dataset(name)) continue;
-    const auto& rows = sources_.emplace_back(open_array(file, name));
+    const auto& rows = sources_.emplace_back(open_array(file, name, slab_elements_));
     if (split == Split::train) description_.dimension = rows.dimension();
     require<DataError>(rows.dimension() == description_.dimension, "{}: rows of {} numbers, where {} has rows of {}",
                        rows.where(), rows.dimension(), sources_.front().where(), description_.dimension);
@@ -233,7 +235,7 @@ void Dataset::open_splits(const h5::Group& file) {
 void Dataset::open_divided(const h5::Group& file, const std::string& path, const Division& division) {
   require<OptionError>(division.fractions[index_of(Split::train)] > 0, "{}: the fraction of rows to train on is 0",
                        file.where());
-  const auto& rows = sources_.emplace_back(open_array(file, path));
+  const auto& rows = sources_.emplace_back(open_array(file, path, slab_elements_));
   description_.dimension = rows.dimension();
   const auto assigned = divide(rows.count(), division.fractions, division.seed);
   for (std::size_t row = 0; row < assigned.size(); ++row) {
@@ -257,7 +259,7 @@ void Dataset::for_runs(const Part& part, Index first, Index count, F&& f) const 
     return;
   }
   const auto wanted = std::span(part.members).subspan(first, count);
-  const Index most = slab_rows(description_.dimension);
+  const Index most = slab_rows(slab_elements_, description_.dimension);
   for (std::size_t at = 0; at < wanted.size();) {
     const auto end =
         std::lower_bound(wanted.begin() + static_cast<std::ptrdiff_t>(at), wanted.end(), wanted[at] + most);

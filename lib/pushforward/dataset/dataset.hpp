@@ -27,6 +27,9 @@ namespace pushforward::data {
 inline constexpr std::string_view dataset_format = "pushforward dataset";
 inline constexpr Index dataset_format_version = 1;
 
+/// Elements of the buffer for rows that are read in slabs: 8 MB of doubles.
+inline constexpr Index default_slab_elements = Index{1} << 20;
+
 /// What a file calls the columns of its arrays; empty where it has no names.
 struct ColumnNames {
   std::vector<std::string> features, contexts;
@@ -36,9 +39,9 @@ struct ColumnNames {
 class Rows {
  public:
   /// Throws DataError for an array that is not numeric, not (N, d) or (N), or has no rows or no columns, for weights
-  /// that are not (N), and for contexts that are not (N, c) or (N).
+  /// that are not (N), and for contexts that are not (N, c) or (N). Throws OptionError for slab_elements < 1.
   explicit Rows(h5::Dataset values, std::optional<h5::Dataset> weights = {}, std::optional<h5::Dataset> contexts = {},
-                ColumnNames names = {});
+                ColumnNames names = {}, Index slab_elements = default_slab_elements);
 
   /// "FILE:/path".
   const std::string& where() const { return values_.where(); }
@@ -71,6 +74,7 @@ class Rows {
   h5::Dataset values_;
   std::optional<h5::Dataset> weights_, contexts_;
   ColumnNames names_;
+  Index slab_elements_;
 };
 
 /// The rows that `location` names: FILE:/PATH, or the split `split` of the dataset file FILE; with /weight/PATH and
@@ -88,8 +92,10 @@ struct Division {
 /// always rows to train on. If the file gives no names, columns are "x1", "x2", … and contexts "c1", "c2", ….
 class Dataset final : public RowReader {
  public:
-  /// Throws IoError and DataError, as open_rows() does. `division` is for FILE:/PATH only.
-  explicit Dataset(const std::string& location, const Division& division = {});
+  /// Throws IoError and DataError, as open_rows() does. `division` is for FILE:/PATH only. slab_elements ≥ 1: the most
+  /// elements of a buffer, one row at least.
+  explicit Dataset(const std::string& location, const Division& division = {},
+                   Index slab_elements = default_slab_elements);
 
   /// Rows are in the file's order. Throws DataError as Rows::read does.
   void read(Split split, Index first, MatrixView<double> x) const override;
@@ -119,6 +125,7 @@ class Dataset final : public RowReader {
   template <class Read>
   void read_columns(Split split, Index first, MatrixView<double> x, Read&& read) const;
 
+  Index slab_elements_;
   std::vector<Rows> sources_;
   BySplit<Part> parts_;
 };

@@ -65,9 +65,12 @@ void describe(const h5::GroupWriter& root, const DatasetLayout& layout) {
 
 }  // namespace
 
-DatasetWriter::DatasetWriter(const comm::Communicator& comm, const std::string& path, const DatasetLayout& layout)
-    : file_(comm, path, dataset_format, dataset_format_version, arrays(layout),
-            [&](const h5::GroupWriter& root) { describe(root, layout); }) {}
+DatasetWriter::DatasetWriter(const comm::Communicator& comm, const std::string& path, const DatasetLayout& layout,
+                             Index slab_elements)
+    : file_(
+          comm, path, dataset_format, dataset_format_version, arrays(layout),
+          [&](const h5::GroupWriter& root) { describe(root, layout); }, h5::ResultFile::Access::automatic,
+          slab_elements) {}
 
 void DatasetWriter::write(Split split, Index first, ConstMatrixView<double> x) {
   file_.write_rows(split_name(split), first, x);

@@ -32,8 +32,10 @@ struct DatasetLayout {
 
 class DatasetWriter {
  public:
-  /// Collective; throws as h5::ResultFile does, and ShapeError where the parts of the layout do not fit each other.
-  DatasetWriter(const comm::Communicator& comm, const std::string& path, const DatasetLayout& layout);
+  /// Collective. Throws as h5::ResultFile does, and ShapeError if the parts of the layout do not fit each other.
+  /// slab_elements: as in h5::ResultFile.
+  DatasetWriter(const comm::Communicator& comm, const std::string& path, const DatasetLayout& layout,
+                Index slab_elements = h5::default_slab_elements);
 
   /// x (d × n) as rows [first, first + n) of a split that has rows. Collective; n may be 0.
   void write(Split split, Index first, ConstMatrixView<double> x);

@@ -1,47 +1,42 @@
 #include <pushforward/dataset/split.hpp>
 
 #include <pushforward/core/error.hpp>
+#include <pushforward/core/name_table.hpp>
 #include <pushforward/random/stream.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 
 namespace pushforward::data {
 
+namespace {
+
+const NameTable<Split>& names() {
+  static const NameTable<Split> table("split", {"train", "validation", "test"});
+  return table;
+}
+
+}  // namespace
+
 Split parse_split(std::string_view name) {
-  const auto found = std::ranges::find(splits, name, split_name);
-  require<OptionError>(found != splits.end(), "split '{}' is unknown; there are train, validation, test", name);
-  return *found;
+  return names().value(name);
 }
 
 std::string_view split_name(Split split) {
-  switch (split) {
-    case Split::train: return "train";
-    case Split::validation: return "validation";
-    case Split::test: break;
-  }
-  return "test";
+  return names().name(split);
 }
 
 Fractions parse_fractions(std::string_view text) {
   Fractions fractions{};
-  std::size_t count = 0;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  bool valid = at != end;
-  while (valid && at != end) {
-    valid = count < fractions.size();
-    if (!valid) break;
-    const auto [after, error] = std::from_chars(at, end, fractions[count]);
-    valid = error == std::errc() && fractions[count] >= 0 && fractions[count] <= 1 &&
-            (after == end || (*after == ',' && after + 1 != end));
-    ++count;
-    at = after == end ? end : after + 1;
+  const auto parts = parts_of(text, ',');
+  bool valid = parts.size() == 2 || parts.size() == 3;
+  for (std::size_t i = 0; valid && i < parts.size(); ++i) {
+    fractions[i] = parse_number<double>(parts[i]).value_or(-1);
+    valid = fractions[i] >= 0 && fractions[i] <= 1;
   }
   const double sum = std::accumulate(fractions.begin(), fractions.end(), 0.0);
-  require<OptionError>(valid && count >= 2 && std::abs(sum - 1) < 1e-9,
+  require<OptionError>(valid && std::abs(sum - 1) < 1e-9,
                        "fractions '{}': wanted are two or three numbers in [0, 1] that add up to 1, for train, "
                        "validation and test, as 0.8,0.1,0.1",
                        text);

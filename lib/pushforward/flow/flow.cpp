@@ -1,3 +1,4 @@
+#include <pushforward/core/chunks.hpp>
 #include <pushforward/core/interval.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/flow/chain.hpp>
@@ -69,12 +70,6 @@ ConstMatrixView<T> arrival(const Parts& parts, Index k, ConstMatrixView<T> x) {
   if (k == 0) return x;
   const auto& level = parts.levels[k - 1];
   return (level.kept.empty() ? level.all : level.kept).columns(0, x.cols());
-}
-
-// Calls f(first, count) for chunks of at most `capacity` of n samples.
-template <class F>
-void in_chunks(Index n, Index capacity, F&& f) {
-  for (Index first = 0; first < n; first += capacity) f(first, std::min(capacity, n - first));
 }
 
 // Which value of a sample is not admitted, or "".

@@ -19,9 +19,6 @@ namespace {
 using detail::check;
 using detail::own;
 
-// Elements that one rank hands over at once, in MPI-IO and through rank 0: well below MPI's count of int.
-constexpr Index slab_elements = Index{1} << 24;
-
 // Space that is kept free for what amend() adds.
 constexpr Index amendment_bytes = Index{1} << 20;
 
@@ -132,11 +129,15 @@ void sync(const std::string& path) {
 
 ResultFile::ResultFile(const comm::Communicator& comm, const std::string& path, std::string_view format,
                        Index format_version, std::vector<RowArray> arrays,
-                       const std::function<void(const GroupWriter&)>& describe, Access access)
+                       const std::function<void(const GroupWriter&)>& describe, Access access, Index slab_elements)
     : comm_(comm),
       path_(path),
       arrays_(std::move(arrays)),
+      slab_elements_(slab_elements),
       parallel_(hdf5_is_parallel && access == Access::automatic && comm.size() > 1) {
+  require<OptionError>(slab_elements >= 1 && slab_elements <= default_slab_elements,
+                       "{}: slabs of {} elements; from 1 to {} are possible", path, slab_elements,
+                       default_slab_elements);
   detail::silence_hdf5();
   comm::agree(comm_, [&] {
     if (!comm_.is_root()) return;
@@ -195,7 +196,7 @@ void ResultFile::write_rows(std::string_view name, Index first, MatrixView<const
 
 template <class T>
 void ResultFile::write_together(const RowArray& array, Index first, MatrixView<const T> values) const {
-  const Index slab = std::max(slab_elements / numbers_of(array), Index{1}), samples = samples_of(array, values);
+  const Index slab = std::max(slab_elements_ / numbers_of(array), Index{1}), samples = samples_of(array, values);
   const Index rounds = comm_.max((samples + slab - 1) / slab);
   comm::agree(comm_, [&] {  // HDF5 communicates on a duplicate of the communicator
     Handle file = open_together(temporary_, comm_);
@@ -213,7 +214,7 @@ void ResultFile::write_together(const RowArray& array, Index first, MatrixView<c
 template <class T>
 void ResultFile::write_through_root(const RowArray& array, Index first, MatrixView<const T> values) const {
   const Index width = numbers_of(array), samples = samples_of(array, values);
-  const Index slab = std::max(slab_elements / width / comm_.size(), Index{1});
+  const Index slab = std::max(slab_elements_ / width / comm_.size(), Index{1});
   const Index rounds = comm_.max((samples + slab - 1) / slab);
   const auto ranks = static_cast<std::size_t>(comm_.size());
   for (Index r = 0; r < rounds; ++r) {

@@ -36,6 +36,9 @@ struct RowArray {
   Index repeats = 0;  ///< then width is 0
 };
 
+/// The most elements that one call of MPI or HDF5 takes: well below the limit of MPI's counts, which are ints.
+inline constexpr Index default_slab_elements = Index{1} << 24;
+
 class ResultFile {
  public:
   enum class Access { automatic, through_root };
@@ -43,10 +46,12 @@ class ResultFile {
   /// Lays out the file for these arrays. `describe` is called on rank 0 for what else goes in: attributes, groups,
   /// small arrays, dimension scales. Collective: throws the same error on all ranks, IoError for a folder that is
   /// missing, not writable or not shared by all ranks, or a full disk. `through_root` sends all rows by rank 0 even
-  /// where HDF5 is parallel.
+  /// where HDF5 is parallel. Rows are written in slabs of at most `slab_elements` elements, at least one row at a time:
+  /// a slab is shared by all ranks if rows go through rank 0, else each rank has slabs of its own. The contents of the
+  /// file do not depend on it. Throws OptionError unless 1 ≤ slab_elements ≤ default_slab_elements.
   ResultFile(const comm::Communicator& comm, const std::string& path, std::string_view format, Index format_version,
              std::vector<RowArray> arrays, const std::function<void(const GroupWriter&)>& describe = {},
-             Access access = Access::automatic);
+             Access access = Access::automatic, Index slab_elements = default_slab_elements);
 
   /// Writes values (d × n) as rows [first, first + n) of the array `name`, converted to its element type; n may differ
   /// between ranks and be 0. Of an array with repeats, values are (n × repeats). T: double, float, Index. Collective.
@@ -71,6 +76,7 @@ class ResultFile {
   std::string path_;
   std::string temporary_;  // on all ranks
   std::vector<RowArray> arrays_;
+  Index slab_elements_;
   std::optional<Replacement> replacement_;  // on rank 0
   bool parallel_;
 };

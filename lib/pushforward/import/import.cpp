@@ -161,13 +161,12 @@ void handle_non_finite(Tables& tables, bool drop, Report& report) {
   const Index row = first - finite.begin();
   const auto values = samples.view().column_span(row);
   const auto bad = std::ranges::find_if(values, [](double v) { return !std::isfinite(v); }) - values.begin();
-  const std::string column = bad < samples.columns() ? samples.names[bad] : "of the weights";
+  const auto column = bad < samples.columns() ? fmt::format("column {}", samples.names[bad]) : "the column of weights";
   const auto count = std::ranges::count(finite, false);
-  require<DataError>(
-      drop,
-      "{}: the value in column {} is missing, NaN or infinite; {} of {} rows have such values. Drop them "
-      "with --drop-nonfinite",
-      tables.place(samples.origin[row]), column, count, samples.rows());
+  require<DataError>(drop,
+                     "{}: the value in {} is missing, NaN or infinite; {} of {} rows have such values. Drop them "
+                     "with --drop-nonfinite",
+                     tables.place(samples.origin[row]), column, count, samples.rows());
   report.push_back(fmt::format("dropped {} rows with missing, NaN or infinite values", keep_rows(samples, finite)));
 }
 

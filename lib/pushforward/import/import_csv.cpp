@@ -1,10 +1,10 @@
 #include <pushforward/import/import_csv.hpp>
 
 #include <pushforward/core/error.hpp>
+#include <pushforward/core/text.hpp>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <deque>
 #include <limits>
@@ -26,17 +26,8 @@ bool is_missing(std::string_view field) {
   return std::ranges::find(marks, field) != marks.end();
 }
 
-// False when the field is no number; a number beyond the range of double is infinite.
-bool parse_number(std::string_view field, double& value) {
-  if (field.starts_with('+')) field.remove_prefix(1);
-  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-  if (error == std::errc::result_out_of_range) value = std::numeric_limits<double>::infinity();
-  return error != std::errc::invalid_argument && end == field.data() + field.size();
-}
-
-bool is_number(std::string_view field) {
-  double value = 0;
-  return parse_number(field, value);
+std::optional<double> number_in(std::string_view field) {
+  return parse_number<double>(field, Beyond::rounded);
 }
 
 // The records of a text, one after the other.
@@ -181,7 +172,7 @@ Table parse_csv(std::string_view text, const std::string& source, const CsvForma
   Records records(text, separator);
   std::vector<std::string_view> fields;
   require<DataError>(records.next(fields), "{}: has no rows", source);
-  const auto names_a_column = [](std::string_view field) { return !is_missing(field) && !is_number(field); };
+  const auto names_a_column = [](std::string_view field) { return !is_missing(field) && !number_in(field); };
   table.named = format.header == CsvFormat::Header::yes ||
                 (format.header == CsvFormat::Header::automatic && std::ranges::all_of(fields, names_a_column));
   table.names = default_names(static_cast<Index>(fields.size()));
@@ -197,14 +188,11 @@ Table parse_csv(std::string_view text, const std::string& source, const CsvForma
     require<DataError>(fields.size() == table.names.size(), "{}:{}: {} fields, where line {} has {}", source,
                        records.line(), fields.size(), first_line, table.names.size());
     for (std::size_t i = 0; i < fields.size(); ++i) {
-      double value = 0;
-      if (!parse_number(fields[i], value)) {
-        value = std::numeric_limits<double>::quiet_NaN();
-        if (table.text[i].empty() && !is_missing(fields[i])) {
-          table.text[i] = text_complaint(table, i, records.line(), fields[i], separator);
-        }
+      const auto value = number_in(fields[i]);
+      if (!value && table.text[i].empty() && !is_missing(fields[i])) {
+        table.text[i] = text_complaint(table, i, records.line(), fields[i], separator);
       }
-      table.values.push_back(value);
+      table.values.push_back(value.value_or(std::numeric_limits<double>::quiet_NaN()));
     }
   }
   require<DataError>(!table.values.empty(), "{}: has a header, but no rows", source);

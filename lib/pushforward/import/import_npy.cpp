@@ -1,11 +1,11 @@
 #include <pushforward/import/import_npy.hpp>
 
 #include <pushforward/core/error.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/table/decode.hpp>
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -37,14 +37,16 @@ std::string_view value_of(std::string_view dictionary, std::string_view key, con
   return value;
 }
 
-std::vector<Index> parse_shape(std::string_view text) {
+std::vector<Index> parse_shape(std::string_view text, const std::string& source) {
   std::vector<Index> shape;
-  const auto inside = text.substr(0, std::min(text.find(')'), text.size()));
-  for (const char *at = inside.data(), *end = at + inside.size(); at < end;) {
-    Index extent = 0;
-    const auto [after, error] = std::from_chars(at, end, extent);
-    if (error == std::errc()) shape.push_back(extent);
-    at = error == std::errc() ? after : at + 1;
+  text.remove_prefix(std::min(text.find('(') + 1, text.size()));  // npos + 1 is 0
+  for (auto part : parts_of(text.substr(0, text.find(')')), ',')) {
+    part.remove_prefix(std::min(part.find_first_not_of(' '), part.size()));
+    part = part.substr(0, part.find_last_not_of(" L") + 1);  // Python 2 wrote 3L
+    if (part.empty()) continue;                              // "(3,)" has one extent, "()" none
+    const auto extent = parse_number<Index>(part);
+    require<IoError>(extent && *extent >= 0, "{}: the header's shape has an extent '{}'", source, part);
+    shape.push_back(*extent);
   }
   return shape;
 }
@@ -66,7 +68,7 @@ Header parse_header(Bytes bytes, const std::string& source) {
   require<DataError>(type.starts_with('\''), "{}: holds records of several fields, not numbers", source);
   header.type = type.substr(1, std::min(type.find('\'', 1), type.size()) - 1);
   header.fortran_order = value_of(dictionary, "fortran_order", source).starts_with("True");
-  header.shape = parse_shape(value_of(dictionary, "shape", source));
+  header.shape = parse_shape(value_of(dictionary, "shape", source), source);
   header.data = bytes.subspan(prefix + length);
   return header;
 }

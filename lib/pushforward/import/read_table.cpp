@@ -123,15 +123,14 @@ Table read_npz(const Location& location, std::string_view bytes) {
   constexpr std::string_view suffix = ".npy";
   const ZipArchive archive(std::as_bytes(std::span(bytes)), location.file);
   std::vector<std::string> names;
-  for (const auto& member : archive.members()) {
-    const auto& name = member.name;
+  for (const auto& name : archive.names()) {
     names.push_back(name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name);
   }
   if (location.path.empty() && names.size() != 1) refuse_choice(location.file, names);
   const auto found = location.path.empty() ? names.begin() : std::ranges::find(names, location.path);
   require<DataError>(found != names.end(), "{}: no array '{}' in it{}; there is {}", location.file, location.path,
                      suggestion(location.path, names), join(names));
-  const auto content = archive.extract(archive.members()[found - names.begin()]);
+  const auto content = archive.extract(static_cast<std::size_t>(found - names.begin()));
   return parse_npy(content, location.file + ":" + *found);
 }
 

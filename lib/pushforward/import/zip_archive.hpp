@@ -1,45 +1,40 @@
 #pragma once
 
-#include <pushforward/core/index.hpp>
-
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+struct zip;  // of libzip
+
 namespace pushforward::data {
 
-/// A zip archive in memory, with its zip64 extension: members stored or deflated, as NumPy writes .npz files.
+/// A zip archive in memory, read by libzip: with zip64 extensions, and members that are packed by any method that
+/// libzip was built with.
 class ZipArchive {
  public:
-  struct Member {
-    std::string name;
-    std::uint64_t offset = 0;  ///< of the local header
-    std::uint64_t packed_size = 0;
-    std::uint64_t size = 0;
-    std::uint32_t checksum = 0;
-    std::uint16_t method = 0;
-  };
-
-  /// `bytes` must outlive the archive. Throws IoError for what is no zip archive, or a truncated one.
+  /// `bytes` must outlive the archive. `source` names it in messages. Throws IoError if the bytes are no zip archive,
+  /// or a truncated or damaged one.
   ZipArchive(std::span<const std::byte> bytes, std::string source);
 
-  const std::vector<Member>& members() const { return members_; }
+  /// The names of the members, in the archive's order.
+  const std::vector<std::string>& names() const { return names_; }
 
-  /// A member's content, unpacked and held against its checksum. Throws IoError.
-  std::vector<std::byte> extract(const Member& member) const;
+  /// Unpacks member number `index` (< names().size()). Throws IoError if the member is damaged, encrypted, or packed by
+  /// an unknown method, and if its content does not have the checksum and the size that the archive states. A size that
+  /// no packed data of that length can have is refused before any memory is taken.
+  std::vector<std::byte> extract(std::size_t index) const;
 
  private:
-  /// The little-endian integer of `size` bytes at `at`.
-  std::uint64_t number(std::uint64_t at, std::size_t size) const;
-  std::uint64_t find_directory_end() const;
-  void read_directory(std::uint64_t at, std::uint64_t count);
-  void read_zip64(Member& member, std::uint64_t at, std::uint64_t length) const;
+  struct Close {
+    void operator()(zip* archive) const;
+  };
 
-  std::span<const std::byte> bytes_;
   std::string source_;
-  std::vector<Member> members_;
+  std::unique_ptr<zip, Close> archive_;
+  std::vector<std::string> names_;
 };
 
 }  // namespace pushforward::data

@@ -1,15 +1,15 @@
 #include <pushforward/logdet/hessenberg.hpp>
 
+#include <boost/math/quadrature/gauss.hpp>
+
 #include <array>
 #include <cmath>
-#include <numbers>
-#include <utility>
 
 namespace pushforward::logdet {
 
 namespace {
 
-constexpr int most_nodes = 32;
+constexpr unsigned most_nodes = 32;
 constexpr double accuracy = 1e-10;
 
 // Gauss–Legendre on [0, 1], and how large ‖H‖ may be for it.
@@ -19,22 +19,17 @@ struct Quadrature {
   double reach = 0;
 };
 
-// Roots of the Legendre polynomial by Newton's method [Press et al., Numerical Recipes, gauleg].
-Quadrature gauss_legendre(int nodes) {
+template <unsigned nodes>
+Quadrature gauss_legendre() {
+  static_assert(nodes % 2 == 0 && nodes <= most_nodes);
+  // Of the points on [−1, 1] the rule has those that are positive.
+  using Rule = boost::math::quadrature::gauss<double, nodes>;
   Quadrature q;
-  q.nodes = static_cast<std::size_t>(nodes);
-  for (int i = 0; i < nodes; ++i) {
-    double x = std::cos(std::numbers::pi * (i + 0.75) / (nodes + 0.5)), slope = 0;
-    for (int iteration = 0; iteration < 100; ++iteration) {
-      double p = 1, before = 0;
-      for (int k = 0; k < nodes; ++k) before = std::exchange(p, ((2 * k + 1) * x * p - k * before) / (k + 1));
-      slope = nodes * (x * p - before) / (x * x - 1);
-      const double change = p / slope;
-      x -= change;
-      if (std::abs(change) < 1e-16) break;
+  for (std::size_t i = 0; i < nodes / 2; ++i) {
+    for (const double sign : {-1.0, 1.0}) {
+      q.point[q.nodes] = 0.5 * (1 + sign * Rule::abscissa()[i]);
+      q.weight[q.nodes++] = 0.5 * Rule::weights()[i];
     }
-    q.point[i] = 0.5 * (1 - x);
-    q.weight[i] = 1 / ((1 - x * x) * slope * slope);
   }
   // The error is a function r of H, r(z) that of log(1 + z): its power series has terms of one sign on (−1, 0), since
   // Gauss's error in a power of t is never negative, so that |r(z)| ≤ |r(−c)| for |z| ≤ c, and ‖r(H)‖ ≤ |r(−c)| for
@@ -51,7 +46,7 @@ Quadrature gauss_legendre(int nodes) {
 
 // The cheapest that is accurate, or the largest.
 const Quadrature& quadrature_for(double norm) {
-  static const std::array<Quadrature, 3> all{gauss_legendre(8), gauss_legendre(16), gauss_legendre(most_nodes)};
+  static const std::array<Quadrature, 3> all{gauss_legendre<8>(), gauss_legendre<16>(), gauss_legendre<most_nodes>()};
   for (const auto& q : all) {
     if (norm <= q.reach) return q;
   }

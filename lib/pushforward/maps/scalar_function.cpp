@@ -1,5 +1,6 @@
 #include <pushforward/core/error.hpp>
-#include <pushforward/core/text.hpp>
+#include <pushforward/core/name_table.hpp>
+#include <pushforward/core/softplus.hpp>
 #include <pushforward/maps/scalar_function.hpp>
 
 #include <algorithm>
@@ -15,10 +16,6 @@ using std::numbers::ln2;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-double softplus(double u) {
-  return std::max(u, 0.0) + std::log1p(std::exp(-std::abs(u)));
-}
-
 double sigmoid(double u) {
   const double e = std::exp(-std::abs(u));
   return (u < 0 ? e : 1) / (1 + e);
@@ -29,21 +26,20 @@ double log_one_minus_exp(double u) {
   return u < ln2 ? std::log(-std::expm1(-u)) : std::log1p(-std::exp(-u));
 }
 
+const NameTable<Function>& functions() {
+  static const NameTable<Function> table("function", {"affine", "leaky", "cube", "cube_root", "exp", "log", "softplus",
+                                                      "inverse_softplus", "tanh", "atanh", "sigmoid", "logit"});
+  return table;
+}
+
 }  // namespace
 
 const std::vector<std::string>& function_names() {
-  static const std::vector<std::string> names{"affine", "leaky", "cube",     "cube_root",
-                                              "exp",    "log",   "softplus", "inverse_softplus",
-                                              "tanh",   "atanh", "sigmoid",  "logit"};
-  return names;
+  return functions().names();
 }
 
 Function function_of(std::string_view name) {
-  const auto& names = function_names();
-  const auto found = std::find(names.begin(), names.end(), name);
-  require<OptionError>(found != names.end(), "function '{}' is unknown{}; there are {}", name, suggestion(name, names),
-                       join(names));
-  return static_cast<Function>(found - names.begin());
+  return functions().value(name);
 }
 
 Function inverse_of(Function function) {

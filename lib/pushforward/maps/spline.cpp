@@ -1,4 +1,5 @@
 #include <pushforward/core/angle.hpp>
+#include <pushforward/core/softplus.hpp>
 #include <pushforward/maps/spline.hpp>
 
 #include <array>
@@ -18,11 +19,6 @@ void exponentials(std::array<T, size>& x, Index count, T shift) {
   for (Index i = 0; i < count; i += static_cast<Index>(B::size)) {
     xsimd::exp(B::load_unaligned(x.data() + i) - B(shift)).store_unaligned(x.data() + i);
   }
-}
-
-template <class T>
-T softplus(T a) {
-  return std::max(a, T(0)) + std::log1p(std::exp(-std::abs(a)));
 }
 
 }  // namespace

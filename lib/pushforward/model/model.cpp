@@ -1,3 +1,4 @@
+#include <pushforward/core/chunks.hpp>
 #include <pushforward/model/model.hpp>
 #include <pushforward/model/option_attributes.hpp>
 #include <pushforward/transforms/described.hpp>
@@ -190,8 +191,7 @@ void Model<T>::log_prob(const Batch<double>& batch, std::span<double> log_prob, 
   require_context("log_prob", n, batch.context);
   Matrix<T> standardized(d, std::min(slab, n)), latent(d, std::min(slab, n)),
       given(batch.context.rows(), standardized.cols());
-  for (Index first = 0; first < n; first += slab) {
-    const Index count = std::min(slab, n - first);
+  in_chunks(n, slab, [&](Index first, Index count) {
     const auto chunk = batch.part(first, count);
     const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
     const auto y = standardized.view().columns(0, count), to = latent.view().columns(0, count);
@@ -202,7 +202,7 @@ void Model<T>::log_prob(const Batch<double>& batch, std::span<double> log_prob, 
                    z.empty() ? MatrixView<T>() : to, status.subspan(at, size), workspace);
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
     for (Index j = 0; !z.empty() && j < count; ++j) std::copy_n(to.column(j), d, z.column(first + j));
-  }
+  });
 }
 
 template <class T>
@@ -215,8 +215,7 @@ void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::spa
                       x.rows(), x.cols(), d);
   require_context("inverse", n, context);
   Matrix<T> latent(d, std::min(slab, n)), standardized(d, std::min(slab, n)), given(context.rows(), latent.cols());
-  for (Index first = 0; first < n; first += slab) {
-    const Index count = std::min(slab, n - first);
+  in_chunks(n, slab, [&](Index first, Index count) {
     const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
     const auto from = latent.view().columns(0, count), y = standardized.view().columns(0, count);
     for (Index j = 0; j < count; ++j) {
@@ -227,7 +226,7 @@ void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::spa
     flow_.inverse(from, y, log_prob.subspan(at, size), status.subspan(at, size), options, workspace, u);
     standardization_.inverse<T>(y, x.columns(first, count));
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
-  }
+  });
 }
 
 template <class T>

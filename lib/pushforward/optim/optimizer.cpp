@@ -1,5 +1,5 @@
 #include <pushforward/core/error.hpp>
-#include <pushforward/core/text.hpp>
+#include <pushforward/core/name_table.hpp>
 #include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/optim/optimizer.hpp>
 
@@ -11,31 +11,32 @@ namespace pushforward::optim {
 
 namespace {
 
-std::size_t index_of(const char* what, std::string_view name, const std::vector<std::string>& names) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  require<OptionError>(found != names.end(), "{} '{}' is unknown{}; there are {}", what, name, suggestion(name, names),
-                       join(names));
-  return static_cast<std::size_t>(found - names.begin());
+const NameTable<Algorithm>& algorithms() {
+  static const NameTable<Algorithm> table("optimizer", {"adam", "adamw", "adamax"});
+  return table;
+}
+
+const NameTable<Schedule>& schedules() {
+  static const NameTable<Schedule> table("schedule", {"constant", "cosine", "step"});
+  return table;
 }
 
 }  // namespace
 
 const std::vector<std::string>& algorithm_names() {
-  static const std::vector<std::string> names{"adam", "adamw", "adamax"};
-  return names;
+  return algorithms().names();
 }
 
 Algorithm algorithm_of(std::string_view name) {
-  return static_cast<Algorithm>(index_of("optimizer", name, algorithm_names()));
+  return algorithms().value(name);
 }
 
 const std::vector<std::string>& schedule_names() {
-  static const std::vector<std::string> names{"constant", "cosine", "step"};
-  return names;
+  return schedules().names();
 }
 
 Schedule schedule_of(std::string_view name) {
-  return static_cast<Schedule>(index_of("schedule", name, schedule_names()));
+  return schedules().value(name);
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 #include <pushforward/standardization/standardization.hpp>
 
 #include <pushforward/core/error.hpp>
+#include <pushforward/core/name_table.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/dataset/row_reader.hpp>
 #include <pushforward/linalg/blas.hpp>
@@ -17,7 +18,10 @@ namespace {
 // A column counts as a linear combination of others when less than this part of its variance is its own.
 constexpr double least_own_variance = 1e-12;
 
-const std::array<std::string, 3> kind_names{"none", "scale", "whiten"};
+const NameTable<Standardization::Kind>& kinds() {
+  static const NameTable<Standardization::Kind> table("standardization", {"none", "scale", "whiten"});
+  return table;
+}
 
 Matrix<double> identity(Index d) {
   Matrix<double> one(d, d);
@@ -81,16 +85,11 @@ void require_no_constants(std::span<const std::string> constant) {
 }
 
 std::string_view kind_name(Standardization::Kind kind) {
-  return kind_names[static_cast<std::size_t>(kind)];
+  return kinds().name(kind);
 }
 
 Standardization::Kind parse_kind(std::string_view name) {
-  const auto found = std::ranges::find(kind_names, name);
-  if (found == kind_names.end()) {
-    throw OptionError(
-        fmt::format("no standardization '{}'{}; there are {}", name, suggestion(name, kind_names), join(kind_names)));
-  }
-  return static_cast<Standardization::Kind>(found - kind_names.begin());
+  return kinds().value(name);
 }
 
 Standardization::Standardization(Index dimension)

@@ -4,34 +4,25 @@
 #include <pushforward/core/text.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 
 namespace pushforward::data {
 
-namespace {
-
-template <class V>
-bool parse(std::string_view text, V& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
-}  // namespace
-
 std::vector<Index> select_columns(std::string_view selector, std::span<const std::string> names) {
   const auto d = static_cast<Index>(names.size());
   if (const auto named = std::ranges::find(names, selector); named != names.end()) return {named - names.begin()};
   Index first = 1, last = d;
-  const auto dash = selector.find('-');
-  const bool is_range = dash != std::string_view::npos && parse(selector.substr(0, dash), first) &&
-                        parse(selector.substr(dash + 1), last);
-  const bool is_number = !is_range && parse(selector, first);
-  if (is_number) last = first;
-  if (!is_range && !is_number && selector != "*") {
-    throw OptionError(fmt::format("no column '{}'{}; there are {}, which may also be given by number from 1 to {}",
-                                  selector, suggestion(selector, names), join(names), d));
+  if (selector != "*") {
+    const auto ends = parts_of(selector, '-');
+    const auto from = parse_number<Index>(ends.front()), to = parse_number<Index>(ends.back());
+    if (from && to && ends.size() <= 2) {
+      first = *from;
+      last = *to;
+    } else {
+      throw OptionError(fmt::format("no column '{}'{}; there are {}, which may also be given by number from 1 to {}",
+                                    selector, suggestion(selector, names), join(names), d));
+    }
   }
   require<OptionError>(1 <= first && first <= last && last <= d, "columns '{}': numbers go from 1 to {}", selector, d);
   std::vector<Index> columns(last - first + 1);
@@ -53,9 +44,10 @@ ColumnNumber parse_column_number(std::string_view text, std::string_view option)
   const auto equals = text.rfind('=');
   const bool chosen = equals != std::string_view::npos;
   ColumnNumber result{std::string(chosen ? text.substr(0, equals) : "*"), 0};
-  const bool valid = parse(text.substr(chosen ? equals + 1 : 0), result.number) && std::isfinite(result.number);
-  require<OptionError>(valid && !result.selector.empty(),
+  const auto number = parse_number<double>(text.substr(chosen ? equals + 1 : 0));
+  require<OptionError>(number && std::isfinite(*number) && !result.selector.empty(),
                        "{} '{}': wanted is COLUMNS=NUMBER, or NUMBER for all columns", option, text);
+  result.number = *number;
   return result;
 }
 

@@ -1,9 +1,10 @@
 #include <pushforward/toys/toy_definition.hpp>
 
+#include <boost/math/quadrature/gauss.hpp>
+
 #include <cmath>
 #include <limits>
 #include <numbers>
-#include <utility>
 
 namespace pushforward::data::detail {
 
@@ -22,30 +23,17 @@ double normal_cumulative(double t) {
   return 0.5 * std::erfc(-t / std::numbers::sqrt2);
 }
 
-// Gauss–Legendre on (0, 1): the nodes are the roots of the Legendre polynomial of order n, by Newton's method.
-std::vector<std::pair<double, double>> gauss_legendre(int n) {
-  std::vector<std::pair<double, double>> rule;
-  for (int i = 0; i < n; ++i) {
-    double x = std::cos(pi * (i + 0.75) / (n + 0.5)), slope = 1, step = 1;
-    while (std::abs(step) > 1e-15) {
-      double before = 1, value = x;
-      for (int k = 2; k <= n; ++k) before = std::exchange(value, ((2 * k - 1) * x * value - (k - 1) * before) / k);
-      slope = n * (x * value - before) / (x * x - 1);
-      step = value / slope;
-      x -= step;
-    }
-    rule.emplace_back(0.5 * (1 - x), 1 / ((1 - x * x) * slope * slope));
-  }
-  return rule;
-}
-
 }  // namespace
 
 Curves::Curves(int components, double sigma, double half_box, Curve curve)
     : components_(components), sigma_(sigma), half_box_(half_box), curve_(std::move(curve)) {
-  constexpr int order = 768;
-  for (const auto& [v, weight] : gauss_legendre(order)) {
-    for (int k = 0; k < components; ++k) nodes_.push_back({curve_(k, v * v), 2 * v * weight / components});
+  // Of the points of the rule on [−1, 1] there are those that are not negative.
+  using Rule = boost::math::quadrature::gauss<double, 768>;
+  for (std::size_t i = 0; i < Rule::abscissa().size(); ++i) {
+    for (const double sign : {-1.0, 1.0}) {
+      const double v = 0.5 * (1 + sign * Rule::abscissa()[i]), weight = 0.5 * Rule::weights()[i];
+      for (int k = 0; k < components; ++k) nodes_.push_back({curve_(k, v * v), 2 * v * weight / components});
+    }
   }
 }
 

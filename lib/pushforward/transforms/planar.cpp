@@ -1,3 +1,4 @@
+#include <pushforward/core/softplus.hpp>
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/maps/monotone_root.hpp>
 #include <pushforward/nn/parameters.hpp>
@@ -13,10 +14,6 @@ template <class T>
 struct PlanarState final : TransformState<T> {
   std::span<double> u_bar;  // (d), scratch
 };
-
-double softplus(double t) {
-  return std::max(t, 0.0) + std::log1p(std::exp(-std::abs(t)));
-}
 
 template <class T>
 double dot_with(std::span<const double> a, const T* x) {

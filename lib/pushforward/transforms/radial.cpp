@@ -1,3 +1,4 @@
+#include <pushforward/core/softplus.hpp>
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/nn/parameters.hpp>
 #include <pushforward/transforms/radial.hpp>
@@ -31,7 +32,7 @@ void Radial<T>::prepare(std::span<const T> parameters, Normalization) {
   std::ranges::copy(nn::part_of(parameters, center_offset_, shape_.size()), center_.begin());
   alpha_ = std::exp(static_cast<double>(parameters[log_alpha_offset_]));
   beta_ = static_cast<double>(parameters[beta_offset_]);
-  softplus_ = std::max(beta_, 0.0) + std::log1p(std::exp(-std::abs(beta_)));
+  softplus_ = softplus(beta_);
 }
 
 template <class T>
