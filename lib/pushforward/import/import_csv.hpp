@@ -7,11 +7,11 @@
 
 namespace pushforward::data {
 
-/// How a text file is to be understood.
+/// The format of a text file.
 struct CsvFormat {
   enum class Header { automatic, yes, no };
   Header header = Header::automatic;  ///< automatic: a first line without any number is one
-  char separator = '\0';              ///< '\0': found out; ' ' stands for any run of blanks and tabs
+  char separator = '\0';              ///< '\0': guessed; ' ' means any run of blanks and tabs
 };
 
 /// Numbers from separated text: UTF-8 with or without a byte order mark, lines ended by LF or CRLF; comma, semicolon,

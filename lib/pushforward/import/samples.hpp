@@ -1,7 +1,7 @@
 #pragma once
 
-// Rows on their way from tables to a dataset file, and the steps they can take. Each step leaves the order of the rows
-// that remain as it is.
+// Rows on their way from tables to a dataset file, and the steps of an import. No step changes the order of the
+// rows.
 
 #include <pushforward/core/index.hpp>
 #include <pushforward/dataset/split.hpp>
@@ -16,10 +16,10 @@
 
 namespace pushforward::data {
 
-/// More classes are taken for a mistake.
+/// The largest number of classes. A larger number is taken for a mistake.
 inline constexpr Index most_classes = 10'000;
 
-/// Rows of d columns of data and, behind them, c columns of context.
+/// Rows of d columns of data, followed by c columns of context.
 struct Samples {
   std::vector<std::string> names;              ///< (d + c) of the columns
   Index contexts = 0;                          ///< c
@@ -42,29 +42,30 @@ struct Samples {
   std::size_t c() const { return static_cast<std::size_t>(contexts); }
 };
 
-/// Keeps the rows for which keep[row] holds; returns how many went.
+/// Keeps the rows for which keep[row] is true. Returns the number of rows that were dropped.
 Index keep_rows(Samples& samples, const std::vector<bool>& keep);
-/// Keeps these columns, in this order; `contexts` is the caller's to set.
+/// Keeps these columns, in this order. The caller sets `contexts`.
 void keep_columns(Samples& samples, std::span<const Index> columns);
 
-/// (N) whether all values of the row, and its weight, are finite.
+/// Returns (N) flags: true if all values of the row and its weight are finite.
 std::vector<bool> finite_rows(const Samples& samples);
-/// (N) whether no row before is the same in all columns and in weight.
+/// Returns (N) flags: true if no earlier row is equal in all columns and in weight.
 std::vector<bool> first_occurrences(const Samples& samples);
-/// Columns of data with one value in all rows.
+/// Returns the columns of data that have one value in all rows.
 std::vector<Index> constant_columns(const Samples& samples);
-/// Columns of data whose values are all integers.
+/// Returns the columns of data whose values are all integers.
 std::vector<Index> integer_columns(const Samples& samples);
 
-/// x ← x + width · u on a column, u uniform on (0, 1), a function of seed, column and the row's origin alone.
+/// Adds noise to a column: x ← x + width · u. The u are uniform on (0, 1), and depend on seed, column and the row's
+/// origin alone.
 void dequantize(Samples& samples, Index column, double width, std::uint64_t seed);
 /// x ← (x + shift) / divisor on a column.
 void rescale(Samples& samples, Index column, double shift, double divisor);
-/// To radians in [−π, π), from radians, or from degrees, of which 180 is −π exactly.
+/// Takes a column of angles in radians, or in degrees, to radians in [−π, π). 180 degrees are −π exactly.
 void wrap_angles(Samples& samples, Index column, bool degrees);
-/// Replaces a column of context that holds classes 0, 1, … by one for each, "NAME=3", which is 1 in the rows of the
-/// class and 0 elsewhere; returns their number: `classes`, or for 0 the largest value plus one. Throws DataError for a
-/// value that is no class, with place(row).
+/// Replaces a column of context that holds classes 0, 1, … with a column for each class, "NAME=3", which is 1 in the
+/// rows of the class and 0 elsewhere. Returns the number of classes: `classes`, or the largest value plus one if
+/// `classes` is 0. Throws DataError with place(row) if a value is no class.
 Index one_hot(Samples& samples, Index column, Index classes, const std::function<std::string(Index)>& place);
 
 }  // namespace pushforward::data

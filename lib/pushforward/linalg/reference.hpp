@@ -1,7 +1,7 @@
 #pragma once
 
-// Plain loops for what blas.hpp and lapack.hpp do, accumulating in long double: what the tests compare with. Slow on
-// pass; nothing but tests calls them.
+// Plain loops that do what blas.hpp and lapack.hpp do, with sums in long double. The tests compare with them. They
+// are slow, and only tests call them.
 
 #include <pushforward/linalg/lapack.hpp>
 

@@ -35,7 +35,8 @@ class ExactLogDet {
   Index n_ = 0;
 };
 
-/// The same as one of the estimators: without chance, without bias. Through the input; narrow.hpp has the other way.
+/// The exact log-det as an estimator that neither draws nor has a bias. It goes through the input; narrow.hpp has
+/// the way through a hidden layer.
 template <class T>
 class ExactEstimator final : public Estimator<T> {
  public:

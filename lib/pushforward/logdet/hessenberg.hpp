@@ -12,8 +12,8 @@ namespace pushforward::logdet {
 double log_form(ConstMatrixView<double> h, std::span<double> work);
 Index log_form_work(Index m);
 
-/// y (m), out, minimises ‖β e₁ − (I + H) y‖ for h ((m + 1) × m), I being the identity with a row of zeros below: GMRES.
-/// The norm that is left. work: at least (m + 1)².
+/// Finds the y (m), out, that minimizes ‖β e₁ − (I + H) y‖ for h ((m + 1) × m), as GMRES does. I is the identity
+/// with a row of zeros below. Returns the minimum. work: at least (m + 1)².
 double solve_shifted(ConstMatrixView<double> h, double beta, std::span<double> y, std::span<double> work);
 
 }  // namespace pushforward::logdet

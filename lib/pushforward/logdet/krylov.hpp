@@ -5,7 +5,8 @@
 //   value  vᵀ log(I + J) v ≈ ‖v‖² e₁ᵀ log(I + H) e₁
 //   pair   u ≈ (I + J)⁻ᵀ v in the span of Q_k by GMRES on the same basis, with v
 //
-// With exact traces (trace.hpp) only the rest is left to the probe, and what they replace comes from the same basis:
+// With exact traces (trace.hpp) the probe estimates only the rest. The terms that are subtracted come from its
+// basis:
 //
 //   tr J          tr J + vᵀ(log(I + J) − J)v, vᵀJv = ‖v‖²H₁₁. Differentiated, tr((I + J)⁻¹dJ) − tr dJ: the pair (u − v,
 //                 v) with u as above.
@@ -13,11 +14,11 @@
 //                 Differentiated, tr((I + J)⁻¹dJ) − tr dJ + tr(J dJ): the pair (u − v + Jᵀv, v), Jᵀv = ‖v‖(H₁₁q₁ +
 //                 H₂₁q₂).
 //
-// The latter is for networks with one hidden layer and methods of two steps or more.
+// The exact tr J² is for networks with one hidden layer and methods of two steps or more.
 //
-// With a tolerance, a probe takes steps until its own ‖v − (I + Jᵀ)u‖ ≤ tolerance · ‖v‖, so that a sample's numbers do
-// not depend on its batch mates, up to the rounding of a batch's products; the batch goes on until all its probes are
-// done.
+// With a tolerance, each probe takes steps until ‖v − (I + Jᵀ)u‖ ≤ tolerance · ‖v‖. So the numbers of a sample do
+// not depend on the rest of its batch, except for the rounding of a batch's products. The batch goes on until all of
+// its probes are done.
 
 #include <pushforward/logdet/estimator.hpp>
 
@@ -26,14 +27,14 @@ namespace pushforward::logdet {
 template <class T>
 class KrylovEstimator final : public Estimator<T> {
  public:
-  /// Kind::krylov or Kind::trace_krylov: method.terms Arnoldi steps, at most the width of the network. With a tolerance
-  /// up to as many, and as the width, and 2 at least unless fewer span all that there is.
+  /// Kind::krylov or Kind::trace_krylov. Takes method.terms Arnoldi steps, at most the width of the network. With a
+  /// tolerance these are upper limits, and a probe takes at least 2 steps unless one spans its whole Krylov space.
   KrylovEstimator(const Method& method, const nn::NetworkOptions& network);
 
   const Method& method() const override { return method_; }
   /// vᵀJⁿv and ‖v‖²e₁ᵀHⁿe₁ agree for n ≤ k: Aⁿq₁ = QHⁿe₁ for n < k, and A Q = QH + (a column orthogonal to q₁)e_kᵀ
-  /// gives one more. What is beyond is at most ‖v‖²Σₙ cⁿ/n in either, since ‖H‖ ≤ ‖A‖; E‖v‖² = d. As it holds for each
-  /// v, it does however a probe's k is chosen. A basis that is complete leaves nothing beyond.
+  /// gives one more. The later terms are at most ‖v‖²Σₙ cⁿ/n in either, since ‖H‖ ≤ ‖A‖, and E‖v‖² = d. The bound
+  /// holds for each v, and so for any choice of k for a probe. A complete basis has no bias.
   double bias_bound(Index d, double lipschitz) const override {
     return least_steps() >= d ? 0 : 2 * truncation_bound(d, lipschitz, least_steps());
   }

@@ -30,7 +30,7 @@ namespace pushforward::logdet {
 template <class T>
 class NarrowEstimator final : public Estimator<T> {
  public:
-  /// Through hidden layer h (0-based).
+  /// Goes through hidden layer h (0-based).
   NarrowEstimator(const Method& method, const nn::NetworkOptions& network, Index h);
 
   const Method& method() const override { return method_; }

@@ -4,14 +4,13 @@
 //
 // With v a probe and A = Jᵀ, qₖ = vᵀAᵏv is an unbiased estimate of tr Jᵏ.
 //
-//   series    Σₖ≤N (−1)ᵏ⁺¹/k qₖ. Differentiated as it stands: dqₖ = Σ_{i+j=k−1} (Aⁱv)ᵀ dJ (Jʲv), so that with cₖ =
-//   (−1)ᵏ⁺¹/k the pairs are
-//             vⱼ = Jʲv, uⱼ = Σᵢ c_{i+j+1} Aⁱv, j < N.
-//   roulette  Σₖ wₖ (−1)ᵏ⁺¹/k qₖ, wₖ = 1[N ≥ k]/P(N ≥ k), a mean of such weights when several lengths are drawn. Its
-//   gradient is the Neumann
-//             series of the same weights [Chen et al. 2019, Theorem 2]: u = Σₖ wₖ (−1)ᵏ⁺¹ Aᵏ⁻¹v with v, one pair,
-//             memory independent of the number of terms. The value is that of the series, from the same products, never
-//             vᵀJu.
+// series. The value is Σₖ≤N cₖ qₖ with cₖ = (−1)ᵏ⁺¹/k. Its gradient is that of this sum:
+//   dqₖ = Σ_{i+j=k−1} (Aⁱv)ᵀ dJ (Jʲv), so that the pairs are vⱼ = Jʲv, uⱼ = Σᵢ c_{i+j+1} Aⁱv, j < N.
+//
+// roulette. The value is Σₖ wₖ cₖ qₖ with wₖ = 1[N ≥ k]/P(N ≥ k), or the mean of these weights if several lengths are
+//   drawn. Its gradient is the Neumann series with the same weights [Chen et al. 2019, Theorem 2]: one pair,
+//   u = Σₖ wₖ (−1)ᵏ⁺¹ Aᵏ⁻¹v with v, in memory that does not depend on the number of terms. The value comes from the
+//   products of the series, and is not computed as vᵀJu.
 
 #include <pushforward/logdet/estimator.hpp>
 
@@ -39,8 +38,8 @@ class SeriesEstimator final : public Estimator<T> {
   Method method_;
 };
 
-/// Truncated series with exact traces: powers of the dense J, d × d products for each sample and term. Pairs V = I,
-/// U = Σₖ (−1)ᵏ⁺¹ (Jᵀ)ᵏ⁻¹.
+/// The truncated series with exact traces: powers of the dense J, a d × d product for each sample and term. The
+/// pairs are V = I, U = Σₖ (−1)ᵏ⁺¹ (Jᵀ)ᵏ⁻¹.
 template <class T>
 class DenseSeriesEstimator final : public Estimator<T> {
  public:

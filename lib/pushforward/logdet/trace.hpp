@@ -7,8 +7,8 @@
 //   one hidden layer,   J = W₂D₁W₁:      tr J = Σᵢ d₁ᵢ Kᵢᵢ,  tr J² = d₁ᵀ(K ∘ Kᵀ)d₁,  K = W₁W₂
 //   none,               J = W:           tr J = tr W
 //
-// the latter since tr J² = tr(D₁KD₁K) = Σᵢⱼ d₁ᵢ Kᵢⱼ d₁ⱼ Kⱼᵢ. It takes a product with an (h × h) matrix per sample, h
-// the hidden width: h/2d of a product with J.
+// The formula for tr J² follows from tr J² = tr(D₁KD₁K) = Σᵢⱼ d₁ᵢ Kᵢⱼ d₁ⱼ Kⱼᵢ. It takes a product with an (h × h)
+// matrix per sample, where h is the hidden width: h/2d of a product with J.
 //
 // Reverse, with weight w of a sample:
 //   tr J of two     d̄₁ = w Mᵀd₂, d̄₂ = w M d₁, M̄ = Σ w d₂d₁ᵀ, W̄₂ = M̄ ∘ (W₁W₃)ᵀ, and with P̄ = (M̄ ∘ W₂)ᵀ the gradient
@@ -25,9 +25,9 @@ namespace pushforward::logdet {
 template <class T>
 class ExactTrace {
  public:
-  /// The most hidden layers that it is for.
+  /// The largest number of hidden layers.
   static constexpr Index most_hidden = 2;
-  /// The most terms that it has for a network: 2 with one hidden layer, 1 otherwise.
+  /// The number of terms that are possible for a network: 2 with one hidden layer, 1 otherwise.
   static Index most_terms(const nn::NetworkOptions& network) { return network.hidden.size() == 1 ? 2 : 1; }
 
   /// terms: 1, tr J; or 2, tr J − ½ tr J². Memory for up to n samples, from value() to add_to_reverse().

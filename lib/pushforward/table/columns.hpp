@@ -11,19 +11,21 @@
 
 namespace pushforward::data {
 
-/// The columns that `selector` means, ascending, counted from 0: a name, a number counted from 1, a range of numbers
-/// "2-5", or "*" for all. Throws OptionError, naming the nearest, for what is none of these.
+/// Returns the columns that `selector` names, ascending and counted from 0. A selector is a name, a number counted
+/// from 1, a range of numbers "2-5", or "*" for all columns. Throws OptionError with the nearest name for anything
+/// else.
 std::vector<Index> select_columns(std::string_view selector, std::span<const std::string> names);
 
-/// The columns of several selectors, in their order, each once.
+/// Returns the columns of several selectors, in the order of the selectors, each column once.
 std::vector<Index> select_columns(std::span<const std::string> selectors, std::span<const std::string> names);
 
-/// "COLUMNS=NUMBER", or "NUMBER" for all columns.
+/// A choice of columns with a number: "COLUMNS=NUMBER", or "NUMBER" for all columns.
 struct ColumnNumber {
   std::string selector;
   double number = 0;
 };
-/// `option` names the option in messages. Throws OptionError for what is not of the form or not finite.
+/// Reads a ColumnNumber. `option` names the option in messages. Throws OptionError if the text has another form or
+/// if the number is not finite.
 ColumnNumber parse_column_number(std::string_view text, std::string_view option);
 
 }  // namespace pushforward::data

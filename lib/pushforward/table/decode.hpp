@@ -9,8 +9,8 @@
 
 namespace pushforward::data {
 
-/// The numbers of type V that stand in `bytes` one after the other; with `swap`, in the byte order that is not this
-/// machine's.
+/// Returns the numbers of type V that `bytes` holds one after the other. If `swap` is true, their byte order is not
+/// this machine's.
 template <class V>
 std::vector<double> decode(std::span<const std::byte> bytes, bool swap) {
   std::vector<double> values(bytes.size() / sizeof(V));

@@ -24,7 +24,7 @@ class ToyDefinition;
 
 class ToyDensity {
  public:
-  /// One of names(). Throws OptionError, with a suggestion, for another name.
+  /// name: one of names(). Throws OptionError with a suggestion for any other name.
   explicit ToyDensity(std::string_view name);
   ToyDensity(ToyDensity&&) noexcept;
   ~ToyDensity();
@@ -35,14 +35,15 @@ class ToyDensity {
   /// Differential entropy in nats, to 1e-7.
   double entropy() const { return entropy_; }
 
-  /// Sample number `row` of `seed`: a function of the two alone.
+  /// Draws sample number `row` of `seed`. It depends on these two numbers alone.
   Point draw(std::uint64_t seed, Index row) const;
 
-  /// Samples [first, first + n) into the columns of x (2 × n). T: double, float. Not collective.
+  /// Draws samples [first, first + n) into the columns of x (2 × n). T: double, float. Not collective.
   template <class T>
   void draw(std::uint64_t seed, Index first, MatrixView<T> x) const;
 
-  /// log p(x) in nats, to about 1e-8; −∞ where p underflows. For checks, not for speed: a quadrature for each point.
+  /// Returns log p(x) in nats, to about 1e-8, or −∞ if p underflows. It is for checks, and slow: a quadrature for each
+  /// point.
   double log_density(Point x) const;
 
  private:

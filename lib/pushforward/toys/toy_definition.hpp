@@ -1,6 +1,7 @@
 #pragma once
 
-// How the toy densities are defined (toy.hpp): each draws a sample from a stream and evaluates its density.
+// The definitions of the toy densities (toy.hpp). Each of them draws a sample from a stream and evaluates its
+// density.
 
 #include <pushforward/random/stream.hpp>
 #include <pushforward/toys/toy.hpp>
