@@ -222,6 +222,7 @@ struct Info {
     std::vector<std::string> lines;
     const bool is_array = !data::parse_location(file).path.empty();
     const data::Dataset dataset(file, {{1, 0, 0}, 0});
+    const auto& about = dataset.description();
     lines.push_back(file);
     if (!is_array) {
       const auto root = h5::open_file(file);
@@ -230,26 +231,26 @@ struct Info {
           lines.push_back(fmt::format("{:<10} {}", name, root.attribute<std::string>(name)));
       }
     }
-    if (dataset.entropy()) lines.push_back(fmt::format("{:<10} {:.6f} nats", "entropy", *dataset.entropy()));
+    if (about.entropy) lines.push_back(fmt::format("{:<10} {:.6f} nats", "entropy", *about.entropy));
     for (const Split split : data::splits) {
       const std::string_view name = is_array ? "rows" : data::split_name(split);
       if (dataset.rows(split) == 0) continue;
-      lines.push_back(fmt::format("{:<10} {} × {}{}", name, dataset.rows(split), dataset.dimension(),
-                                  dataset.weighted() ? ", weighted" : ""));
+      lines.push_back(fmt::format("{:<10} {} × {}{}", name, dataset.rows(split), about.dimension,
+                                  about.weighted ? ", weighted" : ""));
     }
-    if (dataset.image_shape()) {
-      lines.push_back(fmt::format("{:<10} {}", "images", to_string(*dataset.image_shape())));
+    if (about.image_shape) {
+      lines.push_back(fmt::format("{:<10} {}", "images", to_string(*about.image_shape)));
     }
-    if (!dataset.periodic().empty()) {
+    if (!about.periodic.empty()) {
       std::vector<std::string> names;
-      for (const Index i : dataset.periodic()) names.push_back(dataset.feature_names()[i]);
+      for (const Index i : about.periodic) names.push_back(about.feature_names[i]);
       lines.push_back(fmt::format("{:<10} {}", "angles", join(names)));
     }
-    describe_columns(is_array ? "column" : "column of train", dataset.feature_names(), data::training_moments(dataset),
+    describe_columns(is_array ? "column" : "column of train", about.feature_names, data::training_moments(dataset),
                      lines);
-    if (dataset.context_dimension() > 0) {
-      describe_columns(is_array ? "context" : "context of train", dataset.context_names(),
-                       data::context_moments(dataset), lines);
+    if (about.context_dimension() > 0) {
+      describe_columns(is_array ? "context" : "context of train", about.context_names, data::context_moments(dataset),
+                       lines);
     }
     return lines;
   }

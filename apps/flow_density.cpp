@@ -4,17 +4,17 @@
 #include <models/context.hpp>
 #include <models/model_file.hpp>
 #include <models/report.hpp>
+#include <pushforward/analysis/evaluation.hpp>
+#include <pushforward/analysis/log_det_choice.hpp>
 #include <pushforward/analysis/repeated.hpp>
 #include <pushforward/analysis/verification.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/dataset/dataset.hpp>
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/results.hpp>
-#include <pushforward/train/log_dets.hpp>
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace {
 
@@ -31,9 +31,7 @@ struct Options {
   Index max_repeats = flow::RepeatOptions().max_repeats;
   Index seed = 0;
 
-  flow::RepeatOptions repeats() const {
-    return {.standard_error = standard_error, .max_repeats = max_repeats, .seed = static_cast<std::uint64_t>(seed)};
-  }
+  flow::RepeatOptions repeats() const { return {.standard_error = standard_error, .max_repeats = max_repeats}; }
 };
 
 /// The number of a grid's first point, for its draws. No row of a file has such a number.
@@ -132,7 +130,7 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   comm::agree(comm, [&] { method = logdet::parse_method(options.method); });
   auto model = apps::open_model<T>(comm, path);
   const auto& flow = model.flow();
-  const auto network = train::largest_contraction(flow.architecture());
+  const auto network = flow::largest_contraction(flow.architecture());
   if (!network) {
     if (method.kind != logdet::Kind::exact) {
       console.message("log-det        analytic: the model has no residual blocks, so --method {} has no effect",
@@ -141,7 +139,7 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
     return model;
   }
   std::string why;
-  method = train::settle_log_det<T>(comm, method, *network, nn::Pass::evaluate, apps::workspace_samples, why);
+  method = flow::complete_log_det<T>(comm, method, *network, nn::Pass::evaluate, apps::workspace_samples, why);
   if (!why.empty()) console.message("log-det        {}", why);
   comm::agree(comm, [&] { model.set_log_det(method); });
   const auto warning = logdet::warning(method, flow::largest_lipschitz(model.flow()));
@@ -256,6 +254,8 @@ class Density {
 
  private:
   bool stochastic() const { return model_.log_det().stochastic(); }
+  /// What rows draw whose numbers begin with `first`.
+  logdet::Draws draws(Index first) const { return {.seed = static_cast<std::uint64_t>(options_.seed), .first = first}; }
 
   void evaluate_rows(h5::ResultFile& file, const data::Rows& rows, const apps::ContextSource& context,
                      std::optional<double> entropy) {
@@ -263,9 +263,9 @@ class Density {
     const Index most = std::min(apps::slab_rows, rows.count());
     Matrix<double> x(d, most), z(d, most), log_prob(1, most), standard_error(1, most), weight(1, most);
     Matrix<double> given(context.dimension(), most);
-    Matrix<Index> status_numbers(1, most), repeats(1, most), numbers(1, most);
+    Matrix<Index> status_numbers(1, most), repeats(1, most);
     std::vector<flow::Status> status(most);
-    train::NllSums sums;
+    flow::LossSums sums;
     RepeatCount repeat_count;
     apps::in_shared_slabs(comm_, rows.count(), [&](Index first, Index count) {
       const auto n = static_cast<std::size_t>(count);
@@ -274,14 +274,14 @@ class Density {
         rows.read_weights(first, weight.span().first(n));
         context.read(first, given.view().columns(0, count));
       });
-      std::iota(numbers.span().begin(), numbers.span().end(), first);
       const flow::RepeatedLogProb result{log_prob.span().first(n), standard_error.span().first(n),
                                          repeats.span().first(n), std::span(status).first(n)};
-      repeated_log_prob<T>(model_, x.view().columns(0, count), given.view().columns(0, count), numbers.span().first(n),
-                           z.view().columns(0, count), repeats_, result, workspace_);
+      repeated_log_prob<T>(
+          model_, {.x = x.view().columns(0, count), .context = given.view().columns(0, count), .draws = draws(first)},
+          z.view().columns(0, count), repeats_, result, workspace_);
       repeat_count.add(result, repeats_);
       for (std::size_t i = 0; i < n; ++i) {
-        sums.add(log_prob.span()[i], status[i], weight.span()[i]);
+        sums.add(-log_prob.span()[i], status[i], weight.span()[i]);
         status_numbers.span()[i] = static_cast<Index>(status[i]);
       }
       file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
@@ -294,7 +294,7 @@ class Density {
     comm_.sum(std::span<double>(sums.values));
     const auto result = sums.result();
     file.amend([&](const h5::GroupWriter& root) {
-      root.attribute("mean_nll", result.nll);
+      root.attribute("mean_nll", result.mean);
       root.attribute("standard_error", result.standard_error);
     });
     apps::print_nll(program_.console(), "mean NLL", result, d, entropy);
@@ -314,7 +314,7 @@ class Density {
       for (Index i = 0; i < nx; ++i) grid_context_->read(0, given.view().columns(i, 1));
     });
     std::vector<flow::Status> status(nx);
-    std::vector<Index> repeats(status.size()), numbers(status.size());
+    std::vector<Index> repeats(status.size());
     const auto mine = comm::share(y_axis.points, comm_.rank(), comm_.size());
     Matrix<double> log_prob(nx, mine.count()), standard_error(nx, mine.count());
     RepeatCount repeat_count;
@@ -324,10 +324,10 @@ class Density {
         x(0, i) = x_axis.at(i);
         x(1, i) = y_axis.at(row);
       }
-      std::iota(numbers.begin(), numbers.end(), first_grid_sample + row * nx);
       const auto line = log_prob.view().column_span(row - mine.first);
       const flow::RepeatedLogProb result{line, standard_error.view().column_span(row - mine.first), repeats, status};
-      repeated_log_prob<T>(model_, x, given, numbers, {}, repeats_, result, workspace_);
+      repeated_log_prob<T>(model_, {.x = x, .context = given, .draws = draws(first_grid_sample + row * nx)}, {},
+                           repeats_, result, workspace_);
       repeat_count.add(result, repeats_);
       for (const double value : line) mass += std::exp(value);
     }

@@ -4,6 +4,7 @@
 #include <models/context.hpp>
 #include <models/log_det_table.hpp>
 #include <models/model_file.hpp>
+#include <pushforward/analysis/log_det_choice.hpp>
 #include <pushforward/analysis/log_det_comparison.hpp>
 #include <pushforward/analysis/repeated.hpp>
 #include <pushforward/core/text.hpp>
@@ -11,7 +12,6 @@
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/logdet/trace.hpp>
-#include <pushforward/train/log_dets.hpp>
 
 #include <set>
 
@@ -132,12 +132,13 @@ class Comparison {
 
   // Completes what the methods leave open. `auto` may become a method that is there already.
   void resolve() {
-    const auto network = train::largest_contraction(model_.flow().architecture());
+    const auto network = flow::largest_contraction(model_.flow().architecture());
     if (!network) return;  // which the comparison says
     std::vector<logdet::Method> settled;
     for (const auto& method : methods_) {
       std::string why;
-      auto chosen = train::settle_log_det<T>(comm_, method, *network, nn::Pass::evaluate, apps::workspace_samples, why);
+      auto chosen =
+          flow::complete_log_det<T>(comm_, method, *network, nn::Pass::evaluate, apps::workspace_samples, why);
       if (!why.empty()) {
         console_.message("{}", why);
         if (options_.probes > 0 && chosen.stochastic()) chosen.probes = options_.probes;

@@ -1,6 +1,6 @@
-// Flows of every kind put together from their transforms and trained on a caller's own arrays and MPI communicator, by
-// a training loop of its own: on pairs of numbers, images, angles, and under a condition. Prints what they reach,
-// beside the best possible and what is reached without a flow; with the same numbers by
+// Flows of every kind put together from their transforms and fitted to a caller's own arrays on its own MPI
+// communicator: on pairs of numbers, images, angles, and under a condition. Prints the NLL that they reach, the lowest
+// NLL that is possible, and the NLL without a flow; with the same numbers by
 //
 //   build/examples/families
 //   mpirun -n 2 build/examples/families
@@ -8,8 +8,8 @@
 // up to rounding: 400 steps amplify it to the third digit at most, for the two flows of splines; others keep eight.
 
 #include <pushforward/comm/communicator.hpp>
-#include <pushforward/flow/flow.hpp>
-#include <pushforward/optim/optimizer.hpp>
+#include <pushforward/train/array_rows.hpp>
+#include <pushforward/train/fit.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -184,47 +184,23 @@ std::vector<Example> examples(const Data& pairs, const Data& pixels, const Data&
           {"maf given u", given, repeat(4, of({ActNormOptions{}, maf, reverse}), norm)}};
 }
 
-// Trains a flow on data that all ranks have, and gives its NLL over all of it, nats, on all ranks.
+// Fits a flow to arrays that all ranks have, and returns its NLL over all rows, nats, on all ranks.
 double train(const Example& example, const pf::comm::Communicator& comm) {
-  const auto x = example.data.x(), u = example.data.u();
-  const auto context = [&u](Index first, Index n) { return u.rows() > 0 ? u.columns(first, n) : u; };
-  Flow<double> flow({example.data.domain, example.chain, example.base}, 1);
-  flow.initialize_from_data(x.columns(0, 1000), context(0, 1000));  // ActNorms; the same rows on all ranks
-
-  // Memory is planned once, for the rows of a batch that this rank works.
-  const auto mine = pf::comm::share(batch, comm.rank(), comm.size());
-  FlowWorkspace<double> workspace(flow, std::max<Index>(1, mine.count()), Pass::gradient);
-  std::vector<double> log_prob(mine.count());
-  std::vector<Status> status(log_prob.size());
-  std::vector<double> sum(flow.parameters().size() + 1);  // [gradient | Σ log p], added up over ranks in one go
-  const auto gradient = std::span(sum).first(flow.parameters().size());
-  pf::optim::Optimizer<double> adam(flow.layout().size(), {});
-  const pf::optim::ScheduleOptions schedule{.rate = 5e-3, .steps = steps, .warmup = 20};
-
-  for (Index step = 0; step < steps; ++step) {
-    flow.prepare(Normalization::power_iteration);  // after each change of the parameters
-    std::fill(sum.begin(), sum.end(), 0.0);
-    const Index first = step * batch % (rows - batch) + mine.first;
-    sum.back() = flow.add_gradient(x.columns(first, mine.count()), {}, gradient, log_prob, status, workspace,
-                                   context(first, mine.count()));
-    comm.sum(std::span(sum));
-    // What is not finite on one rank is not finite in the sum: all ranks throw, and none waits for another.
-    pf::require<pf::NumericalError>(std::isfinite(sum.back()), "step {} is not finite", step + 1);
-    flow.gradient_of_raw_parameters(gradient);
-    for (double& g : gradient) g /= -static_cast<double>(batch);  // of the mean NLL
-    adam.step(pf::optim::learning_rate(schedule, step), gradient, flow.parameters());
-  }
-
-  flow.prepare(Normalization::svd);
-  const auto part = pf::comm::share(rows, comm.rank(), comm.size());
-  std::vector<double> all(part.count());
-  std::vector<Status> all_status(all.size());
-  FlowWorkspace<double> evaluation(flow, 256, Pass::evaluate);  // larger batches are worked in chunks
-  flow.log_prob(x.columns(part.first, part.count()), all, {}, all_status, evaluation,
-                context(part.first, part.count()));
-  double total = 0;
-  for (const double value : all) total += value;
-  return -comm.sum(total) / static_cast<double>(rows);
+  const Domain& domain = example.data.domain;
+  const Batch<double> all{.x = example.data.x(), .context = example.data.u()};
+  const pf::train::ArrayRows arrays({all}, {.name = example.name, .periodic = domain.periodic});
+  pf::train::Options options;
+  options.data.standardize = "none";
+  options.train = {.steps = steps, .batch = batch, .learning_rate = 5e-3, .warmup = 20, .average = 0};
+  pf::train::TrainingData<double> data(comm, arrays, options.data);
+  const auto fitted =
+      pf::train::fit<double>(comm, options, data, {.architecture = Architecture{domain, example.chain, example.base}});
+  pf::require<pf::NumericalError>(fitted.outcome.end == pf::train::End::steps, "{}: {}", example.name,
+                                  fitted.outcome.reason);
+  FlowWorkspace<double> workspace(fitted.flow, 256, Pass::evaluate);  // larger batches are worked in chunks
+  const double nll = evaluate(comm, fitted.flow, data.batch(pf::data::Split::train), workspace).mean;
+  data.release();
+  return nll;
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
     std::vector<double> log_prob(n);
     std::vector<pf::flow::Status> status(log_prob.size());
     pf::flow::FlowWorkspace<double> workspace(model.flow(), n, pf::nn::Pass::evaluate);
-    model.log_prob(x, log_prob, {}, status, workspace);
+    model.log_prob({.x = x}, log_prob, {}, status, workspace);
     for (const double value : log_prob) std::printf("%.12g\n", value);
   } catch (const pf::Error& error) {
     std::fprintf(stderr, "log_prob: %s\n", error.what());

@@ -51,7 +51,7 @@ std::vector<double> density(const Flow<double>& flow, pf::ConstMatrixView<double
   std::vector<double> values(x.cols());
   std::vector<Status> status(values.size());
   FlowWorkspace<double> workspace(flow, 1024, Pass::evaluate);
-  flow.log_prob(x, values, {}, status, workspace);
+  flow.log_prob({.x = x}, values, {}, status, workspace);
   for (double& value : values) value = std::exp(value);
   return values;
 }

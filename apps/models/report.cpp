@@ -5,18 +5,18 @@
 
 namespace pushforward::apps {
 
-void print_nll(Console& console, std::string_view label, const train::Evaluation& nll, Index d,
+void print_nll(Console& console, std::string_view label, const flow::Evaluation& nll, Index d,
                std::optional<double> entropy) {
-  const auto failures = train::failures(nll);
+  const auto failures = flow::failures(nll);
   if (nll.failed == nll.rows && nll.rows > 0) {
-    console.result("{:<14} {} nats: {}", label, nll.nll, failures);
+    console.result("{:<14} {} nats: {}", label, nll.mean, failures);
     return;
   }
   const auto rows = failures.empty() ? fmt::format("{} rows", nll.rows)
                                      : fmt::format("the mean of {} rows; {}", nll.rows - nll.failed, failures);
-  std::string line = fmt::format("{:<14} {:.4f} ± {:.4f} nats ({}), {:.4f} bits/dim", label, nll.nll,
-                                 nll.standard_error, rows, nll.nll / (static_cast<double>(d) * std::numbers::ln2));
-  if (entropy) line += fmt::format(", {:+.4f} from the entropy {:.4f}", nll.nll - *entropy, *entropy);
+  std::string line = fmt::format("{:<14} {:.4f} ± {:.4f} nats ({}), {:.4f} bits/dim", label, nll.mean,
+                                 nll.standard_error, rows, nll.mean / (static_cast<double>(d) * std::numbers::ln2));
+  if (entropy) line += fmt::format(", {:+.4f} from the entropy {:.4f}", nll.mean - *entropy, *entropy);
   console.result("{}", line);
 }
 

@@ -3,8 +3,8 @@
 // Results that more than one program prints.
 
 #include <cli/console.hpp>
+#include <pushforward/analysis/evaluation.hpp>
 #include <pushforward/core/timer.hpp>
-#include <pushforward/train/evaluation.hpp>
 
 #include <optional>
 #include <string_view>
@@ -14,7 +14,7 @@ namespace pushforward::apps {
 /// Prints the mean NLL of d columns, in the data's units: "<label>  3.5321 ± 0.0021 nats (100000 rows), 2.548 bits/dim,
 /// +0.0664 from the entropy 3.4657". If some rows are not in the mean, the line says so: "(the mean of 97 rows; 3 of
 /// 100 rows outside the support)".
-void print_nll(Console& console, std::string_view label, const train::Evaluation& nll, Index d,
+void print_nll(Console& console, std::string_view label, const flow::Evaluation& nll, Index d,
                std::optional<double> entropy);
 
 /// Prints how `seconds` of rank 0 are divided among the phases, with GFLOP/s and their share of `gemm_rate` (GFLOP/s,

@@ -44,7 +44,7 @@ std::vector<double> log_dets(const Flow<double>& flow, const Matrix<double>& x, 
   std::vector<Status> status(n);
   Matrix<double> z(x.rows(), x.cols());
   flow::FlowWorkspace<double> workspace(flow, 3, Pass::evaluate);
-  flow.log_prob(x, log_prob, z, status, workspace, context);
+  flow.log_prob({.x = x, .context = context}, log_prob, z, status, workspace);
   flow.base().log_prob(z, base);
   for (std::size_t i = 0; i < n; ++i) log_prob[i] -= base[i];
   return log_prob;

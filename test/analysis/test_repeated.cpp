@@ -42,17 +42,19 @@ std::vector<Index> numbered(Index n, Index first = 0) {
 
 template <class T>
 Rows repeated(const Model<T>& model, ConstMatrixView<double> x, std::span<const Index> numbers,
-              const RepeatOptions& options = {}, Index capacity = 64, ConstMatrixView<double> context = {}) {
+              const RepeatOptions& options = {}, std::uint64_t seed = 0, Index capacity = 64,
+              ConstMatrixView<double> context = {}) {
   Rows rows(x.rows(), static_cast<std::size_t>(x.cols()));
   FlowWorkspace<T> workspace(model.flow(), capacity, Pass::evaluate);
-  repeated_log_prob<T>(model, x, context, numbers, rows.z, options,
-                       {rows.log_prob, rows.error, rows.repeats, rows.status}, workspace);
+  repeated_log_prob<T>(model, {.x = x, .context = context, .draws = {.seed = seed, .samples = numbers}}, rows.z,
+                       options, {rows.log_prob, rows.error, rows.repeats, rows.status}, workspace);
   return rows;
 }
 
 template <class T>
-Rows repeated(const Model<T>& model, const Matrix<double>& x, const RepeatOptions& options = {}) {
-  return repeated(model, x.view(), numbered(x.cols()), options);
+Rows repeated(const Model<T>& model, const Matrix<double>& x, const RepeatOptions& options = {},
+              std::uint64_t seed = 0) {
+  return repeated(model, x.view(), numbered(x.cols()), options, seed);
 }
 
 struct Range {
@@ -105,8 +107,8 @@ double one_repeat(const Model<T>& model, const Matrix<double>& x, Index row, Ind
   FlowWorkspace<T> workspace(model.flow(), 1, Pass::evaluate);
   std::vector<double> log_prob(1);
   std::vector<Status> status(1);
-  workspace.set_draws({.seed = seed, .step = static_cast<std::uint64_t>(repeat), .first = number});
-  model.log_prob(x.view().columns(row, 1), log_prob, {}, status, workspace);
+  const logdet::Draws draws{.seed = seed, .step = static_cast<std::uint64_t>(repeat), .first = number};
+  model.log_prob({.x = x.view().columns(row, 1), .draws = draws}, log_prob, {}, status, workspace);
   return log_prob[0];
 }
 
@@ -148,12 +150,12 @@ BOOST_AUTO_TEST_CASE(means_are_the_exact_log_prob_up_to_their_standard_errors) {
                                          {"series:30,probe=gaussian", -0.05},
                                          {"roulette:p=0.2", -0.05}}) {
     const auto model = model_with<double>(method);
-    const auto eight = repeated(model, x, {.standard_error = 100, .seed = 5});
+    const auto eight = repeated(model, x, {.standard_error = 100}, 5);
     for (const Index n : eight.repeats) BOOST_TEST(n == 8);
     BOOST_TEST(is_calibrated(eight, exact.log_prob, within_of_eight), method);
     // A seventh of what a single repeat has.
     const double s = mean_of(eight.error) * std::sqrt(8) / 7;
-    const auto many = repeated(model, x, {.standard_error = s, .seed = 6});
+    const auto many = repeated(model, x, {.standard_error = s}, 6);
     BOOST_TEST(*std::max_element(many.repeats.begin(), many.repeats.end()) > 60, method);
     const double bias = 0.2 * std::abs(skewness) * s;
     BOOST_TEST(is_calibrated(many, exact.log_prob, within_of_rule, bias), method);
@@ -174,8 +176,8 @@ BOOST_AUTO_TEST_CASE(repeats_are_those_of_the_rule_and_draw_by_their_number) {
   const auto model = model_with<double>("krylov:4");
   const auto x = random_matrix<double>(12, 6, 202, 2);
   const std::vector<Index> numbers{0, 3, Index{1} << 62, 17, 1, 40000};
-  const RepeatOptions options{.standard_error = 0.15, .max_repeats = 40, .seed = 9};
-  const auto rows = repeated(model, x.view(), numbers, options);
+  const RepeatOptions options{.standard_error = 0.15, .max_repeats = 40};
+  const auto rows = repeated(model, x.view(), numbers, options, 9);
   for (Index row = 0; row < 6; ++row) {
     const auto i = static_cast<std::size_t>(row);
     std::vector<double> values;
@@ -198,14 +200,14 @@ BOOST_AUTO_TEST_CASE(a_row_does_not_depend_on_slab_order_or_batch) {
                                   {"roulette:p=0.2,samples=2", 0.1},
                                   {"roulette:p=0.2,length=step", 0.1},
                                   {"poisson:rate=4", 0.1}}) {
-    const RepeatOptions options{.standard_error = s, .seed = 2};
+    const RepeatOptions options{.standard_error = s};
     const auto model = model_with<double>(method);
-    const auto whole = repeated(model, x, options);
+    const auto whole = repeated(model, x, options, 2);
     BOOST_TEST(*std::max_element(whole.repeats.begin(), whole.repeats.end()) > 8, method);
     for (const auto& [slab, capacity] : {std::pair<Index, Index>{7, 5}, {1, 1}, {33, 256}}) {
       for (Index first = 0; first < n; first += slab) {
         const Index count = std::min(slab, n - first);
-        const auto part = repeated(model, x.view().columns(first, count), numbered(count, first), options, capacity);
+        const auto part = repeated(model, x.view().columns(first, count), numbered(count, first), options, 2, capacity);
         const auto of = [&](const auto& all) { return std::span(all).subspan(first, count); };
         BOOST_TEST(close_relative(part.log_prob, of(whole.log_prob), 1e-12), method);
         BOOST_TEST(close_relative(part.error, of(whole.error), 1e-9), method);
@@ -215,16 +217,16 @@ BOOST_AUTO_TEST_CASE(a_row_does_not_depend_on_slab_order_or_batch) {
     const auto back = matrix_of<double>(12, n, [&](Index i, Index j) { return x(i, n - 1 - j); });
     auto numbers = numbered(n);
     std::reverse(numbers.begin(), numbers.end());
-    auto reversed = repeated(model, back.view(), numbers, options);
+    auto reversed = repeated(model, back.view(), numbers, options, 2);
     std::reverse(reversed.log_prob.begin(), reversed.log_prob.end());
     std::reverse(reversed.repeats.begin(), reversed.repeats.end());
     BOOST_TEST(close_relative(reversed.log_prob, whole.log_prob, 1e-12), method);
     BOOST_TEST(reversed.repeats == whole.repeats, method);
 
     // The twins: other numbers, another seed.
-    const auto renumbered = repeated(model, x.view(), numbered(n, 1), options);
+    const auto renumbered = repeated(model, x.view(), numbered(n, 1), options, 2);
     BOOST_TEST(!close_relative(renumbered.log_prob, whole.log_prob, 1e-6), method);
-    const auto reseeded = repeated(model, x, {.standard_error = s, .seed = 3});
+    const auto reseeded = repeated(model, x, {.standard_error = s}, 3);
     BOOST_TEST(!close_relative(reseeded.log_prob, whole.log_prob, 1e-6), method);
   }
 }
@@ -245,7 +247,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_stochastic_takes_one_pass) {
     std::vector<double> log_prob(30);
     std::vector<Status> status(30);
     FlowWorkspace<double> workspace(model.flow(), 64, Pass::evaluate);
-    model.log_prob(x, log_prob, {}, status, workspace);
+    model.log_prob({.x = x}, log_prob, {}, status, workspace);
     for (std::size_t i = 0; i < 30; ++i) {
       BOOST_TEST(rows.repeats[i] == 1);
       BOOST_TEST((rows.status[i] == status[i]));
@@ -292,8 +294,8 @@ BOOST_AUTO_TEST_CASE(a_repeat_that_fails_is_the_last) {
   model.set_log_det(logdet::parse_method("poisson:rate=8,exact=0"));
   const Index n = 60;
   const auto x = random_matrix<double>(2, n, 207);
-  const RepeatOptions options{.max_repeats = 12, .seed = 1};
-  const auto rows = repeated(model, x, options);
+  const RepeatOptions options{.max_repeats = 12};
+  const auto rows = repeated(model, x, options, 1);
   std::array<int, 13> ended{};
   for (Index row = 0; row < n; ++row) {
     const auto i = static_cast<std::size_t>(row);
@@ -308,7 +310,7 @@ BOOST_AUTO_TEST_CASE(a_repeat_that_fails_is_the_last) {
   }
   BOOST_TEST((ended[0] > 0 && ended[3] > 0 && ended[8] + ended[9] + ended[10] > 0 && ended[12] > 0));
   for (const Index capacity : {1, 7, 100}) {
-    const auto other = repeated(model, x.view(), numbered(n), options, capacity);
+    const auto other = repeated(model, x.view(), numbered(n), options, 1, capacity);
     BOOST_TEST(other.repeats == rows.repeats);
     BOOST_TEST((other.status == rows.status));
   }
@@ -321,11 +323,9 @@ BOOST_AUTO_TEST_CASE(a_long_batch_draws_like_its_parts) {
   std::vector<double> whole(n), end(10);
   std::vector<Status> status(whole.size()), end_status(10);
   FlowWorkspace<double> workspace(model.flow(), 64, Pass::evaluate);
-  workspace.set_draws({.seed = 4, .first = 1000});
-  model.log_prob(x, whole, {}, status, workspace);
-  BOOST_TEST(workspace.draws().first == 1000);
-  workspace.set_draws({.seed = 4, .first = 1000 + n - 10});
-  model.log_prob(x.view().columns(n - 10, 10), end, {}, end_status, workspace);
+  model.log_prob({.x = x, .draws = {.seed = 4, .first = 1000}}, whole, {}, status, workspace);
+  model.log_prob({.x = x.view().columns(n - 10, 10), .draws = {.seed = 4, .first = 1000 + n - 10}}, end, {}, end_status,
+                 workspace);
   BOOST_TEST(close_absolute(end, std::span<const double>(whole).last(10), 1e-12));
 }
 
@@ -377,16 +377,16 @@ BOOST_AUTO_TEST_CASE(repeats_of_a_row_go_with_its_context) {
   constexpr Index n = 200;
   const auto x = random_matrix<double>(5, n, 1), u = random_matrix<double>(3, n, 2),
              other = random_matrix<double>(3, n, 3);
-  const auto exact = repeated(conditional_model("exact"), x.view(), numbered(n), {}, 64, u.view());
-  const auto wrong = repeated(conditional_model("exact"), x.view(), numbered(n), {}, 64, other.view());
+  const auto exact = repeated(conditional_model("exact"), x.view(), numbered(n), {}, 0, 64, u.view());
+  const auto wrong = repeated(conditional_model("exact"), x.view(), numbered(n), {}, 0, 64, other.view());
   const auto model = conditional_model("roulette:p=0.3,exact=8,probe=gaussian");
   const RepeatOptions options{.standard_error = 0.02, .max_repeats = 400};
-  const auto rows = repeated(model, x.view(), numbered(n), options, 64, u.view());
+  const auto rows = repeated(model, x.view(), numbered(n), options, 0, 64, u.view());
   BOOST_TEST(is_calibrated(rows, exact.log_prob, {0.89, 0.97}));
   BOOST_TEST(!is_calibrated(rows, wrong.log_prob, {0.89, 0.97}));
   BOOST_TEST(*std::max_element(rows.repeats.begin(), rows.repeats.end()) > flow::first_repeats);
   for (const Index capacity : {1, 7}) {
-    const auto again = repeated(model, x.view(), numbered(n), options, capacity, u.view());
+    const auto again = repeated(model, x.view(), numbered(n), options, 0, capacity, u.view());
     BOOST_TEST(close_relative(again.log_prob, rows.log_prob, 1e-12));
     BOOST_TEST(again.repeats == rows.repeats);
   }

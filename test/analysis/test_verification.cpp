@@ -33,7 +33,7 @@ Said said(const Model<double>& model, const Matrix<double>& x, ConstMatrixView<d
   std::vector<double> base(s.log_prob.size());
   std::vector<Status> status(s.log_prob.size());
   FlowWorkspace<double> workspace(model.flow(), x.cols(), Pass::evaluate);
-  model.log_prob(x, s.log_prob, s.z, status, workspace, context);
+  model.log_prob({.x = x, .context = context}, s.log_prob, s.z, status, workspace);
   model.flow().base().log_prob(s.z, base);
   for (std::size_t i = 0; i < base.size(); ++i) s.log_det.push_back(s.log_prob[i] - base[i]);
   return s;
@@ -130,9 +130,9 @@ BOOST_AUTO_TEST_CASE(a_wrong_inverse_is_off_by_what_it_is_wrong) {
     std::vector<Status> status(n);
     FlowWorkspace<double> workspace(model.flow(), n, Pass::evaluate);
     model.standardization().forward<double>(x, scaled);
-    model.flow().log_prob(scaled, forward, z, status, workspace);
+    model.flow().log_prob({.x = scaled}, forward, z, status, workspace);
     model.flow().inverse(z, back, inverse, status, loose, workspace);
-    model.flow().log_prob(back, last, again, status, workspace);
+    model.flow().log_prob({.x = back}, last, again, status, workspace);
     const auto apart = [](std::span<const double> a, std::span<const double> b) {
       double largest = 0;
       for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));

@@ -2,6 +2,8 @@
 
 An option's entry is a change: settings of a short run in which the option matters, another value of it, and the part of
 the result that must be another one. An option with two uses has two changes.
+
+A new key, kind or family needs no entry here if another() finds a value that changes the weights of a short run.
 """
 
 import dataclasses
@@ -47,6 +49,21 @@ INTEGERS = NICE | {"data.file": "integers.h5", "data.standardize": "none"}
 UNIT = NICE | {"data.file": "unit.h5", "data.standardize": "none"}
 STEP = NICE | {"train.schedule": "step"}
 UNIFORM = NICE | {"base.kind": "uniform", "base.low": -60.0, "base.high": 60.0}
+
+
+def another(value, comment):
+    """Another value of a key without an entry. comment: its line of help. Empty lists and free texts need an entry."""
+    if "one of " in comment:
+        return next(name for name in comment.split("one of ")[1].split(", ") if name != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value / 2 or 0.25
+    if isinstance(value, list) and value:
+        return [*value[:-1], another(value[-1], "")]
+    raise LookupError(f"a key with the value {value!r} needs an entry in options.py: {comment}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +179,6 @@ MAPS = {
 }
 # Keys of the transforms' tables, by kind.
 TRANSFORMS = {
-    "actnorm": {},
     "residual": {
         "hidden": [TableChange(COUPLING, [5])],
         "activation": [TableChange(COUPLING, "tanh")],
@@ -183,7 +199,6 @@ TRANSFORMS = {
         "margin": [TableChange({"function": "logit"}, 0.05, "unit.h5")],
     },
     "dequantize": {"levels": [TableChange({"levels": 8}, 16, "integers.h5")]},
-    "scaling": {},
     "permutation": {
         "order": [TableChange({}, "reverse")],
         "indices": [TableChange({"order": "given", "indices": [1, 0, 2, 3]}, [3, 1, 0, 2])],
@@ -195,8 +210,5 @@ TRANSFORMS = {
         "indices": [TableChange({"indices": [1, 0, 2, 3]}, [3, 1, 0, 2])],
         "signs": [TableChange({"indices": [1, 0, 2, 3]}, [1, -1, 1, -1])],
     },
-    "planar": {},
-    "radial": {},
-    "squeeze": {},
     "split": {"keep": [TableChange({}, 3)]},
 }

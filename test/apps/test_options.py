@@ -13,7 +13,7 @@ import cases
 import flows
 import options
 from harness import TIME_LIMIT, command
-from options import SHORT, TableChange
+from options import SHORT, Change, TableChange
 
 # Flags of flow_train that are no keys. They are those of every program, which test_common.py is about.
 NO_KEYS = {"--help", "--version", "--config", "--print-config", "--dry-run"}
@@ -39,15 +39,19 @@ def run_flow_train(settings, *arguments):
     return run, here
 
 
-def tables(*arguments, settings=None):
-    """The resolved configuration."""
-    run, _ = run_flow_train(settings or {}, *arguments, "--print-config")
-    return tomllib.loads(run.stdout)
-
-
-def keys_of(configuration):
-    """All keys but the tables of [[model.chain]]."""
-    return {f"{table}.{key}" for table, values in configuration.items() for key in values if key != "chain"}
+def configuration(settings=None):
+    """The resolved configuration: value and line of help by key. Keys of a table [[model.chain]] have no prefix."""
+    run, _ = run_flow_train(settings or {}, "--print-config")
+    keys, prefix, comment = {}, "", ""
+    for line in run.stdout.splitlines():
+        if line.startswith("["):
+            prefix = "" if line == "[[model.chain]]" else line.strip("[]") + "."
+        elif line.startswith("# "):
+            comment = line
+        elif line:
+            [(key, value)] = tomllib.loads(line).items()
+            keys[prefix + key] = (value, comment)
+    return keys
 
 
 def observe(settings):
@@ -111,23 +115,42 @@ class OptionsTest(flows.FlowTest):
             observer.start(settings)
         for name, settings in refusals:
             with self.subTest(name):
-                result = observer(settings)
-                self.assertEqual(result["code"], 2, result["errors"])
-                self.assertIn(name, result["errors"])
+                self.assertRefusal(name, observer(settings))
+
+    def assertRefusal(self, name, result):
+        self.assertEqual(result["code"], 2, result["errors"])
+        self.assertIn(name, result["errors"])
+
+    def assertUsedOrRefused(self, changes):
+        """changes: (name, settings, other settings) of kinds without an entry. Gives the names that are used."""
+        for _, *pair in changes:
+            for settings in pair:
+                observer.start(settings)
+        used = set()
+        for name, settings, other in changes:
+            with self.subTest(name):
+                if observer(other)["code"] == 0:
+                    self.assertNotEqual(self.success(settings)[options.WEIGHTS], observer(other)[options.WEIGHTS])
+                    used.add(name)
+                else:
+                    self.assertRefusal(name, observer(other))
+        return used
 
 
 class Keys(OptionsTest):
-    def test_every_key_has_a_change(self):
-        self.assertEqual(keys_of(tables()), set(options.OPTIONS))
-        # Every flag is a key or is known not to be one.
+    def test_every_flag_is_a_key(self):
+        self.assertLessEqual(set(options.OPTIONS), set(configuration()))
         text = self.succeed("flow_train", "--help").stdout
         flags = {max(re.findall(r"--[\w.-]+", line.split("  ")[1]), key=len)
                  for line in text.splitlines() if re.match(r"  -", line)}
-        self.assertEqual(flags, NO_KEYS | {f"--{key}" for key in options.OPTIONS})
+        self.assertEqual(flags, NO_KEYS | {f"--{key}" for key in configuration()})
 
     def test_another_value_changes_the_result(self):
+        # Keys of base densities without an entry are used by some kinds only: class Kinds.
+        others = {key: [Change(options.NICE, options.another(*value))] for key, value in configuration().items()
+                  if key not in options.OPTIONS and not key.startswith("base.")}
         self.assertChanges([(key, change.settings, change.settings | {key: change.value}, change.part)
-                            for key, changes in options.OPTIONS.items() for change in changes])
+                            for key, changes in (options.OPTIONS | others).items() for change in changes])
 
     def test_the_same_values_give_the_same_result(self):
         # The twin, without which no change would mean anything: what is compared has nothing of time or place in it.
@@ -156,16 +179,21 @@ def family(kind):
 
 
 class Kinds(OptionsTest):
-    def test_every_family_is_walked(self):
-        kinds = self.names_in("model.kind")
-        self.assertEqual(kinds, set(options.FAMILIES))
-        keys = {key for key in options.OPTIONS if key.startswith("model.")} - {"model.kind", "model.precision"}
-        self.assertEqual(keys, {f"model.{key}" for key in options.VALUES})
-
     def names_in(self, key):
         """The values that a key may have, according to --help."""
         text = re.sub(r"\s+", " ", self.succeed("flow_train", "--help").stdout)
         return set(re.search(rf"--{key} TEXT.*?; one of (.*?) \[", text)[1].split(", "))
+
+    def test_families_without_an_entry(self):
+        kinds = self.names_in("model.kind")
+        self.assertLessEqual(set(options.FAMILIES), kinds)
+        short = {key: value for key, value in SHORT.items() if key not in ("model.blocks", "model.hidden")}
+        changes = []
+        for kind in kinds - set(options.FAMILIES):
+            for key, value in options.VALUES.items():
+                base = on_integers(short) | {"model.kind": kind} | ({"model.levels": 8} if key == "logit" else {})
+                changes.append((f"model.{key}", base, base | {f"model.{key}": value}))
+        self.assertUsedOrRefused(changes)
 
     def test_options_of_families(self):
         changes, refusals = [], []
@@ -192,13 +220,22 @@ class Kinds(OptionsTest):
         self.assertChanges(changes)
 
     def test_options_of_base_densities(self):
-        self.assertEqual(self.names_in("base.kind"), set(options.BASES))
-        self.assertEqual({key for key in options.OPTIONS if key.startswith("base.")} - {"base.kind"},
-                         {f"base.{key}" for key in options.BASE_VALUES})
-        refusals = [(f"base.{key}", options.NICE | {"base.kind": kind, f"base.{key}": value})
-                    for kind, used in options.BASES.items()
-                    for key, value in options.BASE_VALUES.items() if key not in used]
+        def settings(kind, key, value):
+            base = options.NICE | {"base.kind": kind}
+            return f"base.{key}", base, base | {f"base.{key}": value}
+
+        kinds, listed = self.names_in("base.kind"), options.BASE_VALUES
+        self.assertLessEqual(set(options.BASES), kinds)
+        new = {key.removeprefix("base."): options.another(*value) for key, value in configuration().items()
+               if key.startswith("base.") and key not in options.OPTIONS}
+        refusals = [settings(kind, key, value)[::2] for kind, used in options.BASES.items()
+                    for key, value in listed.items() if key not in used]
         self.assertRefused(refusals)
+        # Kinds and keys without an entry.
+        pairs = [(kind, *item) for kind in kinds - set(options.BASES) for item in (listed | new).items()]
+        pairs += [(kind, *item) for kind in options.BASES for item in new.items()]
+        used = self.assertUsedOrRefused([settings(*pair) for pair in pairs])
+        self.assertLessEqual({f"base.{key}" for key in new}, used)
 
 
 def chain(kind, change, value=None):
@@ -212,23 +249,31 @@ def chain(kind, change, value=None):
 
 
 class Chains(OptionsTest):
-    def test_every_transform_and_every_key_is_walked(self):
+    def setUp(self):
+        super().setUp()
         # The message to a kind that does not exist names all that do.
         run, _ = run_flow_train({"model.chain": [{"kind": "nothing"}]}, "--print-config")
-        self.assertEqual(set(re.search(r"there are (.*)", run.stderr)[1].split(", ")), set(options.TRANSFORMS))
-        for kind, changes in options.TRANSFORMS.items():
-            [table] = tables(settings={"model.chain": [{"kind": kind}]})["model"]["chain"]
-            self.assertEqual(table.keys() - {"kind"}, changes.keys(), kind)
+        self.kinds = re.search(r"there are (.*)", run.stderr)[1].split(", ")
+
+    def keys(self, kind):
+        keys = configuration({"model.chain": [{"kind": kind}]})
+        return {key: value for key, value in keys.items() if "." not in key and key != "kind"}
 
     def test_another_value_changes_the_result(self):
-        changes = [(kind, key, change) for kind, keys in options.TRANSFORMS.items()
-                   for key, those in keys.items() for change in those]
-        self.assertChanges([(f"{kind}: {key}", chain(kind, change), chain(kind, change, {key: change.value}),
-                             options.WEIGHTS) for kind, key, change in changes])
+        self.assertLessEqual(set(options.TRANSFORMS), set(self.kinds))
+        changes = []
+        for kind in self.kinds:
+            keys, listed = self.keys(kind), options.TRANSFORMS.get(kind, {})
+            self.assertLessEqual(listed.keys(), keys.keys(), kind)
+            for key, value in keys.items():
+                for change in listed[key] if key in listed else [TableChange({}, options.another(*value))]:
+                    changes.append((f"{kind}: {key}", chain(kind, change), chain(kind, change, {key: change.value}),
+                                    options.WEIGHTS))
+        self.assertChanges(changes)
 
     def test_a_transform_without_keys_changes_the_result(self):
         changes = []
-        for kind in [kind for kind, keys in options.TRANSFORMS.items() if not keys]:
+        for kind in [kind for kind in self.kinds if not self.keys(kind)]:
             settings = chain(kind, TableChange({}, None, "images.h5" if kind == "squeeze" else "vectors.h5"))
             without = settings | {"model.chain": settings["model.chain"][1:]}
             changes.append((kind, settings, without, options.HISTORY))

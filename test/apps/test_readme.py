@@ -1,4 +1,4 @@
-"""The tables of apps/README.md are those that the programs print."""
+"""The tables of apps/README.md are those that the programs print, and links in all documents lead somewhere."""
 
 import importlib.util
 import re
@@ -54,6 +54,35 @@ class Readme(ProgramTest):
         self.assertEqual(self.script.split_default("second [a b]"), ("second", "a b"))
         self.assertEqual(self.script.split_default("tables [[model.chain]]"), ("tables [[model.chain]]", ""))
         self.assertEqual(self.script.name_and_type("-n,--rows INT"), ("`--rows`, `-n`", "INT"))
+
+
+def documents():
+    """The documents of the source tree, without those of build folders."""
+    for path in sorted(flows.SOURCE.rglob("*.md")):
+        if not any((folder / "build.ninja").exists() for folder in path.parents):
+            yield path
+
+
+def broken_links(path, text):
+    """Relative links that lead to no file."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        name = target.partition("#")[0]
+        if name and "://" not in name and not (path.parent / name).exists():
+            yield target
+
+
+class Documents(ProgramTest):
+    def test_links_lead_to_files(self):
+        found = 0
+        for path in documents():
+            text = path.read_text()
+            found += text.count("](")
+            self.assertEqual(list(broken_links(path, text)), [], path)
+        self.assertGreater(found, 30)
+
+    def test_a_missing_file_is_noticed(self):
+        text = "[a](lib/README.md#rooms) [b](https://x.y/z) [c](#here) [d](lib/READYOU.md)"
+        self.assertEqual(list(broken_links(flows.SOURCE / "README.md", text)), ["lib/READYOU.md"])
 
 
 cases.main()

@@ -392,7 +392,7 @@ class Ends(FlowTest):
         run = self.train("--data", flows.data(2), "--train.steps", 5000, "--train.patience", 2,
                          "--train.validate_every", 1, "--train.learning_rate", 0.2, "--train.average", 0,
                          "--output.every", 1, ranks=2)
-        self.assertIn("ended since validation no longer improves", run.stderr)
+        self.assertIn("ended because validation no longer improves", run.stderr)
         _, columns = flows.read_history(self.folder / "flow.csv")
         nll = [float(text) for text in columns["validation_nll"]]
         best = int(re.search(r"after step (\d+)", run.stdout)[1])

@@ -40,7 +40,7 @@ void Evaluation<T>::evaluate(ConstMatrixView<T> in, Evaluated<T>& out, flow::Flo
   if (work_ == Work::sample) {
     flow_.inverse(in, out.image, out.log_prob, out.status, inverse_, workspace);
   } else {
-    flow_.log_prob(in, out.log_prob, out.image, out.status, workspace);
+    flow_.log_prob({.x = in}, out.log_prob, out.image, out.status, workspace);
   }
 }
 

@@ -56,7 +56,7 @@ Result timed_gradients(const FlowCase& c, const Session& session, GradientInputs
   const auto x = std::as_const(inputs.x).view().columns(share.first, share.count());
   auto workspace = flow::FlowWorkspace<T>::within(inputs.flow, static_cast<Index>(inputs.options.train.workspace * 1e6),
                                                   std::max<Index>(1, share.count()), nn::Pass::gradient);
-  workspace.set_draws(inputs.draws().from(share.first));
+  const flow::Batch<T> batch{.x = x, .draws = inputs.draws().from(share.first)};
   std::vector<T> gradient(inputs.flow.parameters().size());
   std::vector<double> log_prob(n);
   std::vector<flow::Status> status(n);
@@ -66,7 +66,7 @@ Result timed_gradients(const FlowCase& c, const Session& session, GradientInputs
   reset_peak_memory();
   Result result{.timing = time_repeats(session, [&] {
                   std::fill(gradient.begin(), gradient.end(), T(0));
-                  inputs.flow.add_gradient(x, {}, gradient, log_prob, status, workspace);
+                  inputs.flow.add_gradient(batch, gradient, log_prob, status, workspace);
                 })};
   result.peak_memory = session.comm.sum(peak_memory());
   result.workspace = session.comm.sum(static_cast<double>(workspace.bytes()));

@@ -131,10 +131,9 @@ Likelihood<T> likelihood(const GradientInputs<U>& inputs, const flow::Flow<T>& f
   constexpr double megabyte = 1e6;
   const auto bytes = static_cast<Index>(inputs.options.train.workspace * megabyte);
   auto workspace = flow::FlowWorkspace<T>::within(flow, bytes, most, nn::Pass::gradient);
-  workspace.set_draws(draws);
   Likelihood<T> result{std::vector<double>(x.cols()), std::vector<T>(flow.parameters().size())};
   std::vector<flow::Status> status(result.log_prob.size());
-  flow.add_gradient(x, {}, result.gradient, result.log_prob, status, workspace);
+  flow.add_gradient({.x = x, .draws = draws}, result.gradient, result.log_prob, status, workspace);
   if (inputs.normalizes) flow.gradient_of_raw_parameters(result.gradient);
   require<NumericalError>(!workspace.failure(), "a log-density is not finite, or a block is no contraction");
   return result;

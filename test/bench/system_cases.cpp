@@ -48,9 +48,9 @@ class Folder {
 Result time_all_reduce(const Session& session, Index size) {
   if (session.tiny) size = 100;
   train::GradientSum<float> sum(session.comm, size, false);
-  const auto fill = [&](float value) { std::ranges::fill(sum.part(0).gradient(), value); };
+  const auto fill = [&](float value) { std::ranges::fill(sum.gradient(0), value); };
   fill(static_cast<float>(session.comm.rank() + 1));
-  const auto total = sum.reduce().gradient();
+  const auto total = sum.reduce().gradient;
   const float expected = static_cast<float>(session.comm.size() * (session.comm.size() + 1)) / 2;
   Checks checks;
   comm::agree(session.comm, [&] {
@@ -141,7 +141,7 @@ Result time_dataset_read(const Session& session) {
   read([&](const train::TrainingData<float>& data) {
     comm::agree(session.comm, [&] {
       Matrix<double> x(d, few), written = normal_columns<double>(d, few, rows - few);
-      data.standardization().inverse<float>(data.samples(Split::train).columns(rows - few, few), x);
+      data.standardization().inverse<float>(data.batch(Split::train).x.columns(rows - few, few), x);
       checks.close<double>("rows read back", x.span(), written.span(), 1e-6);
     });
   });

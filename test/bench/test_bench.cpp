@@ -1,6 +1,6 @@
 // What bench's figures rest on: comparisons that fail, operations that are counted right, steps that are the trainer's.
 
-#include <pushforward/train/trainer.hpp>
+#include <pushforward/train/fit.hpp>
 
 #include "evaluation.hpp"
 #include "likelihood.hpp"
@@ -254,31 +254,25 @@ BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
   options.output.every = 1;
   const auto self = Communicator::self();
   train::TrainingData<double> data(self, options.data);
-  const auto architecture = options.architecture({.shape = Shape::vector(2)});
   for (const auto* const method : {"exact", "trace+krylov:2"}) {
     options.log_det.train = method;
-    const auto log_dets = train::choose_log_dets<double>(self, options, architecture);
-    train::Trainer<double> trainer(self, options, architecture, log_dets, data);
-    flow::Flow<double> flow(architecture, 1);
+    train::Fit<double> fit(self, options, data);
+    flow::Flow<double> flow(fit.flow().architecture(), 1);
     flow.set_log_det(Pass::gradient, logdet::parse_method(method));
-    std::copy(trainer.flow().parameters().begin(), trainer.flow().parameters().end(), flow.parameters().begin());
+    std::copy(fit.flow().parameters().begin(), fit.flow().parameters().end(), flow.parameters().begin());
     flow.prepare(nn::Normalization::svd);
-    bench::TrainingStep<double> step(self, flow, data.samples(data::Split::train), options);
-    train::History history;
+    bench::TrainingStep<double> step(self, flow, data.batch(data::Split::train).x, options);
     std::vector<double> expected, taken;
-    trainer.run(
-        history,
-        [&](const train::HistoryRow& row) {
-          expected.push_back(row.train_nll + data.standardization().log_det());
-          taken.push_back(step.take(step.steps()));
-        },
-        [] { return false; });
+    fit.run([&](const train::HistoryRow& row) {
+      expected.push_back(row.train_loss + data.standardization().log_det());
+      taken.push_back(step.take(step.steps()));
+    });
     BOOST_TEST(expected.size() == 5U);
     BOOST_TEST(close_relative(taken, expected, 1e-9));
     // What the trainer ends with: the average, folded.
     std::copy(step.average().begin(), step.average().end(), flow.parameters().begin());
     flow.bake_normalization();
-    BOOST_TEST(close_relative(flow.parameters(), std::as_const(trainer.flow()).parameters(), 1e-9));
+    BOOST_TEST(close_relative(flow.parameters(), std::as_const(fit.flow()).parameters(), 1e-9));
   }
   data.release();
 }

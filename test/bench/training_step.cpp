@@ -8,8 +8,6 @@ namespace pushforward::bench {
 
 namespace {
 
-using train::StepSum;
-
 constexpr double megabyte = 1e6;
 
 }  // namespace
@@ -46,30 +44,29 @@ template <class T>
 double TrainingStep<T>::take(Index draw_step) {
   flow_.prepare(nn::Normalization::power_iteration);
 
-  auto part = sum_.part(0);
+  const auto mine = sum_.gradient(0);
   next_rows();
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     std::copy_n(data_.column(rows_[i]), data_.rows(), x_.view().column(static_cast<Index>(i)));
   }
-  std::fill(part.gradient().begin(), part.gradient().end(), T(0));
-  workspace_.set_draws({.seed = static_cast<std::uint64_t>(options_.train.seed),
-                        .step = static_cast<std::uint64_t>(draw_step),
-                        .samples = rows_});
-  const double likelihood = flow_.add_gradient(x_, {}, part.gradient(), log_prob_, status_, workspace_);
-  part[StepSum<T>::log_likelihood] = static_cast<T>(likelihood);
-  part[StepSum<T>::weight] = static_cast<T>(rows_.size());
-  part[StepSum<T>::non_finite] = workspace_.failure() ? T(1) : T(0);
-  part[StepSum<T>::stop] = part[StepSum<T>::error] = T(0);
+  std::fill(mine.begin(), mine.end(), T(0));
+  const double likelihood = flow_.add_gradient({.x = x_,
+                                                .draws = {.seed = static_cast<std::uint64_t>(options_.train.seed),
+                                                          .step = static_cast<std::uint64_t>(draw_step),
+                                                          .samples = rows_}},
+                                               mine, log_prob_, status_, workspace_);
+  sum_.totals(0) = {
+      .loss = -likelihood, .weight = static_cast<double>(rows_.size()), .failed = workspace_.failure() ? 1.0 : 0.0};
 
-  auto sum = sum_.reduce();
-  if (sum[StepSum<T>::non_finite] > 0) {
+  const auto sum = sum_.reduce();
+  if (sum.totals.failed > 0) {
     throw_error(ErrorKind::numerical, fmt::format("step {}: a likelihood is not finite", step_), true);
   }
-  const auto gradient = sum.gradient();
+  const auto gradient = sum.gradient;
   flow_.gradient_of_raw_parameters(gradient);
-  const T scale = static_cast<T>(-1 / static_cast<double>(sum[StepSum<T>::weight]));
-  for (T& g : gradient) g *= scale;
-  const double nll = static_cast<double>(sum[StepSum<T>::log_likelihood]) * static_cast<double>(scale);
+  const double scale = 1 / sum.totals.weight;
+  for (T& g : gradient) g *= static_cast<T>(-scale);
+  const double nll = sum.totals.loss * scale;
   const double norm = optim::clip_norm(gradient, options_.train.clip);
   if (!std::isfinite(norm)) {
     throw_error(ErrorKind::numerical, fmt::format("step {}: the gradient is not finite", step_), true);

@@ -57,9 +57,9 @@ BOOST_FIXTURE_TEST_CASE(a_dataset_does_not_depend_on_its_ranks, Ranks) {
     const data::Dataset dataset(path);
     BOOST_TEST(dataset.rows(Split::train) == 5);
     BOOST_TEST(dataset.rows(Split::validation) == 0);
-    BOOST_TEST(dataset.feature_names()[1] == "b");
+    BOOST_TEST(dataset.description().feature_names[1] == "b");
     const data::ToyDensity moons("moons");
-    BOOST_TEST(dataset.entropy().value() == moons.entropy());
+    BOOST_TEST(dataset.description().entropy.value() == moons.entropy());
     Matrix<double> expected(2, 7), train(2, 5), test(2, 2);
     moons.draw(1, 0, expected.view());
     dataset.read(Split::train, 0, train.view());
@@ -67,9 +67,9 @@ BOOST_FIXTURE_TEST_CASE(a_dataset_does_not_depend_on_its_ranks, Ranks) {
     BOOST_TEST(on_all_ranks(comm, close_absolute(train.view(), expected.view().columns(0, 5), 0)));
     BOOST_TEST(on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(5, 2), 0)));
     BOOST_TEST(!on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(0, 2), 0)));
-    BOOST_TEST(dataset.context_names()[0] == "c");
-    BOOST_TEST((dataset.image_shape() == Shape{2, 1, 1}));
-    BOOST_TEST(dataset.periodic() == std::vector<Index>{1}, boost::test_tools::per_element());
+    BOOST_TEST(dataset.description().context_names[0] == "c");
+    BOOST_TEST((dataset.description().image_shape == Shape{2, 1, 1}));
+    BOOST_TEST(dataset.description().periodic == std::vector<Index>{1}, boost::test_tools::per_element());
     dataset.read_context(Split::test, 0, test.view());
     for (double& value : test.span()) value /= 2;
     BOOST_TEST(on_all_ranks(comm, close_absolute(test.view(), expected.view().columns(5, 2), 0)));

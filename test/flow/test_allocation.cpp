@@ -75,7 +75,7 @@ void take_steps(const std::vector<Index>& hidden, Index budget) {
   constexpr Index d = 64, batch = 256;
   flow::Flow<T> flow(d, {.blocks = 2, .hidden = hidden}, 1);
   const auto x = random_matrix<T>(d, batch, 81);
-  flow.initialize_from_data(x);
+  flow.initialize_from_data({.x = x});
   const auto size = flow.parameters().size();
   std::vector<T> gradient(size), average(size), weight(batch, T(1));
   std::vector<double> log_prob(batch);
@@ -88,7 +88,7 @@ void take_steps(const std::vector<Index>& hidden, Index budget) {
   const auto step = [&] {
     flow.prepare(flow::Normalization::power_iteration);
     std::fill(gradient.begin(), gradient.end(), T(0));
-    flow.add_gradient(x, weight, gradient, log_prob, status, workspace);
+    flow.add_gradient({.x = x, .weight = weight}, gradient, log_prob, status, workspace);
     flow.gradient_of_raw_parameters(gradient);
     optim::clip_norm(std::span(gradient), 1);
     optimizer.step(1e-3, gradient, flow.parameters());
@@ -107,7 +107,7 @@ long allocations_of_all_passes(const FlowCase& of) {
   flow::Flow<T> flow(of.architecture, 1);
   const auto x = matrix_of<T>(data.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
   const auto context = random_matrix<T>(data.context, n, 81);
-  flow.initialize_from_data(x, context);
+  flow.initialize_from_data({.x = x, .context = context});
   std::vector<T> gradient(flow.parameters().size()), weight(n, T(1));
   Matrix<T> z(data.size(), n);
   std::vector<double> log_prob(n);
@@ -115,9 +115,9 @@ long allocations_of_all_passes(const FlowCase& of) {
   flow::FlowWorkspace<T> workspace(flow, chunk, flow::Pass::gradient), evaluation(flow, chunk, flow::Pass::evaluate);
   const auto step = [&] {
     flow.prepare(flow::Normalization::power_iteration);
-    flow.add_gradient(x, weight, gradient, log_prob, status, workspace, context);
+    flow.add_gradient({.x = x, .context = context, .weight = weight}, gradient, log_prob, status, workspace);
     flow.gradient_of_raw_parameters(gradient);
-    flow.log_prob(x, log_prob, z, status, evaluation, context);
+    flow.log_prob({.x = x, .context = context}, log_prob, z, status, evaluation);
   };
   step();
   for (const auto s : status) BOOST_TEST((s == flow::Status::ok));
@@ -240,7 +240,7 @@ BOOST_AUTO_TEST_CASE(images_are_initialized_and_mapped_within_the_budget) {
   const auto options = flow::default_options("residual", true);
   flow::Flow<float> flow(architecture_of(options, {.shape = shape}), 1);
   const auto x = random_matrix<float>(shape.size(), n, 85);
-  const auto used = allocations_of([&] { flow.initialize_from_data(x, {}, budget); }).bytes;
+  const auto used = allocations_of([&] { flow.initialize_from_data({.x = x}, budget); }).bytes;
   const auto norms = allocations_of([&] { flow.prepare(flow::Normalization::svd); }).bytes;
   const std::size_t copy = n * static_cast<std::size_t>(shape.size()) * sizeof(float);
   BOOST_TEST(used - norms - copy < static_cast<std::size_t>(budget) * 105 / 100);  // and plans
@@ -250,7 +250,7 @@ BOOST_AUTO_TEST_CASE(images_are_initialized_and_mapped_within_the_budget) {
   BOOST_TEST(workspace.bytes() <= budget);
   Matrix<float> z(shape.size(), n), whole(shape.size(), n);
   std::vector<flow::Status> status(n);
-  flow.map(x, z, status, workspace);
+  flow.map({.x = x}, z, status, workspace);
   // As initialized, ActNorms leave every channel with mean 0 and deviation 1, whatever the chunks.
   double sum = 0, squares = 0;
   for (const float value : z.span()) {
@@ -270,9 +270,9 @@ BOOST_AUTO_TEST_CASE(transforms_of_different_needs_are_initialized_within_the_bu
   flow::Flow<float> flow(flow::Architecture{{.shape = Shape::vector(d)}, chain, {}}, 1);
   const auto x = random_matrix<float>(d, n, 85);
   constexpr std::size_t copy = n * d * sizeof(float);
-  const auto used = allocations_of([&] { flow.initialize_from_data(x, {}, budget); }).bytes;
+  const auto used = allocations_of([&] { flow.initialize_from_data({.x = x}, budget); }).bytes;
   BOOST_TEST(used < copy + budget + 100'000);  // log-dets, statuses and plans
-  const auto whole = allocations_of([&] { flow.initialize_from_data(x, {}, 100 * budget); }).bytes;
+  const auto whole = allocations_of([&] { flow.initialize_from_data({.x = x}, 100 * budget); }).bytes;
   BOOST_TEST(whole > copy + 2 * budget);
 }
 

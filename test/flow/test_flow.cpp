@@ -30,7 +30,7 @@ template <class T>
 Outcome<T> log_prob(const Flow<T>& flow, const Matrix<T>& x, Index capacity = 100) {
   Outcome<T> out(flow.dimension(), x.cols());
   FlowWorkspace<T> workspace(flow, capacity, Pass::evaluate);
-  flow.log_prob(x, out.log_prob, out.value, out.status, workspace);
+  flow.log_prob({.x = x}, out.log_prob, out.value, out.status, workspace);
   out.failure = workspace.failure();
   return out;
 }
@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_leave_each_actnorm_with_mean_zero_and_deviati
     x(0, j) = T(5) * x(0, j) + T(3);
     x(2, j) = T(0.01) * x(2, j) - x(1, j);
   }
-  flow.initialize_from_data(x);
+  flow.initialize_from_data({.x = x});
   require_standard(log_prob(flow, x, 64).value, tolerance);
 
   nn::ParameterLayout layout;
@@ -220,7 +220,7 @@ BOOST_AUTO_TEST_CASE(a_negative_determinant_is_named_never_hidden) {
   FlowWorkspace<double> workspace(flow, 6, Pass::gradient);
   std::vector<double> gradient(flow.parameters().size()), log_p(6);
   std::vector<Status> status(6);
-  flow.add_gradient(x, {}, gradient, log_p, status, workspace);
+  flow.add_gradient({.x = x}, gradient, log_p, status, workspace);
   BOOST_TEST((status[2] == Status::negative_determinant));
   BOOST_TEST(workspace.failure().value().sample == 2);
 }
@@ -241,9 +241,9 @@ BOOST_AUTO_TEST_CASE(the_failure_of_the_last_call_is_the_one_that_is_kept) {
   FlowWorkspace<double> workspace(flow, 4, Pass::evaluate);
   std::vector<double> log_p(1);
   std::vector<Status> status(1);
-  flow.log_prob(Matrix<double>(2, 1), log_p, {}, status, workspace);
+  flow.log_prob({.x = Matrix<double>(2, 1)}, log_p, {}, status, workspace);
   BOOST_TEST(workspace.failure().has_value());
-  flow.log_prob(matrix_of<double>(2, 1, [](Index, Index) { return 5.0; }), log_p, {}, status, workspace);
+  flow.log_prob({.x = matrix_of<double>(2, 1, [](Index, Index) { return 5.0; })}, log_p, {}, status, workspace);
   BOOST_TEST(!workspace.failure().has_value());
 }
 
@@ -366,19 +366,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(maps_of_all_flows_are_those_of_their_densities, T,
       const auto x =
           matrix_of<T>(data.size(), n, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
       const auto context = random_matrix<T>(data.context, n, 81);
-      flow.initialize_from_data(x, context);
+      flow.initialize_from_data({.x = x, .context = context});
       Matrix<T> z(data.size(), n), mapped(data.size(), n);
       std::vector<double> log_prob(n);
       std::vector<Status> status(n);
       FlowWorkspace<T> workspace(flow, n, Pass::evaluate);
-      flow.log_prob(x, log_prob, z, status, workspace, context);
+      flow.log_prob({.x = x, .context = context}, log_prob, z, status, workspace);
       auto maps = FlowWorkspace<T>::for_maps(flow, 1 << 30, 3);
       BOOST_TEST(maps.capacity() == 3);
-      flow.map(x, mapped, status, maps, context);
+      flow.map({.x = x, .context = context}, mapped, status, maps);
       BOOST_TEST(close_absolute(mapped.view(), z.view(), std::is_same_v<T, float> ? 1e-4 : 1e-12));
       for (const auto s : status) BOOST_TEST((s == Status::ok));
       BOOST_TEST(maps.maps_only());
-      BOOST_CHECK_EXCEPTION(flow.log_prob(x, log_prob, z, status, maps, context), ShapeError,
+      BOOST_CHECK_EXCEPTION(flow.log_prob({.x = x, .context = context}, log_prob, z, status, maps), ShapeError,
                             says({"log_prob: a workspace that is planned for maps, without log-dets"}));
       BOOST_CHECK_EXCEPTION(flow.inverse(z, mapped, log_prob, status, {}, maps, context), ShapeError,
                             says({"inverse: a workspace that is planned for maps"}));
@@ -395,8 +395,8 @@ BOOST_AUTO_TEST_CASE(initialization_is_the_same_in_chunks) {
           matrix_of<double>(data.size(), 9, [](Index i, Index j) { return 0.5 + 0.4 * std::sin(double(3 * i + j)); });
       const auto context = random_matrix<double>(data.context, 9, 81);
       Flow<double> whole(of.architecture, 1), chunks(of.architecture, 1);
-      whole.initialize_from_data(x, context);
-      chunks.initialize_from_data(x, context, 1);
+      whole.initialize_from_data({.x = x, .context = context});
+      chunks.initialize_from_data({.x = x, .context = context}, 1);
       for (std::size_t i = 0; i < whole.parameters().size(); ++i) {
         BOOST_TEST(close_absolute(chunks.parameters()[i], whole.parameters()[i], 1e-10));
       }
@@ -430,7 +430,8 @@ BOOST_AUTO_TEST_CASE(splits_leave_latents_in_their_rows) {
     const std::vector<double> weight{1, 0, 2, 0.5, 3};
     double sum = 0;
     for (std::size_t i = 0; i < 5; ++i) sum += weight[i] * out.log_prob[i];
-    BOOST_TEST(close_relative(flow.add_gradient(x, weight, {}, back.log_prob, back.status, full), sum, 1e-14));
+    BOOST_TEST(close_relative(flow.add_gradient({.x = x, .weight = weight}, {}, back.log_prob, back.status, full), sum,
+                              1e-14));
   }
 }
 
@@ -441,7 +442,7 @@ BOOST_AUTO_TEST_CASE(no_samples_are_legal) {
   BOOST_TEST(inverse(flow, none, {}).log_prob.empty());
   FlowWorkspace<double> workspace(flow, 3, Pass::gradient);
   std::vector<double> gradient(flow.parameters().size());
-  BOOST_TEST(flow.add_gradient(none, {}, gradient, {}, {}, workspace) == 0);
+  BOOST_TEST(flow.add_gradient({.x = none}, gradient, {}, {}, workspace) == 0);
   BOOST_TEST(gradient == std::vector<double>(gradient.size()));
 }
 
@@ -489,9 +490,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradients_value_is_the_weighted_sum_and_it_add
   std::vector<Status> status(5);
   double expected = 0;
   for (std::size_t i = 0; i < 5; ++i) expected += static_cast<double>(weight[i]) * out.log_prob[i];
-  BOOST_TEST(close_relative(flow.add_gradient(x, weight, once, log_p, status, workspace), expected, gamma<T>(200)));
+  BOOST_TEST(close_relative(flow.add_gradient({.x = x, .weight = weight}, once, log_p, status, workspace), expected,
+                            gamma<T>(200)));
   BOOST_TEST(close_relative(std::span<const double>(log_p), std::span<const double>(out.log_prob), gamma<T>(200)));
-  for (int i = 0; i < 2; ++i) flow.add_gradient(x, weight, twice, log_p, status, workspace);
+  for (int i = 0; i < 2; ++i) flow.add_gradient({.x = x, .weight = weight}, twice, log_p, status, workspace);
   for (T& value : once) value *= 2;
   BOOST_TEST(close_relative(std::span<const T>(twice), std::span<const T>(once), gamma<T>(20)));
 }
@@ -514,11 +516,11 @@ BOOST_AUTO_TEST_CASE(batches_that_do_not_fit_are_refused) {
   Matrix<double> x(2, 3), wide(3, 3), few(2, 2);
   std::vector<double> log_p(3), gradient(flow.parameters().size()), two(2);
   std::vector<Status> status(3), two_status(2);
-  BOOST_CHECK_EXCEPTION(flow.log_prob(wide, log_p, {}, status, light), ShapeError,
+  BOOST_CHECK_EXCEPTION(flow.log_prob({.x = wide}, log_p, {}, status, light), ShapeError,
                         says({"log_prob: (3 × 3) samples, 3 log-densities and 3 statuses", "dimension 2"}));
-  BOOST_CHECK_EXCEPTION(flow.log_prob(x, two, {}, status, light), ShapeError, says({"2 log-densities"}));
-  BOOST_CHECK_EXCEPTION(flow.log_prob(x, log_p, {}, two_status, light), ShapeError, says({"2 statuses"}));
-  BOOST_CHECK_EXCEPTION(flow.log_prob(x, log_p, few, status, light), ShapeError,
+  BOOST_CHECK_EXCEPTION(flow.log_prob({.x = x}, two, {}, status, light), ShapeError, says({"2 log-densities"}));
+  BOOST_CHECK_EXCEPTION(flow.log_prob({.x = x}, log_p, {}, two_status, light), ShapeError, says({"2 statuses"}));
+  BOOST_CHECK_EXCEPTION(flow.log_prob({.x = x}, log_p, few, status, light), ShapeError,
                         says({"log_prob: latents (2 × 2) do not fit samples (2 × 3)"}));
   BOOST_CHECK_EXCEPTION(flow.inverse(wide, x, log_p, status, {}, light), ShapeError,
                         says({"inverse: (3 × 3) samples"}));
@@ -530,11 +532,12 @@ BOOST_AUTO_TEST_CASE(batches_that_do_not_fit_are_refused) {
                         says({"at least one iteration allowed (0)"}));
   BOOST_CHECK_EXCEPTION(flow.inverse(x, x, log_p, status, {}, full), ShapeError,
                         says({"inverse: a workspace that is planned for a gradient"}));
-  BOOST_CHECK_EXCEPTION(flow.add_gradient(x, {}, gradient, log_p, status, light), ShapeError,
+  BOOST_CHECK_EXCEPTION(flow.add_gradient({.x = x}, gradient, log_p, status, light), ShapeError,
                         says({"add_gradient:", "a workspace that keeps no gradient"}));
-  BOOST_CHECK_EXCEPTION(flow.add_gradient(x, two, gradient, log_p, status, full), ShapeError,
+  BOOST_CHECK_EXCEPTION(flow.add_gradient({.x = x, .weight = two}, gradient, log_p, status, full), ShapeError,
                         says({"2 weights for 3 samples"}));
-  BOOST_CHECK_EXCEPTION(flow.add_gradient(x, {}, two, log_p, status, full), ShapeError, says({"a gradient of 2 for"}));
+  BOOST_CHECK_EXCEPTION(flow.add_gradient({.x = x}, two, log_p, status, full), ShapeError,
+                        says({"a gradient of 2 for"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -184,11 +184,12 @@ BOOST_AUTO_TEST_CASE(archives_that_state_what_is_not_so_are_refused) {
   };
   for (const auto& whole : {deflated, stored}) {
     refused(with(whole, flags, 1), {"is encrypted"});
-    refused(with(whole, method, 99), {"cannot be unpacked", "method not supported"});
+    refused(with(whole, method, 97), {"cannot be unpacked", "method not supported"});
     refused(with(whole, checksum, 0), {"its checksum is wrong"});
   }
   const std::uint32_t bytes = 100000 * 8 + 128;  // of the array with its header
-  BOOST_CHECK_NO_THROW(data::ZipArchive(std::as_bytes(std::span(with(deflated, size, bytes))), "z.npz").extract(0));
+  const auto right = with(deflated, size, bytes);
+  BOOST_CHECK_NO_THROW(data::ZipArchive(std::as_bytes(std::span(right)), "z.npz").extract(0));
   refused(with(deflated, size, bytes + 1), {"is damaged", fmt::format("{}", bytes + 1)});
   refused(with(deflated, size, bytes - 1), {"is damaged"});
   refused(with(deflated, size, 0xfffffff0), {"4294967280 bytes, which cannot be packed into"});

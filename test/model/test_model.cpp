@@ -34,7 +34,7 @@ template <class T>
 Evaluation evaluate(const Model<T>& model, const Matrix<double>& x) {
   Evaluation e(model.dimension(), x.cols());
   FlowWorkspace<T> workspace(model.flow(), 64, Pass::evaluate);
-  model.log_prob(x, e.log_prob, e.value, e.status, workspace);
+  model.log_prob({.x = x}, e.log_prob, e.value, e.status, workspace);
   return e;
 }
 

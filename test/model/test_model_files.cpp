@@ -130,7 +130,7 @@ Values values_of(const Flow<T>& flow, const Matrix<double>& x) {
   Matrix<T> z(x.rows(), x.cols());
   std::vector<Status> status(values.log_prob.size());
   FlowWorkspace<T> workspace(flow, 3, Pass::evaluate);
-  flow.log_prob(in, values.log_prob, z, status, workspace, context);
+  flow.log_prob({.x = in, .context = context}, values.log_prob, z, status, workspace);
   for (const auto s : status) BOOST_TEST((s == Status::ok));
   values.z = matrix_of<double>(x.rows(), x.cols(), [&](Index i, Index j) { return z(i, j); });
   return values;
@@ -241,10 +241,10 @@ BOOST_AUTO_TEST_CASE(contexts_are_standardized_as_the_file_says) {
   std::vector<double> log_prob(6), expected(6), other(6);
   std::vector<Status> status(6);
   FlowWorkspace<double> workspace(model.flow(), 4, Pass::evaluate);
-  flow.log_prob(x, expected, {}, status, workspace, standardized);
-  model.log_prob(x, log_prob, z, status, workspace, u);
+  flow.log_prob({.x = x, .context = standardized}, expected, {}, status, workspace);
+  model.log_prob({.x = x, .context = u}, log_prob, z, status, workspace);
   BOOST_TEST(log_prob == expected);
-  flow.log_prob(x, other, {}, status, workspace, u);
+  flow.log_prob({.x = x, .context = u}, other, {}, status, workspace);
   BOOST_TEST(log_prob != other);
   Matrix<double> back(3, 6);
   model.inverse(z, back, other, status, {}, workspace, u);
@@ -267,17 +267,20 @@ BOOST_AUTO_TEST_CASE(contexts_that_do_not_fit_are_refused_with_sizes) {
     const auto sizes = fmt::format("a context of ({} × {}) for 4 samples", context->rows(), context->cols());
     const auto flow_says = says({sizes, "flow that is conditioned on 3 values"});
     const auto model_says = says({sizes, "model that is conditioned on 3 values"});
-    BOOST_CHECK_EXCEPTION(given.log_prob(x, log_prob, {}, status, workspace, *context), ShapeError, flow_says);
-    BOOST_CHECK_EXCEPTION(given.inverse(x, z, log_prob, status, {}, workspace, *context), ShapeError, flow_says);
-    BOOST_CHECK_EXCEPTION(given.add_gradient(x, {}, gradient, log_prob, status, full, *context), ShapeError, flow_says);
-    BOOST_CHECK_EXCEPTION(Flow<double>(given.architecture(), 1).initialize_from_data(x, *context), ShapeError,
+    BOOST_CHECK_EXCEPTION(given.log_prob({.x = x, .context = *context}, log_prob, {}, status, workspace), ShapeError,
                           flow_says);
-    BOOST_CHECK_EXCEPTION(model.log_prob(x, log_prob, {}, status, workspace, *context), ShapeError, model_says);
+    BOOST_CHECK_EXCEPTION(given.inverse(x, z, log_prob, status, {}, workspace, *context), ShapeError, flow_says);
+    BOOST_CHECK_EXCEPTION(given.add_gradient({.x = x, .context = *context}, gradient, log_prob, status, full),
+                          ShapeError, flow_says);
+    BOOST_CHECK_EXCEPTION(Flow<double>(given.architecture(), 1).initialize_from_data({.x = x, .context = *context}),
+                          ShapeError, flow_says);
+    BOOST_CHECK_EXCEPTION(model.log_prob({.x = x, .context = *context}, log_prob, {}, status, workspace), ShapeError,
+                          model_says);
     BOOST_CHECK_EXCEPTION(model.inverse(x, z, log_prob, status, {}, workspace, *context), ShapeError, model_says);
   }
-  BOOST_CHECK_EXCEPTION(given.log_prob(x, log_prob, {}, status, workspace), ShapeError,
+  BOOST_CHECK_EXCEPTION(given.log_prob({.x = x}, log_prob, {}, status, workspace), ShapeError,
                         says({"a context of (0 × 0) for 4 samples"}));
-  BOOST_CHECK_EXCEPTION(plain.log_prob(x, log_prob, {}, status, without, fits), ShapeError,
+  BOOST_CHECK_EXCEPTION(plain.log_prob({.x = x, .context = fits}, log_prob, {}, status, without), ShapeError,
                         says({"log_prob: a context of (3 × 4)", "conditioned on 0 values"}));
   BOOST_CHECK_EXCEPTION(Model<double>(Standardization(2), folded<double>(of_given, 1)), ShapeError,
                         says({"model: a context of 0 values for a flow that is conditioned on 3"}));

@@ -94,6 +94,37 @@ BOOST_AUTO_TEST_CASE(moments_do_not_depend_on_slabs) {
   }
 }
 
+// Slabs whose moments are packed, sent and merged in order give the bits of slabs that are added one by one.
+BOOST_AUTO_TEST_CASE(moments_of_slabs_merge_to_the_same_bits) {
+  constexpr Index d = 3, n = 100, slab = 17;
+  const auto x = correlated(d, n);
+  std::vector<double> weights(n);
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<double>(i / 17 % 3);  // some slabs of none
+  const auto bits = [](const Moments& moments) {
+    std::vector<double> packed(Moments::packed_size(d));
+    moments.pack(packed);
+    return packed;
+  };
+  Moments merged(d), reversed(d);
+  std::vector<std::vector<double>> sent;
+  for (Index first = 0; first < n; first += slab) {
+    const Index count = std::min(slab, n - first);
+    Moments part(d);
+    part.add(x.view().columns(first, count), std::span(weights).subspan(first, count));
+    sent.push_back(bits(part));
+  }
+  for (const auto& packed : sent) merged.merge(Moments(d, packed));
+  std::reverse(sent.begin(), sent.end());
+  for (const auto& packed : sent) reversed.merge(Moments(d, packed));
+  const auto whole = bits(moments_of(x, weights, slab));
+  BOOST_TEST(bits(merged) == whole, boost::test_tools::per_element());
+  // The twin: another order has other bits, but the same moments.
+  BOOST_TEST(bits(reversed) != whole);
+  BOOST_TEST(close_relative(bits(reversed), whole, 1e-11));
+  BOOST_CHECK_EXCEPTION(Moments(d, std::vector<double>(4)), ShapeError, says({"moments of 3 columns from 4 numbers"}));
+  BOOST_CHECK_EXCEPTION(merged.merge(Moments(2)), ShapeError, says({"moments of 2 columns, where d = 3"}));
+}
+
 BOOST_AUTO_TEST_CASE(moments_keep_a_small_spread_beside_a_large_mean) {
   Matrix<double> x(1, 1000);
   for (Index j = 0; j < 1000; ++j) x(0, j) = 1e9 + (j % 2 == 0 ? 1 : -1);

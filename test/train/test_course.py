@@ -75,11 +75,12 @@ def stretched(seed, d):
 class Run:
     """A run of flow_train on some data, and of flow_density on its test rows."""
 
-    def __init__(self, test, name, settings, data):
+    def __init__(self, test, name, settings, data, ranks=0):
         self.settings, self.data = BASE | settings, data
         flows.write_h5(test.folder / f"{name}.data.h5", data)
         config = test.write(f"{name}.toml", flows.toml(self.settings))
-        run = test.run_program("flow_train", config, "--data", f"{name}.data.h5", "-o", f"{name}.h5")
+        run = test.run_program("flow_train", config, "--data", f"{name}.data.h5", "-o", f"{name}.h5",
+                               ranks=ranks)
         test.assertSuccess(run)
         _, self.history = flows.read_history(test.folder / f"{name}.csv")
         arrays = flows.read_h5(test.folder / f"{name}.h5")
@@ -108,7 +109,10 @@ class Run:
 
 class CourseTest(flows.FlowTest):
     def runs(self, subjects):
-        """Runs by name. subjects: settings and data by name. Programs wait a lot when they start: some run at once."""
+        """Runs by name. subjects: settings, data and perhaps ranks by name.
+
+        Programs wait a lot when they start: some run at once.
+        """
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             futures = {name: pool.submit(Run, self, name, *subject) for name, subject in subjects.items()}
             return {name: future.result() for name, future in futures.items()}
@@ -182,6 +186,10 @@ class Reference(CourseTest):
             "more_initial_rows": (REALNVP | {"train.batch": 1100, "train.steps": 10}, weighted()),
             "another_seed": (REALNVP | {"train.seed": 2**40 + 3}, plain(3)),
             "reproducible": (REALNVP | {"train.reproducible": True}, plain())})
+
+    def test_ranks(self):
+        self.assertCourses({"shares": (REALNVP | {"train.batch": 17}, weighted(), 3),
+                            "reproducible_shares": (RESIDUAL | {"train.reproducible": True}, plain(), 2)})
 
     def test_initial_rows_in_chunks(self):
         # A workspace that holds some hundred rows. The noise of dequantization differs from row to row all the same.

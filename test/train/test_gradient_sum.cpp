@@ -7,7 +7,6 @@ namespace pushforward::test {
 namespace {
 
 using train::GradientSum;
-using train::StepSum;
 
 // What part p of a batch contributes to element i: numbers whose sum depends on the order of adding them.
 double contribution(Index p, std::size_t i) {
@@ -19,17 +18,29 @@ std::vector<double> sum_on(const comm::Communicator& comm, Index parameters, boo
   GradientSum<double> sum(comm, parameters, reproducible);
   const auto mine = sum.local_parts();
   for (Index p = mine.first; p < mine.last; ++p) {
-    auto part = sum.part(p - mine.first);
-    for (std::size_t i = 0; i < part.gradient().size(); ++i) part.gradient()[i] = contribution(p, i);
-    part[StepSum<double>::weight] = static_cast<double>(p);
-    part[StepSum<double>::stop] = p == sum.parts() - 1 ? 1 : 0;
-    part[StepSum<double>::log_likelihood] = part[StepSum<double>::non_finite] = part[StepSum<double>::error] = 0;
+    const auto gradient = sum.gradient(p - mine.first);
+    for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = contribution(p, i);
+    sum.totals(p - mine.first) = {
+        .loss = contribution(p, 7), .weight = static_cast<double>(p), .stop = p == sum.parts() - 1 ? 1.0 : 0.0};
   }
-  auto total = sum.reduce();
-  std::vector<double> all(total.gradient().begin(), total.gradient().end());
-  all.push_back(total[StepSum<double>::weight]);
-  all.push_back(total[StepSum<double>::stop]);
+  const auto total = sum.reduce();
+  std::vector<double> all(total.gradient.begin(), total.gradient.end());
+  all.push_back(total.totals.weight);
+  all.push_back(total.totals.stop);
+  all.push_back(total.totals.loss);
   return all;
+}
+
+/// Σ w·loss and Σ w of parts whose sums a float cannot hold: 2²⁴ + p and 2²⁵ + p.
+train::StepTotals large_totals(const comm::Communicator& comm, bool reproducible) {
+  GradientSum<float> sum(comm, 3, reproducible);
+  const auto mine = sum.local_parts();
+  for (Index p = mine.first; p < mine.last; ++p) {
+    std::ranges::fill(sum.gradient(p - mine.first), 0.0F);
+    const auto part = static_cast<double>(p);
+    sum.totals(p - mine.first) = {.loss = 0x1p24 + part, .weight = 0x1p25 + part, .failed = 1};
+  }
+  return sum.reduce().totals;
 }
 
 }  // namespace
@@ -45,6 +56,8 @@ BOOST_FIXTURE_TEST_CASE(all_parts_are_added, Ranks) {
     }
     expected.push_back(comm.size() * (comm.size() - 1) / 2.0);
     expected.push_back(1);
+    expected.push_back(0);
+    for (Index p = 0; p < comm.size(); ++p) expected.back() += contribution(p, 7);
     BOOST_TEST(on_all_ranks(comm, close_relative(all, expected, 1e-14)));
   }
 }
@@ -54,6 +67,19 @@ BOOST_FIXTURE_TEST_CASE(the_ordered_sum_has_the_same_bits_on_any_number_of_ranks
     const auto here = sum_on(comm, parameters, true);
     const auto alone = sum_on(comm::Communicator::self(), parameters, true);
     BOOST_TEST(on_all_ranks(comm, Verdict(here == alone)));
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(totals_are_doubles_also_if_the_gradient_is_in_float, Ranks) {
+  for (const bool reproducible : {false, true}) {
+    const auto totals = large_totals(comm, reproducible);
+    const double parts = reproducible ? GradientSum<float>::reproducible_parts : comm.size();
+    const double places = parts * (parts - 1) / 2;
+    BOOST_TEST(totals.loss == parts * 0x1p24 + places);
+    BOOST_TEST(totals.weight == parts * 0x1p25 + places);
+    BOOST_TEST(totals.failed == parts);
+    // The twin: a float has no digits left for the places of the parts.
+    if (parts > 2) BOOST_TEST(static_cast<double>(static_cast<float>(totals.weight)) != totals.weight);
   }
 }
 

@@ -21,12 +21,13 @@ std::string text_of(const std::filesystem::path& path) {
   return text.str();
 }
 
+const train::LossName nll{"nll", "nat"};
 const HistoryRow first{
-    .step = 10, .seconds = 0.5, .train_nll = 3.25, .validation = {}, .learning_rate = 0.125, .gradient_norm = 2};
+    .step = 10, .seconds = 0.5, .train_loss = 3.25, .validation = {}, .learning_rate = 0.125, .gradient_norm = 2};
 const HistoryRow second{.step = 20,
                         .seconds = 1.5,
-                        .train_nll = 3,
-                        .validation = {{.nll = 3.5}},
+                        .train_loss = 3,
+                        .validation = {{.mean = 3.5}},
                         .learning_rate = 0.25,
                         .gradient_norm = 1};
 
@@ -36,7 +37,7 @@ BOOST_AUTO_TEST_SUITE(history)
 
 BOOST_AUTO_TEST_CASE(rows_are_in_the_file_as_soon_as_they_are_added) {
   const auto path = scratch_directory() / "run.csv";
-  History history(path.string());
+  History history(nll, path.string());
   history.add(first);
   BOOST_TEST(text_of(path) ==
              "step,seconds,train_nll,validation_nll,learning_rate,gradient_norm\n10,0.500,3.25,,0.125,2\n");
@@ -47,13 +48,13 @@ BOOST_AUTO_TEST_CASE(rows_are_in_the_file_as_soon_as_they_are_added) {
 BOOST_AUTO_TEST_CASE(an_earlier_history_is_kept) {
   const auto path = scratch_directory() / "run.csv";
   std::ofstream(path) << "earlier\n";
-  const History history(path.string());
+  const History history(nll, path.string());
   BOOST_TEST(text_of(path.string() + ".old") == "earlier\n");
 }
 
 BOOST_AUTO_TEST_CASE(the_table_goes_into_a_file) {
   const auto path = (scratch_directory() / "model.h5").string();
-  History history;
+  History history(nll);
   history.add(first);
   history.add(second);
   h5::FileImage file("test", 1);
@@ -67,13 +68,26 @@ BOOST_AUTO_TEST_CASE(the_table_goes_into_a_file) {
   BOOST_TEST(validation[1] == 3.5);
 }
 
+BOOST_AUTO_TEST_CASE(columns_have_the_name_of_the_loss) {
+  const auto path = scratch_directory() / "run.csv";
+  History history({"energy", "eV"}, path.string());
+  history.add(first);
+  BOOST_TEST(text_of(path).starts_with("step,seconds,train_energy,validation_energy,learning_rate,"));
+  const auto model = (scratch_directory() / "model.h5").string();
+  h5::FileImage file("test", 1);
+  history.write(file.root());
+  file.save(model);
+  const auto column = h5::open_file(model).group("history").dataset("train_energy");
+  BOOST_TEST(column.attribute<std::string>("units") == "eV");
+}
+
 BOOST_AUTO_TEST_CASE(a_full_disk_is_an_error) {
-  History history("/dev/full");
+  History history(nll, "/dev/full");
   BOOST_CHECK_EXCEPTION(history.add(first), IoError, says({"/dev/full", "No space left"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_folder_that_is_missing_is_named) {
-  BOOST_CHECK_EXCEPTION(History("/no/such/run.csv"), IoError, says({"/no/such/run.csv", "--output.history"}));
+  BOOST_CHECK_EXCEPTION(History(nll, "/no/such/run.csv"), IoError, says({"/no/such/run.csv", "--output.history"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

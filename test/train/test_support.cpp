@@ -1,7 +1,8 @@
 // Rows that a model excludes whatever its parameters: refused before the first step, on all ranks alike.
 
+#include <pushforward/dataset/dataset.hpp>
 #include <pushforward/h5/writer.hpp>
-#include <pushforward/train/trainer.hpp>
+#include <pushforward/train/fit.hpp>
 
 #include <ranks.hpp>
 #include <says.hpp>
@@ -72,13 +73,10 @@ Options run_on_fractions(const Communicator& comm, const std::vector<Stray>& str
 template <class T>
 void train_on(const Communicator& comm, const Options& options, Index& steps) {
   train::TrainingData<T> data(comm, options.data);
-  const auto architecture = options.architecture({.shape = Shape::vector(2)});
-  train::Trainer<T> trainer(comm, options, architecture, choose_log_dets<T>(comm, options, architecture), data);
-  train::History history;
   steps = 0;
   try {
-    trainer.run(
-        history, [&](const auto&) { ++steps; }, [] { return false; });
+    train::Fit<T> fit(comm, options, data);
+    fit.run([&](const auto&) { ++steps; });
   } catch (const Error&) {
     data.release();
     throw;
@@ -147,18 +145,14 @@ BOOST_FIXTURE_TEST_CASE(validation_rows_outside_of_later_bounds_leave_the_others
   options.model.base.low = -4;
   options.model.base.high = 4;
   train::TrainingData<double> data(comm, options.data);
-  const auto architecture = options.architecture({.shape = Shape::vector(2)});
-  train::Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture),
-                                 data);
-  train::History history;
-  const auto outcome = trainer.run(
-      history, [](const auto&) {}, [] { return false; });
-  const auto test = trainer.evaluate(data::Split::test, trainer.flow());
+  train::Fit<double> fit(comm, options, data);
+  const auto outcome = fit.run();
+  const auto test = fit.evaluate(data::Split::test);
   data.release();
   BOOST_TEST(outcome.best_step > 0);
   BOOST_TEST(outcome.best_validation.value().outside == 1);
   BOOST_TEST(outcome.best_validation.value().failed == 1);
-  BOOST_TEST(on_all_ranks(comm, Verdict(std::isfinite(outcome.best_validation.value().nll))));
+  BOOST_TEST(on_all_ranks(comm, Verdict(std::isfinite(outcome.best_validation.value().mean))));
   BOOST_TEST(failures(test) == "2 of 40 rows outside the support");
 }
 
@@ -172,12 +166,8 @@ BOOST_FIXTURE_TEST_CASE(rows_that_training_moves_outside_are_no_divergence, Rank
   options.train.learning_rate = 0.1;
   options.train.warmup = 0;
   train::TrainingData<double> data(comm, options.data);
-  const auto architecture = options.architecture({.shape = Shape::vector(2)});
-  train::Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture),
-                                 data);
-  train::History history;
-  const auto outcome = trainer.run(
-      history, [](const auto&) {}, [] { return false; });
+  train::Fit<double> fit(comm, options, data);
+  const auto outcome = fit.run();
   data.release();
   BOOST_TEST((outcome.end == train::End::diverged));
   BOOST_TEST(outcome.reason.find("the base density (uniform), training row") != std::string::npos, outcome.reason);
@@ -228,7 +218,7 @@ BOOST_AUTO_TEST_CASE(only_what_comes_before_parameters_excludes) {
   const auto excluded = [&](Reach reach = Reach::fixed) {
     const Flow<double> flow(a, 1);
     FlowWorkspace<double> workspace(flow, 4, Pass::evaluate);
-    return flow.excluded(x, reach, workspace);
+    return flow.excluded({.x = x}, reach, workspace);
   };
   BOOST_TEST(!excluded().has_value());
   x(1, 2) = -1;

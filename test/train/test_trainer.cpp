@@ -1,5 +1,6 @@
+#include <pushforward/dataset/dataset.hpp>
 #include <pushforward/h5/writer.hpp>
-#include <pushforward/train/trainer.hpp>
+#include <pushforward/train/fit.hpp>
 
 #include <ranks.hpp>
 #include <says.hpp>
@@ -13,9 +14,8 @@ namespace {
 using comm::Communicator;
 using data::Split;
 using train::End;
-using train::History;
+using train::Fit;
 using train::Options;
-using train::Trainer;
 using train::TrainingData;
 
 Options small_run(Index batch, bool reproducible = false) {
@@ -43,19 +43,16 @@ template <class T>
 Course run(
     const Communicator& comm, const Options& options, const std::function<bool()>& stop = [] { return false; }) {
   TrainingData<T> data(comm, options.data);
-  const auto architecture = options.architecture({.shape = Shape::vector(2)});
-  Trainer<T> trainer(comm, options, architecture, choose_log_dets<T>(comm, options, architecture), data);
-  History history;
+  Fit<T> fit(comm, options, data);
   Course course;
-  course.outcome = trainer.run(
-      history,
+  course.outcome = fit.run(
       [&](const train::HistoryRow& row) {
-        course.train_nll.push_back(row.train_nll);
+        course.train_nll.push_back(row.train_loss);
         course.gradient_norm.push_back(row.gradient_norm);
-        if (row.validation) course.validation_nll.push_back(row.validation->nll);
+        if (row.validation) course.validation_nll.push_back(row.validation->mean);
       },
       stop);
-  for (const T p : trainer.flow().parameters()) course.parameters.push_back(static_cast<double>(p));
+  for (const T p : fit.flow().parameters()) course.parameters.push_back(static_cast<double>(p));
   data.release();
   return course;
 }
@@ -75,7 +72,7 @@ std::string weighted_rows(const Communicator& comm, Index rows) {
     if (!comm.is_root()) return;
     const auto source = train::open_rows({.toy = "moons", .rows = rows});
     Matrix<double> x(2, rows);
-    source.read(Split::train, 0, x.view());
+    source->read(Split::train, 0, x.view());
     std::vector<double> weights;
     for (Index i = 0; i < rows; ++i) weights.push_back(static_cast<double>(i % 3));
     h5::FileImage file(data::dataset_format, data::dataset_format_version);
@@ -147,7 +144,7 @@ BOOST_FIXTURE_TEST_CASE(weights_count_like_repetitions, Ranks) {
     if (!comm.is_root()) return;
     const auto source = train::open_rows({.toy = "moons", .rows = 30});
     Matrix<double> x(2, 30), y(2, 30);
-    source.read(Split::train, 0, x.view());
+    source->read(Split::train, 0, x.view());
     Index count = 0;
     for (Index i = 0; i < 30; ++i) {
       for (Index k = 0; k < i % 3; ++k) std::copy_n(x.view().column(i), 2, y.view().column(count++));
@@ -185,17 +182,14 @@ BOOST_FIXTURE_TEST_CASE(the_best_weights_are_kept, Ranks) {
   options.train.validate_every = 1;
   options.train.steps = 80;
   TrainingData<double> data(comm, options.data);
-  const auto architecture = options.architecture({.shape = Shape::vector(2)});
-  Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture), data);
-  History history;
+  Fit<double> fit(comm, options, data);
   std::vector<double> validation;
-  const auto outcome = trainer.run(
-      history, [&](const auto& row) { validation.push_back(row.validation->nll); }, [] { return false; });
+  const auto outcome = fit.run([&](const auto& row) { validation.push_back(row.validation->mean); });
   const auto best = std::min_element(validation.begin(), validation.end());
   BOOST_TEST(on_all_ranks(comm, Verdict(outcome.best_step == best - validation.begin() + 1)));
-  BOOST_TEST(on_all_ranks(comm, close_relative(outcome.best_validation->nll, *best, 0)));
-  const auto again = trainer.evaluate(Split::validation, trainer.flow());
-  BOOST_TEST(on_all_ranks(comm, close_relative(again.nll, *best, 1e-12)));
+  BOOST_TEST(on_all_ranks(comm, close_relative(outcome.best_validation->mean, *best, 0)));
+  const auto again = fit.evaluate(Split::validation);
+  BOOST_TEST(on_all_ranks(comm, close_relative(again.mean, *best, 1e-12)));
   data.release();
 }
 
@@ -234,15 +228,8 @@ BOOST_FIXTURE_TEST_CASE(divergence_names_the_step_and_the_cause, Ranks) {
 BOOST_FIXTURE_TEST_CASE(a_history_that_cannot_be_written_ends_all_ranks, Ranks) {
   const auto options = small_run(32);
   TrainingData<double> data(comm, options.data);
-  const auto architecture = options.architecture({.shape = Shape::vector(2)});
-  Trainer<double> trainer(comm, options, architecture, choose_log_dets<double>(comm, options, architecture), data);
-  History history;
-  if (comm.is_root()) history = History("/dev/full");
-  const auto attempt = [&] {
-    trainer.run(
-        history, [](const auto&) {}, [] { return false; });
-  };
-  BOOST_CHECK_EXCEPTION(attempt(), IoError, says({"/dev/full", "No space left"}));
+  Fit<double> fit(comm, options, data, {.history = "/dev/full"});
+  BOOST_CHECK_EXCEPTION(fit.run(), IoError, says({"/dev/full", "No space left"}));
   data.release();
 }
 

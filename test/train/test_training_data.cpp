@@ -1,10 +1,13 @@
+#include <pushforward/dataset/dataset.hpp>
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/toys/toy.hpp>
+#include <pushforward/train/array_rows.hpp>
 #include <pushforward/train/training_data.hpp>
 
 #include <ranks.hpp>
 #include <says.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -53,10 +56,10 @@ BOOST_FIXTURE_TEST_CASE(built_in_rows_are_consecutive_and_standardized, Ranks) {
   Matrix<double> raw(2, 100), expected(2, 100);
   moons.draw(1, 1020, raw.view());
   data.standardization().forward<double>(raw, expected.view());
-  BOOST_TEST(on_all_ranks(comm, close_absolute(data.samples(Split::test), expected, 0)));
+  BOOST_TEST(on_all_ranks(comm, close_absolute(data.batch(Split::test).x, expected, 0)));
   double mean = 0, square = 0;
-  for (Index j = 0; j < 1000; ++j) mean += data.samples(Split::train)(1, j) / 1000;
-  for (Index j = 0; j < 1000; ++j) square += std::pow(data.samples(Split::train)(1, j), 2) / 1000;
+  for (Index j = 0; j < 1000; ++j) mean += data.batch(Split::train).x(1, j) / 1000;
+  for (Index j = 0; j < 1000; ++j) square += std::pow(data.batch(Split::train).x(1, j), 2) / 1000;
   BOOST_TEST(on_all_ranks(comm, close_absolute(mean, 0, 1e-12)));
   BOOST_TEST(on_all_ranks(comm, close_absolute(square, 1, 1e-12)));
   data.release();
@@ -69,8 +72,109 @@ BOOST_FIXTURE_TEST_CASE(ranks_share_out_the_reading, Ranks) {
   Matrix<double> raw(2, n), expected(2, n);
   data::ToyDensity("moons").draw(1, 0, raw.view());
   data.standardization().forward<double>(raw, expected.view());
-  BOOST_TEST(on_all_ranks(comm, close_absolute(data.samples(Split::train), expected, 1e-14)));
+  BOOST_TEST(on_all_ranks(comm, close_absolute(data.batch(Split::train).x, expected, 1e-14)));
   data.release();
+}
+
+// Slabs of any size give the same rows, and on any number of ranks the same bits.
+BOOST_FIXTURE_TEST_CASE(slabs_have_boundaries_that_nobody_sees, Ranks) {
+  constexpr Index n = 31;
+  const auto path = write_rows(comm, n, 2, true);
+  const DataOptions options{.file = path, .standardize = "whiten"};
+  const auto bits = [](const TrainingData<double>& data) {
+    const auto& map = data.standardization();
+    std::vector<double> all(map.mean());
+    all.insert(all.end(), map.factor().span().begin(), map.factor().span().end());
+    const auto rows = data.batch(Split::train);
+    for (Index j = 0; j < rows.size(); ++j) {
+      const auto x = rows.x.column_span(j);
+      all.insert(all.end(), x.begin(), x.end());
+      all.push_back(rows.weight[j]);
+    }
+    return all;
+  };
+  TrainingData<double> whole(comm, options);
+  const auto expected = bits(whole);
+  whole.release();
+  for (const Index slab : {1, 2, 7, 15, 30, 31}) {
+    TrainingData<double> here(comm, options, slab), alone(comm::Communicator::self(), options, slab);
+    BOOST_TEST(on_all_ranks(comm, Verdict(bits(here) == bits(alone))), "slab " << slab);
+    BOOST_TEST(on_all_ranks(comm, close_absolute(bits(here), expected, 1e-8)), "slab " << slab);
+    here.release();
+    alone.release();
+  }
+  // The twin: rows that are one off are told apart.
+  auto shifted = expected;
+  std::rotate(shifted.begin() + 6, shifted.begin() + 9, shifted.end());
+  BOOST_TEST(!close_absolute(shifted, expected, 1e-8));
+  BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, options, 0), OptionError, says({"slabs of 0 rows"}));
+}
+
+// A reader that counts how often a row is read.
+class CountingRows final : public data::RowReader {
+ public:
+  explicit CountingRows(Index n) : counts(static_cast<std::size_t>(n)) {
+    description_ = {.name = "counted", .dimension = 1, .rows = {n, 0, 0}, .feature_names = {"x"}};
+  }
+  void read(Split, Index first, MatrixView<double> x) const override {
+    for (Index j = 0; j < x.cols(); ++j) {
+      x(0, j) = static_cast<double>(first + j);
+      ++counts[first + j];
+    }
+  }
+  void read_weights(Split, Index, std::span<double>) const override {}
+  void read_context(Split, Index, MatrixView<double>) const override {}
+
+  mutable std::vector<double> counts;
+};
+
+BOOST_FIXTURE_TEST_CASE(every_row_is_read_once, Ranks) {
+  CountingRows reader(50);
+  TrainingData<double> data(comm, reader, {}, 3);
+  comm.sum(std::span(reader.counts));  // all ranks of the test are on one node
+  BOOST_TEST(on_all_ranks(comm, Verdict(std::ranges::all_of(reader.counts, [](double c) { return c == 1; }))));
+  data.release();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_callers_arrays_are_read_like_a_file, Ranks) {
+  const auto path = write_rows(comm, 31, 2, true);
+  TrainingData<double> of_file(comm, {.file = path});
+  Matrix<double> x(2, 31);
+  std::vector<double> weights(31);
+  const auto rows = train::open_rows({.file = path});
+  rows->read(Split::train, 0, x.view());
+  rows->read_weights(Split::train, 0, weights);
+  const flow::Batch<double> all{.x = x, .weight = weights};
+  TrainingData<double> of_arrays(comm, train::ArrayRows({all}), {});
+  BOOST_TEST(of_arrays.rows(Split::train) == 31);
+  BOOST_TEST(of_arrays.rows(Split::test) == 0);
+  BOOST_TEST(of_arrays.description().feature_names[1] == "x2");
+  BOOST_TEST(on_all_ranks(comm, close_absolute(of_arrays.batch(Split::train).x, of_file.batch(Split::train).x, 0)));
+  BOOST_TEST(on_all_ranks(comm, close_absolute(of_arrays.batch(Split::train).weight, weights, 0)));
+  of_file.release();
+  of_arrays.release();
+  // Contexts, splits of their own, and what does not fit.
+  Matrix<double> u(1, 31);
+  for (Index j = 0; j < 31; ++j) u(0, j) = static_cast<double>(j);
+  const flow::Batch<double> given{.x = x, .context = u}, two = given.part(29, 2);
+  TrainingData<double> conditional(comm, train::ArrayRows({given, two}, {.context_names = {"u"}}), {});
+  BOOST_TEST(conditional.rows(Split::validation) == 2);
+  BOOST_TEST(conditional.domain().context == 1);
+  BOOST_TEST(on_all_ranks(comm, close_absolute(conditional.batch(Split::validation).context.column_span(1),
+                                               conditional.batch(Split::train).context.column_span(30), 0)));
+  conditional.release();
+  using train::ArrayRows;
+  BOOST_CHECK_EXCEPTION(ArrayRows({flow::Batch<double>{}}), ShapeError, says({"arrays: no rows to train on"}));
+  BOOST_CHECK_EXCEPTION(ArrayRows({given, all}, {.name = "mine"}), ShapeError,
+                        says({"mine: validation has rows (2 × 31)", "c = 1"}));
+  BOOST_CHECK_EXCEPTION(ArrayRows({all}, {.feature_names = {"a"}}), ShapeError, says({"1 names for 2 columns"}));
+  x(1, 4) = std::numeric_limits<double>::infinity();
+  BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, ArrayRows({all}), {}), DataError,
+                        says({"arrays: the sample of row 4"}));
+  x(1, 4) = 0;
+  weights[9] = -1;
+  BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, ArrayRows({all}), {}), DataError,
+                        says({"the weight of row 9", "-1"}));
 }
 
 BOOST_FIXTURE_TEST_CASE(standardization_happens_in_double, Ranks) {
@@ -78,9 +182,9 @@ BOOST_FIXTURE_TEST_CASE(standardization_happens_in_double, Ranks) {
   TrainingData<float> single(comm, {.file = path});
   TrainingData<double> exact(comm, {.file = path});
   Matrix<double> widened(3, 100);
-  for (Index i = 0; i < 300; ++i) widened.data()[i] = static_cast<double>(single.samples(Split::train).data()[i]);
+  for (Index i = 0; i < 300; ++i) widened.data()[i] = static_cast<double>(single.batch(Split::train).x.data()[i]);
   // A float has no digits left for a deviation of 1 at 3e6.
-  BOOST_TEST(on_all_ranks(comm, close_absolute(widened, exact.samples(Split::train), 1e-6)));
+  BOOST_TEST(on_all_ranks(comm, close_absolute(widened, exact.batch(Split::train).x, 1e-6)));
   BOOST_TEST(exact.rows(Split::test) == 0);
   single.release();
   exact.release();
@@ -88,8 +192,8 @@ BOOST_FIXTURE_TEST_CASE(standardization_happens_in_double, Ranks) {
 
 BOOST_FIXTURE_TEST_CASE(weights_come_along, Ranks) {
   TrainingData<double> data(comm, {.file = write_rows(comm, 31, 2, true), .standardize = "whiten"});
-  BOOST_TEST(data.weighted());
-  const auto w = data.weights(Split::train);
+  BOOST_TEST(data.description().weighted);
+  const auto w = data.batch(Split::train).weight;
   BOOST_TEST(on_all_ranks(comm, close_absolute(std::accumulate(w.begin(), w.end(), 0.0), 30, 0)));
   data.release();
 }
@@ -119,11 +223,11 @@ BOOST_FIXTURE_TEST_CASE(contexts_are_standardized_and_shared, Ranks) {
     file.save(path);
   });
   TrainingData<double> data(comm, {.file = path});
-  BOOST_TEST(data.context_dimension() == 3);
-  BOOST_TEST((data.image_shape() == Shape{2, 1, 2}));
-  const auto c = data.context(Split::train);
+  BOOST_TEST(data.description().context_dimension() == 3);
+  BOOST_TEST((data.description().image_shape == Shape{2, 1, 2}));
+  const auto c = data.batch(Split::train).context;
   BOOST_TEST_REQUIRE((c.rows() == 3 && c.cols() == n));
-  const auto w = data.weights(Split::train);
+  const auto w = data.batch(Split::train).weight;
   for (Index i = 0; i < 3; ++i) {
     double total = 0, mean = 0, square = 0;
     for (Index j = 0; j < n; ++j) {
@@ -135,21 +239,21 @@ BOOST_FIXTURE_TEST_CASE(contexts_are_standardized_and_shared, Ranks) {
     BOOST_TEST(on_all_ranks(comm, close_absolute(square / total, i == 2 ? 0 : 1, 1e-14)));
   }
   Matrix<double> raw(3, 2);
-  data.context_standardization()->inverse(data.context(Split::test), raw.view());
+  data.context_standardization()->inverse(data.batch(Split::test).context, raw.view());
   BOOST_TEST(on_all_ranks(comm, close_absolute(raw.span(), std::vector<double>{0, 0, 7, 1, 1, 7}, 1e-14)));
   BOOST_TEST(data.context_standardization()->factor()(2, 2) == 1);
-  BOOST_TEST(data.context(Split::validation).empty());
+  BOOST_TEST(data.batch(Split::validation).context.empty());
   data.release();
 
   TrainingData<float> whitened(comm, {.file = path, .standardize = "whiten"});
   BOOST_TEST((whitened.context_standardization()->kind() == data::Standardization::Kind::scale));
   whitened.release();
   TrainingData<float> plain(comm, {.file = path, .standardize = "none"});
-  BOOST_TEST(plain.context(Split::train)(0, 13) == 13);
+  BOOST_TEST(plain.batch(Split::train).context(0, 13) == 13);
   plain.release();
   TrainingData<double> without(comm, {.file = write_rows(comm, 5, 2, false)});
   BOOST_TEST(!without.context_standardization().has_value());
-  BOOST_TEST(without.context(Split::train).empty());
+  BOOST_TEST(without.batch(Split::train).context.empty());
   without.release();
 }
 
@@ -171,8 +275,8 @@ BOOST_FIXTURE_TEST_CASE(angles_are_wrapped_and_keep_their_scale, Ranks) {
     file.save(path);
   });
   TrainingData<double> data(comm, {.file = path, .periodic = {"phi", "3"}});
-  BOOST_TEST(data.periodic() == (std::vector<Index>{1, 2}), boost::test_tools::per_element());
-  const auto x = data.samples(Split::train);
+  BOOST_TEST(data.description().periodic == (std::vector<Index>{1, 2}), boost::test_tools::per_element());
+  const auto x = data.batch(Split::train).x;
   for (const Index i : {1, 2}) {
     BOOST_TEST(data.standardization().mean()[i] == 0);
     BOOST_TEST(data.standardization().factor()(i, i) == 1);
@@ -184,12 +288,12 @@ BOOST_FIXTURE_TEST_CASE(angles_are_wrapped_and_keep_their_scale, Ranks) {
   data.release();
 
   TrainingData<float> of_file(comm, {.file = path, .standardize = "none"});
-  BOOST_TEST(of_file.periodic() == std::vector<Index>{2}, boost::test_tools::per_element());
-  BOOST_TEST(of_file.samples(Split::train)(2, 0) == -std::numbers::pi_v<float>);
-  BOOST_TEST(of_file.samples(Split::train)(1, 0) == std::numbers::pi_v<float>);  // no angle
+  BOOST_TEST(of_file.description().periodic == std::vector<Index>{2}, boost::test_tools::per_element());
+  BOOST_TEST(of_file.batch(Split::train).x(2, 0) == -std::numbers::pi_v<float>);
+  BOOST_TEST(of_file.batch(Split::train).x(1, 0) == std::numbers::pi_v<float>);  // no angle
   of_file.release();
   TrainingData<double> array(comm, {.file = path + ":/train", .fractions = "0.8,0.2", .periodic = {"2"}});
-  BOOST_TEST(array.periodic() == std::vector<Index>{1}, boost::test_tools::per_element());
+  BOOST_TEST(array.description().periodic == std::vector<Index>{1}, boost::test_tools::per_element());
   array.release();
 
   using Data = TrainingData<double>;

@@ -166,7 +166,7 @@ class FlowSubject final : public Subject<T> {
   Image forward(const Matrix<T>& x, Index chunk) override {
     Image image = this->blank(dimension(), x.cols());
     flow::FlowWorkspace<T> workspace(flow_, chunk, nn::Pass::evaluate);
-    flow_.log_prob(x, image.log_det, image.value, image.status, workspace, context(x.cols()));
+    flow_.log_prob({.x = x, .context = context(x.cols())}, image.log_det, image.value, image.status, workspace);
     for (Index j = 0; j < x.cols(); ++j) {
       image.log_det[std::size_t(j)] -= base_log_prob(std::as_const(image.value).view().column_span(j));
     }
@@ -188,7 +188,8 @@ class FlowSubject final : public Subject<T> {
     Gradient gradient{std::vector<T>(layout().size()), {}};
     Image image = this->blank(dimension(), x.cols());
     flow::FlowWorkspace<T> workspace(flow_, chunk, nn::Pass::gradient);
-    flow_.add_gradient(x, weight, gradient.parameters, image.log_det, image.status, workspace, context(x.cols()));
+    flow_.add_gradient({.x = x, .context = context(x.cols()), .weight = weight}, gradient.parameters, image.log_det,
+                       image.status, workspace);
     flow_.gradient_of_raw_parameters(gradient.parameters);
     return gradient;
   }

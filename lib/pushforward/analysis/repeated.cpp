@@ -29,19 +29,14 @@ struct Moments {
 template <class T>
 class Repeats {
  public:
-  Repeats(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
-          std::span<const Index> samples, std::uint64_t seed, const RepeatedLogProb& result,
-          FlowWorkspace<T>& workspace)
+  Repeats(const Model<T>& model, const Batch<double>& rows, const RepeatedLogProb& result, FlowWorkspace<T>& workspace)
       : model_(model),
-        x_(x),
-        context_(context),
-        samples_(samples),
-        seed_(seed),
+        all_(rows),
         result_(result),
         workspace_(workspace),
-        moments_(samples.size()),
-        batch_(x.rows(), workspace.capacity()),
-        batch_context_(context.rows(), workspace.capacity()),
+        moments_(static_cast<std::size_t>(rows.size())),
+        x_(rows.x.rows(), workspace.capacity()),
+        context_(rows.context.rows(), workspace.capacity()),
         values_(static_cast<std::size_t>(workspace.capacity())),
         outcomes_(values_.size()) {}
 
@@ -49,9 +44,8 @@ class Repeats {
 
   /// Repeat 0 of all rows.
   void take_first(MatrixView<double> z) {
-    workspace_.set_draws({.seed = seed_, .samples = samples_});
-    model_.log_prob(x_, result_.log_prob, z, result_.status, workspace_, context_);
-    for (std::size_t row = 0; row < samples_.size(); ++row) {
+    model_.log_prob(all_, result_.log_prob, z, result_.status, workspace_);
+    for (std::size_t row = 0; row < moments_.size(); ++row) {
       result_.repeats[row] = 1;
       if (result_.status[row] == Status::ok) moments_[row].add(result_.log_prob[row]);
     }
@@ -61,10 +55,10 @@ class Repeats {
   void take(std::size_t row, Index from, Index to) {
     for (Index repeat = from; repeat < to && result_.status[row] == Status::ok; ++repeat) {
       const auto at = static_cast<Index>(row), next = std::ssize(rows_);
-      std::copy_n(x_.column(at), x_.rows(), batch_.view().column(next));
-      if (!context_.empty()) std::copy_n(context_.column(at), context_.rows(), batch_context_.view().column(next));
+      std::copy_n(all_.x.column(at), x_.rows(), x_.view().column(next));
+      if (!all_.context.empty()) std::copy_n(all_.context.column(at), context_.rows(), context_.view().column(next));
       rows_.push_back(row);
-      numbers_.push_back(samples_[row]);
+      numbers_.push_back(static_cast<Index>(all_.draws.sample(at)));
       steps_.push_back(repeat);
       if (std::ssize(rows_) == workspace_.capacity()) finish();
     }
@@ -72,10 +66,11 @@ class Repeats {
 
   void finish() {
     const auto n = rows_.size();
-    workspace_.set_draws({.seed = seed_, .steps = steps_, .samples = numbers_});
     const Index count = std::ssize(rows_);
-    model_.log_prob(batch_.view().columns(0, count), std::span(values_).first(n), {}, std::span(outcomes_).first(n),
-                    workspace_, batch_context_.view().columns(0, count));
+    model_.log_prob({.x = x_.view().columns(0, count),
+                     .context = context_.view().columns(0, count),
+                     .draws = {.seed = all_.draws.seed, .steps = steps_, .samples = numbers_}},
+                    std::span(values_).first(n), {}, std::span(outcomes_).first(n), workspace_);
     for (std::size_t i = 0; i < n; ++i) add(rows_[i], values_[i], outcomes_[i]);
     rows_.clear();
     numbers_.clear();
@@ -91,16 +86,14 @@ class Repeats {
   }
 
   const Model<T>& model_;
-  ConstMatrixView<double> x_, context_;
-  std::span<const Index> samples_;
-  std::uint64_t seed_;
+  Batch<double> all_;
   const RepeatedLogProb& result_;
   FlowWorkspace<T>& workspace_;
   std::vector<Moments> moments_;
 
   // The batch that is being filled.
-  Matrix<double> batch_;           // (d × capacity)
-  Matrix<double> batch_context_;   // (c × capacity)
+  Matrix<double> x_;               // (d × capacity)
+  Matrix<double> context_;         // (c × capacity)
   std::vector<std::size_t> rows_;  // of the slab
   std::vector<Index> numbers_, steps_;
   std::vector<double> values_;
@@ -116,15 +109,15 @@ Index stein_repeats(double variance, const RepeatOptions& options) {
 }
 
 template <class T>
-void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
-                       std::span<const Index> samples, MatrixView<double> z, const RepeatOptions& options,
-                       const RepeatedLogProb& result, FlowWorkspace<T>& workspace) {
-  const auto n = static_cast<std::size_t>(x.cols());
-  require<ShapeError>(samples.size() == n && result.log_prob.size() == n && result.standard_error.size() == n &&
-                          result.repeats.size() == n && result.status.size() == n,
+void repeated_log_prob(const Model<T>& model, const Batch<double>& batch, MatrixView<double> z,
+                       const RepeatOptions& options, const RepeatedLogProb& result, FlowWorkspace<T>& workspace) {
+  const auto n = static_cast<std::size_t>(batch.size());
+  const auto& numbers = batch.draws.samples;
+  require<ShapeError>((numbers.empty() || numbers.size() == n) && result.log_prob.size() == n &&
+                          result.standard_error.size() == n && result.repeats.size() == n && result.status.size() == n,
                       "repeated_log_prob: {} row numbers, {} log-densities, {} standard errors, {} numbers of repeats "
                       "and {} statuses for {} rows",
-                      samples.size(), result.log_prob.size(), result.standard_error.size(), result.repeats.size(),
+                      numbers.size(), result.log_prob.size(), result.standard_error.size(), result.repeats.size(),
                       result.status.size(), n);
   require<OptionError>(options.standard_error > 0, "standard error {} must be more than 0 nats",
                        options.standard_error);
@@ -138,16 +131,14 @@ void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, ConstMa
   };
   if (!model.log_det().stochastic()) {
     // A dequantization draws all the same.
-    workspace.set_draws({.seed = options.seed, .samples = samples});
-    model.log_prob(x, result.log_prob, z, result.status, workspace, context);
-    workspace.set_draws({});
+    model.log_prob(batch, result.log_prob, z, result.status, workspace);
     for (std::size_t row = 0; row < n; ++row) {
       result.repeats[row] = 1;
       settle(row, result.log_prob[row], 0);
     }
     return;
   }
-  Repeats<T> repeats(model, x, context, samples, options.seed, result, workspace);
+  Repeats<T> repeats(model, batch, result, workspace);
   repeats.take_first(z);
   for (std::size_t row = 0; row < n; ++row) repeats.take(row, 1, first_repeats);
   repeats.finish();
@@ -156,7 +147,6 @@ void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, ConstMa
     repeats.take(row, first_repeats, stein_repeats(repeats.moments(row).variance(), options));
   }
   repeats.finish();
-  workspace.set_draws({});
   for (std::size_t row = 0; row < n; ++row) {
     settle(row, repeats.moments(row).mean, repeats.moments(row).standard_error());
   }
@@ -184,11 +174,9 @@ double largest_lipschitz(const Flow<T>& flow) {
   return largest;
 }
 
-template void repeated_log_prob(const Model<float>&, ConstMatrixView<double>, ConstMatrixView<double>,
-                                std::span<const Index>, MatrixView<double>, const RepeatOptions&,
+template void repeated_log_prob(const Model<float>&, const Batch<double>&, MatrixView<double>, const RepeatOptions&,
                                 const RepeatedLogProb&, FlowWorkspace<float>&);
-template void repeated_log_prob(const Model<double>&, ConstMatrixView<double>, ConstMatrixView<double>,
-                                std::span<const Index>, MatrixView<double>, const RepeatOptions&,
+template void repeated_log_prob(const Model<double>&, const Batch<double>&, MatrixView<double>, const RepeatOptions&,
                                 const RepeatedLogProb&, FlowWorkspace<double>&);
 template double log_det_bias_bound(const Model<float>&);
 template double log_det_bias_bound(const Model<double>&);

@@ -32,7 +32,6 @@ inline constexpr Index first_repeats = 8;
 struct RepeatOptions {
   double standard_error = 0.1;  ///< S, nats, > 0
   Index max_repeats = 1000;     ///< R ≥ first_repeats
-  std::uint64_t seed = 0;       ///< of what is drawn
 };
 
 /// n of the rule, for s₀² = variance; R for an s₀² that is infinite or NaN.
@@ -47,13 +46,12 @@ struct RepeatedLogProb {
 };
 
 /// log p by the model's log-det. One that is not stochastic takes one pass, whose standard error is 0.
-/// x: (d × n) in, data. context: (c × n) in, or empty for models without. samples: (n) in, the number of each row. z:
-/// (d × n) out, or empty. The workspace is planned for evaluation, and full whenever there are repeats enough.
-/// Allocates. Throws OptionError and ShapeError. Not collective.
+/// batch: (d × n) in, data in its own units. Its draws give the seed and the number of each row. z: (d × n) out, or
+/// empty. The workspace is planned for evaluation; it is full whenever there are enough repeats. Allocates. Throws
+/// OptionError and ShapeError. Not collective.
 template <class T>
-void repeated_log_prob(const Model<T>& model, ConstMatrixView<double> x, ConstMatrixView<double> context,
-                       std::span<const Index> samples, MatrixView<double> z, const RepeatOptions& options,
-                       const RepeatedLogProb& result, FlowWorkspace<T>& workspace);
+void repeated_log_prob(const Model<T>& model, const Batch<double>& batch, MatrixView<double> z,
+                       const RepeatOptions& options, const RepeatedLogProb& result, FlowWorkspace<T>& workspace);
 
 /// What no standard error shows: a bound on |E[log p] − log p| by the model's log-det, nats, the sum over its blocks of
 /// Estimator::bias_bound() at their Lipschitz constants as of the last prepare(). 0 for what has no bias.
@@ -64,12 +62,10 @@ double log_det_bias_bound(const Model<T>& model);
 template <class T>
 double largest_lipschitz(const Flow<T>& flow);
 
-extern template void repeated_log_prob(const Model<float>&, ConstMatrixView<double>, ConstMatrixView<double>,
-                                       std::span<const Index>, MatrixView<double>, const RepeatOptions&,
-                                       const RepeatedLogProb&, FlowWorkspace<float>&);
-extern template void repeated_log_prob(const Model<double>&, ConstMatrixView<double>, ConstMatrixView<double>,
-                                       std::span<const Index>, MatrixView<double>, const RepeatOptions&,
-                                       const RepeatedLogProb&, FlowWorkspace<double>&);
+extern template void repeated_log_prob(const Model<float>&, const Batch<double>&, MatrixView<double>,
+                                       const RepeatOptions&, const RepeatedLogProb&, FlowWorkspace<float>&);
+extern template void repeated_log_prob(const Model<double>&, const Batch<double>&, MatrixView<double>,
+                                       const RepeatOptions&, const RepeatedLogProb&, FlowWorkspace<double>&);
 extern template double log_det_bias_bound(const Model<float>&);
 extern template double log_det_bias_bound(const Model<double>&);
 extern template double largest_lipschitz(const Flow<float>&);

@@ -87,7 +87,8 @@ std::optional<double> differenced_log_det(const Model<double>& model, std::span<
     }
     const auto to = scaled.view().columns(0, n);
     model.standardization().forward<double>(points.view().columns(0, n), to);
-    model.flow().map(to, z.view().columns(0, n), std::span(status).first(n), workspace, given.view().columns(0, n));
+    model.flow().map({.x = to, .context = given.view().columns(0, n)}, z.view().columns(0, n),
+                     std::span(status).first(n), workspace);
     for (Index j = 0; j < n; ++j) {
       const Index of = (first + j) / 4;
       for (Index i = 0; i < d; ++i) {
@@ -140,7 +141,7 @@ Matrix<double> dequantized(const Model<double>& model, ConstMatrixView<double> x
   model.standardization().forward<double>(x, scaled);
   auto workspace = FlowWorkspace<double>::for_maps(flow, default_workspace_bytes, std::min(chunk, x.cols()));
   Matrix<double> context(flow.architecture().data.context, x.cols());
-  flow.map(scaled, z, status, workspace, context);
+  flow.map({.x = scaled, .context = context}, z, status, workspace);
   for (double& value : z.span()) value = (value + 0.5) / levels;
   return z;
 }
@@ -179,11 +180,11 @@ RoundTrip round_trip(const Model<double>& model, ConstMatrixView<double> x, cons
   std::vector<Status> status(forward.size());
   const auto failed = [&] { return std::ranges::any_of(status, [](Status s) { return s != Status::ok; }); };
   constexpr RoundTrip failure{.data = infinity, .latent = infinity, .log_det = infinity};
-  model.flow().log_prob(scaled, forward, z, status, workspace, given);
+  model.flow().log_prob({.x = scaled, .context = given}, forward, z, status, workspace);
   if (failed()) return failure;
   model.flow().inverse(z, back, inverse, status, options, workspace, given);
   if (failed()) return failure;
-  model.flow().log_prob(back, last, again, status, workspace, given);
+  model.flow().log_prob({.x = back, .context = given}, last, again, status, workspace);
   if (failed()) return failure;
   Largest log_det;
   for (std::size_t i = 0; i < forward.size(); ++i) log_det.add(std::abs(forward[i] - inverse[i]));
@@ -205,7 +206,7 @@ double log_det_error(const Model<double>& model, ConstMatrixView<double> x, Cons
   std::vector<double> log_prob(n), base(log_prob.size());
   std::vector<Status> status(log_prob.size());
   auto workspace = FlowWorkspace<double>::within(model.flow(), bytes, std::min(chunk, n), Pass::evaluate);
-  model.log_prob(x, log_prob, z, status, workspace, context);
+  model.log_prob({.x = x, .context = context}, log_prob, z, status, workspace);
   model.flow().base().log_prob(z, base);
   Largest largest;
   for (Index i = 0; i < n; ++i) {

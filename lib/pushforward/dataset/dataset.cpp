@@ -158,8 +158,11 @@ Dataset::Dataset(const std::string& location, const Division& division, Index sl
   } else {
     open_divided(file, path, division);
   }
-  if (file.has_attribute("entropy")) entropy_ = file.attribute<double>("entropy");
+  if (file.has_attribute("entropy")) description_.entropy = file.attribute<double>("entropy");
   read_names(name, !path.empty());
+  description_.name = location;
+  for (const Split split : splits) description_.rows[index_of(split)] = parts_[index_of(split)].count;
+  description_.weighted = std::ranges::any_of(sources_, &Rows::weighted);
 }
 
 void Dataset::read_names(const std::string& name, bool divided) {
@@ -171,35 +174,39 @@ void Dataset::read_names(const std::string& name, bool divided) {
     return named ? names : default_names(d, letter);
   };
   const auto& names = sources_.front().names();
-  feature_names_ = of_width(names.features, dimension_, 'x', "feature", "rows");
-  context_names_ = of_width(names.contexts, context_dimension(), 'c', "context", "contexts");
+  description_.feature_names = of_width(names.features, description_.dimension, 'x', "feature", "rows");
+  description_.context_names =
+      of_width(names.contexts, sources_.front().context_dimension(), 'c', "context", "contexts");
 }
 
 void Dataset::read_image_shape(const h5::Group& file) {
   if (!file.has_attribute("image_shape")) return;
   const auto extents = file.attribute<std::vector<double>>("image_shape");
-  const auto is_extent = [&](double v) { return v >= 1 && v <= static_cast<double>(dimension_) && v == std::floor(v); };
+  const auto is_extent = [&](double v) {
+    return v >= 1 && v <= static_cast<double>(description_.dimension) && v == std::floor(v);
+  };
   const bool valid = extents.size() == 3 && std::ranges::all_of(extents, is_extent) &&
-                     extents[0] * extents[1] * extents[2] == static_cast<double>(dimension_);
+                     extents[0] * extents[1] * extents[2] == static_cast<double>(description_.dimension);
   require<DataError>(valid,
                      "{}: attribute image_shape is ({}); height, width and channels are wanted, whose product is the "
                      "number of columns, {}",
-                     file.where(), fmt::join(extents, ", "), dimension_);
-  image_shape_ = {static_cast<Index>(extents[0]), static_cast<Index>(extents[1]), static_cast<Index>(extents[2])};
+                     file.where(), fmt::join(extents, ", "), description_.dimension);
+  description_.image_shape = {static_cast<Index>(extents[0]), static_cast<Index>(extents[1]),
+                              static_cast<Index>(extents[2])};
 }
 
 void Dataset::read_periodic(const h5::Group& file) {
   if (!file.has_attribute("periodic")) return;
   const auto marks = file.attribute<std::vector<double>>("periodic");
-  require<DataError>(static_cast<Index>(marks.size()) == dimension_,
+  require<DataError>(static_cast<Index>(marks.size()) == description_.dimension,
                      "{}: attribute periodic has {} numbers; one, 0 or 1, for each of the {} columns is wanted",
-                     file.where(), marks.size(), dimension_);
+                     file.where(), marks.size(), description_.dimension);
   for (std::size_t i = 0; i < marks.size(); ++i) {
     require<DataError>(marks[i] == 0 || marks[i] == 1,
                        "{}: attribute periodic is {} for column {} (counted from 0); "
                        "0 or 1 is wanted",
                        file.where(), marks[i], i);
-    if (marks[i] == 1) periodic_.push_back(static_cast<Index>(i));
+    if (marks[i] == 1) description_.periodic.push_back(static_cast<Index>(i));
   }
 }
 
@@ -215,12 +222,12 @@ void Dataset::open_splits(const h5::Group& file) {
     const std::string name(split_name(split));
     if (!file.has_dataset(name)) continue;
     const auto& rows = sources_.emplace_back(open_array(file, name, slab_elements_));
-    if (split == Split::train) dimension_ = rows.dimension();
-    require<DataError>(rows.dimension() == dimension_, "{}: rows of {} numbers, where {} has rows of {}", rows.where(),
-                       rows.dimension(), sources_.front().where(), dimension_);
-    require<DataError>(rows.context_dimension() == context_dimension(),
+    if (split == Split::train) description_.dimension = rows.dimension();
+    require<DataError>(rows.dimension() == description_.dimension, "{}: rows of {} numbers, where {} has rows of {}",
+                       rows.where(), rows.dimension(), sources_.front().where(), description_.dimension);
+    require<DataError>(rows.context_dimension() == sources_.front().context_dimension(),
                        "{}: contexts of {} numbers, where {} has contexts of {}", rows.where(),
-                       rows.context_dimension(), sources_.front().where(), context_dimension());
+                       rows.context_dimension(), sources_.front().where(), sources_.front().context_dimension());
     parts_[index_of(split)] = {sources_.size() - 1, rows.count(), {}};
   }
 }
@@ -229,17 +236,13 @@ void Dataset::open_divided(const h5::Group& file, const std::string& path, const
   require<OptionError>(division.fractions[index_of(Split::train)] > 0, "{}: the fraction of rows to train on is 0",
                        file.where());
   const auto& rows = sources_.emplace_back(open_array(file, path, slab_elements_));
-  dimension_ = rows.dimension();
+  description_.dimension = rows.dimension();
   const auto assigned = divide(rows.count(), division.fractions, division.seed);
   for (std::size_t row = 0; row < assigned.size(); ++row) {
     auto& part = parts_[index_of(assigned[row])];
     part.members.push_back(static_cast<Index>(row));
     ++part.count;
   }
-}
-
-bool Dataset::weighted() const {
-  return std::ranges::any_of(sources_, &Rows::weighted);
 }
 
 const Dataset::Part& Dataset::part(Split split, Index first, Index count) const {
@@ -256,7 +259,7 @@ void Dataset::for_runs(const Part& part, Index first, Index count, F&& f) const 
     return;
   }
   const auto wanted = std::span(part.members).subspan(first, count);
-  const Index most = slab_rows(slab_elements_, dimension_);
+  const Index most = slab_rows(slab_elements_, description_.dimension);
   for (std::size_t at = 0; at < wanted.size();) {
     const auto end =
         std::lower_bound(wanted.begin() + static_cast<std::ptrdiff_t>(at), wanted.end(), wanted[at] + most);
@@ -266,8 +269,8 @@ void Dataset::for_runs(const Part& part, Index first, Index count, F&& f) const 
   }
 }
 
-template <class T, class Read>
-void Dataset::read_columns(Split split, Index first, MatrixView<T> x, Read&& read) const {
+template <class Read>
+void Dataset::read_columns(Split split, Index first, MatrixView<double> x, Read&& read) const {
   const auto& from = part(split, first, x.cols());
   if (x.cols() == 0) return;
   Index place = 0;
@@ -276,21 +279,19 @@ void Dataset::read_columns(Split split, Index first, MatrixView<T> x, Read&& rea
       read(sources_[from.source], row, x);
       return;
     }
-    Matrix<T> slab(x.rows(), count);
+    Matrix<double> slab(x.rows(), count);
     read(sources_[from.source], row, slab.view());
     for (const Index member : picked) std::copy_n(slab.view().column(member - row), x.rows(), x.column(place++));
   });
 }
 
-template <class T>
-void Dataset::read(Split split, Index first, MatrixView<T> x) const {
-  read_columns(split, first, x, [](const Rows& rows, Index row, MatrixView<T> to) { rows.read(row, to); });
+void Dataset::read(Split split, Index first, MatrixView<double> x) const {
+  read_columns(split, first, x, [](const Rows& rows, Index row, MatrixView<double> to) { rows.read(row, to); });
 }
 
-template <class T>
-void Dataset::read_context(Split split, Index first, MatrixView<T> context) const {
+void Dataset::read_context(Split split, Index first, MatrixView<double> context) const {
   read_columns(split, first, context,
-               [](const Rows& rows, Index row, MatrixView<T> to) { rows.read_context(row, to); });
+               [](const Rows& rows, Index row, MatrixView<double> to) { rows.read_context(row, to); });
 }
 
 void Dataset::read_weights(Split split, Index first, std::span<double> weights) const {
@@ -312,9 +313,5 @@ template void Rows::read(Index, MatrixView<double>) const;
 template void Rows::read(Index, MatrixView<float>) const;
 template void Rows::read_context(Index, MatrixView<double>) const;
 template void Rows::read_context(Index, MatrixView<float>) const;
-template void Dataset::read(Split, Index, MatrixView<double>) const;
-template void Dataset::read(Split, Index, MatrixView<float>) const;
-template void Dataset::read_context(Split, Index, MatrixView<double>) const;
-template void Dataset::read_context(Split, Index, MatrixView<float>) const;
 
 }  // namespace pushforward::data

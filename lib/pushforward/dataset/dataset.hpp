@@ -9,9 +9,7 @@
 // Not collective: any number of ranks may read the same file. Reading goes by slabs, so a file may be larger than
 // memory. What cannot be used is a DataError that names file, dataset and place and says what to do.
 
-#include <pushforward/core/index.hpp>
-#include <pushforward/core/shape.hpp>
-#include <pushforward/dataset/split.hpp>
+#include <pushforward/dataset/row_reader.hpp>
 #include <pushforward/h5/reader.hpp>
 #include <pushforward/linalg/matrix.hpp>
 
@@ -90,40 +88,19 @@ struct Division {
   std::uint64_t seed = 0;
 };
 
-/// Training data: the splits of a dataset file, or an array FILE:/PATH divided by seeded fractions.
-class Dataset {
+/// Training data of a file: the splits of a dataset file, or an array FILE:/PATH divided by seeded fractions. There are
+/// always rows to train on. If the file gives no names, columns are "x1", "x2", … and contexts "c1", "c2", ….
+class Dataset final : public RowReader {
  public:
   /// Throws IoError and DataError, as open_rows() does. `division` is for FILE:/PATH only. slab_elements ≥ 1: the most
   /// elements of a buffer, one row at least.
   explicit Dataset(const std::string& location, const Division& division = {},
                    Index slab_elements = default_slab_elements);
 
-  Index dimension() const { return dimension_; }
-  /// Rows of a split; 0 when there is no such split. There are always rows to train on.
-  Index rows(Split split) const { return parts_[index_of(split)].count; }
-  bool weighted() const;
-
-  /// Rows [first, first + n) of a split, in the file's order, as Rows::read has it.
-  template <class T>
-  void read(Split split, Index first, MatrixView<T> x) const;
-  void read_weights(Split split, Index first, std::span<double> weights) const;
-
-  /// Numbers c of a row's context, the same in all splits; 0 where the density has no condition.
-  Index context_dimension() const { return sources_.front().context_dimension(); }
-  /// Contexts of rows [first, first + n) of a split into the columns of `context` (c × n).
-  template <class T>
-  void read_context(Split split, Index first, MatrixView<T> context) const;
-
-  /// Names of the columns; "x1", "x2", … where the file gives none.
-  const std::vector<std::string>& feature_names() const { return feature_names_; }
-  /// (c) names of the contexts' columns; "c1", "c2", … where the file gives none.
-  const std::vector<std::string>& context_names() const { return context_names_; }
-  /// How the numbers of a row are arranged, where they are images; its size is dimension().
-  const std::optional<Shape>& image_shape() const { return image_shape_; }
-  /// The columns that are angles in radians, of period 2π, counted from 0, ascending.
-  const std::vector<Index>& periodic() const { return periodic_; }
-  /// Entropy of the density that the data was drawn from, nats, where the file gives it.
-  std::optional<double> entropy() const { return entropy_; }
+  /// Rows are in the file's order. Throws DataError as Rows::read does.
+  void read(Split split, Index first, MatrixView<double> x) const override;
+  void read_weights(Split split, Index first, std::span<double> weights) const override;
+  void read_context(Split split, Index first, MatrixView<double> context) const override;
 
  private:
   /// A split's rows: all of a source, or those with the numbers `members`, ascending.
@@ -145,17 +122,12 @@ class Dataset {
   template <class F>
   void for_runs(const Part& part, Index first, Index count, F&& f) const;
   /// Samples [first, first + x.cols()) into the columns of x by read(source, first row, columns).
-  template <class T, class Read>
-  void read_columns(Split split, Index first, MatrixView<T> x, Read&& read) const;
+  template <class Read>
+  void read_columns(Split split, Index first, MatrixView<double> x, Read&& read) const;
 
   Index slab_elements_;
-  Index dimension_ = 0;
   std::vector<Rows> sources_;
   BySplit<Part> parts_;
-  std::vector<std::string> feature_names_, context_names_;
-  std::optional<Shape> image_shape_;
-  std::vector<Index> periodic_;
-  std::optional<double> entropy_;
 };
 
 }  // namespace pushforward::data

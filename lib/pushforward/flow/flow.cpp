@@ -90,11 +90,6 @@ std::span<U> part(std::span<U> values, Index first, Index count) {
   return values.subspan(first, count);
 }
 
-template <class T>
-ConstMatrixView<T> part(ConstMatrixView<T> columns, Index first, Index count) {
-  return columns.empty() ? columns : columns.columns(first, count);
-}
-
 // Names a transform's initial weights: its place in the chain. In chains of ActNorms and residual blocks alone it is
 // the number of the block, so that these have the weights they have always had.
 std::vector<std::uint64_t> keys_of(const std::vector<LayerOptions>& chain) {
@@ -139,8 +134,13 @@ Flow<T>::Flow(Index dimension, const FlowOptions& options, std::uint64_t seed)
 
 template <class T>
 void Flow<T>::prepare(Normalization normalization) {
-  for (auto& t : transforms_) t->prepare(parameters_.span(), normalization);
-  base_->prepare(parameters_.span());
+  prepare(parameters_.span(), normalization);
+}
+
+template <class T>
+void Flow<T>::prepare(std::span<const T> parameters, Normalization normalization) {
+  for (auto& t : transforms_) t->prepare(parameters, normalization);
+  base_->prepare(parameters);
 }
 
 template <class T>
@@ -160,8 +160,8 @@ void Flow<T>::bake_normalization() {
 }
 
 template <class T>
-void Flow<T>::require_batch(const char* name, ConstMatrixView<T> x, std::size_t log_prob, std::size_t status,
-                            ConstMatrixView<T> context) const {
+void Flow<T>::require_batch(const char* name, const Batch<T>& batch, std::size_t log_prob, std::size_t status) const {
+  const auto& [x, context, weight, draws] = batch;
   require<ShapeError>(x.rows() == dimension() && x.cols() == static_cast<Index>(log_prob) && log_prob == status,
                       "{}: ({} × {}) samples, {} log-densities and {} statuses do not fit a flow of dimension {}", name,
                       x.rows(), x.cols(), log_prob, status, dimension());
@@ -169,16 +169,18 @@ void Flow<T>::require_batch(const char* name, ConstMatrixView<T> x, std::size_t 
   require<ShapeError>(context.rows() == wanted && (wanted == 0 || context.cols() == x.cols()),
                       "{}: a context of ({} × {}) for {} samples of a flow that is conditioned on {} values", name,
                       context.rows(), context.cols(), x.cols(), wanted);
+  require<ShapeError>(weight.empty() || std::ssize(weight) == x.cols(), "{}: {} weights for {} samples", name,
+                      weight.size(), x.cols());
 }
 
 template <class T>
-void Flow<T>::initialize_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context, Index bytes) {
-  const Index n = x.cols();
+void Flow<T>::initialize_from_data(const Batch<T>& batch, Index bytes) {
+  const Index n = batch.size();
   std::vector<double> log_det(n);
   std::vector<Status> status(log_det.size());
-  require_batch("initialize_from_data", x, log_det.size(), status.size(), context);
+  require_batch("initialize_from_data", batch, log_det.size(), status.size());
   // What arrives at a transform, of all samples. Chunk by chunk, what leaves it takes its place: never more of it.
-  Matrix<T> samples(x);
+  Matrix<T> samples(batch.x);
   const auto plan = [&](std::size_t k, Index count, linalg::Workspace& kept, linalg::Workspace& scratch) {
     const auto z = kept.matrix<T>(transforms_[k]->input_shape().size(), count);
     return std::pair(z, transforms_[k]->plan_map(kept, scratch, count));
@@ -212,8 +214,9 @@ void Flow<T>::initialize_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
     scratch.release(0);
     const auto [z, state] = plan(k, chunks[k], kept, scratch);
     in_chunks(n, chunks[k], [&, z = z, &state = *state](Index first, Index count) {
-      state.context = part(context, first, count);
-      state.draws = logdet::Draws().from(first);
+      const auto chunk = batch.part(first, count);
+      state.context = chunk.context;
+      state.draws = chunk.draws;
       state.draws.block = static_cast<std::uint64_t>(k);
       const auto to = z.columns(0, count);
       transform.forward(state, MatrixView<T>(samples.data() + first * rows, rows, count), to,
@@ -224,18 +227,18 @@ void Flow<T>::initialize_from_data(ConstMatrixView<T> x, ConstMatrixView<T> cont
 }
 
 template <class T>
-void Flow<T>::map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace,
-                  ConstMatrixView<T> context) const {
-  require_batch("map", x, status.size(), status.size(), context);
-  require<ShapeError>(z.rows() == dimension() && z.cols() == x.cols(),
-                      "map: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), x.rows(), x.cols());
-  std::vector<double> ignored(std::min(x.cols(), workspace.capacity()));
-  in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
-    const auto chunk = x.columns(first, count);
+void Flow<T>::map(const Batch<T>& batch, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace) const {
+  require_batch("map", batch, status.size(), status.size());
+  require<ShapeError>(z.rows() == dimension() && z.cols() == batch.size(),
+                      "map: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), dimension(),
+                      batch.size());
+  std::vector<double> ignored(std::min(batch.size(), workspace.capacity()));
+  in_chunks(batch.size(), workspace.capacity(), [&](Index first, Index count) {
+    const auto chunk = batch.part(first, count);
     const auto outcome = part(status, first, count);
-    start_status(chunk, outcome);
-    const auto latent = pass(chunk, first, std::ssize(transforms_), part(std::span(ignored), 0, count), outcome,
-                             workspace, part(context, first, count), [](Index, const auto&, const auto&) {});
+    start_status(chunk.x, outcome);
+    const auto latent = pass(chunk, std::ssize(transforms_), part(std::span(ignored), 0, count), outcome, workspace,
+                             [](Index, const auto&, const auto&) {});
     copy_rows<T>(latent, z.columns(first, count));
   });
 }
@@ -258,19 +261,18 @@ Index Flow<T>::fixed_transforms() const {
 }
 
 template <class T>
-std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, FlowWorkspace<T>& workspace,
-                                           ConstMatrixView<T> context) const {
+std::optional<Exclusion> Flow<T>::excluded(const Batch<T>& batch, Reach reach, FlowWorkspace<T>& workspace) const {
   const bool whole = reach == Reach::whole;
   const Index last = whole ? std::ssize(transforms_) : fixed_transforms();
   std::optional<Exclusion> found;
-  std::vector<Status> status(x.cols());
+  std::vector<Status> status(batch.size());
   std::vector<double> log_det(status.size());
-  require_batch("excluded", x, status.size(), status.size(), context);
-  in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
+  require_batch("excluded", batch, status.size(), status.size());
+  in_chunks(batch.size(), workspace.capacity(), [&](Index first, Index count) {
     if (found) return;
     const auto outcome = part(std::span(status), first, count);
-    const auto chunk = x.columns(first, count);
-    start_status(chunk, outcome);
+    const auto chunk = batch.part(first, count);
+    start_status(chunk.x, outcome);
     // The first sample counts, not the first transform.
     std::optional<Exclusion> here;
     const auto note = [&](Index k, Index sample, auto&& reason) {
@@ -278,8 +280,8 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
       here = {k, first + sample, outcome[sample], reason()};
     };
     const auto counts = [&](Status s) { return whole ? s == Status::outside_support : s != Status::ok; };
-    const auto latent = pass(chunk, first, last, part(std::span(log_det), first, count), outcome, workspace,
-                             part(context, first, count), [&](Index k, ConstMatrixView<T> from, ConstMatrixView<T>) {
+    const auto latent = pass(chunk, last, part(std::span(log_det), first, count), outcome, workspace,
+                             [&](Index k, ConstMatrixView<T> from, ConstMatrixView<T>) {
                                const auto bad = std::ranges::find_if(outcome, counts);
                                if (bad == outcome.end()) return;
                                const Index sample = bad - outcome.begin();
@@ -305,20 +307,19 @@ std::optional<Exclusion> Flow<T>::excluded(ConstMatrixView<T> x, Reach reach, Fl
 
 template <class T>
 template <class Seen>
-ConstMatrixView<T> Flow<T>::pass(ConstMatrixView<T> x, Index first, Index last, std::span<double> log_prob,
-                                 std::span<Status> status, FlowWorkspace<T>& workspace, ConstMatrixView<T> context,
-                                 Seen&& seen) const {
-  const Index n = x.cols();
+ConstMatrixView<T> Flow<T>::pass(const Batch<T>& chunk, Index last, std::span<double> log_prob,
+                                 std::span<Status> status, FlowWorkspace<T>& workspace, Seen&& seen) const {
+  const Index n = chunk.size();
   const auto latent = workspace.parts_.latent.columns(0, n);
-  ConstMatrixView<T> at = x;
+  ConstMatrixView<T> at = chunk.x;
   for (Index k = 0; k < last; ++k) {
     const auto which = static_cast<std::size_t>(k);
     const auto& level = workspace.parts_.levels[which];
     const auto z = level.all.columns(0, n);
     auto& state = *workspace.parts_.states[which];
-    state.draws = workspace.draws_.from(first);
+    state.draws = chunk.draws;
     state.draws.block = static_cast<std::uint64_t>(k);
-    state.context = context;
+    state.context = chunk.context;
     transforms_[which]->forward(state, at, z, log_prob, status);
     seen(k, at, ConstMatrixView<T>(z));
     at = z;
@@ -334,17 +335,16 @@ ConstMatrixView<T> Flow<T>::pass(ConstMatrixView<T> x, Index first, Index last, 
 }
 
 template <class T>
-ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, Index first, std::span<double> log_prob,
-                                    std::span<Status> status, FlowWorkspace<T>& workspace,
-                                    ConstMatrixView<T> context) const {
-  start_status(x, status);
+ConstMatrixView<T> Flow<T>::forward(const Batch<T>& chunk, Index first, std::span<double> log_prob,
+                                    std::span<Status> status, FlowWorkspace<T>& workspace) const {
+  start_status(chunk.x, status);
   std::fill(log_prob.begin(), log_prob.end(), 0.0);
   const auto note = [&](Index k) {
     if (workspace.failure_) return;
     const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
     if (bad != status.end()) workspace.failure_ = {k, first + (bad - status.begin()), *bad};
   };
-  const auto at = pass(x, first, std::ssize(transforms_), log_prob, status, workspace, context,
+  const auto at = pass(chunk, std::ssize(transforms_), log_prob, status, workspace,
                        [&](Index k, const auto&, const auto&) { note(k); });
   base_->log_prob(at, log_prob);
   mark_failures(*base_, log_prob, status);
@@ -353,17 +353,17 @@ ConstMatrixView<T> Flow<T>::forward(ConstMatrixView<T> x, Index first, std::span
 }
 
 template <class T>
-void Flow<T>::log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
-                       FlowWorkspace<T>& workspace, ConstMatrixView<T> context) const {
-  require_batch("log_prob", x, log_prob.size(), status.size(), context);
-  require<ShapeError>(z.empty() || (z.rows() == dimension() && z.cols() == x.cols()),
-                      "log_prob: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), x.rows(),
-                      x.cols());
+void Flow<T>::log_prob(const Batch<T>& batch, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
+                       FlowWorkspace<T>& workspace) const {
+  require_batch("log_prob", batch, log_prob.size(), status.size());
+  require<ShapeError>(z.empty() || (z.rows() == dimension() && z.cols() == batch.size()),
+                      "log_prob: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), dimension(),
+                      batch.size());
   require<ShapeError>(!workspace.maps_only(), "log_prob: a workspace that is planned for maps, without log-dets");
   workspace.failure_.reset();
-  in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
-    const auto latent = forward(x.columns(first, count), first, part(log_prob, first, count),
-                                part(status, first, count), workspace, part(context, first, count));
+  in_chunks(batch.size(), workspace.capacity(), [&](Index first, Index count) {
+    const auto latent =
+        forward(batch.part(first, count), first, part(log_prob, first, count), part(status, first, count), workspace);
     if (!z.empty()) copy_rows<T>(latent, z.columns(first, count));
   });
 }
@@ -371,7 +371,8 @@ void Flow<T>::log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixV
 template <class T>
 void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
                       const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context) const {
-  require_batch("inverse", z, log_prob.size(), status.size(), context);
+  const Batch<T> batch{.x = z, .context = context};
+  require_batch("inverse", batch, log_prob.size(), status.size());
   require<ShapeError>(x.rows() == dimension() && x.cols() == z.cols(),
                       "inverse: samples ({} × {}) do not fit latents ({} × {})", x.rows(), x.cols(), z.rows(),
                       z.cols());
@@ -401,7 +402,7 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
       const auto& level = parts.levels[k];
       if (!level.kept.empty()) at = joined<T>(at, latent, parts.joined.data(), level.all.rows());
       auto& state = *parts.states[k];
-      state.context = part(context, first, count);
+      state.context = batch.part(first, count).context;
       const auto to = level.all.columns(0, count);
       transforms_[k]->inverse(state, at, to, log_p, outcome, options);
       at = to;
@@ -413,24 +414,20 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
 }
 
 template <class T>
-double Flow<T>::add_gradient(ConstMatrixView<T> x, std::span<const T> weight, std::span<T> gradient,
-                             std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace,
-                             ConstMatrixView<T> context) const {
-  require_batch("add_gradient", x, log_prob.size(), status.size(), context);
-  require<ShapeError>(
-      std::ssize(gradient) == layout_.size() && (weight.empty() || std::ssize(weight) == x.cols()) &&
-          workspace.pass() == Pass::gradient,
-      "add_gradient: a gradient of {} for {} parameters, {} weights for {} samples, or a workspace that "
-      "keeps no gradient",
-      gradient.size(), layout_.size(), weight.size(), x.cols());
+double Flow<T>::add_gradient(const Batch<T>& batch, std::span<T> gradient, std::span<double> log_prob,
+                             std::span<Status> status, FlowWorkspace<T>& workspace) const {
+  require_batch("add_gradient", batch, log_prob.size(), status.size());
+  require<ShapeError>(std::ssize(gradient) == layout_.size() && workspace.pass() == Pass::gradient,
+                      "add_gradient: a gradient of {} for {} parameters, or a workspace that keeps no gradient",
+                      gradient.size(), layout_.size());
   double sum = 0;
   workspace.failure_.reset();
-  in_chunks(x.cols(), workspace.capacity(), [&](Index first, Index count) {
+  in_chunks(batch.size(), workspace.capacity(), [&](Index first, Index count) {
     auto& parts = workspace.parts_;
+    const auto chunk = batch.part(first, count);
     const auto log_p = part(log_prob, first, count);
-    const auto w = weight.empty() ? weight : part(weight, first, count);
-    const auto z = forward(x.columns(first, count), first, log_p, part(status, first, count), workspace,
-                           part(context, first, count));
+    const auto w = chunk.weight;
+    const auto z = forward(chunk, first, log_p, part(status, first, count), workspace);
     for (std::size_t i = 0; i < log_p.size(); ++i) sum += (w.empty() ? 1.0 : static_cast<double>(w[i])) * log_p[i];
     T *bar = parts.bar.data(), *next = parts.next_bar.data();
     const auto latent_bar = parts.latent_bar.columns(0, count);

@@ -12,6 +12,7 @@
 #include <pushforward/base_density/base_density.hpp>
 #include <pushforward/flow/architecture.hpp>
 #include <pushforward/flow/presets.hpp>
+#include <pushforward/transforms/batch.hpp>
 #include <pushforward/transforms/transform.hpp>
 
 namespace pushforward::flow {
@@ -58,67 +59,64 @@ class Flow {
   std::span<T> parameters() { return parameters_.span(); }
   std::span<const T> parameters() const { return parameters_.span(); }
   void prepare(Normalization normalization);
+  /// Prepares for passes with other parameters, such as averages of parameters(), which keep their values. `parameters`
+  /// has the layout of parameters().
+  void prepare(std::span<const T> parameters, Normalization normalization);
 
   /// Chooses the estimator of log-dets for add_gradient() (Pass::gradient) or for log_prob() (Pass::evaluate),
   /// exact until then; for workspaces that are planned from now on. inverse() wants an exact one. Throws OptionError.
   void set_log_det(Pass pass, const logdet::Method& method);
 
-  /// Initial parameters that depend on the data: x (d × n) is one batch, the same on all ranks; each transform sees it
-  /// as the ones before leave it. Leaves the flow prepared. No log-dets are computed. Beside a copy of x, `bytes` of
-  /// memory are used, and larger batches worked in chunks, with the same result up to rounding.
-  void initialize_from_data(ConstMatrixView<T> x, ConstMatrixView<T> context = {},
-                            Index bytes = default_workspace_bytes);
+  /// Sets the parameters that start from the data. The batch is the same on all ranks; each transform sees it as the
+  /// transforms before leave it. Weights are not used. Leaves the flow prepared. No log-dets are computed. In addition
+  /// to a copy of the samples, `bytes` of memory are used; larger batches are worked in chunks, with the same result up
+  /// to rounding.
+  void initialize_from_data(const Batch<T>& batch, Index bytes = default_workspace_bytes);
   /// Prepares by SVD and makes effective weights the parameters: what a model file holds.
   void bake_normalization();
 
-  /// x: (d × n) in. log_prob: (n) out. z: (d × n) out, or empty. status: (n) out. Where a status is not ok, log_prob is
-  /// NaN; outside the support, −∞.
-  void log_prob(ConstMatrixView<T> x, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
-                FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
+  /// batch: (d × n) in; weights are not used. log_prob: (n) out. z: (d × n) out, or empty. status: (n) out. If a status
+  /// is not ok, log_prob is NaN; outside the support it is −∞.
+  void log_prob(const Batch<T>& batch, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
+                FlowWorkspace<T>& workspace) const;
 
   /// x = f⁻¹(z). z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out. The
   /// workspace is planned for Pass::evaluate.
   void inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
                const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
 
-  /// Σᵢ wᵢ log p(xᵢ) and its gradient. x: (d × n) in. weight: (n) ≥ 0 in, or empty when all are 1. gradient: the flat
-  /// buffer, added to, with respect to effective parameters: gradient_of_raw_parameters() once all is added. log_prob,
-  /// status: (n) out. Where a status is not ok, the gradient is not finite or means nothing. The workspace is planned
-  /// for Pass::gradient.
-  double add_gradient(ConstMatrixView<T> x, std::span<const T> weight, std::span<T> gradient,
-                      std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace,
-                      ConstMatrixView<T> context = {}) const;
+  /// Returns Σᵢ wᵢ log p(xᵢ) over a batch (d × n) and adds its gradient. gradient: the flat buffer, added to, with
+  /// respect to effective parameters; call gradient_of_raw_parameters() once all is added. log_prob, status: (n) out.
+  /// If a status is not ok, the gradient is not finite or means nothing. The workspace is planned for Pass::gradient.
+  double add_gradient(const Batch<T>& batch, std::span<T> gradient, std::span<double> log_prob,
+                      std::span<Status> status, FlowWorkspace<T>& workspace) const;
   /// Gradient with respect to effective parameters → with respect to parameters(), in place.
   void gradient_of_raw_parameters(std::span<T> gradient) const;
 
-  /// z = f(x), without log-dets. x: (d × n) in. z: (d × n) out. status: (n) out, ok, not_finite where x is not, or what
-  /// a transform excludes; the base density is not asked, nor are determinants.
-  /// The workspace may be one of for_maps().
-  void map(ConstMatrixView<T> x, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace,
-           ConstMatrixView<T> context = {}) const;
+  /// z = f(x), without log-dets. batch: (d × n) in. z: (d × n) out. status: (n) out, ok, not_finite if x is not, or the
+  /// status of the transform that excludes x; the base density is not asked, nor are determinants. The workspace may be
+  /// one of for_maps().
+  void map(const Batch<T>& batch, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace) const;
 
   /// How many transforms come before any parameter.
   Index fixed_transforms() const;
   /// Whether anything behind the first parameter, transform or base density, has a bounded support.
   bool is_bounded() const;
-  /// The first sample of x (d × n) that the flow excludes, as it is now: of Reach::fixed one whose status is not ok
+  /// The first sample of the batch that the flow excludes, as it is now: of Reach::fixed one whose status is not ok
   /// there, whatever parameters may become; of Reach::whole one that is outside the support of a transform or of the
   /// base density. The workspace may be one of for_maps(). Allocates.
-  std::optional<Exclusion> excluded(ConstMatrixView<T> x, Reach reach, FlowWorkspace<T>& workspace,
-                                    ConstMatrixView<T> context = {}) const;
+  std::optional<Exclusion> excluded(const Batch<T>& batch, Reach reach, FlowWorkspace<T>& workspace) const;
 
  private:
-  /// A chunk, which begins with sample `first`, through transforms [0, last), `log_prob` and `status` having been
-  /// begun; returns where z is. seen(k, x, z) is called behind each of them.
+  /// Takes a chunk through transforms [0, last); `log_prob` and `status` have been begun. Returns where z is. Calls
+  /// seen(k, x, z) after each transform.
   template <class Seen>
-  ConstMatrixView<T> pass(ConstMatrixView<T> x, Index first, Index last, std::span<double> log_prob,
-                          std::span<Status> status, FlowWorkspace<T>& workspace, ConstMatrixView<T> context,
-                          Seen&& seen) const;
-  /// log_prob of one chunk, which begins with sample `first`; returns where z is.
-  ConstMatrixView<T> forward(ConstMatrixView<T> x, Index first, std::span<double> log_prob, std::span<Status> status,
-                             FlowWorkspace<T>& workspace, ConstMatrixView<T> context) const;
-  void require_batch(const char* name, ConstMatrixView<T> x, std::size_t log_prob, std::size_t status,
-                     ConstMatrixView<T> context) const;
+  ConstMatrixView<T> pass(const Batch<T>& chunk, Index last, std::span<double> log_prob, std::span<Status> status,
+                          FlowWorkspace<T>& workspace, Seen&& seen) const;
+  /// log_prob of one chunk, which begins with sample `first` of its batch; returns where z is.
+  ConstMatrixView<T> forward(const Batch<T>& chunk, Index first, std::span<double> log_prob, std::span<Status> status,
+                             FlowWorkspace<T>& workspace) const;
+  void require_batch(const char* name, const Batch<T>& batch, std::size_t log_prob, std::size_t status) const;
 
   Architecture architecture_;
   nn::ParameterLayout layout_;
@@ -147,11 +145,6 @@ class FlowWorkspace {
 
   /// Where the last log_prob or add_gradient first went wrong.
   const std::optional<Failure>& failure() const { return failure_; }
-
-  /// What transforms and log-dets with chance in them draw from in the next pass: seed, step and the number of each
-  /// sample (spans (n), to stay valid).
-  void set_draws(const logdet::Draws& draws) { draws_ = draws; }
-  const logdet::Draws& draws() const { return draws_; }
 
   Index capacity() const { return capacity_; }
   Index bytes() const { return kept_.peak() + scratch_.peak(); }
@@ -190,7 +183,6 @@ class FlowWorkspace {
   linalg::Workspace kept_, scratch_;
   Parts parts_;
   std::optional<Failure> failure_;
-  logdet::Draws draws_;
 };
 
 extern template class Flow<float>;

@@ -178,27 +178,26 @@ void Model<T>::require_context(const char* name, Index n, ConstMatrixView<double
 }
 
 template <class T>
-void Model<T>::log_prob(ConstMatrixView<double> x, std::span<double> log_prob, MatrixView<double> z,
-                        std::span<Status> status, FlowWorkspace<T>& workspace, ConstMatrixView<double> context) const {
-  const Index d = dimension(), n = x.cols();
-  require<ShapeError>(x.rows() == d, "log_prob: samples of {} columns for a model of dimension {}", x.rows(), d);
-  require_context("log_prob", n, context);
+void Model<T>::log_prob(const Batch<double>& batch, std::span<double> log_prob, MatrixView<double> z,
+                        std::span<Status> status, FlowWorkspace<T>& workspace) const {
+  const Index d = dimension(), n = batch.size();
+  require<ShapeError>(batch.x.rows() == d, "log_prob: samples of {} columns for a model of dimension {}",
+                      batch.x.rows(), d);
+  require_context("log_prob", n, batch.context);
   Matrix<T> standardized(d, std::min(slab, n)), latent(d, std::min(slab, n)),
-      given(context.rows(), standardized.cols());
-  const logdet::Draws draws = workspace.draws();
+      given(batch.context.rows(), standardized.cols());
   in_chunks(n, slab, [&](Index first, Index count) {
+    const auto chunk = batch.part(first, count);
     const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
     const auto y = standardized.view().columns(0, count), to = latent.view().columns(0, count);
     const auto u = given.view().columns(0, count);
-    standardization_.forward(x.columns(first, count), y);
-    if (context_) context_->standardization.forward(context.columns(first, count), u);
-    workspace.set_draws(draws.from(first));
-    flow_.log_prob(y, log_prob.subspan(at, size), z.empty() ? MatrixView<T>() : to, status.subspan(at, size), workspace,
-                   u);
+    standardization_.forward(chunk.x, y);
+    if (context_) context_->standardization.forward(chunk.context, u);
+    flow_.log_prob({.x = y, .context = u, .draws = chunk.draws}, log_prob.subspan(at, size),
+                   z.empty() ? MatrixView<T>() : to, status.subspan(at, size), workspace);
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
     for (Index j = 0; !z.empty() && j < count; ++j) std::copy_n(to.column(j), d, z.column(first + j));
   });
-  workspace.set_draws(draws);
 }
 
 template <class T>

@@ -44,11 +44,11 @@ class Model {
   void set_log_det(const logdet::Method& method);
   const logdet::Method& log_det() const { return log_det_; }
 
-  /// x: (d × n) in, data. context: (c × n) in, as it is given; empty for models without. log_prob: (n) out, nats, of x
-  /// in its own units. z: (d × n) out, or empty. status: (n) out. Where a status is not ok, log_prob is NaN; outside
-  /// the support, −∞. Allocates. Not collective.
-  void log_prob(ConstMatrixView<double> x, std::span<double> log_prob, MatrixView<double> z, std::span<Status> status,
-                FlowWorkspace<T>& workspace, ConstMatrixView<double> context = {}) const;
+  /// batch: (d × n) in, data and contexts in their own units; weights are not used. log_prob: (n) out, nats, in the
+  /// data's units. z: (d × n) out, or empty. status: (n) out. If a status is not ok, log_prob is NaN; outside the
+  /// support it is −∞. Allocates. Not collective.
+  void log_prob(const Batch<double>& batch, std::span<double> log_prob, MatrixView<double> z, std::span<Status> status,
+                FlowWorkspace<T>& workspace) const;
 
   /// x = f⁻¹(z), data units. z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out.
   void inverse(ConstMatrixView<double> z, MatrixView<double> x, std::span<double> log_prob, std::span<Status> status,

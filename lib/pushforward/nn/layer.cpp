@@ -47,7 +47,7 @@ void Layer<T>::prepare(std::span<const T> parameters, Normalization normalizatio
   shrunk_ = normalization != Normalization::stored && sigma_ > bound_;
   norm_ = shrunk_ ? bound_ : sigma_;
   if (!shrunk_) return;
-  prepare_norm_gradient(normalization);
+  if (normalization != Normalization::values) prepare_norm_gradient(normalization);
   const T factor = bound_ / sigma_;
   for (T& value : effective_.span()) value *= factor;
 }

@@ -15,7 +15,8 @@ namespace pushforward::nn {
 /// How the effective weights of a network are made from its parameters.
 enum class Normalization {
   power_iteration,  ///< Ŵ = W·min(1, c/σ), σ by warm-started power iteration: for training steps
-  svd,              ///< the same, σ by SVD: for evaluation and for what is written to a file
+  svd,              ///< the same, σ by SVD: for gradients, and for weights that are written to a file
+  values,           ///< the same as svd, for passes without a gradient: the power iterations keep their vectors
   stored            ///< Ŵ = W as read from a file, σ by SVD
 };
 

@@ -14,41 +14,73 @@ Moments::Moments(Index dimension)
       least_(mean_.size(), std::numeric_limits<double>::infinity()),
       greatest_(mean_.size(), -std::numeric_limits<double>::infinity()) {}
 
+Moments::Moments(Index dimension, std::span<const double> packed) : Moments(dimension) {
+  require<ShapeError>(std::ssize(packed) == packed_size(dimension), "moments of {} columns from {} numbers", dimension,
+                      packed.size());
+  const auto* from = packed.data();
+  total_weight_ = *from++;
+  for (auto* const to : {&mean_, &least_, &greatest_}) {
+    std::copy_n(from, dimension, to->begin());
+    from += dimension;
+  }
+  std::copy_n(from, scatter_.size(), scatter_.data());
+}
+
+void Moments::pack(std::span<double> packed) const {
+  require<ShapeError>(std::ssize(packed) == packed_size(dimension()), "moments of {} columns to {} numbers",
+                      dimension(), packed.size());
+  auto* to = packed.data();
+  *to++ = total_weight_;
+  for (const auto* const from : {&mean_, &least_, &greatest_}) to = std::copy(from->begin(), from->end(), to);
+  std::copy_n(scatter_.data(), scatter_.size(), to);
+}
+
 void Moments::add(ConstMatrixView<double> x, std::span<const double> weights) {
   const Index d = dimension();
   require<ShapeError>(x.rows() == d && (weights.empty() || static_cast<Index>(weights.size()) == x.cols()),
                       "Moments::add: ({} × {}) samples with {} weights, where d = {}", x.rows(), x.cols(),
                       weights.size(), d);
   const auto weight = [&](Index j) { return weights.empty() ? 1.0 : weights[j]; };
-
-  std::vector<double> sum(mean_.size());
-  double slab_weight = 0;
+  Moments slab(d);
   for (Index j = 0; j < x.cols(); ++j) {
     if (weight(j) == 0) continue;
-    slab_weight += weight(j);
-    for (std::size_t i = 0; i < sum.size(); ++i) {
+    slab.total_weight_ += weight(j);
+    for (std::size_t i = 0; i < mean_.size(); ++i) {
       const double value = x.column(j)[i];
-      sum[i] += weight(j) * value;
-      least_[i] = std::min(least_[i], value);
-      greatest_[i] = std::max(greatest_[i], value);
+      slab.mean_[i] += weight(j) * value;
+      slab.least_[i] = std::min(slab.least_[i], value);
+      slab.greatest_[i] = std::max(slab.greatest_[i], value);
     }
   }
-  if (slab_weight == 0) return;
+  if (slab.total_weight_ == 0) return;
+  for (double& mean : slab.mean_) mean /= slab.total_weight_;
 
   Matrix<double> centered(d, x.cols());
   for (Index j = 0; j < x.cols(); ++j) {
     const double root = std::sqrt(weight(j));
-    for (std::size_t i = 0; i < sum.size(); ++i) {
-      centered(static_cast<Index>(i), j) = root * (x.column(j)[i] - sum[i] / slab_weight);
+    for (std::size_t i = 0; i < mean_.size(); ++i) {
+      centered(static_cast<Index>(i), j) = root * (x.column(j)[i] - slab.mean_[i]);
     }
   }
-  linalg::gemm(linalg::Op::none, linalg::Op::transpose, 1.0, centered.view(), centered.view(), 1.0, scatter_.view());
+  linalg::gemm(linalg::Op::none, linalg::Op::transpose, 1.0, centered.view(), centered.view(), 0.0,
+               slab.scatter_.view());
+  merge(slab);
+}
 
+void Moments::merge(const Moments& other) {
+  require<ShapeError>(other.dimension() == dimension(), "Moments::merge: moments of {} columns, where d = {}",
+                      other.dimension(), dimension());
+  if (other.total_weight_ == 0) return;
+  const double joined = total_weight_ + other.total_weight_;
   std::vector<double> shift(mean_.size());
-  for (std::size_t i = 0; i < shift.size(); ++i) shift[i] = sum[i] / slab_weight - mean_[i];
-  const double joined = total_weight_ + slab_weight;
-  linalg::ger(total_weight_ * slab_weight / joined, shift, shift, scatter_.view());
-  for (std::size_t i = 0; i < shift.size(); ++i) mean_[i] += shift[i] * slab_weight / joined;
+  for (std::size_t i = 0; i < shift.size(); ++i) shift[i] = other.mean_[i] - mean_[i];
+  for (Index i = 0; i < scatter_.size(); ++i) scatter_.data()[i] += other.scatter_.data()[i];
+  linalg::ger(total_weight_ * other.total_weight_ / joined, shift, shift, scatter_.view());
+  for (std::size_t i = 0; i < shift.size(); ++i) {
+    mean_[i] += shift[i] * other.total_weight_ / joined;
+    least_[i] = std::min(least_[i], other.least_[i]);
+    greatest_[i] = std::max(greatest_[i], other.greatest_[i]);
+  }
   total_weight_ = joined;
 }
 

@@ -8,14 +8,25 @@
 
 namespace pushforward::data {
 
-/// Weighted mean, covariance and extremes of samples that come in slabs. Slabs are centered on their own mean and
-/// joined by the update of Chan, Golub & LeVeque [1983], so that a large mean does not drown a small spread.
+/// Weighted mean, covariance and extremes of samples that come in slabs. The moments of each slab are taken about its
+/// own mean and merged by the update of Chan, Golub & LeVeque [1983], so that a large mean does not drown a small
+/// spread.
 class Moments {
  public:
   explicit Moments(Index dimension);
+  /// Moments from the numbers that pack() wrote.
+  Moments(Index dimension, std::span<const double> packed);
 
-  /// x: (d × n). weights: (n), not negative, or empty for 1 each. Rows of weight 0 count for nothing.
+  /// Adds a slab. x: (d × n). weights: (n), not negative, or empty for 1 each. Rows of weight 0 count for nothing.
   void add(ConstMatrixView<double> x, std::span<const double> weights);
+  /// Adds the samples of other moments, after those that are here. Slabs that different ranks have taken give the same
+  /// bits as slabs that one rank adds, if they are merged in the same order.
+  void merge(const Moments& other);
+
+  /// Numbers that pack() writes for d columns.
+  static Index packed_size(Index dimension) { return 1 + 3 * dimension + dimension * dimension; }
+  /// Writes the moments to packed_size() numbers.
+  void pack(std::span<double> packed) const;
 
   Index dimension() const { return static_cast<Index>(mean_.size()); }
   double total_weight() const { return total_weight_; }

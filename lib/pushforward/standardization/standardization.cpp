@@ -3,7 +3,7 @@
 #include <pushforward/core/error.hpp>
 #include <pushforward/core/name_table.hpp>
 #include <pushforward/core/text.hpp>
-#include <pushforward/dataset/dataset.hpp>
+#include <pushforward/dataset/row_reader.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/lapack.hpp>
 
@@ -137,6 +137,16 @@ double Standardization::log_det() const {
   return sum;
 }
 
+double Standardization::log_deviations() const {
+  double sum = 0;
+  for (Index i = 0; i < dimension(); ++i) {
+    double variance = 0;  // on the diagonal of L Lᵀ
+    for (Index k = 0; k < dimension(); ++k) variance += factor_(i, k) * factor_(i, k);
+    sum += 0.5 * std::log(variance);
+  }
+  return sum;
+}
+
 template <class T>
 void Standardization::forward(ConstMatrixView<double> x, MatrixView<T> z) const {
   require<ShapeError>(x.rows() == dimension() && z.rows() == dimension() && x.cols() == z.cols(),
@@ -167,11 +177,11 @@ void Standardization::inverse(ConstMatrixView<T> z, MatrixView<double> x) const 
 
 namespace {
 
-// Of what read(first row, columns) has of the training rows, d numbers each.
+// Moments over the training rows of the d numbers that read(first row, columns) gives of each.
 template <class Read>
-Moments moments_of(const Dataset& dataset, Index d, Read&& read) {
+Moments moments_of(const RowReader& reader, Index d, Read&& read) {
   constexpr Index slab_rows = 8192;
-  const Index rows = dataset.rows(Split::train);
+  const Index rows = reader.rows(Split::train);
   Moments moments(d);
   Matrix<double> slab(d, std::min(slab_rows, rows));
   std::vector<double> weights(slab.cols());
@@ -180,7 +190,7 @@ Moments moments_of(const Dataset& dataset, Index d, Read&& read) {
     const auto x = slab.view().columns(0, count);
     const auto w = std::span(weights).first(count);
     read(first, x);
-    dataset.read_weights(Split::train, first, w);
+    reader.read_weights(Split::train, first, w);
     moments.add(x, w);
   }
   return moments;
@@ -188,14 +198,14 @@ Moments moments_of(const Dataset& dataset, Index d, Read&& read) {
 
 }  // namespace
 
-Moments training_moments(const Dataset& dataset) {
-  return moments_of(dataset, dataset.dimension(),
-                    [&](Index first, MatrixView<double> x) { dataset.read(Split::train, first, x); });
+Moments training_moments(const RowReader& rows) {
+  return moments_of(rows, rows.description().dimension,
+                    [&](Index first, MatrixView<double> x) { rows.read(Split::train, first, x); });
 }
 
-Moments context_moments(const Dataset& dataset) {
-  return moments_of(dataset, dataset.context_dimension(),
-                    [&](Index first, MatrixView<double> c) { dataset.read_context(Split::train, first, c); });
+Moments context_moments(const RowReader& rows) {
+  return moments_of(rows, rows.description().context_dimension(),
+                    [&](Index first, MatrixView<double> c) { rows.read_context(Split::train, first, c); });
 }
 
 Standardization fit_context(const Moments& moments) {
@@ -205,10 +215,6 @@ Standardization fit_context(const Moments& moments) {
     if (moments.is_constant(i)) factor(i, i) = 1;
   }
   return {Standardization::Kind::scale, moments.mean(), std::move(factor)};
-}
-
-Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset) {
-  return {kind, training_moments(dataset), dataset.feature_names(), dataset.periodic()};
 }
 
 template void Standardization::forward(ConstMatrixView<double>, MatrixView<double>) const;

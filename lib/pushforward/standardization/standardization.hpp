@@ -14,7 +14,7 @@
 
 namespace pushforward::data {
 
-class Dataset;
+class RowReader;
 
 /// Throws DataError where there are columns of these names, which are constant in all training rows: they have no
 /// density.
@@ -46,6 +46,8 @@ class Standardization {
 
   /// log|det ∂z/∂x|, nats, the same for every sample.
   double log_det() const;
+  /// Σ ln of the columns' standard deviations, nats: what an NLL loses if each column is divided by its deviation.
+  double log_deviations() const;
 
   /// x: (d × n) in, data. z: (d × n) out, standardized; computed in double, rounded once. Must not alias. Allocates.
   template <class T>
@@ -65,17 +67,14 @@ std::string_view kind_name(Standardization::Kind kind);
 /// The kind of that name. Throws OptionError with a suggestion.
 Standardization::Kind parse_kind(std::string_view name);
 
-/// Moments of the training rows of a dataset, read in slabs of fixed size: the same for whoever asks. Not collective.
-Moments training_moments(const Dataset& dataset);
+/// Moments of the training rows, read in slabs of fixed size: the same for whoever asks. Not collective.
+Moments training_moments(const RowReader& rows);
 
-/// Likewise of the contexts.
-Moments context_moments(const Dataset& dataset);
+/// Moments of the contexts of the training rows.
+Moments context_moments(const RowReader& rows);
 
-/// For contexts, which have no density: each column by its mean and deviation, a constant one by its mean alone.
-/// Throws DataError where there are no rows, or none with a positive weight.
+/// A standardization of contexts, which have no density: each column by its mean and deviation, a constant one by its
+/// mean alone. Throws DataError if there are no rows, or none with a positive weight.
 Standardization fit_context(const Moments& moments);
-
-/// Fitted to the training rows of a dataset. Not collective.
-Standardization fit_standardization(Standardization::Kind kind, const Dataset& dataset);
 
 }  // namespace pushforward::data

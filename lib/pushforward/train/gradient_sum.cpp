@@ -8,11 +8,13 @@ namespace pushforward::train {
 template <class T>
 GradientSum<T>::GradientSum(const comm::Communicator& comm, Index parameters, bool reproducible)
     : comm_(comm),
-      length_(parameters + StepSum<T>::totals),
+      length_(parameters),
       parts_(reproducible ? reproducible_parts : comm.size()),
       local_(comm::share(parts_, comm.rank(), comm.size())),
       reproducible_(reproducible),
-      buffers_(static_cast<std::size_t>(length_ * local_.count())) {
+      buffers_(static_cast<std::size_t>(length_ * local_.count())),
+      totals_(static_cast<std::size_t>(local_.count())),
+      table_(StepTotals::size * static_cast<std::size_t>(reproducible ? parts_ : 1)) {
   if (!reproducible) return;
   // Rank r adds up the slice share(length, r, size), of which every part sends it its own.
   const auto size = static_cast<std::size_t>(comm.size());
@@ -33,16 +35,26 @@ GradientSum<T>::GradientSum(const comm::Communicator& comm, Index parameters, bo
 }
 
 template <class T>
-StepSum<T> GradientSum<T>::part(Index i) {
-  return StepSum<T>(std::span(buffers_).subspan(i * length_, length_));
+std::span<T> GradientSum<T>::gradient(Index i) {
+  return std::span(buffers_).subspan(i * length_, length_);
 }
 
 template <class T>
 StepSum<T> GradientSum<T>::reduce() {
   const PhaseScope scope(Phase::all_reduce);
+  // In the ordered sum every part has a place of its own, which is zero on all ranks but one.
+  std::fill(table_.begin(), table_.end(), 0.0);
+  for (Index p = 0; p < local_.count(); ++p) {
+    const Index place = reproducible_ ? local_.first + p : 0;
+    const auto values = totals_[p].values();
+    std::copy(values.begin(), values.end(), table_.begin() + place * static_cast<Index>(StepTotals::size));
+  }
+  comm_.sum(std::span(table_));
+  for (std::size_t i = StepTotals::size; i < table_.size(); ++i) table_[i % StepTotals::size] += table_[i];
+  const auto totals = StepTotals::from(table_);
   if (!reproducible_) {
     comm_.sum(std::span(buffers_));
-    return part(0);
+    return {buffers_, totals};
   }
   std::size_t at = 0;
   for (int r = 0; r < comm_.size(); ++r) {
@@ -59,7 +71,7 @@ StepSum<T> GradientSum<T>::reduce() {
     for (std::size_t i = 0; i < mine; ++i) slices_[i] += slices_[p * mine + i];
   }
   comm_.all_gather(std::span<const T>(slices_).first(mine), std::span<T>(result_), slice_counts_);
-  return StepSum<T>(result_);
+  return {result_, totals};
 }
 
 template class GradientSum<float>;

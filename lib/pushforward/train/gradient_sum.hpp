@@ -1,37 +1,45 @@
 #pragma once
 
-// The data-parallel sum of a step: gradients, log-likelihood, weights and three flags of all ranks in one buffer.
+// The data-parallel sum of a step: the gradients, losses, weights and three flags of all ranks.
 //
-// The gradient of a global batch is Σ over all its rows divided by their total weight: right for uneven shares, for
-// ranks without rows and for weighted samples. The flags ride at the end, so that every step agrees on them for free.
+// The gradient of a global batch is the sum over all its samples divided by their total weight. This is right for
+// uneven shares, for ranks without samples and for weighted samples. Losses and weights are doubles on the whole way,
+// also if the gradient is in float. The flags go along, so that every step agrees on them for free.
 
 #include <pushforward/comm/communicator.hpp>
 
+#include <array>
 #include <vector>
 
 namespace pushforward::train {
 
-/// One rank's contribution to a step, or their sum: [gradient | total], T throughout.
+/// Sums of a step besides the gradient: Σ w·loss and Σ w, and how many parts raised each flag.
+struct StepTotals {
+  double loss = 0;
+  double weight = 0;
+  double failed = 0;  ///< parts whose loss is not finite
+  double stop = 0;    ///< parts of ranks that want to stop
+  double error = 0;   ///< parts of ranks with an error
+
+  static constexpr std::size_t size = 5;
+  std::array<double, size> values() const { return {loss, weight, failed, stop, error}; }
+  static StepTotals from(std::span<const double> values) {
+    return {values[0], values[1], values[2], values[3], values[4]};
+  }
+};
+
+/// The sum over all parts of all ranks.
 template <class T>
-class StepSum {
- public:
-  enum Total : std::size_t { log_likelihood, weight, non_finite, stop, error, totals };
-
-  explicit StepSum(std::span<T> buffer) : buffer_(buffer) {}
-
-  std::span<T> gradient() { return buffer_.first(buffer_.size() - totals); }
-  /// Σ w log p (standardized units), Σ w, and how many ranks raised each flag.
-  T& operator[](Total total) { return buffer_[buffer_.size() - totals + total]; }
-
- private:
-  std::span<T> buffer_;
+struct StepSum {
+  std::span<T> gradient;
+  StepTotals totals;
 };
 
 /// How a global batch of rows is divided into parts that are worked and added up one by one.
 ///
 /// As it comes (`reproducible` false): one part per rank, one all-reduce. Reproducible: eight parts whatever the number
 /// of ranks, contiguous parts to a rank, and a sum in the order of the parts: each rank collects its slice of the
-/// buffer from all parts, adds up, and the slices are gathered. Then the result has the same bits on any number of
+/// gradient from all parts, adds up, and the slices are gathered. Then the result has the same bits on any number of
 /// ranks, at the cost of more communication and of ranks beyond the eighth having no rows.
 template <class T>
 class GradientSum {
@@ -43,8 +51,10 @@ class GradientSum {
   /// Parts of the batch in all, and those of this rank: [first, last).
   int parts() const { return parts_; }
   comm::Share local_parts() const { return local_; }
-  /// The buffer of the i-th local part, to be filled.
-  StepSum<T> part(Index i);
+  /// The gradient of the i-th local part, to be filled.
+  std::span<T> gradient(Index i);
+  /// The totals of the i-th local part, to be filled.
+  StepTotals& totals(Index i) { return totals_[i]; }
 
   /// Adds all parts of all ranks. The result lies in a buffer that stays valid until the next call. Collective, no
   /// allocation after the first call.
@@ -57,6 +67,8 @@ class GradientSum {
   comm::Share local_;
   bool reproducible_;
   std::vector<T> buffers_;          // (length × local parts)
+  std::vector<StepTotals> totals_;  // (local parts)
+  std::vector<double> table_;       // totals of all parts, or their sum
   std::vector<T> slices_, result_;  // of the ordered sum
   std::vector<int> send_counts_, receive_counts_, slice_counts_;
   std::vector<T> send_;

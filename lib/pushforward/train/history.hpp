@@ -2,8 +2,8 @@
 
 // The course of a run: a CSV file that grows while it runs, and the same table in the model file at the end.
 
+#include <pushforward/analysis/evaluation.hpp>
 #include <pushforward/h5/writer.hpp>
-#include <pushforward/train/evaluation.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -13,12 +13,18 @@
 
 namespace pushforward::train {
 
-/// A row of the history.
+/// How a history names a loss: its columns are `train_` and `validation_`, followed by the name.
+struct LossName {
+  std::string name;   ///< "nll"
+  std::string units;  ///< "nat"
+};
+
+/// A row of the history. Losses are in the units that the objective reports.
 struct HistoryRow {
-  Index step = 0;                        ///< steps done
-  double seconds = 0;                    ///< since the start of the run
-  double train_nll = 0;                  ///< nats, data units; mean over the steps since the last row
-  std::optional<Evaluation> validation;  ///< data units, where this step validated; of it the NLL is in the file
+  Index step = 0;                              ///< steps done
+  double seconds = 0;                          ///< since the start of the run
+  double train_loss = 0;                       ///< mean over the steps since the last row
+  std::optional<flow::Evaluation> validation;  ///< if this step validated; the file has its mean
   double learning_rate = 0;
   double gradient_norm = 0;  ///< before clipping
 };
@@ -26,9 +32,9 @@ struct HistoryRow {
 class History {
  public:
   /// A table in memory only.
-  History() = default;
-  /// Begins the file; one that is there keeps its content under the name `path`.old. Throws IoError.
-  explicit History(const std::string& path);
+  explicit History(LossName loss) : loss_(std::move(loss)) {}
+  /// Begins a file, too. If a file of this name exists, it is kept as `path`.old. Throws IoError.
+  History(LossName loss, const std::string& path);
 
   /// Adds a row, flushed. Throws IoError.
   void add(const HistoryRow& row);
@@ -40,6 +46,7 @@ class History {
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
+  LossName loss_;
   std::string path_;
   std::unique_ptr<std::FILE, Close> file_;
   std::vector<HistoryRow> rows_;

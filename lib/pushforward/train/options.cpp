@@ -100,7 +100,7 @@ OptionSet Options::declare() {
   set.add("data.file", data.file, "dataset FILE.h5, or any numeric array FILE.h5:/PATH; empty: the built-in density")
       .add("data.toy", data.toy, "built-in density", one_of({toys.begin(), toys.end()}))
       .add("data.rows", data.rows,
-           "training rows of the built-in density; a fiftieth as many more validate, a tenth test",
+           "training rows of the built-in density; validation has a fiftieth and test a tenth of this number",
            at_least(10, "rows"))
       .add("data.fractions", data.fractions, "shares of FILE.h5:/PATH for training, validation and test")
       .add("data.seed", data.seed, "seed of the built-in density's rows and of the division by fractions", at_least(0))
@@ -147,22 +147,24 @@ OptionSet Options::declare() {
       .add("train.optimizer", train.optimizer, "optimizer", one_of(optim::algorithm_names()))
       .add("train.learning_rate", train.learning_rate, "highest learning rate", more_than(0))
       .add("train.schedule", train.schedule, "learning rate after the warm-up", one_of(optim::schedule_names()))
-      .add("train.warmup", train.warmup, "steps over which the learning rate rises", at_least(0, "steps"))
+      .add("train.warmup", train.warmup, "steps in which the learning rate rises", at_least(0, "steps"))
       .add("train.step_every", train.step_every, "steps between reductions of schedule 'step'; 0: a third of the run",
            at_least(0, "steps"))
       .add("train.step_factor", train.step_factor, "factor of each reduction of schedule 'step'", between(0, 1))
       .add("train.beta1", train.beta1, "decay of the mean of gradients", from_to_below(0, 1))
       .add("train.beta2", train.beta2, "decay of the mean of squared gradients", from_to_below(0, 1))
-      .add("train.weight_decay", train.weight_decay, "weight decay per unit learning rate", at_least(0))
-      .add("train.average", train.average, "decay of the moving average of weights that is evaluated; 0: none",
-           from_to_below(0, 1))
+      .add("train.weight_decay", train.weight_decay, "weight decay, which is multiplied by the learning rate",
+           at_least(0))
+      .add("train.average", train.average,
+           "decay of the moving average of weights, which is evaluated and saved; 0: no average", from_to_below(0, 1))
       .add("train.clip", train.clip, "largest gradient norm; 0: no clipping", at_least(0))
       .add("train.validate_every", train.validate_every, "steps between validations; 0: a twentieth of the run",
            at_least(0, "steps"))
-      .add("train.patience", train.patience, "validations without improvement that end the run; 0: never", at_least(0))
+      .add("train.patience", train.patience,
+           "number of validations without improvement after which the run ends; 0: never", at_least(0))
       .add("train.seed", train.seed, "seed of initial weights and batches", at_least(0))
-      .add("train.reproducible", train.reproducible, "the same bits on 1, 2, 4 or 8 ranks and any number between")
-      .add("train.workspace", train.workspace, "memory of a rank for the passes of a step, or of an evaluation",
+      .add("train.reproducible", train.reproducible, "get the same bits on any number of ranks")
+      .add("train.workspace", train.workspace, "memory of each rank for the passes of a step or of an evaluation",
            more_than(0, "MB"))
       .add("output.model", output.model, "model file")
       .add("output.history", output.history, "training history (CSV); empty: the model file's name with .csv")
@@ -180,6 +182,11 @@ std::string Options::history_path() const {
 
 Index Options::validation_interval() const {
   return train.validate_every > 0 ? train.validate_every : std::max<Index>(1, train.steps / 20);
+}
+
+Index Options::workspace_bytes() const {
+  constexpr double megabyte = 1e6;
+  return static_cast<Index>(train.workspace * megabyte);
 }
 
 optim::OptimizerOptions Options::optimizer_options() const {

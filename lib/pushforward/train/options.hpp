@@ -90,6 +90,7 @@ struct Options {
 
   std::string history_path() const;
   Index validation_interval() const;
+  Index workspace_bytes() const;
   optim::OptimizerOptions optimizer_options() const;
   optim::ScheduleOptions schedule_options() const;
 };

@@ -1,8 +1,9 @@
 #include <pushforward/core/angle.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/core/timer.hpp>
+#include <pushforward/dataset/dataset.hpp>
+#include <pushforward/dataset/toy_rows.hpp>
 #include <pushforward/table/columns.hpp>
-#include <pushforward/toys/toy.hpp>
 #include <pushforward/train/training_data.hpp>
 
 #include <set>
@@ -11,106 +12,39 @@ namespace pushforward::train {
 
 namespace {
 
+using data::Moments;
 using data::Split;
 using data::splits;
 using Kind = data::Standardization::Kind;
 
-// Rows that are read, standardized and narrowed at a time.
-constexpr Index slab = 16384;
-
-RowSource open_toy(const DataOptions& options) {
-  require<OptionError>(options.periodic.empty(), "data.periodic = {}: the built-in density {} has no angles",
-                       join(options.periodic), options.toy);
-  const auto density = std::make_shared<const data::ToyDensity>(options.toy);
-  const Index rows = options.rows, validation = std::max<Index>(1, rows / 50), test = std::max<Index>(1, rows / 10);
-  const auto seed = static_cast<std::uint64_t>(options.seed);
-  RowSource source;
-  source.name = fmt::format("built-in {}", options.toy);
-  source.dimension = 2;
-  source.rows = {rows, validation, test};
-  source.feature_names = {"x1", "x2"};
-  source.entropy = density->entropy();
-  // The three splits are consecutive rows of one sequence.
-  const data::BySplit<Index> start{0, rows, rows + validation};
-  source.read = [=](Split split, Index first, MatrixView<double> x) {
-    density->draw(seed, start[data::index_of(split)] + first, x);
-  };
-  return source;
-}
-
-// The file's and the options', ascending.
-std::vector<Index> periodic_columns(const data::Dataset& dataset, const DataOptions& options) {
-  std::set<Index> columns(dataset.periodic().begin(), dataset.periodic().end());
+// The columns that are angles by the description or by the options, ascending.
+std::vector<Index> periodic_columns(const data::Description& description, const DataOptions& options) {
+  std::set<Index> columns(description.periodic.begin(), description.periodic.end());
   try {
-    for (const Index column : data::select_columns(options.periodic, dataset.feature_names())) columns.insert(column);
+    for (const Index column : data::select_columns(options.periodic, description.feature_names)) columns.insert(column);
   } catch (const OptionError& error) {
     throw OptionError(fmt::format("data.periodic: {}", error.what()));
   }
   return {columns.begin(), columns.end()};
 }
 
-RowSource open_file(const DataOptions& options, const data::Fractions& fractions) {
-  const data::Division division{fractions, static_cast<std::uint64_t>(options.seed)};
-  const auto dataset = std::make_shared<const data::Dataset>(options.file, division);
-  RowSource source;
-  source.name = options.file;
-  source.dimension = dataset->dimension();
-  for (const Split split : splits) source.rows[data::index_of(split)] = dataset->rows(split);
-  source.weighted = dataset->weighted();
-  source.feature_names = dataset->feature_names();
-  source.context_names = dataset->context_names();
-  source.image_shape = dataset->image_shape();
-  source.periodic = periodic_columns(*dataset, options);
-  source.entropy = dataset->entropy();
-  source.read = [=](Split split, Index first, MatrixView<double> x) { dataset->read(split, first, x); };
-  source.read_weights = [=](Split split, Index first, std::span<double> w) { dataset->read_weights(split, first, w); };
-  source.read_context = [=](Split split, Index first, MatrixView<double> c) { dataset->read_context(split, first, c); };
-  return source;
-}
-
-Index slabs_of(Index rows) {
-  return (rows + slab - 1) / slab;
-}
-
-// Calls f(first, count) for some slabs of `rows`. The rows of a slab are the same on any number of ranks, so that what
-// is computed from it has the same bits.
-template <class F>
-void in_slabs(Index rows, comm::Share slabs, F&& f) {
-  for (Index i = slabs.first; i < slabs.last; ++i) f(i * slab, std::min(slab, rows - i * slab));
-}
-
-// Moments over the training rows of what `read` has of them, d numbers each.
-template <class Read>
-data::Moments training_moments(const RowSource& source, Index d, Read&& read) {
-  data::Moments moments(d);
-  Matrix<double> x(d, slab);
-  std::vector<double> weights;
-  const Index rows = source.rows[data::index_of(Split::train)];
-  in_slabs(rows, {0, slabs_of(rows)}, [&](Index first, Index count) {
-    read(Split::train, first, x.view().columns(0, count));
-    if (source.weighted) {
-      weights.resize(count);
-      source.read_weights(Split::train, first, weights);
-    }
-    moments.add(x.view().columns(0, count), weights);
-  });
-  return moments;
-}
-
-data::Standardization fit_rows(const RowSource& source, Kind kind) {
-  if (kind == Kind::none) return data::Standardization(source.dimension);
-  const auto moments = training_moments(source, source.dimension, source.read);
-  try {
-    return {kind, moments, source.feature_names, source.periodic};
-  } catch (const DataError& error) {
-    throw DataError(fmt::format("{}: {}", source.name, error.what()));  // the moments do not know whose they are
+// Moments of each of this rank's slabs go to the table of the node, one after the other. `values` gives the (d × n)
+// numbers of a slab whose moments are wanted.
+template <class Slabs, class Values>
+void pack_moments(const Slabs& slabs, Index first, Index d, std::span<double> table, Values&& values) {
+  const Index size = Moments::packed_size(d);
+  for (std::size_t i = 0; i < slabs.size(); ++i) {
+    Moments moments(d);
+    moments.add(values(slabs[i]), slabs[i].weights);
+    moments.pack(table.subspan((first + static_cast<Index>(i)) * size, size));
   }
 }
 
-data::Standardization fit_contexts(const RowSource& source, Kind kind) {
-  const Index c = source.context_dimension();
-  if (kind == Kind::none) return data::Standardization(c);
-  return data::fit_context(training_moments(source, c, source.read_context));
+Moments merge_moments(Index d, std::span<const double> table) {
+  Moments all(d);
+  const auto size = static_cast<std::size_t>(Moments::packed_size(d));
+  for (std::size_t at = 0; at < table.size(); at += size) all.merge(Moments(d, table.subspan(at, size)));
+  return all;
 }
 
 // The standardization of rank 0, which is `fitted` there, on all ranks.
@@ -123,72 +57,137 @@ data::Standardization broadcast(const comm::Communicator& comm, const std::optio
   return {kind, std::move(mean), std::move(factor)};
 }
 
+// open_rows(), with the same error on all ranks.
+std::unique_ptr<data::RowReader> open_on_all(const comm::Communicator& comm, const DataOptions& options) {
+  std::unique_ptr<data::RowReader> reader;
+  comm::agree(comm, [&] { reader = open_rows(options); });
+  return reader;
+}
+
 }  // namespace
 
-RowSource open_rows(const DataOptions& options) {
+std::unique_ptr<data::RowReader> open_rows(const DataOptions& options) {
   const auto fractions = data::parse_fractions(options.fractions);
-  return options.file.empty() ? open_toy(options) : open_file(options, fractions);
+  const auto seed = static_cast<std::uint64_t>(options.seed);
+  if (!options.file.empty()) return std::make_unique<data::Dataset>(options.file, data::Division{fractions, seed});
+  require<OptionError>(options.periodic.empty(), "data.periodic = {}: the built-in density {} has no angles",
+                       join(options.periodic), options.toy);
+  return std::make_unique<data::ToyRows>(options.toy, options.rows, seed);
 }
 
 template <class T>
-TrainingData<T>::TrainingData(const comm::Communicator& comm, const DataOptions& options) : standardization_(1) {
+TrainingData<T>::TrainingData(const comm::Communicator& comm, const DataOptions& options, Index slab)
+    : TrainingData(comm, *open_on_all(comm, options), options, slab) {}
+
+template <class T>
+TrainingData<T>::TrainingData(const comm::Communicator& comm, const data::RowReader& reader, const DataOptions& options,
+                              Index slab)
+    : description_(reader.description()), slab_(slab), standardization_(1) {
   const PhaseScope scope(Phase::input_output);
-  comm::agree(comm, [&] { source_ = open_rows(options); });
-  fit(comm, options.standardize);
+  Kind kind{};
+  comm::agree(comm, [&] {
+    require<OptionError>(slab >= 1, "slabs of {} rows: at least 1 is wanted", slab);
+    kind = data::parse_kind(options.standardize);
+    description_.periodic = periodic_columns(description_, options);
+  });
   for (const Split split : splits) {
     const auto at = data::index_of(split);
-    const Index rows = source_.rows[at];
-    samples_[at] = std::make_unique<comm::SharedArray<T>>(comm, dimension() * rows);
-    weights_[at] = std::make_unique<comm::SharedArray<T>>(comm, source_.weighted ? rows : 0);
-    contexts_[at] = std::make_unique<comm::SharedArray<T>>(comm, context_dimension() * rows);
-    comm::agree(comm, [&] { read_rows(split, samples_[at]->share(slabs_of(rows))); });
+    samples_[at] = std::make_unique<comm::SharedArray<T>>(comm, description_.dimension * rows(split));
+    weights_[at] = std::make_unique<comm::SharedArray<T>>(comm, description_.weighted ? rows(split) : 0);
+    contexts_[at] = std::make_unique<comm::SharedArray<T>>(comm, description_.context_dimension() * rows(split));
+  }
+  // The training rows stay in memory until their moments are known. Each slab is freed once it is standardized.
+  const auto mine = samples_[data::index_of(Split::train)]->share(slabs_of(Split::train));
+  std::vector<Slab> slabs;
+  comm::agree(comm, [&] {
+    for (Index i = mine.first; i < mine.last; ++i) slabs.push_back(read(reader, Split::train, i));
+  });
+  fit(comm, kind, slabs, mine.first);
+  comm::agree(comm, [&] {
+    for (Index i = mine.first; i < mine.last; ++i) {
+      const Slab raw = std::move(slabs[i - mine.first]);
+      store(Split::train, i, raw);
+    }
+    for (const Split split : {Split::validation, Split::test}) {
+      const auto share = samples_[data::index_of(split)]->share(slabs_of(split));
+      for (Index i = share.first; i < share.last; ++i) store(split, i, read(reader, split, i));
+    }
+  });
+  for (const Split split : splits) {
+    const auto at = data::index_of(split);
     for (auto* array : {samples_[at].get(), weights_[at].get(), contexts_[at].get()}) array->fence();
   }
 }
 
 template <class T>
-void TrainingData<T>::fit(const comm::Communicator& comm, const std::string& kind) {
-  std::optional<data::Standardization> rows, contexts;
-  auto parsed = Kind::none;
-  comm::agree(comm, [&] {
-    parsed = data::parse_kind(kind);
-    if (!comm.is_root()) return;
-    rows = fit_rows(source_, parsed);
-    if (context_dimension() > 0) contexts = fit_contexts(source_, parsed);
-  });
-  standardization_ = broadcast(comm, rows, parsed, dimension());
-  if (context_dimension() == 0) return;
-  const auto of_contexts = parsed == Kind::none ? Kind::none : Kind::scale;
-  context_standardization_ = broadcast(comm, contexts, of_contexts, context_dimension());
+Index TrainingData<T>::slabs_of(Split split) const {
+  return (rows(split) + slab_ - 1) / slab_;
 }
 
 template <class T>
-void TrainingData<T>::read_rows(Split split, comm::Share slabs) {
-  const auto at = data::index_of(split);
-  const MatrixView<T> samples(samples_[at]->data().data(), dimension(), rows(split));
-  const MatrixView<T> contexts(contexts_[at]->data().data(), context_dimension(), rows(split));
-  Matrix<double> x(dimension(), std::min(slab, rows(split))), c(context_dimension(), x.cols());
-  std::vector<double> w(source_.weighted ? static_cast<std::size_t>(x.cols()) : 0);
-  in_slabs(rows(split), slabs, [&](Index first, Index count) {
-    const auto raw = x.view().columns(0, count);
-    const auto to = samples.columns(first, count);
-    source_.read(split, first, raw);
-    standardization_.forward<T>(raw, to);
-    for (const Index i : periodic()) {
-      for (Index j = 0; j < count; ++j) {
-        largest_angle_ = std::max(largest_angle_, std::abs(raw(i, j)));
-        to(i, j) = wrap_angle<T>(raw(i, j));
-      }
+typename TrainingData<T>::Slab TrainingData<T>::read(const data::RowReader& reader, Split split, Index number) const {
+  const Index first = number * slab_, count = std::min(slab_, rows(split) - first);
+  Slab slab{Matrix<double>(description_.dimension, count), Matrix<double>(description_.context_dimension(), count), {}};
+  reader.read(split, first, slab.x.view());
+  if (description_.context_dimension() > 0) reader.read_context(split, first, slab.context.view());
+  if (description_.weighted) {
+    slab.weights.resize(static_cast<std::size_t>(count));
+    reader.read_weights(split, first, slab.weights);
+  }
+  return slab;
+}
+
+template <class T>
+void TrainingData<T>::fit(const comm::Communicator& comm, Kind kind, const std::vector<Slab>& slabs, Index first) {
+  const Index d = description_.dimension, c = description_.context_dimension();
+  standardization_ = data::Standardization(d);
+  if (c > 0) context_standardization_.emplace(c);
+  if (kind == Kind::none) return;
+  const Index count = slabs_of(Split::train);
+  comm::SharedArray<double> of_rows(comm, count * Moments::packed_size(d));
+  comm::SharedArray<double> of_contexts(comm, c > 0 ? count * Moments::packed_size(c) : 0);
+  pack_moments(slabs, first, d, of_rows.data(), [](const Slab& slab) { return slab.x.view(); });
+  if (c > 0) {
+    pack_moments(slabs, first, c, of_contexts.data(), [](const Slab& slab) { return slab.context.view(); });
+  }
+  of_rows.fence();
+  of_contexts.fence();
+  std::optional<data::Standardization> rows, contexts;
+  comm::agree(comm, [&] {
+    if (!comm.is_root()) return;
+    try {
+      const auto& about = description_;
+      rows.emplace(kind, merge_moments(d, of_rows.data()), about.feature_names, about.periodic);
+    } catch (const DataError& error) {
+      // The moments do not know the name of the dataset.
+      throw DataError(fmt::format("{}: {}", description_.name, error.what()));
     }
-    if (context_standardization_) {
-      source_.read_context(split, first, c.view().columns(0, count));
-      context_standardization_->forward<T>(c.view().columns(0, count), contexts.columns(first, count));
-    }
-    if (source_.weighted) {
-      source_.read_weights(split, first, std::span(w).first(count));
-      std::copy_n(w.begin(), count, weights_[at]->data().begin() + first);
-    }
+    if (c > 0) contexts = data::fit_context(merge_moments(c, of_contexts.data()));
   });
+  of_rows.release();
+  of_contexts.release();
+  standardization_ = broadcast(comm, rows, kind, d);
+  if (c > 0) context_standardization_ = broadcast(comm, contexts, Kind::scale, c);
+}
+
+template <class T>
+void TrainingData<T>::store(Split split, Index number, const Slab& slab) {
+  const auto at = data::index_of(split);
+  const Index first = number * slab_, count = slab.x.cols();
+  const auto x = MatrixView<T>(samples_[at]->data().data(), description_.dimension, rows(split)).columns(first, count);
+  standardization_.forward<T>(slab.x, x);
+  for (const Index i : description_.periodic) {
+    for (Index j = 0; j < count; ++j) {
+      largest_angle_ = std::max(largest_angle_, std::abs(slab.x(i, j)));
+      x(i, j) = wrap_angle<T>(slab.x(i, j));
+    }
+  }
+  if (context_standardization_) {
+    const MatrixView<T> contexts(contexts_[at]->data().data(), description_.context_dimension(), rows(split));
+    context_standardization_->forward<T>(slab.context, contexts.columns(first, count));
+  }
+  std::ranges::transform(slab.weights, weights_[at]->data().begin() + first,
+                         [](double weight) { return static_cast<T>(weight); });
 }
 
 template <class T>
@@ -201,21 +200,22 @@ void TrainingData<T>::release() {
 }
 
 template <class T>
-ConstMatrixView<T> TrainingData<T>::samples(Split split) const {
-  const comm::SharedArray<T>& array = *samples_[data::index_of(split)];
-  return {array.data().data(), dimension(), rows(split)};
+flow::Domain TrainingData<T>::domain() const {
+  return {.shape = description_.image_shape.value_or(Shape::vector(description_.dimension)),
+          .periodic = description_.periodic,
+          .context = description_.context_dimension()};
 }
 
 template <class T>
-ConstMatrixView<T> TrainingData<T>::context(Split split) const {
-  const comm::SharedArray<T>& array = *contexts_[data::index_of(split)];
-  return {array.data().data(), context_dimension(), rows(split)};
-}
-
-template <class T>
-std::span<const T> TrainingData<T>::weights(Split split) const {
-  const comm::SharedArray<T>& array = *weights_[data::index_of(split)];
-  return array.data();
+flow::Batch<T> TrainingData<T>::batch(Split split) const {
+  const auto at = data::index_of(split);
+  const Index n = rows(split);
+  const auto& samples = std::as_const(*samples_[at]);
+  const auto& contexts = std::as_const(*contexts_[at]);
+  const auto& weights = std::as_const(*weights_[at]);
+  return {.x = {samples.data().data(), description_.dimension, n},
+          .context = {contexts.data().data(), description_.context_dimension(), n},
+          .weight = weights.data()};
 }
 
 template class TrainingData<float>;

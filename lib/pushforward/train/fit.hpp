@@ -1,0 +1,107 @@
+#pragma once
+
+// Fits a flow to data: from options and rows to a trained flow, its history and a model file.
+//
+//     train::TrainingData<float> data(comm, options.data);          // or from a caller's ArrayRows
+//     const auto fitted = train::fit(comm, options, data);
+//     fitted.flow …                                                 // on standardized rows
+//
+// Fit has the same in steps, for programs that report what they do.
+
+#include <pushforward/train/likelihood.hpp>
+#include <pushforward/train/log_dets.hpp>
+#include <pushforward/train/trainer.hpp>
+
+#include <memory>
+
+namespace pushforward::train {
+
+/// Makes the objective of a run for a flow, which outlives it.
+template <class T>
+using ObjectiveMaker =
+    std::function<std::unique_ptr<Objective<T>>(flow::Flow<T>& flow, const Options&, const TrainingData<T>&)>;
+
+/// Maximum likelihood in the data's units, with the memory and the seed of the options.
+template <class T>
+std::unique_ptr<Objective<T>> maximum_likelihood(flow::Flow<T>& flow, const Options& options,
+                                                 const TrainingData<T>& data);
+
+/// Choices about a run in addition to its options.
+template <class T>
+struct FitSetup {
+  std::optional<flow::Architecture> architecture{};  ///< of the flow; if there is none, options.model decides
+  ObjectiveMaker<T> objective = maximum_likelihood<T>;
+  std::string history{};  ///< CSV file; "" for a history in memory only
+};
+
+/// The result of fit().
+template <class T>
+struct Fitted {
+  flow::Flow<T> flow;  ///< on standardized rows, with its best parameters, prepared
+  Outcome outcome;     ///< check its end: a run that has diverged is no error
+  History history;
+};
+
+/// A training run of a flow.
+template <class T>
+class Fit {
+ public:
+  /// Prepares everything for the first step: log-dets, a fresh flow that is initialized from the first rows, the
+  /// objective, and memory. comm and data must outlive the object. Collective. Throws OptionError and ShapeError, the
+  /// same on all ranks, if options, architecture and data do not go together or train.workspace is too small.
+  Fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup = {});
+
+  const LogDets& log_dets() const { return log_dets_; }
+  /// The flow, on standardized rows. After run() it has its best parameters.
+  flow::Flow<T>& flow() { return *flow_; }
+  const Objective<T>& objective() const { return *objective_; }
+
+  /// Throws DataError, the same on all ranks, if the objective cannot be trained on some row. run() begins with it.
+  /// Collective.
+  void require_data();
+  /// Trains, as Trainer::run() does. Check the end of the outcome: a run that has diverged is no error here.
+  /// Collective.
+  const Outcome& run(const Observer& observer = {}, const StopRequest& stop_requested = {});
+  const Outcome& outcome() const { return outcome_; }
+  const History& history() const { return history_; }
+  /// Moves the flow and the records of the run out of an object that is of no use afterwards.
+  Fitted<T> result() && { return {std::move(*flow_), std::move(outcome_), std::move(history_)}; }
+
+  /// Evaluates the flow on all rows of a split, in the units that the objective reports. Collective.
+  flow::Evaluation evaluate(data::Split split) { return objective_->evaluate(comm_, data_.batch(split)); }
+  /// Writes the trained flow with standardization, history and provenance as a model file, atomically. Call it after
+  /// run(). Collective. Throws IoError, the same on all ranks.
+  void save(const std::string& path);
+
+ private:
+  const comm::Communicator& comm_;
+  Options options_;
+  const TrainingData<T>& data_;
+  std::string history_path_;
+  LogDets log_dets_;
+  std::optional<flow::Flow<T>> flow_;
+  std::unique_ptr<Objective<T>> objective_;
+  std::optional<RowBatches<T>> source_;
+  std::optional<Trainer<T>> trainer_;
+  bool checked_ = false;
+  History history_;
+  Outcome outcome_;
+};
+
+/// Trains a flow on data. Collective. Throws what Fit throws.
+template <class T>
+Fitted<T> fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data,
+              FitSetup<T> setup = {}, const Observer& observer = {}, const StopRequest& stop_requested = {});
+
+extern template class Fit<float>;
+extern template class Fit<double>;
+extern template std::unique_ptr<Objective<float>> maximum_likelihood(flow::Flow<float>&, const Options&,
+                                                                     const TrainingData<float>&);
+extern template std::unique_ptr<Objective<double>> maximum_likelihood(flow::Flow<double>&, const Options&,
+                                                                      const TrainingData<double>&);
+extern template Fitted<float> fit(const comm::Communicator&, const Options&, const TrainingData<float>&,
+                                  FitSetup<float>, const Observer&, const StopRequest&);
+extern template Fitted<double> fit(const comm::Communicator&, const Options&, const TrainingData<double>&,
+                                   FitSetup<double>, const Observer&, const StopRequest&);
+
+}  // namespace pushforward::train

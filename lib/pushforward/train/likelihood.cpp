@@ -1,0 +1,152 @@
+#include <pushforward/core/text.hpp>
+#include <pushforward/train/likelihood.hpp>
+
+#include <algorithm>
+
+namespace pushforward::train {
+
+namespace {
+
+using data::Split;
+using flow::Status;
+
+constexpr Index evaluation_chunk = 256;
+
+const char* what_happened(Status status) {
+  switch (status) {
+    case Status::negative_determinant: return "det(I + J) ≤ 0, although the block should be a contraction";
+    case Status::outside_support: return "a value is outside the support";
+    default: return "values are not finite";
+  }
+}
+
+// The end of a message: how a user may avoid the failure.
+std::string_view remedy(Status status) {
+  return status == Status::outside_support
+             ? ", across whose bound training has moved the row: choose transforms and a base density without bounds"
+             : smaller_steps;
+}
+
+template <class T>
+void negate(std::span<T> values) {
+  for (T& value : values) value = -value;
+}
+
+}  // namespace
+
+template <class T>
+flow::FlowWorkspace<T> Likelihood<T>::workspace(Index most, nn::Pass pass) const {
+  const bool trains = pass == nn::Pass::gradient;
+  const bool exact = std::ranges::any_of(flow_.transforms(), [&](const auto& transform) {
+    const auto* const method = transform->log_det(pass);
+    return method != nullptr && method->kind == logdet::Kind::exact;
+  });
+  require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow_, 1, pass) <= options_.bytes,
+                       "{}: {}; train.workspace is {}: make it larger{}", trains ? "training" : "evaluation",
+                       flow::FlowWorkspace<T>::demand(flow_, pass), human_bytes(static_cast<double>(options_.bytes)),
+                       exact ? fmt::format(", or estimate log-dets, as by {} = \"krylov:8\"",
+                                           trains ? "log_det.train" : "log_det.evaluate")
+                             : "");
+  return flow::FlowWorkspace<T>::within(flow_, options_.bytes, most, pass);
+}
+
+template <class T>
+void Likelihood<T>::plan_evaluation() {
+  if (!evaluation_workspace_) evaluation_workspace_.emplace(workspace(evaluation_chunk, nn::Pass::evaluate));
+}
+
+template <class T>
+void Likelihood<T>::plan(Index n) {
+  workspace_.emplace(workspace(n, nn::Pass::gradient));
+  log_prob_.resize(static_cast<std::size_t>(n));
+  status_.resize(log_prob_.size());
+}
+
+template <class T>
+std::string Likelihood<T>::place(Index transform) const {
+  const auto& transforms = flow_.transforms();
+  if (transform == std::ssize(transforms)) return fmt::format("the base density ({})", flow_.base().kind());
+  return fmt::format("transform {} ({})", transform, transforms[transform]->kind());
+}
+
+template <class T>
+LossSum Likelihood<T>::add(const flow::Batch<T>& batch, std::span<T> gradient) {
+  const auto n = static_cast<std::size_t>(batch.size());
+  require<ShapeError>(workspace_.has_value() && n <= log_prob_.size(), "likelihood: {} samples, but {} were planned", n,
+                      log_prob_.size());
+  // The flow adds the gradient of Σ w log p. Changing signs twice is exact.
+  negate(gradient);
+  const double log_likelihood =
+      flow_.add_gradient(batch, gradient, std::span(log_prob_).first(n), std::span(status_).first(n), *workspace_);
+  negate(gradient);
+  LossSum sum{.loss = -log_likelihood, .weight = static_cast<double>(n), .failure = {}};
+  if (!batch.weight.empty()) {
+    sum.weight = 0;
+    for (const T weight : batch.weight) sum.weight += static_cast<double>(weight);
+  }
+  if (const auto& f = workspace_->failure()) {
+    sum.failure = fmt::format("{}, training row {}: {}{}", place(f->transform), batch.draws.sample(f->sample),
+                              what_happened(f->status), remedy(f->status));
+  }
+  return sum;
+}
+
+template <class T>
+flow::Evaluation Likelihood<T>::evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) {
+  plan_evaluation();
+  auto result = flow::evaluate(comm, flow_, rows, *evaluation_workspace_);
+  result.mean = reported(result.mean);
+  return result;
+}
+
+template <class T>
+void Likelihood<T>::require_spread(const TrainingData<T>& data) const {
+  const auto& chain = flow_.architecture().chain;
+  if (std::ranges::any_of(chain, [](const auto& layer) { return layer.kind() == "dequantize"; })) return;
+  const auto x = data.batch(Split::train).x;
+  std::vector<std::string> constant;
+  for (Index i = 0; i < x.rows(); ++i) {
+    Index j = 1;
+    while (j < x.cols() && x(i, j) == x(i, 0)) ++j;
+    if (j == x.cols()) constant.push_back(data.description().feature_names[i]);
+  }
+  data::require_no_constants(constant);
+}
+
+template <class T>
+void Likelihood<T>::require_data(const comm::Communicator& comm, const TrainingData<T>& data) {
+  comm::agree(comm, [&] { require_spread(data); });
+  if (flow_.fixed_transforms() == 0 && !flow_.is_bounded()) return;
+  std::optional<flow::FlowWorkspace<T>> room;
+  comm::agree(comm, [&] { room.emplace(flow::FlowWorkspace<T>::for_maps(flow_, options_.bytes, evaluation_chunk)); });
+  // One split after the other, so that the message is the same on any number of ranks.
+  for (const Split split : data::splits) require_support(comm, data, split, flow::Reach::fixed, *room);
+  // Training cannot do without the training rows, so they must also be inside bounds that parameters may move.
+  if (flow_.is_bounded()) require_support(comm, data, Split::train, flow::Reach::whole, *room);
+}
+
+template <class T>
+void Likelihood<T>::require_support(const comm::Communicator& comm, const TrainingData<T>& data, Split split,
+                                    flow::Reach reach, flow::FlowWorkspace<T>& workspace) const {
+  std::string excluded;
+  auto rows = data.batch(split);
+  rows.draws.seed = options_.seed;
+  const auto mine = comm::share(rows.size(), comm.rank(), comm.size());
+  const Index chunk = workspace.capacity();
+  for (Index first = mine.first; first < mine.last && excluded.empty(); first += chunk) {
+    const auto part = rows.part(first, std::min(chunk, mine.last - first));
+    const auto found = flow_.excluded(part, reach, workspace);
+    if (!found) continue;
+    const auto values = part.x.column_span(found->sample);
+    excluded = fmt::format("{}, {} row {}: {}{}{}; the row is ({:.6g}{})", place(found->transform), split_name(split),
+                           first + found->sample, what_happened(found->status), found->reason.empty() ? "" : ": ",
+                           found->reason, fmt::join(values.first(std::min<std::size_t>(values.size(), 8)), ", "),
+                           values.size() > 8 ? ", …" : "");
+  }
+  comm::agree(comm, [&] { require<DataError>(excluded.empty(), "{}", excluded); });
+}
+
+template class Likelihood<float>;
+template class Likelihood<double>;
+
+}  // namespace pushforward::train

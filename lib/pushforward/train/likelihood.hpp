@@ -1,0 +1,71 @@
+#pragma once
+
+// Maximum likelihood: loss = −log p(x | u), nats.
+
+#include <pushforward/train/objective.hpp>
+
+#include <optional>
+
+namespace pushforward::train {
+
+struct LikelihoodOptions {
+  double log_det = 0;  ///< log|det| of the map from the data's units to the flow's, nats: subtracted in reports
+  Index bytes = flow::default_workspace_bytes;  ///< for the passes of a step, and of an evaluation
+  std::uint64_t seed = 0;                       ///< of the draws with which require_data() dequantizes
+};
+
+/// The negative log-likelihood of a flow, weighted and conditional. If a log-density is not finite, the step is tried
+/// again with spectral norms by SVD: a power iteration bounds a norm from below only, and now and then a weight has
+/// outgrown it.
+template <class T>
+class Likelihood final : public Objective<T> {
+ public:
+  /// The flow must outlive the objective.
+  explicit Likelihood(flow::Flow<T>& flow, const LikelihoodOptions& options = {}) : flow_(flow), options_(options) {}
+
+  LossName loss_name() const override { return {"nll", "nat"}; }
+  double reported(double mean_loss) const override { return mean_loss - options_.log_det; }
+
+  void plan(Index n) override;
+  void plan_evaluation() override;
+  Index workspace_bytes() const override { return workspace_ ? workspace_->bytes() : 0; }
+  /// Throws DataError for columns that are constant in the training rows, unless they are dequantized, and for the
+  /// first row outside of the support, naming transform or base density, split, row and bounds: a row of any split if
+  /// no parameter can change it, a training row if the flow as it is excludes it.
+  void require_data(const comm::Communicator& comm, const TrainingData<T>& data) override;
+
+  std::span<T> parameters() override { return flow_.parameters(); }
+  void prepare() override { flow_.prepare(nn::Normalization::power_iteration); }
+  bool prepare_again() override {
+    flow_.prepare(nn::Normalization::svd);
+    return true;
+  }
+  LossSum add(const flow::Batch<T>& batch, std::span<T> gradient) override;
+  void gradient_of_raw_parameters(std::span<T> gradient) const override { flow_.gradient_of_raw_parameters(gradient); }
+
+  void prepare_with(std::span<const T> parameters) override { flow_.prepare(parameters, nn::Normalization::values); }
+  flow::Evaluation evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) override;
+  void bake() override { flow_.bake_normalization(); }
+
+ private:
+  /// A workspace within options_.bytes. Throws OptionError if a single sample has no room in it.
+  flow::FlowWorkspace<T> workspace(Index most, nn::Pass pass) const;
+  /// "transform 3 (coupling)", as messages name it.
+  std::string place(Index transform) const;
+  /// The part of require_data() about constant columns. Not collective.
+  void require_spread(const TrainingData<T>& data) const;
+  /// Collective.
+  void require_support(const comm::Communicator& comm, const TrainingData<T>& data, data::Split split,
+                       flow::Reach reach, flow::FlowWorkspace<T>& workspace) const;
+
+  flow::Flow<T>& flow_;
+  LikelihoodOptions options_;
+  std::optional<flow::FlowWorkspace<T>> workspace_, evaluation_workspace_;
+  std::vector<double> log_prob_;      // of one batch
+  std::vector<flow::Status> status_;  // of one batch
+};
+
+extern template class Likelihood<float>;
+extern template class Likelihood<double>;
+
+}  // namespace pushforward::train

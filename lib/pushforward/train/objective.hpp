@@ -1,0 +1,83 @@
+#pragma once
+
+// An objective is what a training run makes small: the weighted mean over the training samples of a loss. The trainer
+// knows steps, sums over ranks, optimizer and patience; everything about the model and its loss is the objective's.
+//
+// The trainer calls, in this order: plan(), and plan_evaluation() if there are rows to validate; in each step
+// prepare(), then add() for each part of this rank's batch, then gradient_of_raw_parameters() on the sum over all
+// ranks; for a validation prepare_with() and evaluate(); at the end bake(). An objective may keep state from step to
+// step.
+
+#include <pushforward/analysis/evaluation.hpp>
+#include <pushforward/train/history.hpp>
+#include <pushforward/train/training_data.hpp>
+#include <pushforward/transforms/batch.hpp>
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace pushforward::train {
+
+/// Sums over the samples of a batch.
+struct LossSum {
+  double loss = 0;      ///< Σ w·loss
+  double weight = 0;    ///< Σ w
+  std::string failure;  ///< if the loss of a sample is not finite: where, why and what may help; else ""
+};
+
+/// The end of messages about steps that went too far.
+inline constexpr std::string_view smaller_steps = "; try a smaller train.learning_rate, or train.clip = 1";
+
+template <class T>
+class Objective {
+ public:
+  virtual ~Objective() = default;
+
+  /// The name and the units of the loss, for the history.
+  virtual LossName loss_name() const = 0;
+  /// Converts a mean loss over training samples, as it follows from add(), to the units that the history and evaluate()
+  /// report.
+  virtual double reported(double mean_loss) const { return mean_loss; }
+
+  /// Plans memory for batches of at most n samples. Throws OptionError if the options leave too little. Not collective.
+  virtual void plan(Index n) = 0;
+  /// Plans memory for evaluate(), unless that has been done. Throws OptionError likewise. Not collective.
+  virtual void plan_evaluation() = 0;
+  /// Bytes of this rank's memory for a step.
+  virtual Index workspace_bytes() const = 0;
+  /// Throws DataError, the same on all ranks, for rows that no training can fit. Called before the first step.
+  /// Collective.
+  virtual void require_data(const comm::Communicator& comm, const TrainingData<T>& data) = 0;
+
+  /// The parameters that are trained, flat. The trainer changes them between steps.
+  virtual std::span<T> parameters() = 0;
+  /// Prepares for add() after the parameters have changed.
+  virtual void prepare() = 0;
+  /// Prepares again, in another way, after a loss was not finite. Returns false if there is nothing else to try; then
+  /// the run ends.
+  virtual bool prepare_again() { return false; }
+  /// Adds the gradient of Σ w·loss over the batch to `gradient`, and returns the sums. The gradient may be one with
+  /// respect to other parameters, which gradient_of_raw_parameters() turns into the gradient with respect to
+  /// parameters(). If the loss is not finite, the gradient means nothing. Not collective. Does not allocate unless it
+  /// fails.
+  virtual LossSum add(const flow::Batch<T>& batch, std::span<T> gradient) = 0;
+  /// Turns a sum of the gradients of add() into the gradient with respect to parameters(), in place.
+  virtual void gradient_of_raw_parameters(std::span<T> gradient) const = 0;
+
+  /// Prepares for evaluate() with other parameters than parameters(), which keep their values. Call prepare() before
+  /// the next add().
+  virtual void prepare_with(std::span<const T> parameters) = 0;
+  /// Evaluates rows that all ranks have whole, in the units that are reported, with the parameters that were prepared
+  /// last. Collective.
+  virtual flow::Evaluation evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) = 0;
+  /// Whether an evaluation says that the model is better than one with evaluation `other` of the same rows.
+  virtual bool better(const flow::Evaluation& evaluation, const flow::Evaluation& other) const {
+    return flow::better(evaluation, other);
+  }
+
+  /// Makes parameters() those that a model file holds, and prepares for evaluations. Called once the run has ended.
+  virtual void bake() = 0;
+};
+
+}  // namespace pushforward::train
