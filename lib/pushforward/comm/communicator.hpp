@@ -3,7 +3,7 @@
 // The message-passing layer: the only module that calls MPI. Everything here is collective over the
 // communicator unless it says otherwise: all ranks call it, in the same order. Reductions take place in place.
 //
-// No destructor communicates. What must be released by all ranks together has a release() of its own.
+// No destructor communicates. Objects that all ranks must release together have a function release().
 
 #include <mpi.h>
 
@@ -17,8 +17,8 @@
 
 namespace pushforward::comm {
 
-/// Initializes MPI for the life of the object (thread level FUNNELED), unless the caller's program has done so
-/// already; finalises it only if it initialized it. Not collective over any communicator of ours.
+/// Initializes MPI for the life of the object (thread level FUNNELED), unless the program has done so already. It
+/// finalizes MPI only if it has initialized it. Not collective over any communicator of ours.
 class Environment {
  public:
   Environment(int& argc, char**& argv);
@@ -54,7 +54,7 @@ class Communicator {
   Index max(Index value) const;
   Index min(Index value) const;
 
-  /// values ← those of rank 0.
+  /// Copies the values of rank 0 to all ranks.
   void broadcast(std::span<double> values) const;
   void broadcast(std::span<float> values) const;
   void broadcast(std::span<Index> values) const;
@@ -65,8 +65,8 @@ class Communicator {
   void all_gather(std::span<const double> values, std::span<double> all) const;
   void all_gather(std::span<const float> values, std::span<float> all) const;
 
-  /// Personalised exchange: `send_counts[r]` elements of `send`, in rank order, go to rank r; what comes from rank r
-  /// lands in rank order in `receive`, `receive_counts[r]` elements.
+  /// Exchanges elements between all pairs of ranks. `send` holds send_counts[r] elements for each rank r, and
+  /// `receive` gets receive_counts[r] elements from each rank r, both in the order of the ranks.
   void all_to_all(std::span<const double> send, std::span<const int> send_counts, std::span<double> receive,
                   std::span<const int> receive_counts) const;
   void all_to_all(std::span<const float> send, std::span<const int> send_counts, std::span<float> receive,
@@ -85,8 +85,9 @@ class Communicator {
   int size_ = 1;
 };
 
-/// The rows [first, last) of `total` that rank r of `size` has: contiguous, in rank order, sizes differing by at most
-/// one; empty where there are more ranks than rows. Not collective.
+/// Returns the rows [first, last) of `total` that rank r of `size` has. Shares are contiguous and in the order of
+/// the ranks, and their sizes differ by one at most. If there are more ranks than rows, some shares are empty. Not
+/// collective.
 struct Share {
   Index first = 0;
   Index last = 0;
@@ -109,8 +110,9 @@ void throw_lowest(const Communicator& comm, const LocalError& local);
 
 }  // namespace detail
 
-/// Runs `body` on every rank; where it throws on some, all ranks throw the error of the lowest of them, marked as
-/// agreed, with its rank and host when it was not rank 0. `body` must not communicate on `comm`.
+/// Runs `body` on every rank. If it throws on some ranks, all ranks throw the error of the lowest of these ranks,
+/// marked as agreed. The error names rank and host, unless it is that of rank 0. `body` must not communicate on
+/// `comm`.
 template <class F>
 void agree(const Communicator& comm, F&& body) {
   detail::LocalError local;

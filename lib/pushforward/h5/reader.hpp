@@ -18,7 +18,7 @@
 
 namespace pushforward::h5 {
 
-/// What groups and datasets have in common: a place and attributes.
+/// An object in a file, with a place and attributes: a group or a dataset.
 class Object {
  public:
   /// "FILE:/path", as messages name it.
@@ -88,7 +88,7 @@ class Group : public Object {
   bool has(std::string_view path) const;
   bool has_dataset(std::string_view path) const;
 
-  /// What `path` leads to. Throws DataError when there is no such object, listing what there is.
+  /// Opens the group or dataset at `path`. Throws DataError that lists the names there if there is no such object.
   Group group(std::string_view path) const;
   Dataset dataset(std::string_view path) const;
 

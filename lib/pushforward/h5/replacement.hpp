@@ -1,8 +1,8 @@
 #pragma once
 
-// Replacing a file as a whole: the new content goes to a temporary name in the same folder and takes the final name
-// only when it is complete and on disk. Until then whatever has the final name is untouched; afterwards it is the new
-// file; there is nothing in between. Plain POSIX, of this rank alone.
+// Replaces a file as a whole. The new content goes to a temporary name in the same folder, and takes the final name
+// only when it is complete and on disk. Until then the old file is untouched, and there is no state in between.
+// Plain POSIX, on this rank alone.
 
 #include <pushforward/core/index.hpp>
 
@@ -12,8 +12,9 @@
 
 namespace pushforward::h5 {
 
-/// Throws IoError unless a file can be made, or replaced, under this name: its folder exists and is writable, and what
-/// has the name, if anything, is a regular file that may be written. For programs to call before they compute.
+/// Throws IoError unless a file can be created or replaced under this name: its folder must exist and be writable,
+/// and if there is a file already, it must be a regular file that may be written. Programs call this before they
+/// compute.
 void require_writable(const std::string& path);
 
 class Replacement {

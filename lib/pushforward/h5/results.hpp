@@ -1,12 +1,12 @@
 #pragma once
 
-// Results with a row per sample, written by all ranks into one file: each rank its own rows, with MPI-IO where HDF5 is
-// a parallel build, else through rank 0 in slabs.
+// Files of results with a row per sample. All ranks write into one file, each rank its own rows. They use MPI-IO if
+// HDF5 is a parallel build, and send their rows to rank 0 otherwise.
 //
-// The layout is fixed first: rank 0 builds the file's metadata in memory, writes it under a temporary name and reserves
-// the space of all rows on disk, so that a full disk is an ordinary error before anything is computed. The final name
-// is taken on commit(). The file is open only inside calls: an exception between them, on one rank or all, leaves
-// nothing that ranks would have to close together, and the temporary file goes with the object.
+// The layout is fixed first. Rank 0 builds the file's metadata in memory, writes it under a temporary name and
+// reserves the space of all rows on disk, so that a full disk is an ordinary error before anything is computed.
+// commit() gives the file its final name. The file is open only inside calls. So after an exception on one rank or
+// all there is nothing that ranks would have to close together, and the temporary file is removed with the object.
 
 #include <pushforward/comm/communicator.hpp>
 #include <pushforward/core/index.hpp>
@@ -25,8 +25,8 @@ namespace pushforward::h5 {
 /// Type of the elements of an array in a file.
 enum class Element { real64, real32, integer64 };
 
-/// An array with a row per sample: a dataset (rows, width), or (rows) for width 0; for repeats > 0 a dataset (repeats,
-/// rows), with a column per sample.
+/// An array with a row per sample, which is a dataset (rows, width), or (rows) if width is 0. If repeats > 0, the
+/// array has a column per sample, and is a dataset (repeats, rows).
 struct RowArray {
   std::string name;
   Element element = Element::real64;
@@ -58,10 +58,12 @@ class ResultFile {
   template <class T>
   void write_rows(std::string_view name, Index first, MatrixView<const T> values);
 
-  /// Adds, on rank 0, what was only known after the computation: attributes and small arrays. Collective.
+  /// Adds attributes and small arrays that are known only after the computation. `add` is called on rank 0.
+  /// Collective.
   void amend(const std::function<void(const GroupWriter&)>& add);
 
-  /// Flushes and takes the final name, replacing what was there. Collective; the object is of no use afterwards.
+  /// Flushes the file and gives it its final name, replacing an old file. Collective. The object cannot be used
+  /// afterwards.
   void commit();
 
  private:

@@ -21,7 +21,8 @@
 
 namespace pushforward::h5 {
 
-/// What an array is; stored as its attributes `units` ("nat", "1", "s") and `long_name`. Empty ones are left out.
+/// The meaning of an array, stored as its attributes `units` ("nat", "1", "s") and `long_name`. Empty texts are left
+/// out.
 struct Meaning {
   std::string units;
   std::string long_name;
@@ -102,7 +103,8 @@ class FileImage {
   /// The file's bytes. Ends the building: its group writers are of no use afterwards.
   std::vector<std::byte> finish();
 
-  /// finish(), written to `path`: atomically, keeping what was there until the end. Throws IoError.
+  /// Writes the bytes of finish() to `path` atomically: until the end, the file that was there is kept. Throws
+  /// IoError.
   void save(const std::string& path);
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
-// Column-major matrices: an owning one, and views with a leading dimension. Sizes are checked where views meet BLAS
-// (blas.hpp), not in element access.
+// Column-major matrices: a class that owns its elements, and views with a leading dimension. Sizes are checked where
+// views meet BLAS (blas.hpp), not in element access.
 
 #include <pushforward/core/error.hpp>
 #include <pushforward/core/index.hpp>

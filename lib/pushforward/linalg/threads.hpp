@@ -1,6 +1,6 @@
 #pragma once
 
-// Threads inside BLAS. Ranks times threads should not exceed the cores: one thread per rank under MPI.
+// Threads inside BLAS. There should be no more threads on all ranks than cores: with MPI, one thread per rank.
 
 namespace pushforward::linalg {
 
@@ -13,8 +13,8 @@ int blas_threads();
 /// The processor kernel that the BLAS library runs, e.g. "Haswell" or "SkylakeX".
 const char* blas_core();
 
-/// Measured rate of gemm in this process now, GFLOP/s, for square float or double matrices that fit the
-/// second-level cache: best of some short runs, 50 ms in all.
+/// Measures the rate of gemm in this process now, in GFLOP/s, for square matrices of float or double that fit the
+/// second-level cache. It is the best of some short runs, 50 ms in all.
 template <class T>
 double measure_gemm_rate();
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// What log-dets cost: floating-point operations of matrix products and LU, counted, and the choice that `auto` makes
-// from them and the rates that this machine reaches.
+// The cost of log-dets: floating-point operations of matrix products and LU, and the choice of `auto`, which follows
+// from these numbers and the rates of this machine.
 //
 // A sample's J is a product of weights W and diagonals D of activation slopes, J = W_L D_{L−1} W_{L−1} … D₁W₁. Exact
 // log-dets cost k tangents through all but the first of its matrices, and an LU of order k:
@@ -27,40 +27,45 @@ struct Flops {
   double lu = 0;
 };
 
-/// What ranks reach, GFLOP/s of one.
+/// Rates of one rank, in GFLOP/s.
 struct Rates {
   double gemm = 1;
   double lu = 1;
 };
 
-/// Rates at the shapes of exact log-dets of n samples: products of the two widest layers, or the convolution with most
-/// operations, LU and inverse of order d.
-/// About 30 ms. Not collective: ranks that must choose alike share what one of them measured.
+/// Measures the rates at the shapes of exact log-dets of n samples: products of the two widest layers, or the
+/// convolution with most operations, and LU and inverse of order d. It takes about 30 ms. Not collective: ranks that
+/// must make the same choice share the rates of one of them.
 template <class T>
 Rates measure_rates(const nn::NetworkOptions& network, Index n);
 
-/// One vector through all layers, once.
+/// The operations of one vector through all layers.
 double product_flops(const nn::NetworkOptions& network);
-/// Value and, for Pass::gradient, its part of the gradient, through the input or hidden layer h (0-based).
+/// The operations of a value and, for Pass::gradient, of its part of the gradient, through the input or through
+/// hidden layer h (0-based).
 Flops exact_flops_through_input(const nn::NetworkOptions& network, nn::Pass pass);
 Flops exact_flops_through_hidden(const nn::NetworkOptions& network, Index h, nn::Pass pass);
-/// True where W₁W_L as one matrix saves operations in the latter: when it is small, or the first of the walk.
+/// Returns true if W₁W_L as one matrix saves operations through hidden layer h: if it is small, or the first of the
+/// walk.
 bool joins_ends(const nn::NetworkOptions& network, Index h);
 
-/// The narrowest hidden layer, the first of them if there are several; none without hidden layers.
+/// Returns the narrowest hidden layer, the first if there are several, or nothing without hidden layers.
 std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network);
-/// The hidden layer through which an exact method goes, or none for the input. Throws OptionError for
-/// through=narrowest without hidden layers, or where the network is not plain.
+/// Returns the hidden layer through which an exact method goes, or nothing if it goes through the input. Throws
+/// OptionError for through=narrowest if there are no hidden layers or if the network is not plain.
 std::optional<Index> exact_through(const Method& method, const nn::NetworkOptions& network);
 
-/// Of trace+krylov and krylov with their number of steps and probes, tangents and reverse included; `lu` is the work on
-/// the basis.
+/// The operations of trace+krylov or krylov with these numbers of steps and probes, tangents and reverse included.
+/// `lu` is the work on the basis.
 Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Pass pass);
 
-/// The method itself, a roulette with its p, or what `auto` stands for: exact where a step takes at most four times the
-/// time, or an evaluation at most eight times the time, that it takes with the stochastic default: trace+krylov with a
-/// tolerance of 0.1 for gradients, of which four steps are reckoned with, trace+krylov:6 in evaluation; krylov for
-/// networks of more than two hidden layers and those that are not plain. `why` (out, may be null): a line for people.
+/// Returns the method itself, a roulette with its p filled in, or the choice of `auto`. The latter compares the
+/// exact log-det with a stochastic default:
+///   gradients    trace+krylov with a tolerance of 0.1, estimated as four steps
+///   evaluation   trace+krylov:6
+/// If the network has more than two hidden layers or is not plain, krylov takes the place of trace+krylov. The exact
+/// log-det is chosen if a step takes at most four times the time of the default, or an evaluation at most eight
+/// times. `why` (out, may be null): the reason in a line.
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Pass pass,
                      std::string* why = nullptr);
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a stochastic estimator draws, as a function of who asks: seed, step, sample, block and probe, never of ranks,
-// batch or batch mates.
+// The draws of stochastic estimators. They depend on seed, step, sample, block and probe. They do not depend on
+// ranks, the batch or other samples of the batch.
 
 #include <pushforward/linalg/matrix.hpp>
 #include <pushforward/logdet/method.hpp>
@@ -14,7 +14,7 @@ namespace pushforward::logdet {
 /// Names the draws of one block for a batch of samples.
 struct Draws {
   std::uint64_t seed = 0;
-  std::uint64_t step = 0;            ///< of training; the repeat in evaluation
+  std::uint64_t step = 0;            ///< the step of a training run, or the number of the repeat in evaluation
   std::span<const Index> steps{};    ///< step of each sample of the batch; empty: `step` for all
   std::uint64_t block = 0;           ///< number of the transform in its flow
   std::span<const Index> samples{};  ///< global number of each sample of the batch; empty: first, first + 1, …
@@ -29,17 +29,17 @@ struct Draws {
   }
 };
 
-/// Probes with E[v vᵀ] = I. v: (d × n·m) out, the m of sample i in columns [i·m, (i + 1)·m).
-/// hadamard: columns of a Sylvester–Hadamard matrix of the next power of two, with random signs of the rows and random
-/// distinct columns: orthogonal for m ≤ d when d is a power of two; beyond its size the set begins anew.
+/// Draws probes with E[v vᵀ] = I. v: (d × n·m) out, the m probes of sample i in columns [i·m, (i + 1)·m). hadamard:
+/// random distinct columns of a Sylvester–Hadamard matrix of the next power of two, whose rows have random signs. If
+/// d is a power of two, the probes are orthogonal for m ≤ d. If m is larger than the matrix, columns repeat.
 template <class T>
 void draw_probes(Probe kind, const Draws& draws, Index m, MatrixView<T> v);
 
-/// Lengths N ≥ 1 of a geometric (P(N ≥ j) = (1 − p)^(j−1)) or N ≥ 0 of a Poisson distribution, for `method`. lengths:
-/// (n · samples) out.
+/// Draws the lengths of randomly truncated series. roulette: N ≥ 1 with P(N ≥ j) = (1 − p)^(j−1); poisson: N ≥ 0.
+/// lengths: (n · samples) out.
 void draw_lengths(const Method& method, const Draws& draws, std::span<Index> lengths);
 
-/// P(N ≥ j) of the same distributions, j ≥ 0.
+/// Returns P(N ≥ j) of these distributions, j ≥ 0.
 double survival(const Method& method, Index j);
 
 extern template void draw_probes(Probe, const Draws&, Index, MatrixView<float>);

@@ -1,7 +1,7 @@
 #pragma once
 
-// First-order optimizers as loops over one flat span, and what goes with them: schedules of the learning rate, clipping
-// of the gradient norm, averaging of weights.
+// First-order optimizers, which are loops over one flat span. In addition, schedules of the learning rate, clipping
+// of the gradient's norm, and averages of weights.
 
 #include <pushforward/core/index.hpp>
 
@@ -12,7 +12,7 @@
 
 namespace pushforward::optim {
 
-/// adam, adamax [Kingma & Ba 2015]; adamw [Loshchilov & Hutter 2019].
+/// The optimizers: adam and adamax [Kingma & Ba 2015], adamw [Loshchilov & Hutter 2019].
 enum class Algorithm { adam, adamw, adamax };
 const std::vector<std::string>& algorithm_names();
 /// Throws OptionError with a suggestion.
@@ -31,7 +31,7 @@ class Optimizer {
  public:
   Optimizer(Index parameters, const OptimizerOptions& options);
 
-  /// One step of size `rate` along the gradient of what is minimized. Sizes as constructed. No allocation.
+  /// Takes one step of size `rate` against the gradient of the loss. Sizes as constructed. No allocation.
   void step(double rate, std::span<const T> gradient, std::span<T> parameters);
 
  private:
@@ -40,12 +40,12 @@ class Optimizer {
   Index steps_ = 0;
 };
 
-/// ‖gradient‖₂, and gradient ← gradient · min(1, limit/‖gradient‖); a limit of 0 does not clip. Returns the norm before
-/// clipping.
+/// Clips a gradient: gradient ← gradient · min(1, limit/‖gradient‖₂). A limit of 0 does not clip. Returns
+/// ‖gradient‖₂ before clipping.
 template <class T>
 double clip_norm(std::span<T> gradient, double limit);
 
-/// average ← decay · average + (1 − decay) · values.
+/// Updates a moving average: average ← decay · average + (1 − decay) · values.
 template <class T>
 void update_average(double decay, std::span<const T> values, std::span<T> average);
 
@@ -56,7 +56,7 @@ extern template double clip_norm(std::span<double>, double);
 extern template void update_average(double, std::span<const float>, std::span<float>);
 extern template void update_average(double, std::span<const double>, std::span<double>);
 
-/// How the learning rate goes over the steps.
+/// The course of the learning rate over the steps.
 enum class Schedule { constant, cosine, step };
 const std::vector<std::string>& schedule_names();
 /// Throws OptionError with a suggestion.
@@ -71,8 +71,11 @@ struct ScheduleOptions {
   double step_factor = 0.1;  ///< of Schedule::step: each reduction's factor
 };
 
-/// The rate of `step` in [0, steps): rate · (step + 1)/warmup in the warm-up; then rate, or rate · ½(1 + cos πt) with t
-/// from 0 towards 1 at the end of the run, or rate · factor^⌊(step − warmup)/every⌋.
+/// Returns the learning rate of `step`, 0 ≤ step < steps. In the warm-up it is rate · (step + 1)/warmup, and after
+/// that
+///   constant   rate
+///   cosine     rate · ½(1 + cos πt), t from 0 towards 1 at the end of the run
+///   step       rate · factor^⌊(step − warmup)/every⌋
 double learning_rate(const ScheduleOptions& options, Index step);
 
 }  // namespace pushforward::optim

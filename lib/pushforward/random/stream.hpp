@@ -2,9 +2,9 @@
 
 // Counter-based random numbers: Philox4x64-10 [Salmon et al., SC 2011] from Random123.
 //
-// A draw is a function of (seed, purpose, step, sample, probe) and of its place in that stream, never of a rank, a
-// batch or what was drawn before. So the draws for a sample are the same on any number of ranks, for any batch split,
-// and after a restart.
+// A draw depends on (seed, purpose, step, sample, probe) and on its place in that stream. It does not depend on the
+// rank, the batch or earlier draws. So the draws for a sample are the same on any number of ranks, for any division
+// of a batch, and after a restart.
 
 #include <pushforward/core/index.hpp>
 
@@ -14,8 +14,8 @@
 
 namespace pushforward::random {
 
-/// What the numbers are for. Part of the key, so that no two uses share a stream. The numbers are part of the file
-/// formats' reproducibility: append, never renumber.
+/// The use of random numbers. It is part of the key, so that no two uses share a stream. Results can only be
+/// reproduced if these values stay: append to them, and never change one.
 enum class Purpose : std::uint64_t {
   parameters = 1,        ///< initial weights
   batches = 2,           ///< order of the training rows
@@ -38,7 +38,7 @@ class Stream {
 
   /// 64 random bits.
   std::uint64_t bits();
-  /// Uniform on the open interval (0, 1), 52 bits and a half: never 0, never 1.
+  /// Uniform on the open interval (0, 1), never 0 and never 1: an odd multiple of 2⁻⁵³.
   double uniform();
   /// Standard normal (Box–Muller).
   double normal();
@@ -46,7 +46,7 @@ class Stream {
   double gamma(double shape);
   /// −1 or +1 with probability ½ each.
   double rademacher();
-  /// As many of them, one after the other.
+  /// Fills a span with draws, one after the other.
   template <class T>
   void rademacher(std::span<T> signs);
   /// Uniform integer in [0, n), n ≥ 1, without bias.
