@@ -89,7 +89,7 @@ void add_to(LogDetPart& total, const LogDetPart& part) {
   }
 }
 
-// What failed anywhere says nothing.
+// A sample that failed in any block has no result.
 void blank(LogDetPart& part, std::span<const Status> status) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (std::size_t i = 0; i < status.size(); ++i) {
@@ -174,7 +174,7 @@ std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index fir
   for (Index i = 0; i < n; ++i) {
     const bool finite = std::ranges::all_of(x.column_span(i), [](T value) { return std::isfinite(value); });
     status[i] = finite ? Status::ok : Status::not_finite;
-    if (!finite) std::fill_n(at.view().column(i), d, T(0));  // worked on like the others, and blanked at the end
+    if (!finite) std::fill_n(at.view().column(i), d, T(0));  // computed like the others, and set to NaN at the end
   }
   std::vector<LogDetPart> parts{empty_part(n, false)};
   if (n == 0) {
@@ -192,7 +192,7 @@ std::vector<LogDetPart> LogDetComparison<T>::run(ConstMatrixView<T> x, Index fir
       Estimation exact(network(b), *estimators_[b][0], std::min(options_.chunk, n), Pass::evaluate);
       in_chunks(n, options_.chunk, [&](Index from, Index count) {
         const auto y = exact.forward(all.columns(from, count));
-        if (from == 0) exact.estimate({});  // touches the memory, which is not to be timed
+        if (from == 0) exact.estimate({});  // touches the memory, so that page faults are not timed
         const Timer timer;
         exact.estimate({});
         part.exact_seconds += timer.seconds();
@@ -250,7 +250,7 @@ void LogDetComparison<T>::compare(std::size_t b, const Points& points, Index fir
 template <class T>
 void LogDetComparison<T>::compare_gradients(std::size_t b, const Points& points, Index first, LogDetPart& part) const {
   const auto& layout = flow_.layout();
-  // The parameters of the block stand together in the flat buffer.
+  // The parameters of the block are contiguous in the flat buffer.
   const auto path = fmt::format("transforms/{:03d}/", blocks_[b]);
   Index begin = layout.size(), end = 0;
   for (const auto& block : layout.blocks()) {

@@ -1,8 +1,8 @@
 #pragma once
 
-// Estimators of log-dets side by side with the exact one, on the residual blocks of a flow, at the points that samples
-// have there. Values, products and seconds of single draws, and how far the gradient of each draw is from the exact
-// one.
+// Compares log-det estimators with the exact log-det on the residual blocks of a flow, at the points where samples pass
+// through each block. The comparison has values, products and seconds of single draws, and the error of each draw's
+// gradient.
 
 #include <pushforward/flow/flow.hpp>
 
@@ -17,7 +17,8 @@ struct LogDetComparisonOptions {
   Index chunk = 256;      ///< samples that are worked on at a time; ≥ 1. No number depends on it but the seconds.
 };
 
-/// What one method gave for n samples, in one block or in their sum. Repeats are the method's: 1 without chance.
+/// The results of one method for n samples, in one block or in the sum over blocks. `repeats` is 1 for a method that is
+/// not stochastic.
 struct LogDetDraws {
   Matrix<double> value;    ///< (n × repeats) nats; NaN where a status is not ok
   Matrix<Index> products;  ///< (n × repeats) products with J or Jᵀ, see logdet::Estimate
@@ -26,7 +27,8 @@ struct LogDetDraws {
   std::vector<double> seconds;  ///< (repeats) of this process, for all n samples, the forward pass not included
 };
 
-/// n samples in one block or in all. `exact` is the log-det by LU, nats.
+/// The results of all methods for n samples, in one block or in the sum over blocks. `exact` is the log-det by LU,
+/// nats.
 struct LogDetPart {
   std::vector<double> exact;                  ///< (n)
   std::vector<double> gradient_norm;          ///< (n) ‖g‖, or empty

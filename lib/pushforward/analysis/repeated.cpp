@@ -9,7 +9,7 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-// Mean and variance of what has been added so far [Welford 1962].
+// Mean and variance of the values that were added so far [Welford 1962].
 struct Moments {
   Index count = 0;
   double mean = 0, squares = 0;
@@ -24,7 +24,7 @@ struct Moments {
   double standard_error() const { return std::sqrt(variance() / static_cast<double>(count)); }
 };
 
-// Repeats of the rows of one slab, in batches that are filled across rows and repeats. Those of a row are added up in
+// The repeats of the rows of one slab. A batch takes repeats of several rows. The repeats of a row are added up in
 // their order.
 template <class T>
 class Repeats {
@@ -130,7 +130,7 @@ void repeated_log_prob(const Model<T>& model, const Batch<double>& batch, Matrix
     result.standard_error[row] = good ? standard_error : nan;
   };
   if (!model.log_det().stochastic()) {
-    // A dequantization draws all the same.
+    // A dequantization draws noise even if the log-det does not.
     model.log_prob(batch, result.log_prob, z, result.status, workspace);
     for (std::size_t row = 0; row < n; ++row) {
       result.repeats[row] = 1;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr Index chunk = 256;
 
-// x modulo 2π, in [−π, π].
+// Returns x modulo 2π, in [−π, π].
 double angle(double x) {
   return std::remainder(x, 2 * std::numbers::pi);
 }
@@ -25,7 +25,7 @@ std::vector<bool> flags(Index d, std::span<const Index> rows) {
   return flags;
 }
 
-// Which latents are angles.
+// Returns true for each latent that is an angle.
 std::vector<bool> periodic_rows(const Flow<double>& flow) {
   return flags(flow.dimension(), flow.base().periodic());
 }
@@ -55,7 +55,7 @@ double largest_difference(ConstMatrixView<double> a, ConstMatrixView<double> b, 
   return largest.value();
 }
 
-// The place of the last dequantization in a chain, or its length.
+// Returns the place of the last dequantization in a chain, or the length of the chain if there is none.
 std::size_t dequantization_of(const Architecture& architecture) {
   const auto& chain = architecture.chain;
   for (std::size_t k = chain.size(); k-- > 0;) {
@@ -64,7 +64,8 @@ std::size_t dequantization_of(const Architecture& architecture) {
   return chain.size();
 }
 
-// log|det ∂z/∂x| by differences of this step, relative to each column's scale; none for a singular Jacobian.
+// Returns log|det ∂z/∂x| by differences with this step, relative to each column's scale, or nothing if the Jacobian is
+// singular.
 std::optional<double> differenced_log_det(const Model<double>& model, std::span<const double> x,
                                           ConstMatrixView<double> context, double step,
                                           FlowWorkspace<double>& workspace) {
@@ -93,7 +94,7 @@ std::optional<double> differenced_log_det(const Model<double>& model, std::span<
     for (Index j = 0; j < n; ++j) {
       const Index of = (first + j) / 4;
       for (Index i = 0; i < d; ++i) {
-        // An angle may have gone round between the points.
+        // An angle may have crossed ±π between the points.
         const double value = periodic[i] ? z(i, j - j % 4) + angle(z(i, j) - z(i, j - j % 4)) : z(i, j);
         jacobian(i, of) += weights[j % 4] * value / scale(of);
       }
@@ -124,7 +125,7 @@ Model<double> behind_dequantization(const Model<double>& model) {
   rest.data = domains[k + 1];
   rest.chain.erase(rest.chain.begin(), rest.chain.begin() + static_cast<std::ptrdiff_t>(k) + 1);
   Flow<double> flow(std::move(rest), 0);
-  // What comes before it has no parameters.
+  // The transforms before the dequantization have no parameters.
   const auto parameters = model.flow().parameters();
   std::copy(parameters.begin(), parameters.end(), flow.parameters().begin());
   flow.prepare(Normalization::stored);

@@ -1,34 +1,36 @@
 #pragma once
 
-// Checks of a model against first principles: independent of the passes that they check, and far too slow for anything
-// else.
+// Checks of a model against first principles. They are independent of the passes that they check, and far too slow for
+// any other use.
 
 #include <pushforward/model/model.hpp>
 
 namespace pushforward::flow {
 
-/// The levels of integers that a flow dequantizes, wherever in its chain; 0 where it does not.
+/// Returns the number of integer levels that a flow dequantizes, at any place in its chain, or 0 if it does not.
 Index levels_of(const Architecture& architecture);
-/// The same model behind its dequantization, on what that makes of data: it is no bijection. The model has one. Throws
-/// OptionError for one behind a split, of which the rest is no flow on samples of the same size.
+/// Returns the part of the model that follows its dequantization. The dequantization itself is not a bijection. The
+/// model must have one. Throws OptionError if the dequantization follows a `split` transform, because then the rest is
+/// not a flow on samples of the same size.
 Model<double> behind_dequantization(const Model<double>& model);
-/// What data x (d × n) is there, noise being ½: (d × n).
+/// Returns data x (d × n) as the dequantization leaves it if all noise is ½: (d × n).
 Matrix<double> dequantized(const Model<double>& model, ConstMatrixView<double> x);
 
-/// log|det ∂z/∂x| of the whole model (standardization included) at one x (d) and context (c), nats: LU of its dense
-/// Jacobian by central differences of fourth order. Of the steps 10⁻³, 10⁻⁴ … 10⁻⁷, relative to each column's scale,
-/// those two neighbors count that agree best: smooth flows want large ones, against rounding, and splines with narrow
-/// bins small ones. Error about 1e-9 for smooth flows of moderate log-det. No log-det of the model is computed. Throws
-/// NumericalError where no two neighbors have a Jacobian that is regular. bytes: of the passes, beside the Jacobian.
+/// Returns log|det ∂z/∂x| of the whole model, standardization included, at one x (d) and context (c), in nats. The
+/// dense Jacobian comes from central differences of fourth order, and its determinant from LU. The model computes no
+/// log-det. The steps 10⁻³, 10⁻⁴ … 10⁻⁷, relative to each column's scale, are tried, and the two neighboring steps that
+/// agree best give the result. Smooth flows need large steps because of rounding, and splines with narrow bins need
+/// small ones. The error is about 1e-9 for smooth flows with a moderate log-det. Throws NumericalError if no two
+/// neighboring steps have a regular Jacobian. bytes: memory for the passes, in addition to the Jacobian.
 double dense_log_det(const Model<double>& model, std::span<const double> x, std::span<const double> context = {},
                      Index bytes = default_workspace_bytes);
 
-/// The largest difference, in nats, between the log-det of the model's own passes and dense_log_det(), over samples x
-/// (d × n) and contexts (c × n). A sample that fails makes it infinite. bytes: memory of the passes.
+/// Returns the largest difference, in nats, between the log-det of the model's own passes and dense_log_det(), over
+/// samples x (d × n) and contexts (c × n). If a sample fails, the result is infinite. bytes: memory of the passes.
 double log_det_error(const Model<double>& model, ConstMatrixView<double> x, ConstMatrixView<double> context = {},
                      Index bytes = default_workspace_bytes);
 
-/// Errors of going there and back. All of them are infinite if a sample fails in any pass.
+/// The errors of a round trip. If a sample fails in any pass, all of them are infinite.
 struct RoundTrip {
   double data = 0;     ///< max ‖f⁻¹(f(x)) − x‖∞, in standardized units
   double latent = 0;   ///< max ‖f(f⁻¹(z)) − z‖∞

@@ -5,8 +5,8 @@
 
 namespace pushforward {
 
-/// The representative of an angle in [−π, π), radians, π as T has it. What lies there already stays as it is, bit for
-/// bit; NaN for what is not finite.
+/// Returns the angle in [−π, π) that is equal to x modulo 2π. Radians; π is rounded to T. If x lies in the interval
+/// already, it is returned bit for bit. If x is not finite, the result is NaN.
 template <class T>
 T wrap_angle(double x) {
   constexpr T pi = std::numbers::pi_v<T>;
@@ -15,7 +15,7 @@ T wrap_angle(double x) {
   return angle >= pi ? -pi : angle;
 }
 
-/// More than a turn, which has 2π in however few digits: what is larger is hardly meant in radians.
+/// An angle above this value is probably in degrees. A file may round 2π up, to 6.3 at most.
 inline constexpr double more_than_a_turn = 6.3;
 
 }  // namespace pushforward

@@ -1,8 +1,8 @@
 #pragma once
 
-// Exceptions by cause. Each message names the operation, the operands with their sizes or values, the
-// rule that was broken and, for what a user can mend, the remedy. `ExitCode` is what a program that
-// ends with the error returns to the shell.
+// Exceptions by cause. Each message names the operation, the operands with their sizes or values, and the rule that was
+// broken. If the user can do something about it, the message says what. A program that ends with an error returns the
+// matching `ExitCode` to the shell.
 
 #include <fmt/format.h>
 
@@ -16,10 +16,10 @@ namespace pushforward {
 /// Exit codes of all programs, the same on all ranks.
 enum class ExitCode : int { done = 0, usage = 2, data = 3, numerical = 4, io = 5, internal = 6 };
 
-/// What an error is about; one leaf class below for each.
+/// The cause of an error. Each cause has one class below.
 enum class ErrorKind : int { shape, option, data, numerical, io, mpi, bug };
 
-/// The exit code that belongs to a kind of error.
+/// Returns the exit code that belongs to a cause.
 ExitCode exit_code(ErrorKind kind);
 
 class Error : public std::runtime_error {
@@ -28,8 +28,8 @@ class Error : public std::runtime_error {
 
   ErrorKind kind() const { return kind_; }
 
-  /// True when all ranks of a communicator throw this same error together (comm::agree), so that each may
-  /// end on its own without leaving the others waiting.
+  /// True if all ranks of a communicator throw this same error together (comm::agree). Then each rank may end on its
+  /// own, because no other rank waits for it.
   bool agreed() const { return agreed_; }
   void set_agreed() { agreed_ = true; }
 
@@ -42,7 +42,7 @@ class Error : public std::runtime_error {
 struct ShapeError : Error {
   explicit ShapeError(const std::string& m) : Error(ErrorKind::shape, m) {}
 };
-/// A configuration value, flag or key that is unknown, out of range or at odds with another.
+/// A configuration value, flag or key that is unknown, out of range or in conflict with another one.
 struct OptionError : Error {
   explicit OptionError(const std::string& m) : Error(ErrorKind::option, m) {}
 };
@@ -67,10 +67,11 @@ struct BugError : Error {
   explicit BugError(const std::string& m) : Error(ErrorKind::bug, m) {}
 };
 
-/// Throws the leaf class that belongs to `kind`.
+/// Throws the class that belongs to `kind`.
 [[noreturn]] void throw_error(ErrorKind kind, const std::string& message, bool agreed = false);
 
-/// Throws E with the formatted message unless `condition` holds. Written so that a NaN comparison fails.
+/// Throws E with the formatted message if `condition` is false. A comparison with NaN is false, so write the condition
+/// that must hold, never its opposite.
 template <class E, class... Args>
 void require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
   if (!condition) throw E(fmt::format(format, std::forward<Args>(args)...));

@@ -6,9 +6,9 @@
 
 namespace pushforward {
 
-/// How the values of a sample are arranged: height × width pixels of `channels` values each, channels fastest, then the
-/// pixels of a row, then rows: an (N, height, width, channels) array in C order. A vector of d values is one pixel with
-/// d channels.
+/// The arrangement of a sample's values: height × width pixels with `channels` values each. In memory the channel
+/// varies fastest, then the column, then the row, as in an (N, height, width, channels) array in C order. A vector of d
+/// values is one pixel with d channels.
 struct Shape {
   Index height = 1;
   Index width = 1;

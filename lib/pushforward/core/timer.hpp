@@ -1,6 +1,6 @@
 #pragma once
 
-// Wall-clock timing, and the accounting of where a run's time and arithmetic go.
+// Wall-clock timers, and the profile that says on which phases a run spends its time and its arithmetic.
 
 #include <array>
 #include <chrono>
@@ -21,8 +21,8 @@ class Timer {
   Clock::time_point start_;
 };
 
-/// What a run spends its time on. `forward`, `tangents` and `reverse` count the matrix products of the
-/// passes; the elementwise part of the same passes is `activations`.
+/// The phases of a run. `forward`, `tangents` and `reverse` are the matrix products of these passes. Their elementwise
+/// part is `activations`.
 enum class Phase : int {
   forward,
   tangents,
@@ -36,10 +36,11 @@ enum class Phase : int {
   count
 };
 
-/// The phase as it is printed.
+/// Returns the name under which a phase is printed.
 std::string_view phase_name(Phase phase);
 
-/// Seconds and floating-point operations by phase, of this rank. One per process; not thread-safe.
+/// Seconds and floating-point operations of this rank, by phase. There is one profile per process. It is not
+/// thread-safe.
 class Profile {
  public:
   struct Entry {
@@ -62,8 +63,8 @@ class Profile {
 /// The profile of this process.
 Profile& profile();
 
-/// Adds the time of its scope, without that of scopes within it, and the operations it is told of, to a phase of the
-/// process's profile.
+/// Adds the time of the enclosing C++ scope to a phase of the profile. The time of PhaseScopes within this one is not
+/// counted twice: it goes to their phases only. `flops` are the operations of the scope.
 class PhaseScope {
  public:
   explicit PhaseScope(Phase phase, double flops = 0)

@@ -1,10 +1,11 @@
 #pragma once
 
-// The scalar maps (scalar_map.hpp) of some values of a sample, with parameters that a network's output holds: what
-// coupling and autoregressive transforms share. Angles take the map of the circle that the kind has.
+// Scalar maps (scalar_map.hpp) for some values of a sample, with parameters from the output of a network. Coupling and
+// autoregressive transforms share this code. An angle takes the map of the circle that belongs to the kind.
 //
-// All values have the same number of outputs, m, so that their places need no table: that of the map with the most
-// parameters. Where there are angles and others, a spline of the others leaves the last 2 of its m outputs unused.
+// Every value has the same number m of network outputs, so that their places need no table. m is the largest number of
+// parameters of any map. If there are angles and other values, a spline of the others leaves the last 2 of its m
+// outputs unused.
 
 #include <pushforward/maps/scalar_map.hpp>
 

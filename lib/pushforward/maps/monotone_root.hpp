@@ -1,7 +1,7 @@
 #pragma once
 
-// The root of an increasing function of one variable, to rounding: Newton's method, replaced by bisection where it
-// would leave the bracket.
+// The root of an increasing function of one variable, to rounding. A step of Newton's method that would leave the
+// bracket is replaced with a bisection.
 
 #include <cmath>
 #include <limits>
@@ -13,10 +13,11 @@ struct ValueAndSlope {
   double slope;
 };
 
-/// The root in [low, high] of an increasing f with f(low) ≤ 0 ≤ f(high). f(u): a ValueAndSlope. NaN where f gives NaN.
+/// Returns the root in [low, high] of an increasing f with f(low) ≤ 0 ≤ f(high). f(u) returns a ValueAndSlope. If f
+/// returns NaN, so does this function.
 template <class F>
 double monotone_root(F&& f, double low, double high) {
-  // Bisection alone needs 64 steps or so for neighboring numbers; Newton's steps, where they converge, far fewer.
+  // Bisection alone needs about 64 steps. Newton's method needs far fewer where it converges.
   constexpr int most = 200;
   double u = low + (high - low) / 2;
   for (int i = 0; i < most; ++i) {
@@ -25,9 +26,9 @@ double monotone_root(F&& f, double low, double high) {
     (value < 0 ? low : high) = u;
     double next = u - value / slope;
     if (!(next > low && next < high)) next = low + (high - low) / 2;
-    const bool settled = std::abs(next - u) <= std::numeric_limits<double>::epsilon() * std::abs(next);
+    const bool converged = std::abs(next - u) <= std::numeric_limits<double>::epsilon() * std::abs(next);
     u = next;
-    if (settled) break;
+    if (converged) break;
   }
   return u;
 }

@@ -44,7 +44,7 @@ Function function_of(std::string_view name) {
 
 Function inverse_of(Function function) {
   if (function == Function::affine || function == Function::leaky) return function;
-  // The others stand in pairs.
+  // The other functions stand in pairs, each after or before its inverse.
   const int at = static_cast<int>(function);
   return static_cast<Function>(at % 2 == 0 ? at + 1 : at - 1);
 }

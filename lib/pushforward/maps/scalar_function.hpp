@@ -1,7 +1,7 @@
 #pragma once
 
-// Increasing functions of one variable, each with the logarithm of its slope and the slope of that, free of
-// cancellation in the tails, and each the inverse of another of the list:
+// Increasing functions of one variable. Each comes with the logarithm of its slope and the derivative of that
+// logarithm, without cancellation in the tails. The inverse of each function is in the list as well:
 //
 //   affine     u                       leaky             u for u ≥ 0, slope·u otherwise
 //   cube       u³                      cube_root         ∛u
@@ -10,9 +10,9 @@
 //   tanh       tanh u                  atanh             artanh u,       |u| < 1
 //   sigmoid    (σ(u) − α)/(1 − 2α)     logit             log(y/(1 − y)), y = α + (1 − 2α)u ∈ (0, 1)
 //
-// α is the margin, 0 ≤ α < ½. With α > 0 the logit is RealNVP's [Dinh et al. 2017, §4.1]; it takes all of (0, 1) and a
-// little more, so that it is a bijection onto the line. In double, whatever the precision of the model: values are
-// rounded once.
+// α is the margin, 0 ≤ α < ½. With α > 0 the logit is RealNVP's [Dinh et al. 2017, §4.1]. Its domain is (0, 1) and a
+// little more, so that it is a bijection onto the line. Everything is computed in double, whatever the precision of the
+// model, so that values are rounded once.
 
 #include <string>
 #include <string_view>

@@ -11,7 +11,7 @@ namespace pushforward::flow {
 
 namespace {
 
-// exp(x − shift) of the first `count` values, in place; the array's end is on a register's.
+// Replaces the first `count` values with exp(x − shift). The length of the array is a multiple of a register's width.
 template <class T, std::size_t size>
 void exponentials(std::array<T, size>& x, Index count, T shift) {
   using B = xsimd::batch<T>;
@@ -28,7 +28,7 @@ struct Spline<T>::Knots {
   std::array<T, max_bins> share;  // softmax of the raw lengths
   std::array<T, max_bins + 1> at;
 
-  // The bin that holds p, and the first for what is not a number.
+  // Returns the bin that holds p, or the first bin if p is NaN.
   Index find(Index bins, T p) const {
     Index k = 0;
     for (Index j = 1; j < bins; ++j) k += at[j] <= p ? 1 : 0;
@@ -107,7 +107,7 @@ Spline<T>::Spline(const SplineOptions& options, SplineEnds ends)
   require<OptionError>(bins_ >= 2 && bins_ <= max_bins, "{}: bins = {} must be from 2 to {}", kind(), bins_, max_bins);
   require<OptionError>(circular_ || (options.bound > 0 && std::isfinite(options.bound)),
                        "{}: bound = {} must be positive and finite", kind(), options.bound);
-  // Below 1e-5 of the whole, rounding of sums in float could leave a bin without width.
+  // With a smaller minimum, rounding of sums in float could leave a bin without width.
   const double most = 1.0 / static_cast<double>(bins_);
   const auto part = [&](double value) { return value >= 1e-5 && value < most; };
   require<OptionError>(part(options.min_width) && part(options.min_height),
@@ -150,7 +150,7 @@ void Spline<T>::reverse_knots(const Knots& knots, T min_part, Index k, T left_ba
   }
 }
 
-// Where the raw slope of knot k is among the parameters; −1 where it is not one of them.
+// Returns the row of the raw slope of knot k among the parameters, or −1 if the slope is not a parameter.
 template <class T>
 Index Spline<T>::slope_row(Index k) const {
   if (circular_) return 2 * bins_ + k % bins_;
@@ -174,7 +174,7 @@ auto Spline<T>::bin(const T* theta, const Knots& x, const Knots& y, Index k) con
           .right = slope(theta, k + 1)};
 }
 
-// To [−π, π) on a circle.
+// On a circle, takes x to [−π, π).
 template <class T>
 T Spline<T>::wrap(T x) const {
   return circular_ ? wrap_angle<T>(static_cast<double>(x)) : x;

@@ -9,14 +9,14 @@
 //     z = y_k + h·N/D,   ∂z/∂x = s²·P/D²,
 //     N = s·u² + d_k·uv,   D = s·(u² + v²) + (d_k + d_{k+1})·uv,   P = d_{k+1}·u² + 2s·uv + d_k·v²,
 //
-// the paper's (4) and (5) written as sums of products that are not negative: nothing cancels.
+// which are the paper's (4) and (5), written as sums of products that are not negative, so that nothing cancels.
 //
 // θ = (K widths, K heights, slopes[, shift]), all raw:
 //     width_k / 2B = min_width + (1 − K·min_width)·softmax(raw)_k, heights alike,
 //     d = min_derivative + softplus(raw + o), o such that d = 1 at raw = 0.
-// On an interval there are the K − 1 slopes of inner knots; those at ±B are 1, and outside z = x, where θ is not looked
-// at. On the circle [−π, π) there are K, of knots 0 to K − 1, the one of knot K being that of knot 0; x is shifted by
-// the last parameter before, and wrapped to [−π, π) before and after.
+// On an interval, θ has the K − 1 slopes of the inner knots. The slopes at ±B are 1. Outside the interval z = x, and θ
+// is not used. On the circle [−π, π), θ has K slopes, those of knots 0 to K − 1, and knot K has the slope of knot 0.
+// There x is first shifted by the last parameter. It is wrapped to [−π, π) before and after the spline.
 
 #include <pushforward/maps/scalar_map.hpp>
 

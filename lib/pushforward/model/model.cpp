@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view format_name = "pushforward-model";
 constexpr Index format_version = 1;
 
-// Samples that are converted between the data's units in double and the flow's in T at a time.
+// Number of samples that are converted at a time between the data's units in double and the flow's units in T.
 constexpr Index slab = 4096;
 
 void write_shape(const h5::GroupWriter& group, std::string_view name, const Shape& s) {
@@ -261,7 +261,7 @@ Model<T> load_model(const std::string& path) {
   try {
     return read_model<T>(root);
   } catch (const Error& error) {
-    // What the parts object to is the file's fault here, and they do not know its name.
+    // The parts throw without knowing the name of the file, so it is added here.
     const bool named = std::string_view(error.what()).find(path) != std::string_view::npos;
     if (error.kind() == ErrorKind::io || (named && error.kind() == ErrorKind::data)) throw;
     throw DataError(named ? error.what() : fmt::format("{} holds no usable model: {}", path, error.what()));

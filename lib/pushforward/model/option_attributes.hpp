@@ -1,6 +1,6 @@
 #pragma once
 
-// Options as attributes of a group in a model file, each under its key.
+// Writes and reads options as attributes of a group in a model file. The name of an attribute is the option's key.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/h5/reader.hpp>
@@ -8,11 +8,11 @@
 
 namespace pushforward::flow {
 
-/// Text, numbers and lists of numbers.
+/// Writes every option. An option may be a text, a number or a list of numbers.
 void write_options(const h5::GroupWriter& group, const OptionSet& options);
 
-/// An option without effect may be missing. Throws DataError if another one is missing or if one has another type, and
-/// OptionError for a value against its rule.
+/// Reads every option. An option without effect may be missing. Throws DataError if another option is missing or if an
+/// attribute has the wrong type, and OptionError if a value breaks its rule.
 void read_options(const h5::Group& group, OptionSet& options);
 
 }  // namespace pushforward::flow

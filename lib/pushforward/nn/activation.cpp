@@ -7,7 +7,7 @@ namespace pushforward::nn {
 
 namespace {
 
-// φ, φ′ and φ″ of one vector of pre-activations.
+// φ, φ′ and φ″ for one vector of pre-activations.
 template <class B>
 struct Values {
   B value, first, second;

@@ -1,13 +1,13 @@
 #pragma once
 
-// What a network sees of angles: features f(x) in place of x, the rows of x that are not angles and then (cos xᵢ, sin
-// xᵢ) for each angle i. So g(x) has period 2π in each of them, and Lip(f) = 1: the columns of ∂f/∂x are orthonormal,
-// that of an angle being (−sin xᵢ, cos xᵢ).
+// Features that replace angles in front of a network. f(x) consists of the rows of x that are not angles, followed by
+// (cos xᵢ, sin xᵢ) for each angle i. So the network has period 2π in each angle. Lip(f) = 1, because the columns of
+// ∂f/∂x are orthonormal: the column of an angle is (−sin xᵢ, cos xᵢ).
 //
-// Derivatives come from f itself, where cos and sin are:
+// All derivatives are computed from f, which already holds c = cos xᵢ and s = sin xᵢ:
 //   tangent          (ċ, ṡ) = (−s, c)·ẋ
 //   reverse of f     x̄ = −s·c̄ + c·s̄
-//   and of tangents  x̄ gains ẋ·(−c·ċ̄ − s·ṡ̄)
+//   reverse of the tangent adds ẋ·(−c·ċ̄ − s·ṡ̄) to x̄
 
 #include <pushforward/linalg/matrix.hpp>
 
@@ -18,37 +18,38 @@ namespace pushforward::nn {
 template <class T>
 class AngleFeatures {
  public:
-  /// angles: rows of x (d), ascending.
+  /// d: rows of x. angles: the rows of x that are angles, in ascending order.
   AngleFeatures(Index d, std::vector<Index> angles);
 
   bool empty() const { return angles_.empty(); }
-  /// The row of x that each feature is made of.
+  /// Returns the row of x from which each feature is computed.
   std::vector<Index> sources() const;
 
   /// x: (d × n) in. f: (F × n) out.
   void evaluate(ConstMatrixView<T> x, MatrixView<T> f) const;
 
-  // At the f of evaluate(), with k vectors per sample in adjacent columns:
+  // The following functions take the f that evaluate() wrote. Each sample has k vectors in adjacent columns.
 
   /// t ← ∂f v. v: (d × n·k) in. t: (F × n·k) out.
   void tangent(ConstMatrixView<T> f, Index k, ConstMatrixView<T> v, MatrixView<T> t) const;
   /// v ← ∂fᵀ t. t: (F × n·k) in. v: (d × n·k) out.
   void cotangent(ConstMatrixView<T> f, Index k, ConstMatrixView<T> t, MatrixView<T> v) const;
-  /// x_bar (d × n) gains what the tangents of directions v leave there, t_bar (F × n·k) being their cotangents.
+  /// Adds to x_bar (d × n) the gradient that passes through tangent(). v: (d × n·k) the directions. t_bar: (F × n·k)
+  /// the cotangents of the tangents.
   void add_curvature(ConstMatrixView<T> f, Index k, ConstMatrixView<T> v, ConstMatrixView<T> t_bar,
                      MatrixView<T> x_bar) const;
 
-  // The same with V = I, through a matrix w (m × F):
+  // The following two functions are for the directions V = I and a matrix w (m × F) after f.
 
-  /// t ← w ∂f of each sample. t: (m × d·n) out.
+  /// t ← w ∂f for each sample. t: (m × d·n) out.
   void product(ConstMatrixView<T> f, ConstMatrixView<T> w, MatrixView<T> t) const;
-  /// Adds the gradients that the cotangents t_bar (m × d·n) of product() leave to w_bar (m × F), unless that is empty,
-  /// and to x_bar (d × n).
+  /// Adds the gradient that passes through product() to w_bar (m × F) and x_bar (d × n). If w_bar is empty, its part is
+  /// left out. t_bar: (m × d·n) the cotangents of t.
   void add_product_reverse(ConstMatrixView<T> f, ConstMatrixView<T> w, ConstMatrixView<T> t_bar, MatrixView<T> w_bar,
                            MatrixView<T> x_bar) const;
 
  private:
-  /// The row of f where the cosine of the a-th angle is; its sine follows.
+  /// Returns the row of f that holds the cosine of angle number a. The next row holds its sine.
   Index cosine(std::size_t a) const { return std::ssize(others_) + 2 * static_cast<Index>(a); }
 
   std::vector<Index> angles_, others_;

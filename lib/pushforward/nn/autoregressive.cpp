@@ -4,7 +4,7 @@ namespace pushforward::nn {
 
 std::vector<Index> hidden_degrees(Index w, Index d) {
   std::vector<Index> degrees;
-  // Both ends are there, even where there are fewer values than degrees.
+  // Degrees 0 and d − 1 both occur, even if there are fewer values than degrees.
   for (Index i = 0; i < w; ++i) degrees.push_back(w >= d ? i * d / w : i * (d - 1) / std::max<Index>(1, w - 1));
   return degrees;
 }

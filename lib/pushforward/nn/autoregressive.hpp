@@ -1,9 +1,9 @@
 #pragma once
 
-// Masks that make a network autoregressive [Germain et al. 2015, MADE]. Each value has a degree; that of input x_j is
-// j + 1, hidden ones have 0 … d − 1, and a hidden value sees values of its own degree and lower ones. The outputs of
-// dimension i see degrees up to i, so they depend on x_j with j < i only. Degree 0 sees no input, but context and
-// biases.
+// Masks that make a network autoregressive [Germain et al. 2015, MADE]. Each value has a degree. Input x_j has degree
+// j + 1, and hidden values have degrees 0 … d − 1. A hidden value is connected to values of its own degree and of lower
+// degrees. The outputs of dimension i are connected to degrees up to i, so they depend on x_j for j < i only. A hidden
+// value of degree 0 is connected to no input. It still takes the context and its bias.
 
 #include <pushforward/linalg/matrix.hpp>
 
@@ -11,10 +11,10 @@
 
 namespace pushforward::nn {
 
-/// Degrees of w hidden values for d inputs, spread evenly over 0 … d − 1, ascending.
+/// Returns the degrees of w hidden values for d inputs: evenly spread over 0 … d − 1, in ascending order.
 std::vector<Index> hidden_degrees(Index w, Index d);
 
-/// (to × from) of ones where a value sees another, zeros elsewhere.
+/// Returns a (to × from) matrix with a one for each connection and zeros elsewhere.
 template <class T>
 Matrix<T> degree_mask(const std::vector<Index>& from, const std::vector<Index>& to);
 

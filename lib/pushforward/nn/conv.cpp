@@ -13,15 +13,15 @@ namespace {
 using linalg::gemm;
 using linalg::Op;
 
-// Elements of the map as a matrix up to which its norm comes from an SVD: about 10 ms.
+// The norm of a map with at most so many matrix elements comes from an SVD, which takes about 10 ms.
 constexpr Index largest_svd = 256 * 256;
 
-// Bytes of patches that are made at a time, or one image's: rates are the same from 64 KB to 1 MB, and up to a third
-// less from what no cache of a core holds.
+// Bytes of patches that are made at a time, but at least those of one image. The rate is the same from 64 KB to 1 MB,
+// and up to a third lower if the patches do not fit into a core's cache.
 constexpr Index patch_bytes = 512 * 1024;
 
-// Calls f(patch, image, count) for the runs of values that the patches of one image have in common with it: row by row
-// of each patch, as far as it is within the image. Both are offsets. outside(patch, count) for the zeros between.
+// Walks over the patches of one image, row by row of each patch. For a run of values inside the image it calls
+// f(patch, image, count) with the two offsets. For a run of zeros outside the image it calls outside(patch, count).
 template <class F, class Z>
 void for_each_run(const ConvSize& size, F&& f, Z&& outside) {
   const Shape out = size.output();
@@ -46,7 +46,7 @@ void for_each_run(const ConvSize& size, F&& f, Z&& outside) {
   }
 }
 
-// The patches of an image, (k_h k_w C_in × pixels of the output).
+// Writes the patches of an image: (k_h k_w C_in × pixels of the output).
 template <class T>
 void im2col(const ConvSize& size, const T* image, T* patches) {
   for_each_run(
@@ -59,7 +59,7 @@ void im2col(const ConvSize& size, const T* image, T* patches) {
       });
 }
 
-// Its transpose.
+// The transpose of that map: adds patches to an image.
 template <class T>
 void col2im(const ConvSize& size, const T* patches, T* image) {
   std::fill_n(image, size.image.size(), T(0));
@@ -97,7 +97,7 @@ ConvLayer<T>::ConvLayer(ParameterLayout& layout, const std::string& name, const 
       transfer_power_(2 * size.channels, 2 * size.image.channels, start),
       norm_gradient_(size.channels, size.patch()) {}
 
-// Columns whose patches are made at a time.
+// Number of columns whose patches are made at a time.
 template <class T>
 Index ConvLayer<T>::columns_at_a_time() const {
   const Index bytes = size_.patch() * size_.output().pixels() * static_cast<Index>(sizeof(T));
@@ -109,8 +109,8 @@ Index ConvLayer<T>::scratch() const {
   return has_patches() ? columns_at_a_time() * size_.patch() * size_.output().pixels() : 0;
 }
 
-// Calls f(first column, patches) for as many columns of x as are made at a time, or one by one
-// where what they are multiplied with is not contiguous.
+// Calls f(first column, patches) for chunks of columns of x. If the other factor of the product is not contiguous, a
+// chunk is a single column.
 template <class T>
 template <class F>
 void ConvLayer<T>::for_each_chunk(ConstMatrixView<T> x, bool together, std::span<T> scratch, F&& f) const {
@@ -171,8 +171,8 @@ double ConvLayer<T>::flops(Index columns) const {
   return linalg::gemm_flops(size_.channels, columns * size_.output().pixels(), size_.patch());
 }
 
-// Calls f(first row of the map's matrix, its column, column of W) for each of the (C_out × 1) pieces of its columns
-// that are columns of W.
+// The columns of the map's matrix consist of columns of W and zeros. Calls f(first row, column, column of W) for each
+// such (C_out × 1) piece.
 template <class T>
 template <class F>
 void ConvLayer<T>::for_each_entry(F&& f) const {
@@ -224,14 +224,14 @@ T ConvLayer<T>::measure_norm(Normalization normalization) {
   return linalg::singular_values(ConstMatrixView<T>(map)).front();
 }
 
-// Whether the certificate comes from the circular convolution.
+// Returns true if the certificate comes from the circular convolution.
 template <class T>
 bool ConvLayer<T>::by_frequency() const {
   const bool pointwise = size_.kernel_height == 1 && size_.kernel_width == 1;
   return pointwise || this->in() * this->out() > largest_svd;
 }
 
-// Calls f(first column of W, cos, sin) for each place of the kernel, of θr + ψs there.
+// Calls f(first column of W, cos, sin) for each place (r, s) of the kernel, with cosine and sine of θr + ψs.
 template <class T>
 template <class F>
 void ConvLayer<T>::for_each_phase(const Frequency& at, F&& f) const {

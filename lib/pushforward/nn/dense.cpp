@@ -76,7 +76,7 @@ T DenseLayer<T>::measure_norm(Normalization normalization) {
 
 template <class T>
 void DenseLayer<T>::prepare_norm_gradient(Normalization normalization) {
-  // The gradient through σ wants its singular vectors.
+  // The gradient of σ needs the singular vectors.
   if (normalization == Normalization::svd) power_.update(weight(), no_change<T>, 10 * most_power_iterations);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// A dense layer: its linear map is W, or W ∘ M with a mask M of zeros and ones. Then W has no entries where M has none:
-// there, effective weight and gradient are exactly zero.
+// A dense layer. Its linear map is W, or W ∘ M if there is a mask M of zeros and ones. Where M is zero, the effective
+// weight and its gradient are exactly zero.
 
 #include <pushforward/nn/layer.hpp>
 #include <pushforward/nn/parameters.hpp>

@@ -14,7 +14,7 @@ namespace {
 using linalg::gemm;
 using linalg::Op;
 
-// a (channels·pixels × n), contiguous, as (channels × pixels·n).
+// Views a contiguous (channels·pixels × n) matrix as (channels × pixels·n).
 template <class T>
 MatrixView<T> by_pixel(MatrixView<T> a, Index channels) {
   return {a.data(), channels, a.size() / channels};
@@ -39,7 +39,7 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
       h.first_bar = kept.matrix<T>(w, n);
       h.tangents = kept.matrix<T>(w, n * k);
     } else {
-      h.a = h.values.columns(0, n);  // values and scaled tangents are written over what they are made from
+      h.a = h.values.columns(0, n);  // values and scaled tangents overwrite a and T̂
     }
     hidden_.push_back(h);
   }
@@ -211,7 +211,7 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
   }
 }
 
-// a ← a + U u, at each pixel.
+// a ← a + U u at each pixel.
 template <class T>
 void Network<T>::add_context(const NetworkState<T>& s, MatrixView<T> a) const {
   if (!has_context()) return;
@@ -226,7 +226,7 @@ void Network<T>::add_context(const NetworkState<T>& s, MatrixView<T> a) const {
   }
 }
 
-// The tangents of layer 0 with V = I: (w × d·n).
+// Writes the tangents of layer 0 for V = I: (w × d·n).
 template <class T>
 void Network<T>::tangents_of_identity(NetworkState<T>& s, MatrixView<T> t) const {
   if (!features_.empty()) return features_.product(s.features_.columns(0, s.n_), first_matrix(s), t);
@@ -367,7 +367,7 @@ void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar,
     if (!parameters) return;
     if (given) layer.add_weight_gradient(t_bar, s.v_, gradient, s.scratch_);
     if (!identity || n == 0) return;
-    // The matrix of the layer is every sample's tangents: its gradient is the sum.
+    // All samples share the matrix of the layer as tangents, so its gradient is the sum over samples.
     const MatrixView<T> sum(s.ping_.data(), layer.out(), k);
     std::copy_n(t_bar.data(), sum.size(), sum.data());
     T* __restrict const to = sum.data();

@@ -9,16 +9,17 @@
 //               Σᵢ ȳᵢ·g(xᵢ) + Σᵢⱼ uᵢⱼᵀ J(xᵢ) vᵢⱼ                       (reverse mode over the forward-mode pass)
 //
 // Layers: a₁ = W₁x + b₁, hₗ = φ(aₗ), aₗ₊₁ = Wₗ₊₁hₗ + bₗ₊₁, y = a_L. The k tangents of a sample stand in adjacent
-// columns, and all tangents of all samples go through a layer as one matrix product. The tangents of the first layer
-// with V = I are its weight: no product at all. They are those of every sample, and of a convolution its matrix.
+// columns, and all tangents of all samples go through a layer as one matrix product. For V = I the tangents of the
+// first layer are its weight, so they need no product and are the same for every sample. A convolution has its matrix
+// instead.
 //
-// A context u per sample enters through the first layer, a₁ = W₁x + U u + b₁, at every pixel alike. U has no Lipschitz
-// bound: g is a contraction in x only, and u takes part as a constant. Of angles the first layer sees cos and sin
-// (angle_features.hpp), and an autoregressive network's weights have masks (autoregressive.hpp).
+// A context u per sample enters through the first layer, a₁ = W₁x + U u + b₁, and is the same at every pixel. U has no
+// Lipschitz bound, because g is a contraction in x only and u is a constant there. The first layer takes the cosine and
+// sine of angles (angle_features.hpp). The weights of an autoregressive network have masks (autoregressive.hpp).
 //
-// With T̂ₗ = W τₗ₋₁ and τₗ = φ′(aₗ) ∘ T̂ₗ, the reverse of layer l takes [h̄ₗ | τ̄ₗ] to [āₗ | T̄ₗ] elementwise
-// (activation.hpp), then W̄ₗ += [āₗ | T̄ₗ][hₗ₋₁ | τₗ₋₁]ᵀ, b̄ₗ += Σ āₗ, [h̄ₗ₋₁ | τ̄ₗ₋₁] = Wₗᵀ[āₗ | T̄ₗ]: values and tangents
-// lie side by side in memory, so that each is one product.
+// Let T̂ₗ = W τₗ₋₁ and τₗ = φ′(aₗ) ∘ T̂ₗ. The reverse of layer l first takes [h̄ₗ | τ̄ₗ] to [āₗ | T̄ₗ] elementwise
+// (activation.hpp). Then W̄ₗ += [āₗ | T̄ₗ][hₗ₋₁ | τₗ₋₁]ᵀ, b̄ₗ += Σ āₗ, and [h̄ₗ₋₁ | τ̄ₗ₋₁] = Wₗᵀ[āₗ | T̄ₗ]. Values and
+// tangents lie side by side in memory, so each of these is one product.
 
 #include <pushforward/linalg/workspace.hpp>
 #include <pushforward/nn/angle_features.hpp>
@@ -36,7 +37,7 @@ enum class Pass {
   map_only   ///< values alone
 };
 
-/// Directions of a tangent pass: k per sample, or the columns of the identity (k = width of x) for every sample.
+/// The directions of a tangent pass: k per sample, or the columns of the identity for every sample (k = width of x).
 template <class T>
 class Directions {
  public:
@@ -67,14 +68,15 @@ class NetworkState {
   Pass pass() const { return pass_; }
   /// Samples of the last forward().
   Index samples() const { return n_; }
-  /// [ȳ | U]: (e × n(1 + k)), what reverse() starts from; the caller fills it. `samples` as in the last forward().
+  /// [ȳ | U]: (e × n(1 + k)), the cotangents that reverse() starts from. The caller fills them. n is that of the last
+  /// forward().
   MatrixView<T> value_seed() const { return seed_.columns(0, n_); }
   MatrixView<T> tangent_seed(Index k) const { return seed_.columns(n_, n_ * k); }
 
   /// φ′ of hidden layer l at the last forward(): (w × n).
   ConstMatrixView<T> slope(Index l) const { return hidden_[l].first.columns(0, n_); }
-  /// Cotangents of φ′ of hidden layer l, (w × n), which reverse() adds to what comes from the tangents. The caller
-  /// fills those of all hidden layers or of none; forward() forgets them.
+  /// Further cotangents of φ′ of hidden layer l, (w × n). reverse() adds them to the cotangents that come from the
+  /// tangents. The caller fills them for all hidden layers or for none. forward() clears them.
   MatrixView<T> slope_bar(Index l) {
     has_slope_bar_ = true;
     return hidden_[l].first_bar.columns(0, n_);
@@ -108,10 +110,10 @@ class NetworkState {
 template <class T>
 class Network {
  public:
-  /// Adds the parameters `<name>/layer_<l>/weight`, `…/bias` and, where the activation has a slope, `…/log_beta` to the
-  /// layout; where there is a context, `…/context` (channels × context) of layer 0. seed, key: name the random streams
-  /// of initial weights and power iterations. Throws OptionError for options that contradict each other
-  /// and for an unknown activation.
+  /// Adds the parameters `<name>/layer_<l>/weight` and `…/bias` to the layout. If the activation has a slope, it adds
+  /// `…/log_beta`. If there is a context, it adds `…/context` (channels × context) to layer 0. seed, key: the names of
+  /// the random streams of initial weights and power iterations. Throws OptionError if options contradict each other or
+  /// the activation is unknown.
   Network(ParameterLayout& layout, const std::string& name, const NetworkOptions& options, std::uint64_t seed,
           std::uint64_t key);
 
@@ -119,32 +121,32 @@ class Network {
   const std::vector<std::unique_ptr<Layer<T>>>& layers() const { return layers_; }
   Index in() const { return options_.in; }
   Index out() const { return options_.out; }
-  /// The largest number of values of a sample anywhere.
+  /// The largest number of values that a sample has in any layer.
   Index widest() const;
 
-  /// Random hidden layers; the last layer zero, so that g = 0.
+  /// Draws random hidden layers and sets the last layer to zero, so that g = 0.
   void initialize(std::span<T> parameters) const;
-  /// Makes effective weights and slopes from the parameters. To be called whenever they have changed.
+  /// Computes effective weights and slopes from the parameters. Call it whenever the parameters have changed.
   void prepare(std::span<const T> parameters, Normalization normalization);
-  /// Gradient with respect to effective weights → with respect to parameters, in place.
+  /// Turns a gradient with respect to effective weights into the gradient with respect to the parameters, in place.
   void gradient_of_raw_parameters(std::span<T> gradient) const;
-  /// Overwrites weights by effective weights in the parameter buffer.
+  /// Overwrites the weights in the parameter buffer with the effective weights.
   void bake_normalization(std::span<T> parameters) const;
-  /// Π of the layers' norms: a certificate for Lip(g) after prepare(…, svd), else an estimate from below. Infinity
-  /// where they are free.
+  /// Returns the product of the layers' norms. After prepare(…, svd) it is a certified upper bound on Lip(g). After a
+  /// power iteration it may be too small. It is infinite if the norms are free.
   double lipschitz() const;
 
   /// x: (in × n) in, to stay valid until reverse(). y: (out × n) out. u: (context × n) in, to stay valid until
   /// reverse(), or empty without a context.
   void forward(NetworkState<T>& state, ConstMatrixView<T> x, MatrixView<T> y, ConstMatrixView<T> u = {}) const;
-  /// jv: (out × n·k) out, or empty where only the tangents are wanted that this keeps for reverse(). At the x of the
-  /// last forward().
+  /// Computes tangents at the x of the last forward(). jv: (out × n·k) out. If jv is empty, the tangents are only kept
+  /// for reverse().
   void tangent(NetworkState<T>& state, const Directions<T>& v, MatrixView<T> jv) const;
   /// u: (out × n·k) in; jtu: (in × n·k) out, must not alias u. At the x of the last forward(); k up to the state's.
   void cotangent(NetworkState<T>& state, ConstMatrixView<T> u, Index k, MatrixView<T> jtu) const;
-  /// Starts from the state's seeds; U belongs to the directions of the last tangent(), k = 0 when there was none since
-  /// the last forward(). gradient: the flat buffer, added to, with respect to *effective* weights; if it is empty, that
-  /// part is left out. x_bar: (in × n), out. May be called again after the seeds have been filled anew.
+  /// Starts from the state's seeds. U belongs to the directions of the last tangent(). If there was no tangent() since
+  /// the last forward(), k is 0. gradient: the flat buffer, added to, with respect to *effective* weights. If it is
+  /// empty, that part is left out. x_bar: (in × n) out. The caller may fill the seeds anew and call it again.
   void reverse(NetworkState<T>& state, MatrixView<T> x_bar, std::span<T> gradient) const;
 
  private:
@@ -153,7 +155,7 @@ class Network {
   std::unique_ptr<Layer<T>> make_layer(ParameterLayout& layout, const std::string& path, Index l) const;
   bool has_context() const { return options_.context > 0; }
   MatrixView<T> context_in(std::span<T> buffer) const;
-  // What layer 0 multiplies with its weight at the last forward().
+  // The matrix that layer 0 multiplied with its weight in the last forward().
   ConstMatrixView<T> first_input(const NetworkState<T>& s) const;
   // The matrix of layer 0, after a tangent pass with identity directions.
   ConstMatrixView<T> first_matrix(const NetworkState<T>& s) const;

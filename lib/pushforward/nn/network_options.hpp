@@ -1,6 +1,6 @@
 #pragma once
 
-// What a network is made of, and what follows from that before there is one.
+// The description of a network, and the sizes and costs that follow from it before the network exists.
 
 #include <pushforward/nn/activation.hpp>
 #include <pushforward/nn/conv.hpp>
@@ -22,19 +22,19 @@ struct NetworkOptions {
   /// Number of layers.
   Index depth() const { return std::ssize(hidden) + 1; }
   bool is_convolutional() const { return !kernels.empty(); }
-  /// g = W_L φ(… φ(W₁x + …)) with dense matrices, which some estimators of log-dets rely on.
+  /// True for g = W_L φ(… φ(W₁x + …)) with dense matrices and no angles. Some log-det estimators need this form.
   bool is_plain() const { return kernels.empty() && periodic.empty(); }
   Index pixels() const { return height * width; }
-  /// What the first layer sees: x itself, but (cos xᵢ, sin xᵢ) for an angle.
+  /// Number of inputs of the first layer: each angle counts twice, as (cos xᵢ, sin xᵢ).
   Index features() const { return in + std::ssize(periodic); }
-  /// Values of a sample before and behind each layer: features(), hidden layers, out.
+  /// Number of values of a sample before the first and after each layer: features(), hidden layers, out.
   std::vector<Index> widths() const;
-  /// Of a layer, where there are kernels.
+  /// Sizes of layer l of a convolutional network.
   ConvSize conv_size(Index l) const;
   /// Floating-point operations of a layer's product with one vector.
   double layer_flops(Index l) const;
 
-  /// Throws OptionError, naming the network, where the above contradict each other.
+  /// Throws OptionError with the network's name if the options contradict each other.
   void check(const std::string& name) const;
 };
 

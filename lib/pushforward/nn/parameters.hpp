@@ -1,7 +1,7 @@
 #pragma once
 
-// All parameters of a flow lie in one contiguous buffer, all gradients in another of the same layout. A layout says
-// which part of them belongs to whom; the same names are the paths of the arrays in a model file.
+// All parameters of a flow lie in one contiguous buffer, and all gradients in another one with the same layout. The
+// layout names the parts of these buffers. The names are also the paths of the arrays in a model file.
 
 #include <pushforward/core/error.hpp>
 #include <pushforward/linalg/matrix.hpp>
@@ -24,12 +24,12 @@ struct ParameterBlock {
 
 class ParameterLayout {
  public:
-  /// Appends a vector or a matrix; its index is what block_view() takes. Throws BugError when the name is taken.
+  /// Appends a vector or a matrix and returns its index, for block_view(). Throws BugError if the name is taken.
   Index add(const std::string& name, Index size);
   Index add(const std::string& name, Index rows, Index cols);
 
   const std::vector<ParameterBlock>& blocks() const { return blocks_; }
-  /// Elements of a whole buffer.
+  /// Number of elements of a whole buffer.
   Index size() const { return size_; }
 
  private:
@@ -40,7 +40,7 @@ class ParameterLayout {
   Index size_ = 0;
 };
 
-/// The part of a flat buffer that a block describes. T may be const.
+/// Returns the part of a flat buffer that a block describes. T may be const.
 template <class T>
 MatrixView<T> block_view(const ParameterLayout& layout, Index block, std::span<T> buffer) {
   const auto& b = layout.blocks()[block];

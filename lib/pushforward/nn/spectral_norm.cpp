@@ -7,7 +7,7 @@ namespace pushforward::nn {
 
 namespace {
 
-// x ← x/‖x‖; returns ‖x‖, and leaves x alone when that is 0 or not finite.
+// x ← x/‖x‖. Returns ‖x‖. If the norm is 0 or not finite, x stays unchanged.
 template <class T>
 T normalize(std::vector<T>& x) {
   const T norm = linalg::norm2(std::span<const T>(x));
