@@ -170,7 +170,7 @@ std::vector<Example> examples(const Data& pairs, const Data& pixels, const Data&
   const Chain norm{ActNormOptions{}};
   const PermutationOptions reverse{.order = "reverse"};
   const AutoregressiveOptions maf{affine, hidden}, iaf{.map = affine, .hidden = hidden, .inverse = true};
-  const auto of = [](Chain chain) { return [chain](Index) { return chain; }; };
+  const auto of = [](const Chain& chain) { return [chain](Index) { return chain; }; };
   const auto nice = [](Index k) { return Chain{alternating(k, additive)}; };
   const auto realnvp = [](Index k) { return Chain{ActNormOptions{}, alternating(k, affine)}; };
   const auto splines = [](Index k) { return Chain{alternating(k, spline)}; };

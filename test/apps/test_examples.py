@@ -106,7 +106,7 @@ class SampleSheet(FlowTest):
         command = [sys.executable, EXAMPLES / "sample_sheet.py", *map(str, arguments), "-o", "sheet.png"]
         return subprocess.run(command, cwd=self.folder, text=True, capture_output=True)
 
-    def test_grey_images_pixel_by_pixel(self):
+    def test_gray_images_pixel_by_pixel(self):
         images = np.random.default_rng(1).integers(0, 17, (7, 3, 2))
         self.put("samples.h5", {"x": images.reshape(7, 6)}, image_shape=np.array([3, 2, 1]))
         picture = self.sheet("samples.h5", "--columns", 4, "--rows", 2, "--levels", 17, "--zoom", 1, "--gap", 0)

@@ -132,7 +132,7 @@ double log_of_projection(ConstMatrixView<double> h) {
   return sum * 2 / (45 * intervals);
 }
 
-// y that minimises ‖βe₁ − (I + H)y‖, by normal equations.
+// y that minimizes ‖βe₁ − (I + H)y‖, by normal equations.
 Matrix<double> least_squares(ConstMatrixView<double> h, double beta) {
   const Index m = h.cols();
   Matrix<double> shifted(h);

@@ -29,6 +29,12 @@ FOREIGN = {
 
 LONGEST = 600  # lines of a file
 
+# British spellings of words that the library has use for; spelling is American.
+BRITISH = re.compile(r"(normal|initial|standard|optim|organ|vector|factor|general|minim|maxim|summar|recogn|parametr|"
+                     r"discret|quant|serial|real|util|equal|regular)is(e|es|ed|er|ers|ing|ation|ations)\b"
+                     r"|analys(e|es|ed|er)\b|(colour|behaviour|neighbour|favour|honour|artefact|centre|fulfil\b|judgement)",
+                     re.IGNORECASE)
+
 INCLUDE = re.compile(r'\s*#include [<"]pushforward/(\w+)/')
 APP_INCLUDE = re.compile(r'\s*#include [<"](\w+)/')
 
@@ -104,6 +110,14 @@ def length_violations(root):
         count = len(path.read_text().splitlines())
         if count > LONGEST:
             yield f"{path.relative_to(root)}: {count} lines, more than {LONGEST}"
+
+
+def spelling_violations(root):
+    """British spellings in the headers of the library."""
+    for path, number, line in lines_of(root, "lib"):
+        match = BRITISH.search(line)
+        if match and path.suffix == ".hpp":
+            yield f"{path}:{number}: '{match[0]}' is not American spelling"
 
 
 def format_violations(root):

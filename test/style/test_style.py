@@ -119,6 +119,13 @@ class Twins(unittest.TestCase):
         self.write("lib/pushforward/core/fine.cpp", "\n" * style.LONGEST)
         self.assertFound(style.length_violations(self.root), "lib/pushforward/core/long.cpp: 601 lines")
 
+    def test_british_spelling_of_headers_is_found(self):
+        self.write("lib/pushforward/core/a.hpp", "// Normalizes what it is otherwise; a precise, real analysis.\n"
+                   "// Colours of neighbors.\nvoid initialise();\n")
+        self.write("lib/pushforward/core/a.cpp", "// Behaviour.\n")
+        self.assertFound(style.spelling_violations(self.root),
+                         "lib/pushforward/core/a.hpp:2: 'Colour' is not", "lib/pushforward/core/a.hpp:3: 'initialise' is not")
+
     def test_headers_that_need_others_are_found_every_time(self):
         self.write("apps/needy.hpp", "#pragma once\nstd::string name();\n")
         self.write("apps/fine.hpp", "#pragma once\n#include <string>\nstd::string name();\n")

@@ -199,7 +199,7 @@ BOOST_FIXTURE_TEST_CASE(weights_come_along, Ranks) {
 }
 
 BOOST_FIXTURE_TEST_CASE(contexts_are_standardized_and_shared, Ranks) {
-  // Contexts: row number, its parity, and 7; weights favour every third row.
+  // Contexts: row number, its parity, and 7; weights favor every third row.
   constexpr Index n = 20;
   const auto path = (scratch_directory() / "rows.h5").string();
   comm::agree(comm, [&] {

@@ -38,7 +38,7 @@ const std::vector<std::string> all_forms{"dense", "plu", "householder"};
 
 BOOST_AUTO_TEST_SUITE(linear_maps)
 
-// To rounding: of c reflections or of one factorisation of a matrix of norm 1.
+// To rounding: of c reflections or of one factorization of a matrix of norm 1.
 BOOST_AUTO_TEST_CASE_TEMPLATE(each_form_begins_orthogonal_without_bias, T, Precisions) {
   for (const auto& form : all_forms) {
     for (const Index c : {1, 2, 7, 16}) {

@@ -9,7 +9,7 @@ namespace pushforward::linalg {
 /// Σ aᵢbᵢ of n elements, summed in double, in an order that is the same on every machine.
 template <class T>
 double dot_in_double(const T* a, const T* b, Index n) {
-  constexpr Index lanes = 8;  // partial sums, so that the loop vectorises
+  constexpr Index lanes = 8;  // partial sums, so that the loop vectorizes
   double part[lanes] = {};
   Index i = 0;
   for (; i + lanes <= n; i += lanes) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// LAPACK on views, for float and double: factorisations and what follows from them. A singular or indefinite matrix is
+// LAPACK on views, for float and double: factorizations and what follows from them. A singular or indefinite matrix is
 // an outcome that the caller sees; an illegal argument is our bug (BugError).
 
 #include <pushforward/linalg/blas.hpp>

@@ -31,7 +31,7 @@ class Optimizer {
  public:
   Optimizer(Index parameters, const OptimizerOptions& options);
 
-  /// One step of size `rate` along the gradient of what is minimised. Sizes as constructed. No allocation.
+  /// One step of size `rate` along the gradient of what is minimized. Sizes as constructed. No allocation.
   void step(double rate, std::span<const T> gradient, std::span<T> parameters);
 
  private:

@@ -7,7 +7,7 @@
 //
 //   γ = argmin ‖r − ΔR γ‖,   step = (r − ΔR γ) + ΔX γ,   x ← x − step
 //
-// γ comes from the normal equations by a Cholesky factorisation in double. Newest pairs come first; the first that
+// γ comes from the normal equations by a Cholesky factorization in double. Newest pairs come first; the first that
 // depends on those before it, up to rounding, and all behind it are left out. ΔRᵀr is kept from one step to the next,
 // so that with Δr₁ the newest change, ⟨Δr₁, Δrⱼ⟩ = ⟨Δrⱼ, r⟩ − ⟨Δrⱼ, r before⟩ costs nothing.
 

@@ -4,7 +4,7 @@
 //
 //     z = x + û tanh(wᵀx + b),   log|det ∂z/∂x| = log(1 + (1 − tanh²) wᵀû)
 //
-// It is invertible when wᵀû > −1, which their reparametrisation ensures: û = u + (m(wᵀu) − wᵀu) w/‖w‖² with
+// It is invertible when wᵀû > −1, which their reparametrization ensures: û = u + (m(wᵀu) − wᵀu) w/‖w‖² with
 // m(t) = −1 + log(1 + eᵗ), so that wᵀû = m(wᵀu). u, w and b are trained; at first û = 0, and z = x.
 
 #include <pushforward/core/option_set.hpp>
