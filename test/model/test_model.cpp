@@ -148,7 +148,8 @@ BOOST_AUTO_TEST_CASE(a_model_loads_in_the_other_precision) {
 
 BOOST_AUTO_TEST_CASE(a_flow_without_hidden_layers_is_stored_too) {
   const auto path = (scratch_directory() / "linear.h5").string();
-  const auto flow = folded_flow<double>(3, {.blocks = 2, .hidden = {}, .lipschitz = 0.9});
+  const auto flow = folded_flow<double>(
+      3, {.kind = "chain", .chain = {flow::ActNormOptions(), flow::ResidualOptions{.hidden = {}, .lipschitz = 0.9}}});
   const Standardization plain(3);
   flow::save_model(path, plain, flow, {});
   const auto loaded = flow::load_model<double>(path);
