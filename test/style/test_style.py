@@ -30,6 +30,9 @@ class Tree(unittest.TestCase):
         violations = list(violations)
         self.assertFalse(violations, "\n" + "\n".join(violations))
 
+    def test_spelling_of_headers_is_american(self):
+        self.assertNone(style.spelling_violations(ROOT))
+
     def test_modules_include_only_lower_layers(self):
         self.assertNone(style.layer_violations(ROOT))
 

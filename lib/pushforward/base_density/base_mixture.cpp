@@ -24,7 +24,7 @@ double log_sum_exp(std::span<const double> values) {
 
 OptionSet MixtureOptions::declare() {
   OptionSet set;
-  set.add("components", components, "normal densities", between(1, 1024));
+  set.add("components", components, "number of normal densities", between(1, 1024));
   return set;
 }
 

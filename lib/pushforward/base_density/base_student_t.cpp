@@ -19,7 +19,7 @@ GammaRatio gamma_ratio(double a) {
 
 OptionSet StudentTOptions::declare() {
   OptionSet set;
-  set.add("degrees_of_freedom", degrees_of_freedom, "degrees of freedom to begin with", more_than(0));
+  set.add("degrees_of_freedom", degrees_of_freedom, "degrees of freedom at the start", more_than(0));
   return set;
 }
 

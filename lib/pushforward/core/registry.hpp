@@ -94,7 +94,7 @@ template <template <class> class Product, class... Arguments>
 class Maker {
  public:
   Maker() = default;
-  /// make: a function object with a template operator()<T>(Arguments...) that returns std::unique_ptr<Product<T>>.
+  /// make: a function object with a template `operator()<T>(Arguments...)` that returns std::unique_ptr<Product<T>>.
   template <class Make>
   requires(!std::same_as<std::remove_cvref_t<Make>, Maker>) Maker(Make make)
       : float_([make](Arguments... a) { return make.template operator()<float>(std::forward<Arguments>(a)...); }),

@@ -263,14 +263,15 @@ OptionSet FlowOptions::declare() {
   const auto hidden_default = [](const Family& f) { return has_networks(f) ? flag_text(f.hidden) : ""; };
   set.add("kind", kind, "family of flows; chain: the transforms of the tables [[model.chain]]",
           one_of(Family::registry().names()))
-      .add("blocks", blocks,
-           fmt::format("blocks, of images at each scale; 0: {}; of images 4", defaults_by_family(block_default)),
-           between(0, 10'000))
+      .add(
+          "blocks", blocks,
+          fmt::format("number of blocks, for images at each scale; 0: {}; images 4", defaults_by_family(block_default)),
+          between(0, 10'000))
       .add("hidden", hidden,
-           fmt::format("widths of a block's hidden layers, of images channels; empty: {}; of images 64,64",
+           fmt::format("widths of a block's hidden layers, for images their channels; empty: {}; images 64,64",
                        defaults_by_family(hidden_default)),
            between(1, 65'536))
-      .add("kernels", kernels, "of images: odd sizes of the kernels, one more than hidden layers; empty: 3, 1 …, 3",
+      .add("kernels", kernels, "images: odd sizes of the kernels, one more than hidden layers; empty: 3, 1, …, 1, 3",
            between(1, 1023))
       .add("activation", activation, "activation of the hidden layers", one_of(nn::ActivationKind::registry().names()))
       .add("lipschitz", lipschitz, "bound on the Lipschitz constant of each residual block", strictly_between(0, 1))
@@ -282,11 +283,13 @@ OptionSet FlowOptions::declare() {
     entry.use = {};  // decided by require_effect(), since most families choose the map
     if (!finer.contains(entry.key)) set.add_entry(std::move(entry));
   }
-  set.add("scales", scales, "of images: scales, each half as wide and high as the one before; 0: 2", between(0, 16))
+  set.add("scales", scales, "images: number of scales, each half as wide and high as the one before; 0: 2",
+          between(0, 16))
       .add("levels", levels,
-           "integer data 0 … levels − 1 is dequantized by uniform noise and divided by levels; 0: it is not",
+           "number of levels of integer data 0 … levels − 1, which is dequantized with uniform noise and divided by "
+           "levels; 0: no dequantization",
            between(0, 1 << 16))
-      .add("logit", logit, "margin a of logit(a + (1 − 2a) x), before all else, of data on [0, 1]; 0: none",
+      .add("logit", logit, "margin a of logit(a + (1 − 2a) x), which comes first and needs data in [0, 1]; 0: no logit",
            from_to_below(0, 0.5));
   return set;
 }

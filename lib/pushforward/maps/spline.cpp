@@ -87,10 +87,10 @@ auto Spline<T>::Bin::reverse(T u, T v, T z_bar, T omega) const -> BinGradient {
 
 OptionSet SplineOptions::declare() {
   OptionSet set;
-  set.add("bins", bins, "bins", between(2, 64))
-      .add("bound", bound, "the identity outside ±bound", more_than(0))
-      .add("min_width", min_width, "least width of a bin, of the whole", between(1e-5, 0.5))
-      .add("min_height", min_height, "least height of a bin, of the whole", between(1e-5, 0.5))
+  set.add("bins", bins, "number of bins", between(2, 64))
+      .add("bound", bound, "the map is the identity outside ±bound", more_than(0))
+      .add("min_width", min_width, "least width of a bin, as a fraction of the whole", between(1e-5, 0.5))
+      .add("min_height", min_height, "least height of a bin, as a fraction of the whole", between(1e-5, 0.5))
       .add("min_derivative", min_derivative, "least slope at a knot", strictly_between(0, 1));
   return set;
 }

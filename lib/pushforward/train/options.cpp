@@ -42,20 +42,21 @@ OptionSet Options::declare() {
       .add("data.rows", data.rows,
            "training rows of the built-in density; validation has a fiftieth and test a tenth of this number",
            at_least(10, "rows"))
-      .add("data.fractions", data.fractions, "shares of FILE.h5:/PATH for training, validation and test")
+      .add("data.fractions", data.fractions, "fractions of the rows of FILE.h5:/PATH for training, validation and test")
       .add("data.seed", data.seed, "seed of the built-in density's rows and of the division by fractions", at_least(0))
       .add("data.standardize", data.standardize,
-           "none; scale: columns to mean 0 and deviation 1; whiten: by the covariance's Cholesky factor",
+           "scale: columns get mean 0 and deviation 1; whiten: with the Cholesky factor of the covariance",
            one_of({"none", "scale", "whiten"}))
       .add("data.periodic", data.periodic,
-           "columns that are angles in radians, by name, number from 1, range 2-5 or *, beside those the file says")
+           "columns that are angles in radians, by name, number from 1, range 2-5 or *; those that the file names are "
+           "angles, too")
       .add_table("model", model.declare())
-      .add("model.precision", model.precision, "arithmetic of the network while training", one_of({"float", "double"}))
-      .add_table("base", model.base.declare("kind", "density of the latents that are no angles"))
+      .add("model.precision", model.precision, "precision of the network in training", one_of({"float", "double"}))
+      .add_table("base", model.base.declare("kind", "density of the latents that are not angles"))
       .add("log_det.train", log_det.train,
-           "log-dets of training steps: exact, series:N, roulette[:p=P], poisson:rate=R, neumann[:p=P], krylov:M, "
+           "log-dets in training: exact, series:N, roulette[:p=P], poisson:rate=R, neumann[:p=P], krylov:M, "
            "trace+krylov:M, auto; flow_logdet --help has the whole grammar")
-      .add("log_det.evaluate", log_det.evaluate, "log-dets of validation and test, as in log_det.train")
+      .add("log_det.evaluate", log_det.evaluate, "log-dets in validation and test, as in log_det.train")
       .add("train.steps", train.steps, "optimizer steps", at_least(1))
       .add("train.batch", train.batch, "rows of the global batch, shared by all ranks", at_least(1, "rows"))
       .add("train.optimizer", train.optimizer, "optimizer", one_of(optim::algorithm_names()))

@@ -6,7 +6,7 @@ namespace pushforward::flow {
 
 OptionSet AutoregressiveOptions::declare() {
   OptionSet set;
-  set.add_all(map.declare("map", "map of single values"));
+  set.add_all(map.declare("map", "map of the other values"));
   declare_network(set, hidden, activation);
   set.add("inverse", inverse, "the inverse flow (IAF): fast to sample from, slow to train");
   return set;

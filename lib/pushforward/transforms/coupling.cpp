@@ -10,9 +10,9 @@ namespace pushforward::flow {
 
 OptionSet CouplingOptions::declare() {
   OptionSet set;
-  set.add("mask", mask, "values that stay as they are",
+  set.add("mask", mask, "values that do not change",
           one_of({"first", "second", "even", "odd", "checkerboard", "checkerboard-odd"}));
-  set.add_all(map.declare("map", "map of single values"));
+  set.add_all(map.declare("map", "map of the other values"));
   declare_network(set, hidden, activation);
   declare_kernels(set, kernels);
   return set;

@@ -66,11 +66,11 @@ Bounds ElementwiseOptions::bounds() const {
 OptionSet ElementwiseOptions::declare() {
   OptionSet set;
   set.add("function", function, "z = f((x - shift)/scale)", one_of(function_names()))
-      .add("columns", columns, "columns it is applied to, from 0; empty: all", at_least(0))
-      .add("shift", shift, "taken off first")
-      .add("scale", scale, "divided by then", more_than(0))
-      .add("slope", slope, "of leaky, below 0", more_than(0))
-      .add("margin", margin, "of logit and sigmoid: logit(margin + (1 - 2 margin) u)", from_to_below(0, 0.5))
+      .add("columns", columns, "columns that it is applied to, from 0; empty: all", at_least(0))
+      .add("shift", shift, "number that is subtracted first")
+      .add("scale", scale, "number that the result is divided by", more_than(0))
+      .add("slope", slope, "leaky: slope below 0", more_than(0))
+      .add("margin", margin, "logit and sigmoid: margin of logit(margin + (1 - 2 margin) u)", from_to_below(0, 0.5))
       .only_with("slope", "function", {"leaky"})
       .only_with("margin", "function", {"logit", "sigmoid"});
   return set;

@@ -347,9 +347,9 @@ OptionSet LinearOptions::declare() {
   OptionSet set;
   set.add("form", form, "form of the matrix", one_of(forms()))
       .add("bias", bias, "add a bias")
-      .add("reflections", reflections, "of householder; 0: as many as channels", at_least(0))
-      .add("indices", indices, "permutation P of plu, from 0; empty: random", at_least(0))
-      .add("signs", signs, "of plu's diagonal, with indices, -1 or 1; empty: 1", between(-1, 1))
+      .add("reflections", reflections, "householder: number of reflections; 0: as many as channels", at_least(0))
+      .add("indices", indices, "plu: permutation P, from 0; empty: random", at_least(0))
+      .add("signs", signs, "plu: signs of the diagonal, -1 or 1, if indices are given; empty: 1", between(-1, 1))
       .only_with("reflections", "form", {"householder"})
       .only_with("indices", "form", {"plu"})
       .only_with("signs", "form", {"plu"});

@@ -10,7 +10,7 @@ void declare_network(OptionSet& set, std::vector<Index>& hidden, std::string& ac
 
 void declare_kernels(OptionSet& set, std::vector<Index>& kernels) {
   set.add("kernels", kernels,
-          "sizes of a convolutional network's kernels, odd, one more than hidden layers; empty: dense",
+          "odd sizes of a convolutional network's kernels, one more than hidden layers; empty: dense",
           between(1, 1023));
 }
 

@@ -69,7 +69,7 @@ Domain PermutationOptions::output(const Domain& at) const {
 OptionSet PermutationOptions::declare() {
   OptionSet set;
   set.add("order", order, "order of the channels", one_of(orders()))
-      .add("indices", indices, "with order = \"given\": the channel that comes to each place, from 0", at_least(0))
+      .add("indices", indices, "order = \"given\": the channel that comes to each place, from 0", at_least(0))
       .only_with("indices", "order", {"given"});
   return set;
 }
