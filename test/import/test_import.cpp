@@ -15,6 +15,9 @@ namespace pushforward::test {
 
 namespace {
 
+// A string, because GCC 12 warns of some literals that are assigned to a std::string (GCC bug 105651).
+const std::string weight_column = "w";
+
 using data::Import;
 using data::import_tables;
 using data::ImportOptions;
@@ -151,7 +154,7 @@ BOOST_AUTO_TEST_CASE(duplicates_go_over_all_inputs) {
 BOOST_AUTO_TEST_CASE(rows_whose_weight_is_not_finite_are_named_or_dropped) {
   for (const char* const bad : {"nan", "inf", "-inf", ""}) {
     auto options = whole({file("a.csv", fmt::format("x,w\n1,0.5\n2,{}\n3,1.5\n", bad))});
-    options.weight = "w";
+    options.weight = weight_column;
     BOOST_CHECK_EXCEPTION(import_tables(options), DataError,
                           says({"a.csv, row 2", "the value in the column of weights is missing, NaN or infinite",
                                 "1 of 3 rows", "--drop-nonfinite"}));
@@ -164,7 +167,7 @@ BOOST_AUTO_TEST_CASE(rows_whose_weight_is_not_finite_are_named_or_dropped) {
   }
   // If a value of the row is bad in addition, its column is named.
   auto options = whole({file("b.csv", "x,w\n1,1\ninf,nan\n")});
-  options.weight = "w";
+  options.weight = weight_column;
   BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"b.csv, row 2", "in column x", "1 of 2 rows"}));
   // A column that is left out may hold anything.
   options.inputs = {file("c.csv", "x,y,w\n1,nan,1\n2,3,2\n")};
@@ -174,7 +177,7 @@ BOOST_AUTO_TEST_CASE(rows_whose_weight_is_not_finite_are_named_or_dropped) {
 
 BOOST_AUTO_TEST_CASE(duplicates_are_equal_in_weight_as_well) {
   auto options = whole({file("a.csv", "x,w\n1,2\n1,3\n1,2\n4,0\n1,3\n4,-0\n5,2\n")});
-  options.weight = "w";
+  options.weight = weight_column;
   options.drop_duplicates = true;
   const auto import = import_tables(options);
   BOOST_TEST(reports(import, "dropped 3 duplicate rows"));
@@ -186,7 +189,7 @@ BOOST_AUTO_TEST_CASE(weights_follow_their_rows_into_the_splits) {
   ImportOptions options;
   options.inputs = {file("a.csv", "x,w\n1,10\n2,20\n3,30\n4,40\n5,50\n6,60\n7,70\n8,80\n9,90\n10,100\n")};
   options.assigned[2] = {file("b.csv", "x,w\n11,110\n12,120\n")};
-  options.weight = std::string("w");  // GCC 12 warns of an assigned literal here (GCC bug 105651)
+  options.weight = weight_column;
   options.fractions = {0.5, 0.3, 0.2};
   const auto import = import_tables(options);
   BOOST_TEST(import.layout.rows == (data::BySplit<Index>{5, 3, 4}), boost::test_tools::per_element());
