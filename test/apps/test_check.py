@@ -147,7 +147,7 @@ class Spoilt(FlowTest):
                 file["standardization/mean"][...] = file["standardization/mean"][...] + offset
             return move
 
-        self.assertOnly(block_of_constant(1.001), r"a block's Lipschitz constant is 1\.001\d*: it need not have an inverse")
+        self.assertOnly(block_of_constant(1.001), r"a block's Lipschitz constant is 1\.00(09|10)\d*: it need not have an inverse")
         self.assertOnly(block_of_constant(0.999))
         self.assertOnly(far_away(1e10), r"the log-det is off by \S+ nats")
         self.assertOnly(far_away(1e3))
