@@ -23,7 +23,7 @@ void add_kernels(std::vector<Case>& cases, const std::string& precision) {
   add("reverse_activation", "reverse of value and tangents through an activation", time_reverse_activation<T>);
   add("lu", "log-dets and inverse transposes of many small matrices", time_lu<T>);
   add("spectral_norm", "prepare() by warm-started power iteration, 10 blocks", time_spectral_norm<T>);
-  add("gradient_of_raw_parameters", "gradient through the spectral normalization, 10 blocks", time_finish_gradient<T>);
+  add("raw_gradient", "gradient through the spectral normalization, 10 blocks", time_raw_gradient<T>);
 }
 
 }  // namespace

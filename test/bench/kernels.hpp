@@ -19,7 +19,7 @@ std::vector<Result> time_reverse_activation(const Session& session);
 template <class T>
 std::vector<Result> time_spectral_norm(const Session& session);
 template <class T>
-std::vector<Result> time_finish_gradient(const Session& session);
+std::vector<Result> time_raw_gradient(const Session& session);
 
 extern template std::vector<Result> time_gemm<float>(const Session&);
 extern template std::vector<Result> time_gemm<double>(const Session&);
@@ -33,7 +33,7 @@ extern template std::vector<Result> time_reverse_activation<float>(const Session
 extern template std::vector<Result> time_reverse_activation<double>(const Session&);
 extern template std::vector<Result> time_spectral_norm<float>(const Session&);
 extern template std::vector<Result> time_spectral_norm<double>(const Session&);
-extern template std::vector<Result> time_finish_gradient<float>(const Session&);
-extern template std::vector<Result> time_finish_gradient<double>(const Session&);
+extern template std::vector<Result> time_raw_gradient<float>(const Session&);
+extern template std::vector<Result> time_raw_gradient<double>(const Session&);
 
 }  // namespace pushforward::bench

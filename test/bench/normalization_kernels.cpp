@@ -64,7 +64,7 @@ std::vector<Result> time_spectral_norm(const Session& session) {
 }
 
 template <class T>
-std::vector<Result> time_finish_gradient(const Session& session) {
+std::vector<Result> time_raw_gradient(const Session& session) {
   std::vector<Result> results;
   for (const auto& shape : shapes(session)) {
     const auto flow = trained_flow<T>(shape);
@@ -94,7 +94,7 @@ std::vector<Result> time_finish_gradient(const Session& session) {
 
 template std::vector<Result> time_spectral_norm<float>(const Session&);
 template std::vector<Result> time_spectral_norm<double>(const Session&);
-template std::vector<Result> time_finish_gradient<float>(const Session&);
-template std::vector<Result> time_finish_gradient<double>(const Session&);
+template std::vector<Result> time_raw_gradient<float>(const Session&);
+template std::vector<Result> time_raw_gradient<double>(const Session&);
 
 }  // namespace pushforward::bench
