@@ -286,7 +286,8 @@ BOOST_AUTO_TEST_CASE(rows_that_are_not_finite_take_no_further_repeats) {
 
 // Powers of J beyond the tenth are not finite, and a Poisson length of 8 in the mean now and then wants them.
 BOOST_AUTO_TEST_CASE(a_repeat_that_fails_is_the_last) {
-  flow::Flow<double> flow(2, {.blocks = 1, .hidden = {}, .lipschitz = 0.9, .actnorm = false}, 1);
+  flow::Flow<double> flow({{.shape = Shape::vector(2)}, {flow::ResidualOptions{.hidden = {}, .lipschitz = 0.9}}, {}},
+                          1);
   const auto weight = flow.parameters();
   weight[0] = weight[3] = 1e30;
   weight[1] = weight[2] = 0;

@@ -4,6 +4,7 @@
 // predicates.
 
 #include <pushforward/analysis/log_det_comparison.hpp>
+#include <pushforward/transforms/residual.hpp>
 
 #include "../nn/networks.hpp"
 #include "subjects.hpp"
@@ -234,9 +235,9 @@ inline double norm_of(std::span<const double> v) {
 /// x + 0.9·diag(a, 1)·tanh x, whose power iteration has settled on the second direction before `a` grew: a norm that is
 /// estimated as 0.9, and det(I + J) ≤ 0 near 0 for a ≤ −1/0.9. Without hidden layers x + 0.5·diag(a, 1) x.
 inline Flow<double> misled(double a, bool linear) {
-  FlowOptions options{.blocks = 1, .hidden = {2}, .activation = "tanh", .lipschitz = 0.9, .actnorm = false};
-  if (linear) options.hidden = {}, options.lipschitz = 0.5;
-  Flow<double> flow(2, options, 1);
+  flow::ResidualOptions residual{.hidden = {2}, .activation = "tanh", .lipschitz = 0.9};
+  if (linear) residual.hidden = {}, residual.lipschitz = 0.5;
+  Flow<double> flow({{.shape = Shape::vector(2)}, {residual}, {}}, 1);
   const auto set = [&](double first) {
     std::ranges::fill(flow.parameters(), 0.0);
     const Index last = linear ? 0 : 1;
