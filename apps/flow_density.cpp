@@ -254,7 +254,7 @@ class Density {
 
  private:
   bool stochastic() const { return model_.log_det().stochastic(); }
-  /// What rows draw whose numbers begin with `first`.
+  /// Returns the draws of consecutive rows, the first of which has the number `first`.
   logdet::Draws draws(Index first) const { return {.seed = static_cast<std::uint64_t>(options_.seed), .first = first}; }
 
   void evaluate_rows(h5::ResultFile& file, const data::Rows& rows, const apps::ContextSource& context,

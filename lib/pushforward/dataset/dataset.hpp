@@ -30,7 +30,7 @@ inline constexpr Index dataset_format_version = 1;
 /// Elements of the buffer for rows that are read in slabs: 8 MB of doubles.
 inline constexpr Index default_slab_elements = Index{1} << 20;
 
-/// What a file calls the columns of its arrays; empty where it has no names.
+/// The names of columns in a file. They are empty if the file has none.
 struct ColumnNames {
   std::vector<std::string> features, contexts;
 };
@@ -48,7 +48,7 @@ class Rows {
   Index count() const { return values_.shape()[0]; }
   Index dimension() const { return width(values_); }
   bool weighted() const { return weights_.has_value(); }
-  /// Those of the file, which need not be of this array.
+  /// The names in the file. Their number may differ from the columns of this array.
   const ColumnNames& names() const { return names_; }
   /// Numbers c of a row's context; 0 without contexts.
   Index context_dimension() const { return contexts_ ? width(*contexts_) : 0; }

@@ -16,7 +16,7 @@
 
 namespace pushforward::data {
 
-/// What a dataset file will hold, the same on all ranks.
+/// The contents of a dataset file. They must be the same on all ranks.
 struct DatasetLayout {
   BySplit<Index> rows{};  ///< splits without rows are left out
   Index dimension = 0;

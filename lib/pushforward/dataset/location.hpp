@@ -22,7 +22,7 @@ inline Location parse_location(const std::string& text) {
   return {text.substr(0, colon), text.substr(colon + 1)};
 }
 
-/// What is imported as one table.
+/// The source of one imported table.
 struct Labelled {
   std::string rows;    ///< FILE[:PATH]
   std::string labels;  ///< FILE[:PATH], or "" when none was given

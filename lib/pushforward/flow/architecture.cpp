@@ -60,7 +60,7 @@ std::optional<std::size_t> bounded_image(const Architecture& architecture) {
 }
 
 std::vector<Index> periodic_latents(const std::vector<Domain>& domains) {
-  // What a split of a vector lets go keeps its place.
+  // Values of a vector that are factored out keep their rows.
   std::vector<Index> rows = domains.back().periodic;
   for (std::size_t k = 0; k + 1 < domains.size(); ++k) {
     for (const Index row : domains[k].periodic) {

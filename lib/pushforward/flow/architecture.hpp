@@ -1,7 +1,7 @@
 #pragma once
 
-// What a flow is made of, before there is one: the samples it takes, its chain of transforms, its base density. It is
-// what a model file stores, what TOML writes out as [[model.chain]], and what the families of families.hpp come to.
+// The description of a flow: the samples that it takes, its chain of transforms and its base density. A model file
+// stores it, TOML writes it as [[model.chain]], and the families of families.hpp make it.
 
 #include <pushforward/base_density/base_density.hpp>
 #include <pushforward/transforms/transform_kind.hpp>

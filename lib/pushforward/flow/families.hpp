@@ -31,7 +31,7 @@ struct Family {
   std::vector<Index> hidden{128, 128};  ///< on vectors by default; on images 64, 64
 };
 
-/// What a family's flow is built from.
+/// The options from which a family makes a flow.
 struct FlowOptions {
   /// Couplings of families are wider than those of a chain: splines are the identity outside ±5.
   static ScalarMapOptions default_map();

@@ -201,13 +201,13 @@ void Flow<T>::initialize_from_data(const Batch<T>& batch, Index bytes) {
   std::vector<double> log_det(n);
   std::vector<Status> status(log_det.size());
   require_batch("initialize_from_data", batch, log_det.size(), status.size());
-  // What arrives at a transform, of all samples. Chunk by chunk, what leaves it takes its place: never more of it.
+  // All samples as they arrive at a transform. Chunk by chunk, its output overwrites its input, which is never smaller.
   Matrix<T> samples(batch.x);
   const auto plan = [&](std::size_t k, Index count, linalg::Workspace& kept, linalg::Workspace& scratch) {
     const auto z = kept.matrix<T>(transforms_[k]->input_shape().size(), count);
     return std::pair(z, transforms_[k]->plan(kept, scratch, count, Pass::map_only));
   };
-  // Of the last transform nobody wants the image. Half of `bytes` for either kind of memory, which all share.
+  // Nothing needs the image of the last transform. All transforms share two pieces of memory with half of `bytes` each.
   const std::size_t images = transforms_.empty() ? 0 : transforms_.size() - 1;
   std::vector<Index> chunks;
   Index most_kept = 0, most_scratch = 0;

@@ -154,7 +154,7 @@ class FlowWorkspace {
   /// a transform takes for some hundred samples fits into a core's cache, for no more than fit, in shares as even as
   /// can be.
   static FlowWorkspace within(const Flow<T>& flow, Index bytes, Index most, Pass pass);
-  /// What room for n samples takes.
+  /// Returns the bytes that a workspace for n samples takes.
   static Index bytes_for(const Flow<T>& flow, Index n, Pass pass);
   /// For messages, what one sample takes and which transform takes most of it: "a sample takes 1.29 GB, most of it
   /// transform 1 (residual) with an exact log-det of 784 values".

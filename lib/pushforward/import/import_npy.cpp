@@ -28,7 +28,7 @@ struct Header {
   Bytes data;
 };
 
-// What follows 'key': in the header's Python dictionary.
+// Returns the text that follows 'key': in the header's Python dictionary.
 std::string_view value_of(std::string_view dictionary, std::string_view key, const std::string& source) {
   const auto at = dictionary.find(fmt::format("'{}':", key));
   require<IoError>(at != std::string_view::npos, "{}: the header has no '{}'", source, key);

@@ -63,7 +63,7 @@ T checked_norm(F&& call, std::span<const T> x) {
   return call(&n, x.data(), &one);
 }
 
-// What of a triangular matrix is read, and how; `letter` is its name in messages.
+// The part of a triangular matrix that is read, and how. `letter` is its name in messages.
 struct Triangular {
   char letter;
   Triangle triangle;

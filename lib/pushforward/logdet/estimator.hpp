@@ -14,13 +14,14 @@
 
 namespace pushforward::logdet {
 
-/// What an estimate says of each sample. All (n), out.
+/// The results of an estimate for n samples. All spans: (n) out.
 struct Estimate {
   std::span<double> value;       ///< nats
   std::span<double> variance;    ///< of the value, from its probes; NaN with a single one, 0 for a value without chance
   std::span<linalg::Sign> sign;  ///< 1; of det(I + J) where it is known; 0 for what is singular or not finite
-  /// With J or Jᵀ, of one vector each: of the value. A dense J: d; through a hidden layer: its width; exact traces, tr
-  /// J² with them or not: 1; a probe that stops early: its own, not those that the batch goes on with.
+  /// Number of matrix–vector products with J or Jᵀ that the value of this sample took. A dense J counts d, or the width
+  /// of the hidden layer through which it is formed. Exact traces count 1. A probe that stops early counts its own
+  /// steps.
   std::span<Index> products;
 };
 
@@ -70,8 +71,8 @@ Method with_safe_roulette(const Method& method, const nn::NetworkOptions& networ
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
 
-/// What is to be said of a method for blocks with this certified Lipschitz constant, or "": a roulette whose variance
-/// is infinite when an eigenvalue of J reaches √(1 − p), the safe rule being p ≤ 1 − c.
+/// Returns a warning about a method for blocks with this certified Lipschitz constant c, or "". The variance of a
+/// roulette is infinite if an eigenvalue of J reaches √(1 − p), so the safe rule is p ≤ 1 − c.
 std::string warning(const Method& method, double lipschitz);
 
 extern template std::unique_ptr<Estimator<float>> make_estimator(const Method&, const nn::NetworkOptions&);

@@ -22,7 +22,7 @@ struct Quadrature {
 template <unsigned nodes>
 Quadrature gauss_legendre() {
   static_assert(nodes % 2 == 0 && nodes <= most_nodes);
-  // Of the points on [−1, 1] the rule has those that are positive.
+  // Boost lists the positive points of the rule on [−1, 1]. The negative points mirror them.
   using Rule = boost::math::quadrature::gauss<double, nodes>;
   Quadrature q;
   for (std::size_t i = 0; i < nodes / 2; ++i) {

@@ -124,7 +124,7 @@ void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, cons
   }
 }
 
-// What probe c says of log det(I + J) beside the exact terms.
+// The estimate of log det(I + J) by probe c, without the exact terms.
 template <class T>
 double value_of(const KrylovState<T>& s, Index c) {
   const auto at = static_cast<std::size_t>(c);

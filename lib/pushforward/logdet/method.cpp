@@ -17,7 +17,7 @@ const std::vector<std::string> through_names{"cheaper", "input", "narrowest"};
 constexpr Index most_adaptive_steps = 12;
 constexpr double adaptive_tolerance = 0.1;
 
-// What a method of one name may be told: the keys that it takes; whether a bare number is its number of terms.
+// The grammar of a method: the keys that it takes, and whether a bare number is its number of terms.
 struct Form {
   std::string name;
   Method start;

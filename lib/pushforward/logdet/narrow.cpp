@@ -14,7 +14,7 @@ using linalg::Op;
 
 template <class T>
 struct NarrowState final : Estimator<T>::State {
-  // Of one hop, (w × n·r). One and the same where nothing is kept or nothing is scaled.
+  // The matrices of one hop, (w × n·r). They are the same memory if nothing is kept or nothing is scaled.
   struct Tangents {
     MatrixView<T> raw;  // T̂; empty in the first
     MatrixView<T> scaled;

@@ -50,7 +50,7 @@ class ScalarMap {
                        std::span<double> log_det) const = 0;
 
  protected:
-  /// What forward() and inverse() ask of their operands, and reverse() of its.
+  /// Check the operands of forward() and inverse(), and those of reverse(). Throw ShapeError.
   void require_operands(ConstMatrixView<T> theta, ConstMatrixView<T> in, ConstMatrixView<T> out,
                         std::size_t log_det) const;
   void require_operands(ConstMatrixView<T> theta, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::size_t weight,

@@ -63,7 +63,7 @@ struct Spline<T>::BinGradient {
   T u, w, y, h, left, right;
 };
 
-// Of z̄·z + ω·log ∂z/∂x, where u stands for x and v = 1 − u:
+// The gradient of z̄·z + ω·log ∂z/∂x, where u stands for x and v = 1 − u:
 //     h̄ = z̄·N/D,   N̄ = z̄·h/D,   D̄ = −z̄·h·N/D² − 2ω/D,   P̄ = ω/P,   s̄ = 2ω/s + what N, D and P pass on.
 template <class T>
 auto Spline<T>::Bin::reverse(T u, T v, T z_bar, T omega) const -> BinGradient {

@@ -12,13 +12,13 @@
 
 namespace pushforward::flow {
 
-/// What a density is conditioned on, c values a sample.
+/// The context of a conditional density: c values for each sample.
 struct ModelContext {
   data::Standardization standardization;  ///< of dimension c, between what is given and what the flow takes
   std::vector<std::string> names;         ///< (c), or empty
 };
 
-/// What is known of a model beside its parameters.
+/// Facts about a model in addition to its parameters.
 struct ModelNotes {
   std::vector<std::string> feature_names;  ///< (d), or empty
   std::optional<Shape> image;              ///< how the values of a sample are arranged, where they are an image

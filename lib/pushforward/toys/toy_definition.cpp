@@ -27,7 +27,7 @@ double normal_cumulative(double t) {
 
 Curves::Curves(int components, double sigma, double half_box, Curve curve)
     : components_(components), sigma_(sigma), half_box_(half_box), curve_(std::move(curve)) {
-  // Of the points of the rule on [−1, 1] there are those that are not negative.
+  // Boost lists the points of the rule on [−1, 1] that are not negative. The negative points mirror them.
   using Rule = boost::math::quadrature::gauss<double, 768>;
   for (std::size_t i = 0; i < Rule::abscissa().size(); ++i) {
     for (const double sign : {-1.0, 1.0}) {

@@ -62,7 +62,7 @@ typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& error,
 
   const PhaseScope scope(Phase::optimizer);
   objective_.gradient_of_raw_parameters(sum.gradient);
-  // A batch whose weights are all 0 says nothing.
+  // A batch whose weights are all 0 has no gradient.
   const double scale = sum.totals.weight > 0 ? 1 / sum.totals.weight : 0;
   for (T& g : sum.gradient) g *= static_cast<T>(scale);
   Step step;

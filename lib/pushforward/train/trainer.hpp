@@ -53,7 +53,7 @@ class Trainer {
   Outcome run(History& history, const Observer& observer, const StopRequest& stop_requested);
 
  private:
-  /// What all ranks know of a step.
+  /// The facts about a step that all ranks know.
   struct Step {
     double train_loss = 0;  // in the units of Objective::add()
     double gradient_norm = 0;

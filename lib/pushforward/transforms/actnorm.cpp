@@ -31,7 +31,7 @@ void ActNorm<T>::initialize_from_data(std::span<T> parameters, ConstMatrixView<T
     double mean = 0, square = 0;
     for (Index j = 0; j < x.cols(); ++j) mean += static_cast<double>(x(i, j)) / n;
     for (Index j = 0; j < x.cols(); ++j) square += std::pow(static_cast<double>(x(i, j)) - mean, 2) / n;
-    // Of a constant column, the rounding of the mean alone would be left.
+    // The deviation of a constant column would be the rounding of its mean.
     bool constant = true;
     for (Index j = 1; j < x.cols(); ++j) constant = constant && x(i, j) == x(i, 0);
     parameters[shift_offset_ + i] = static_cast<T>(mean);

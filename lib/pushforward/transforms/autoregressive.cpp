@@ -164,7 +164,7 @@ void Autoregressive<T>::substitute_back(State& s, ConstMatrixView<T> x, ConstMat
     maps_.reverse(r, theta, x_r, unit, no_weight, slope, theta_bar);
     maps_.reverse(r, theta, x_r, zero, weight, offset, theta_bar);
     for (Index i = 0; i < n; ++i) lambda_r(0, i) = (b(r, i) - network_bar(r, i) - offset(0, i)) / slope(0, i);
-    // Of the row's results only θ̄ is still of use.
+    // This call is for θ̄. Its other results are not used.
     maps_.reverse(r, theta, x_r, lambda_r, weight, offset, theta_bar);
     if (r > 0) network_.cotangent(s.passes, theta_bar, 1, network_bar);
   }

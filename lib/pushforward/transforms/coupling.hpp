@@ -42,7 +42,7 @@ struct CouplingOptions {
   Domain output(const Domain& at) const;
 };
 
-/// What a mask does with samples of a shape, and what the network of a coupling sees of them.
+/// The rows of a sample that a mask keeps, and the rows that the coupling maps.
 struct CouplingMask {
   std::vector<Index> passive;  ///< rows that stay
   std::vector<Index> active;   ///< rows that are mapped; both ascending

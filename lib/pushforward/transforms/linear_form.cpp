@@ -110,7 +110,7 @@ class DenseForm final : public LinearForm<T> {
   linalg::Sign sign_ = 1;
 };
 
-// What a PLU form begins with.
+// The initial values of a PLU form.
 struct PluStart {
   Matrix<double> lu;  // L below the diagonal, U above it, log|s| on it
   std::vector<Index> indices, signs;

@@ -17,8 +17,8 @@ struct LinearOptions {
   bool bias = true;              ///< whether b is added
   Index reflections = 0;         ///< K of householder; 0: as many as channels
   std::vector<Index> indices{};  ///< P of plu: row i of z is row indices[i] of L (U + diag(s)) x; empty: see signs
-  /// Of s of plu, each −1 or 1. Empty: 1 where there are indices; where there are none either, both are those of the LU
-  /// of a random orthogonal matrix, at which W begins.
+  /// Signs of s in plu, each −1 or 1. If there are indices but no signs, all signs are 1. If there are neither, both
+  /// are those of the LU of a random orthogonal matrix, which is the initial W.
   std::vector<Index> signs{};
 
   OptionSet declare();

@@ -99,9 +99,9 @@ void Planar<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T>
   }
 }
 
-// Of one sample, with c = wᵀû, t = tanh a, h = 1 − t² and λ = 1 + hc:  ā = h·z̄ᵀû − 2thc·w/λ for a log-det of weight w,
-// x̄ = z̄ + ā w, and to the sums over samples go û̄ = Σ t z̄, c̄ = Σ (w/λ)h, w̄ = Σ ā x, b̄ = Σ ā. From them, with τ = wᵀu,
-// ν = ‖w‖² and γ = û̄ᵀw/ν, the derivative along m(τ) − τ:
+// The gradient of one sample, with c = wᵀû, t = tanh a, h = 1 − t² and λ = 1 + hc:  ā = h·z̄ᵀû − 2thc·w/λ for a log-det
+// of weight w, x̄ = z̄ + ā w, and to the sums over samples go û̄ = Σ t z̄, c̄ = Σ (w/λ)h, w̄ = Σ ā x, b̄ = Σ ā. From them,
+// with τ = wᵀu, ν = ‖w‖² and γ = û̄ᵀw/ν, the derivative along m(τ) − τ:
 //     τ̄ = −γ + σ(τ)(c̄ + γ),   ū = û̄ + τ̄ w,   w̄ += τ̄ u + (m(τ) − τ)(û̄ − 2γ w)/ν.
 template <class T>
 void Planar<T>::reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar,

@@ -37,7 +37,7 @@ nn::NetworkOptions ResidualOptions::lipschitz_network(const Domain& at) const {
 
 namespace {
 
-// Whether there is room for the inverse.
+// Returns true if a state for this pass has memory for the inverse.
 template <class T>
 bool inverts(const logdet::Estimator<T>& estimator, Pass pass) {
   return pass == Pass::evaluate && estimator.method().kind == logdet::Kind::exact;
@@ -89,11 +89,11 @@ struct ResidualState final : TransformState<T> {
   logdet::Draws draws;                                           // of the last estimate
   bool spent = false;
 
-  // Of solve_transposed().
+  // The memory of solve_transposed().
   Matrix<T> transposes;  // (I + J)ᵀ, then its factors: (d × d·n)
   std::vector<int> pivots;
 
-  // Of the inverse.
+  // The memory of the inverse.
   std::optional<logdet::ExactLogDet<T>> exact;
   MatrixView<T> image;  // g(x) at the solution
   std::optional<ResidualInverse<T>> solver;

@@ -10,8 +10,8 @@ struct TransformFacts {
   bool wants_integers = false;  ///< its samples are integers
 };
 
-/// What a transform does to the bounds of values: it leaves values as bounded as they were, puts them into a bounded
-/// interval, or takes a bounded interval to the whole line.
+/// The effect of a transform on bounds: it keeps bounds as they are, it makes values bounded, or it removes bounds by
+/// taking a bounded interval to the whole line.
 enum class Bounds { keeps, makes, removes };
 
 }  // namespace pushforward::flow
