@@ -37,10 +37,11 @@ struct StepSum {
 
 /// How a global batch of rows is divided into parts that are worked and added up one by one.
 ///
-/// As it comes (`reproducible` false): one part per rank, one all-reduce. Reproducible: eight parts whatever the number
-/// of ranks, contiguous parts to a rank, and a sum in the order of the parts: each rank collects its slice of the
-/// gradient from all parts, adds up, and the slices are gathered. Then the result has the same bits on any number of
-/// ranks, at the cost of more communication and of ranks beyond the eighth having no rows.
+/// If `reproducible` is false, each rank has one part. One all-reduce sums the gradients and one sums the totals, which
+/// are five doubles. If it is true, there are eight parts on any number of ranks, and each rank has contiguous parts.
+/// Each rank collects its slice of the gradient from all parts and adds the parts in their order, and then the slices
+/// are gathered. So the result has the same bits on any number of ranks. This costs more communication, and ranks
+/// beyond the eighth have no rows.
 template <class T>
 class GradientSum {
  public:

@@ -96,19 +96,12 @@ TrainingData<T>::TrainingData(const comm::Communicator& comm, const data::RowRea
     weights_[at] = std::make_unique<comm::SharedArray<T>>(comm, description_.weighted ? rows(split) : 0);
     contexts_[at] = std::make_unique<comm::SharedArray<T>>(comm, description_.context_dimension() * rows(split));
   }
-  // The training rows stay in memory until their moments are known. Each slab is freed once it is standardized.
-  const auto mine = samples_[data::index_of(Split::train)]->share(slabs_of(Split::train));
-  std::vector<Slab> slabs;
+  standardization_ = data::Standardization(description_.dimension);
+  if (description_.context_dimension() > 0) context_standardization_.emplace(description_.context_dimension());
+  if (kind != Kind::none) standardize(comm, reader, kind);
   comm::agree(comm, [&] {
-    for (Index i = mine.first; i < mine.last; ++i) slabs.push_back(read(reader, Split::train, i));
-  });
-  fit(comm, kind, slabs, mine.first);
-  comm::agree(comm, [&] {
-    for (Index i = mine.first; i < mine.last; ++i) {
-      const Slab raw = std::move(slabs[i - mine.first]);
-      store(Split::train, i, raw);
-    }
-    for (const Split split : {Split::validation, Split::test}) {
+    for (const Split split : splits) {
+      if (split == Split::train && kind != Kind::none) continue;
       const auto share = samples_[data::index_of(split)]->share(slabs_of(split));
       for (Index i = share.first; i < share.last; ++i) store(split, i, read(reader, split, i));
     }
@@ -138,11 +131,24 @@ typename TrainingData<T>::Slab TrainingData<T>::read(const data::RowReader& read
 }
 
 template <class T>
+void TrainingData<T>::standardize(const comm::Communicator& comm, const data::RowReader& reader, Kind kind) {
+  const auto mine = samples_[data::index_of(Split::train)]->share(slabs_of(Split::train));
+  std::vector<Slab> slabs;
+  comm::agree(comm, [&] {
+    for (Index i = mine.first; i < mine.last; ++i) slabs.push_back(read(reader, Split::train, i));
+  });
+  fit(comm, kind, slabs, mine.first);
+  comm::agree(comm, [&] {
+    for (Index i = mine.first; i < mine.last; ++i) {
+      const Slab raw = std::move(slabs[i - mine.first]);
+      store(Split::train, i, raw);
+    }
+  });
+}
+
+template <class T>
 void TrainingData<T>::fit(const comm::Communicator& comm, Kind kind, const std::vector<Slab>& slabs, Index first) {
   const Index d = description_.dimension, c = description_.context_dimension();
-  standardization_ = data::Standardization(d);
-  if (c > 0) context_standardization_.emplace(c);
-  if (kind == Kind::none) return;
   const Index count = slabs_of(Split::train);
   comm::SharedArray<double> of_rows(comm, count * Moments::packed_size(d));
   comm::SharedArray<double> of_contexts(comm, c > 0 ? count * Moments::packed_size(c) : 0);

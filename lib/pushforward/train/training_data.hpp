@@ -60,7 +60,11 @@ class TrainingData {
   Slab read(const data::RowReader& reader, data::Split split, Index number) const;
   /// Standardizes a slab into the arrays of this rank's node.
   void store(data::Split split, Index number, const Slab& slab);
-  /// `slabs`: slabs of the training rows that this rank has read, from number `first` on.
+  /// Reads the training rows, takes their moments and stores the rows standardized. The rank keeps its rows as doubles
+  /// until the moments of all ranks are known. Collective.
+  void standardize(const comm::Communicator& comm, const data::RowReader& reader, data::Standardization::Kind kind);
+  /// Fits the standardizations. slabs: the training rows that this rank has read, from slab number `first` on.
+  /// Collective.
   void fit(const comm::Communicator& comm, data::Standardization::Kind kind, const std::vector<Slab>& slabs,
            Index first);
   Index slabs_of(data::Split split) const;
