@@ -110,31 +110,30 @@ class SinhArcsinh final : public Transform<T>, public Trained<T> {
                std::span<Status>) const override {
     for_each(batch.x, [&](Index i, Index j, T, T u, T slope) {
       z(i, j) = std::sinh(u);
-      log_det[static_cast<std::size_t>(j)] += std::log(static_cast<double>(slope));
+      log_det[j] += std::log(static_cast<double>(slope));
     });
   }
   void inverse(TransformState<T>&, const Batch<T>& batch, pf::MatrixView<T> x, std::span<double> log_det,
                std::span<Status>, const InverseOptions&) const override {
     for (Index j = 0; j < x.cols(); ++j) {
       for (Index i = 0; i < x.rows(); ++i) {
-        const auto& p = points_[static_cast<std::size_t>(i)];
+        const auto& p = points_[i];
         x(i, j) = std::sinh((std::asinh(batch.x(i, j)) - p.shift) / p.slope);
       }
     }
-    for_each(pf::ConstMatrixView<T>(x), [&](Index, Index j, T, T, T slope) {
-      log_det[static_cast<std::size_t>(j)] -= std::log(static_cast<double>(slope));
-    });
+    for_each(pf::ConstMatrixView<T>(x),
+             [&](Index, Index j, T, T, T slope) { log_det[j] -= std::log(static_cast<double>(slope)); });
   }
   void reverse(TransformState<T>&, pf::ConstMatrixView<T> samples, pf::ConstMatrixView<T> z_bar,
                std::span<const T> weight, pf::MatrixView<T> x_bar, std::span<T> gradient) const override {
     for_each(samples, [&](Index i, Index j, T x, T u, T) {
-      const T w = weight.empty() ? T(1) : weight[static_cast<std::size_t>(j)];
-      const T slope = points_[static_cast<std::size_t>(i)].slope;
+      const T w = weight.empty() ? T(1) : weight[j];
+      const T slope = points_[i].slope;
       const T u_bar = z_bar(i, j) * std::cosh(u) + w * std::tanh(u);
       x_bar(i, j) = u_bar * slope / std::sqrt(1 + x * x) - w * x / (1 + x * x);
       if (gradient.empty()) return;
-      gradient[static_cast<std::size_t>(shift_offset_ + i)] += u_bar;
-      gradient[static_cast<std::size_t>(log_slope_offset_ + i)] += u_bar * slope * std::asinh(x) + w;
+      gradient[shift_offset_ + i] += u_bar;
+      gradient[log_slope_offset_ + i] += u_bar * slope * std::asinh(x) + w;
     });
   }
   void solve_transposed(TransformState<T>&, pf::ConstMatrixView<T> samples, pf::ConstMatrixView<T> b,
@@ -152,7 +151,7 @@ class SinhArcsinh final : public Transform<T>, public Trained<T> {
   void for_each(pf::ConstMatrixView<T> samples, F&& f) const {
     for (Index j = 0; j < samples.cols(); ++j) {
       for (Index i = 0; i < samples.rows(); ++i) {
-        const auto& p = points_[static_cast<std::size_t>(i)];
+        const auto& p = points_[i];
         const T x = samples(i, j), u = p.shift + p.slope * std::asinh(x);
         f(i, j, x, u, p.slope * std::cosh(u) / std::sqrt(1 + x * x));
       }
@@ -276,7 +275,7 @@ void sample(const std::string& path) {
   double mean[2] = {}, entropy = 0;
   for (Index j = 0; j < rows; ++j) {
     for (int i = 0; i < 2; ++i) mean[i] += x(i, j) / rows;
-    entropy -= log_prob[static_cast<std::size_t>(j)] / rows;
+    entropy -= log_prob[j] / rows;
   }
   std::printf("loaded          %s\n", summary(flow.architecture()).c_str());
   std::printf("mean of samples %.3f %.3f\n", mean[0], mean[1]);

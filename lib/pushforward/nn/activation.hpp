@@ -42,7 +42,7 @@ ActivationKind activation_kind(std::string name, std::string help, Values values
   const auto all = [values](auto, auto bias, auto a, const auto& out) {
     for (Index j = 0; j < a.cols(); ++j) {
       for (Index i = 0; i < a.rows(); ++i) {
-        a(i, j) += bias[static_cast<std::size_t>(i)];
+        a(i, j) += bias[i];
         const auto [value, first, second] = values(a(i, j));
         out.value(i, j) = value;
         if (!out.first.empty()) out.first(i, j) = first;
