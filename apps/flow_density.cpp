@@ -132,7 +132,7 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   const auto& flow = model.flow();
   const auto network = flow::largest_contraction(flow.architecture());
   if (!network) {
-    if (method.kind != logdet::Kind::exact) {
+    if (!method.exact()) {
       console.message("log-det        analytic: the model has no residual blocks, so --method {} has no effect",
                       options.method);
     }
@@ -142,12 +142,12 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   method = flow::complete_log_det<T>(comm, method, *network, nn::Pass::evaluate, apps::workspace_samples, why);
   if (!why.empty()) console.message("log-det        {}", why);
   comm::agree(comm, [&] { model.set_log_det(method); });
-  const auto warning = logdet::warning(method, flow::largest_lipschitz(model.flow()));
+  const auto warning = method.warning(flow::largest_lipschitz(model.flow()));
   if (!warning.empty()) console.message("warning: {}", warning);
-  if (method.stochastic() && method.length_per_step) {
+  if (method.shares_draws()) {
     console.message(
-        "warning: length=step: all rows share the lengths of a repeat, so the error of the mean is larger than its "
-        "standard error");
+        "warning: {}: all rows share draws of a repeat, so the error of the mean is larger than its standard error",
+        to_string(method));
   }
   return model;
 }

@@ -2,6 +2,7 @@
 
 #include <cli/outputs.hpp>
 #include <models/context.hpp>
+#include <models/kinds.hpp>
 #include <models/log_det_table.hpp>
 #include <models/model_file.hpp>
 #include <pushforward/analysis/log_det_choice.hpp>
@@ -11,7 +12,7 @@
 #include <pushforward/dataset/dataset.hpp>
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/results.hpp>
-#include <pushforward/logdet/trace.hpp>
+#include <pushforward/logdet/estimator.hpp>
 
 #include <set>
 
@@ -38,20 +39,13 @@ const std::vector<std::string> default_methods{"roulette:p=0.5,exact=20,probe=ga
                                                "roulette:p=0.5,exact=2,probe=gaussian,length=step", "series:10",
                                                "krylov:3", "trace+krylov:3"};
 
-const char* const grammar =
-    "Methods:\n"
-    "  exact[:through=input|narrowest]       LU of I + J, or of a smaller matrix at the narrowest hidden\n"
-    "                                        layer; the cheaper, if neither is said\n"
-    "  series:N[,trace=exact]                power series to Nᵗʰ order, its traces by probes or exact\n"
-    "  roulette[:p=P][,exact=M][,samples=R]  Russian roulette, geometric lengths beyond M = 2 exact terms\n"
-    "                                        p = 1 - c, which is safe, for blocks of constant c\n"
-    "  poisson:rate=L[,exact=M][,samples=R]  the same with Poisson lengths\n"
-    "  neumann[:p=P][,exact=M][,samples=R]   roulette:p=P, whose gradient is the Neumann series\n"
-    "  krylov[:M][,tol=T]                    M Arnoldi steps on a probe, or until the residual is below T\n"
-    "  trace+krylov[:M][,tol=T]              tr J exactly, Arnoldi steps for the rest\n"
-    "  auto                                  exact or trace+krylov, by measured rates\n"
-    "With probes: probe=rademacher|gaussian|hadamard, probes=K. With lengths: length=sample|step, drawn\n"
-    "for each sample or once for all samples of a repeat.";
+// Sets the number of probes, if the method has probes.
+void set_probes(logdet::Method& method, Index probes) {
+  auto keys = method.declare();
+  for (const auto& entry : keys.entries()) {
+    if (entry.key == "probes" && keys.has_effect(entry)) keys.set("probes", probes, "--probes");
+  }
+}
 
 // Parses methods. Those with probes that do not set their number get that of --probes.
 std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts, Index probes) {
@@ -59,7 +53,7 @@ std::vector<logdet::Method> parse_methods(const std::vector<std::string>& texts,
   std::set<std::string> seen;
   for (const auto& text : texts) {
     auto method = logdet::parse_method(text);
-    if (probes > 0 && method.stochastic() && text.find("probes=") == std::string::npos) method.probes = probes;
+    if (probes > 0 && text.find("probes=") == std::string::npos) set_probes(method, probes);
     require<OptionError>(seen.insert(to_string(method)).second, "--method {} is given twice", text);
     methods.push_back(method);
   }
@@ -116,18 +110,25 @@ class Comparison {
 
  private:
   void fit_methods() {
-    for (auto& m : methods_) {
-      if (m.kind == logdet::Kind::krylov || m.kind == logdet::Kind::trace_krylov) {
-        for (const auto& network : lipschitz_networks(model_.flow().architecture())) {
-          m.terms = std::min(m.terms, network.in);
-        }
+    const auto networks = lipschitz_networks(model_.flow().architecture());
+    for (auto& method : methods_) {
+      const bool takes_steps = method.kind() == "krylov" || method.kind() == "trace+krylov";
+      for (const auto& network : networks) {
+        if (takes_steps) method.declare().set("terms", std::min<Index>(3, network.in), "methods");
       }
     }
-    const auto traceable = [](const nn::NetworkOptions& network) {
-      return network.is_plain() && std::ssize(network.hidden) <= logdet::ExactTrace<T>::most_hidden;
-    };
-    if (std::ranges::all_of(lipschitz_networks(model_.flow().architecture()), traceable)) return;
-    std::erase_if(methods_, [](const logdet::Method& m) { return m.kind == logdet::Kind::trace_krylov; });
+    std::erase_if(methods_, [&](const logdet::Method& method) {
+      return !std::ranges::all_of(networks, [&](const auto& network) { return fits(method, network); });
+    });
+  }
+
+  static bool fits(const logdet::Method& method, const nn::NetworkOptions& network) {
+    try {
+      logdet::make_estimator<T>(method, network);
+      return true;
+    } catch (const OptionError&) {
+      return false;
+    }
   }
 
   // Completes what the methods leave open. `auto` may become a method that is there already.
@@ -141,7 +142,7 @@ class Comparison {
           flow::complete_log_det<T>(comm_, method, *network, nn::Pass::evaluate, apps::workspace_samples, why);
       if (!why.empty()) {
         console_.message("{}", why);
-        if (options_.probes > 0 && chosen.stochastic()) chosen.probes = options_.probes;
+        if (options_.probes > 0) set_probes(chosen, options_.probes);
       }
       const auto same = [&](const logdet::Method& m) { return to_string(m) == to_string(chosen); };
       if (std::ranges::none_of(settled, same)) settled.push_back(chosen);
@@ -157,7 +158,7 @@ class Comparison {
       console_.message("the log-dets of the other {} transforms are analytic: there is nothing to estimate", analytic);
     }
     for (const auto& method : methods_) {
-      const auto warning = logdet::warning(method, flow::largest_lipschitz(model_.flow()));
+      const auto warning = method.warning(flow::largest_lipschitz(model_.flow()));
       if (!warning.empty()) console_.message("warning: {}", warning);
     }
   }
@@ -350,7 +351,7 @@ int main(int argc, char** argv) {
         ->type_name("METHOD")
         ->allow_extra_args(false)
         ->default_str(join(default_methods, " "));
-    cli.footer(grammar);
+    cli.footer(apps::methods_text());
     program.add_options(keys, cli);
     if (!program.parse()) return;
     std::vector<logdet::Method> methods;

@@ -184,7 +184,7 @@ int main(int argc, char** argv) {
     OptionSet keys = options.declare();
     program.add_options(keys, program.cli(), "CONFIG.toml,--config");
     bool kinds = false;
-    program.cli().add_flag("--kinds", kinds, "print the kinds of transforms, densities and activations and stop");
+    program.cli().add_flag("--kinds", kinds, "print all kinds that can be chosen by name, with their keys, and stop");
     if (!program.parse()) return;
     if (kinds) return program.console().print(apps::kinds_text());
     comm::agree(program.comm(), [&] {

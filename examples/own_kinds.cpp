@@ -11,6 +11,7 @@
 #include <pushforward/nn/parameters.hpp>
 #include <pushforward/train/array_rows.hpp>
 #include <pushforward/train/fit.hpp>
+#include <pushforward/train/likelihood.hpp>
 #include <pushforward/transforms/coupling.hpp>
 #include <pushforward/transforms/trained.hpp>
 
@@ -166,16 +167,28 @@ class SinhArcsinh final : public Transform<T>, public Trained<T> {
 // An objective: maximum likelihood with the penalty ½·penalty·‖θ‖² on the parameters. It wraps the library's objective
 // and adds its own part of the loss and of the gradient. (With spectral normalization the gradient would be one with
 // respect to effective weights; the networks of couplings have none.)
+struct RidgeOptions {
+  static constexpr const char* kind = "ridge";
+  static constexpr const char* help = "maximum likelihood with the penalty ½·penalty·‖θ‖²";
+  double penalty = 1e-4;
+
+  pf::OptionSet declare() {
+    pf::OptionSet set;
+    set.add("penalty", penalty, "weight of the penalty", pf::at_least(0));
+    return set;
+  }
+};
+
 template <class T>
 class Ridge final : public pf::train::Objective<T> {
  public:
-  Ridge(std::unique_ptr<pf::train::Objective<T>> likelihood, double penalty)
-      : inner_(std::move(likelihood)), penalty_(penalty) {}
+  Ridge(const pf::train::ObjectivePlace<T>& place, const RidgeOptions& options)
+      : inner_(place), penalty_(options.penalty) {}
 
   pf::train::LossSum add(const Batch<T>& batch, std::span<T> gradient) override {
-    auto sum = inner_->add(batch, gradient);
+    auto sum = inner_.add(batch, gradient);
     double square = 0;
-    const auto theta = inner_->parameters();
+    const auto theta = inner_.parameters();
     for (std::size_t i = 0; i < theta.size(); ++i) {
       square += static_cast<double>(theta[i]) * static_cast<double>(theta[i]);
       gradient[i] += static_cast<T>(sum.weight * penalty_) * theta[i];
@@ -185,28 +198,26 @@ class Ridge final : public pf::train::Objective<T> {
   }
 
   // The rest is that of maximum likelihood; validations report the NLL without the penalty.
-  pf::train::LossName loss_name() const override { return inner_->loss_name(); }
-  double reported(double mean_loss) const override { return inner_->reported(mean_loss); }
-  void plan(Index n) override { inner_->plan(n); }
-  void plan_evaluation() override { inner_->plan_evaluation(); }
-  Index workspace_bytes() const override { return inner_->workspace_bytes(); }
+  pf::train::LossName loss_name() const override { return inner_.loss_name(); }
+  double reported(double mean_loss) const override { return inner_.reported(mean_loss); }
+  void plan(Index n) override { inner_.plan(n); }
+  void plan_evaluation() override { inner_.plan_evaluation(); }
+  Index workspace_bytes() const override { return inner_.workspace_bytes(); }
   void require_data(const pf::comm::Communicator& comm, const pf::train::TrainingData<T>& data) override {
-    inner_->require_data(comm, data);
+    inner_.require_data(comm, data);
   }
-  std::span<T> parameters() override { return inner_->parameters(); }
-  void prepare() override { inner_->prepare(); }
-  bool prepare_again() override { return inner_->prepare_again(); }
-  void gradient_of_raw_parameters(std::span<T> gradient) const override {
-    inner_->gradient_of_raw_parameters(gradient);
-  }
-  void prepare_with(std::span<const T> parameters) override { inner_->prepare_with(parameters); }
+  std::span<T> parameters() override { return inner_.parameters(); }
+  void prepare() override { inner_.prepare(); }
+  bool prepare_again() override { return inner_.prepare_again(); }
+  void gradient_of_raw_parameters(std::span<T> gradient) const override { inner_.gradient_of_raw_parameters(gradient); }
+  void prepare_with(std::span<const T> parameters) override { inner_.prepare_with(parameters); }
   Evaluation evaluate(const pf::comm::Communicator& comm, const Batch<T>& rows) override {
-    return inner_->evaluate(comm, rows);
+    return inner_.evaluate(comm, rows);
   }
-  void bake() override { inner_->bake(); }
+  void bake() override { inner_.bake(); }
 
  private:
-  std::unique_ptr<pf::train::Objective<T>> inner_;
+  pf::train::Likelihood<T> inner_;
   double penalty_;
 };
 
@@ -214,6 +225,7 @@ void register_kinds() {
   pf::nn::ActivationKind::registry().add(arctan());
   BaseKind::registry().add(base_kind<LaplaceOptions, Laplace>());
   TransformKind::registry().add(transform_kind<SinhArcsinhOptions, SinhArcsinh>());
+  pf::train::ObjectiveKind::registry().add(pf::train::objective_kind<RidgeOptions, Ridge>());
 }
 
 constexpr Index rows = 4000;
@@ -246,12 +258,10 @@ void train(const pf::comm::Communicator& comm, const std::string& path) {
   }
   options.model.base = LaplaceOptions{.scale = 0.7};
   options.model.precision = "double";
+  options.objective = RidgeOptions{.penalty = 1e-4};
   options.train = {.steps = 600, .batch = 200, .learning_rate = 5e-3, .warmup = 50};
   pf::train::TrainingData<double> data(comm, arrays, options.data);
-  const auto ridge = [](Flow<double>& flow, const pf::train::Options& o, const pf::train::TrainingData<double>& of) {
-    return std::make_unique<Ridge<double>>(pf::train::maximum_likelihood(flow, o, of), 1e-4);
-  };
-  pf::train::Fit<double> fit(comm, options, data, {.objective = ridge});
+  pf::train::Fit<double> fit(comm, options, data);
   fit.run();
   fit.save(path);
   const double nll = fit.evaluate(pf::data::Split::validation).mean;

@@ -1,13 +1,16 @@
 #pragma once
 
-// The list of kinds that a program prints.
+// The lists of kinds that programs print.
 
 #include <string>
 
 namespace pushforward::apps {
 
-/// Every registry with its kinds: a line for the name and help of each, and a line for each of its keys with help, rule
-/// and default.
+/// The log-det methods: a line for the name and help of each, and lines for each of its keys with help, rule and
+/// default. No line is longer than 100 characters.
+std::string methods_text();
+
+/// Every registry with its kinds, in the same way.
 std::string kinds_text();
 
 }  // namespace pushforward::apps

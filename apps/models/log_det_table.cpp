@@ -1,5 +1,6 @@
 
 #include <models/log_det_table.hpp>
+#include <pushforward/model/option_attributes.hpp>
 
 #include <cmath>
 #include <limits>
@@ -133,9 +134,14 @@ void LogDetSums::write(const h5::GroupWriter& group, const std::vector<LogDetSum
     const auto& s = summaries[m];
     const auto at = group.group(to_string(s.method));
     at.write("seconds", methods_[m].seconds, {"s", "of all rows, summed over ranks"});
-    for (const auto& [name, value] : parameters(s.method)) {
-      std::visit([&, &key = name](const auto& v) { at.attribute(key, v); }, value);
+    at.attribute("kind", s.method.kind());
+    auto method = s.method;
+    const auto keys = method.declare();
+    OptionSet used;
+    for (const auto& entry : keys.entries()) {
+      if (keys.has_effect(entry)) used.add_entry(entry);
     }
+    flow::write_options(at, used);
     at.attribute("bias", s.bias);
     at.attribute("bias_error", s.bias_error);
     at.attribute("standard_deviation", s.deviation);

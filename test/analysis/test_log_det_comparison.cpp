@@ -326,7 +326,8 @@ BOOST_AUTO_TEST_CASE(gradient_errors_are_those_of_single_draws) {
         };
         for (Index r = 0; r < part.draws[m].value.cols(); ++r) {
           BOOST_TEST(close_absolute(part.draws[m].gradient_error(i, r), error_of(r), 1e-12), some_methods[m]);
-          if (methods[m].probe == logdet::Probe::gaussian) {  // of signs there are only four in this dimension
+          if (to_string(methods[m]).find("probe=gaussian") !=
+              std::string::npos) {  // of signs there are only four in this dimension
             BOOST_TEST(!close_absolute(part.draws[m].gradient_error(i, r), error_of(r + 1), 1e-12), some_methods[m]);
           }
         }

@@ -52,9 +52,10 @@ UNIFORM = NICE | {"base.kind": "uniform", "base.low": -60.0, "base.high": 60.0}
 
 
 def another(value, comment):
-    """Another value of a key without an entry. comment: its line of help. Empty lists and free texts need an entry."""
+    """Another value of a key without an entry, or None if there is no other. comment: its line of help. Empty lists and
+    free texts need an entry."""
     if "one of " in comment:
-        return next(name for name in comment.split("one of ")[1].split(", ") if name != value)
+        return next((name for name in comment.split("one of ")[1].split(", ") if name != value), None)
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):

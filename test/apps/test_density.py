@@ -396,8 +396,8 @@ class Stochastic(FlowTest):
     def test_roulettes_are_warned_of(self):
         run = self.succeed("flow_density", self.model(), flows.data(8), "--method", "roulette:p=0.5,length=step",
                            "--standard-error", 5, "-o", "density.h5", ranks=2)
-        self.assertEqual(run.stderr.count("warning: the variance of roulette:p=0.5,exact=2,length=step is infinite"), 1)
-        self.assertEqual(run.stderr.count("warning: length=step: all rows share the lengths of a repeat"), 1)
+        self.assertEqual(run.stderr.count("warning: log-det method roulette:p=0.5,exact=2,length=step: the variance is infinite"), 1)
+        self.assertEqual(run.stderr.count("warning: roulette:p=0.5,exact=2,length=step: all rows share draws of a repeat"), 1)
         self.assertNotIn("bias ", run.stdout)
 
     def test_rows_that_are_not_finite(self):

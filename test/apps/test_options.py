@@ -147,8 +147,9 @@ class Keys(OptionsTest):
 
     def test_another_value_changes_the_result(self):
         # Keys of base densities without an entry are used by some kinds only: class Kinds.
-        others = {key: [Change(options.NICE, options.another(*value))] for key, value in configuration().items()
-                  if key not in options.OPTIONS and not key.startswith("base.")}
+        others = {key: [Change(options.NICE, other)] for key, value in configuration().items()
+                  if key not in options.OPTIONS and not key.startswith("base.")
+                  and (other := options.another(*value)) is not None}
         self.assertChanges([(key, change.settings, change.settings | {key: change.value}, change.part)
                             for key, changes in (options.OPTIONS | others).items() for change in changes])
 

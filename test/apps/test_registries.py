@@ -27,10 +27,13 @@ def kinds_of(text):
         indent = len(line) - len(line.lstrip())
         if indent == 0 and line:
             kinds = sections.setdefault(line.split(":")[0], {})
-        elif indent == 2:
+        elif indent == 2 and line[2] != "(":
             keys = kinds.setdefault(line.split()[0], {})
         elif indent == 4:
-            keys[line.split()[0]] = line.strip()
+            last = line.split()[0]
+            keys[last] = line.strip()
+        elif indent > 4 and keys:  # a continued line
+            keys[last] += " " + line.strip()
     return sections
 
 
@@ -50,7 +53,10 @@ class Registries(ProgramTest):
         self.text = FORMAT.read_text()
 
     def test_every_registry_is_listed_with_keys_and_help(self):
-        self.assertEqual(list(self.kinds), ["families", "transforms", "scalar maps", "base densities", "activations"])
+        self.assertEqual(list(self.kinds), ["families", "transforms", "scalar maps", "base densities", "activations",
+                                            "objectives", "log-det methods"])
+        self.assertEqual(list(self.kinds["objectives"]), ["likelihood"])
+        self.assertEqual(list(self.kinds["log-det methods"]["krylov"]), ["terms", "tol", "probe", "probes"])
         self.assertEqual(list(self.kinds["scalar maps"]), ["additive", "affine", "spline"])
         self.assertEqual(list(self.kinds["transforms"]["split"]), ["keep"])
         self.assertIn("rounded up; at least 0 (channels) [0]", self.kinds["transforms"]["split"]["keep"])

@@ -23,7 +23,7 @@ Products inverse_products(const FlowCase& c, flow::InverseAlgorithm method, Inde
   inverse.evaluate(z, out, workspace);
 
   const auto network = c.shape.network();
-  const auto h = exact_through(inverse.method(), network);
+  const auto h = exact_through(inverse.method().template as<logdet::ExactOptions>(), network);
   const auto jacobian = h ? logdet::exact_flops_through_hidden(network, *h, nn::Pass::evaluate)
                           : logdet::exact_flops_through_input(network, nn::Pass::evaluate);
   const auto samples = static_cast<double>(rows * c.shape.blocks);

@@ -1,5 +1,7 @@
 #include "flops.hpp"
 
+#include "../logdet/method_options.hpp"
+
 #include <pushforward/core/timer.hpp>
 
 #include <algorithm>
@@ -10,7 +12,7 @@ namespace pushforward::bench {
 namespace {
 
 using linalg::Op;
-using logdet::Kind;
+using logdet::ExactOptions;
 using nn::Pass;
 
 constexpr Index least_lu_size = 16;
@@ -56,28 +58,27 @@ std::vector<Shape> walk_through_hidden(const nn::NetworkOptions& network, Index 
   return all;
 }
 
-// Of a method by probes: products with Jᵀ a sample and probe, for the value.
+// Counts the products with Jᵀ for the value, of a sample and probe. terms: those of a roulette.
 double terms_of(const logdet::Method& method, double terms) {
-  switch (method.kind) {
-    case Kind::roulette:
-    case Kind::poisson: return terms;
-    case Kind::krylov:
-    case Kind::trace_krylov: return static_cast<double>(method.terms);
-    default: throw BugError(fmt::format("products of {} are not counted", to_string(method)));
-  }
+  if (test::lengths_of(method)) return terms;
+  const auto* const krylov = test::krylov_options(method);
+  require<BugError>(krylov != nullptr, "products of {} are not counted", to_string(method));
+  return static_cast<double>(krylov->terms);
 }
 
 void add_probes(Products& all, const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms,
                 Pass pass) {
   const auto w = widths(network);
   const bool gradient = pass == Pass::gradient;
-  const Index columns = n * method.probes;
+  const double products = terms_of(method, terms);
+  const Index columns = n * test::probes_of(method).probes;
   for (std::size_t l = 1; l < w.size(); ++l) {
-    all.add(transposed(w[l], w[l - 1], columns, terms_of(method, terms)));
+    all.add(transposed(w[l], w[l - 1], columns, products));
     if (gradient && l + 1 < w.size()) all.add(forward(w[l], w[l - 1], columns));  // Jv itself is not wanted
   }
-  if (method.kind != Kind::trace_krylov || network.hidden.empty() || network.hidden.size() > 2) return;
-  if (network.hidden.size() == 1 && method.terms < 2) return;  // no tr J²
+  const auto* const traced = method.get_if<logdet::TraceKrylovOptions>();
+  if (traced == nullptr || network.hidden.empty() || network.hidden.size() > 2) return;
+  if (network.hidden.size() == 1 && traced->terms < 2) return;  // no tr J²
   const Index last = network.hidden.back(), first = network.hidden.front();
   all.add(forward(last, first, n));
   if (!gradient) return;
@@ -93,10 +94,10 @@ Products products(const logdet::Method& method, const nn::NetworkOptions& networ
   Products all;
   if (with_value) all.add(value_products(network, n));
   Index identity = 0, given = 0;  // tangents a sample through all layers but the first, through all
-  if (method.kind != Kind::exact) {
+  if (!method.exact()) {
     add_probes(all, method, network, n, terms, pass);
-    given = method.probes;
-  } else if (const auto h = exact_through(method, network)) {
+    given = test::probes_of(method).probes;
+  } else if (const auto h = exact_through(method.as<ExactOptions>(), network)) {
     const Index order = network.hidden[*h];
     for (const auto& [out, in] : walk_through_hidden(network, *h)) {
       all.add(forward(out, in, n * order));

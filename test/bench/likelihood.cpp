@@ -3,14 +3,14 @@
 
 #include "reference.hpp"
 
+#include <pushforward/logdet/series.hpp>
+
 #include <algorithm>
 #include <cmath>
 
 namespace pushforward::bench {
 
 namespace {
-
-using logdet::Kind;
 
 constexpr Index few = 2;  // samples that go through plain loops
 constexpr Index data_batches = 4;
@@ -107,22 +107,24 @@ GradientInputs<T>::GradientInputs(const FlowCase& c)
   for (Index j = 0; j < c.rows; ++j) {
     std::copy_n(data.view().column(samples[j]), data.rows(), x.view().column(j));
   }
-  if (method.kind != Kind::roulette) return;
-  require<BugError>(method.length_per_step && method.samples == 1, "{}: a benchmark wants one length for all samples",
+  const auto* const roulette = method.template get_if<logdet::RouletteOptions>();
+  if (roulette == nullptr) return;
+  const auto law = roulette->lengths();
+  require<BugError>(law.per_step && law.samples == 1, "{}: a benchmark wants one length for all samples",
                     to_string(method));
-  const auto expected = static_cast<Index>(std::lround(static_cast<double>(c.shape.blocks) / method.p));
+  const auto expected = static_cast<Index>(std::lround(static_cast<double>(c.shape.blocks) / law.parameter));
   for (Index sum = 0; sum != expected; ++draw_step) {
     sum = 0;
     for (Index b = 0; b < c.shape.blocks; ++b) {
       Index length = 0;
       auto mine = draws();
       mine.block = static_cast<std::uint64_t>(b);
-      draw_lengths(method, mine, {&length, 1});
+      draw_lengths(law, mine, {&length, 1});
       sum += length;
     }
     if (sum == expected) break;
   }
-  terms = static_cast<double>(method.exact_terms) + static_cast<double>(expected) / static_cast<double>(c.shape.blocks);
+  terms = static_cast<double>(law.exact) + static_cast<double>(expected) / static_cast<double>(c.shape.blocks);
 }
 
 template <class T, class U>

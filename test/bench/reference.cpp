@@ -1,5 +1,7 @@
 #include "reference.hpp"
 
+#include "../logdet/method_options.hpp"
+
 #include <pushforward/linalg/reference.hpp>
 
 #include <algorithm>
@@ -13,7 +15,6 @@ namespace {
 
 using linalg::Op;
 using linalg::reference::gemm;
-using logdet::Kind;
 using logdet::Method;
 
 double logistic(double a) {
@@ -67,16 +68,15 @@ Pairs exact(ConstMatrixView<double> jacobian) {
 }
 
 // Of probe v, lengths of the roulette as drawn.
-void add_roulette(const Method& method, ConstMatrixView<double> jacobian, std::span<const Index> lengths,
-                  ConstMatrixView<double> v, MatrixView<double> u, double& value) {
-  const Index longest = method.exact_terms + *std::max_element(lengths.begin(), lengths.end());
-  const double probes = static_cast<double>(method.probes);
+void add_roulette(const logdet::Lengths& law, double probes, ConstMatrixView<double> jacobian,
+                  std::span<const Index> lengths, ConstMatrixView<double> v, MatrixView<double> u, double& value) {
+  const Index longest = law.exact + *std::max_element(lengths.begin(), lengths.end());
   Matrix<double> power(v);
   for (Index k = 1; k <= longest; ++k) {
-    const Index beyond = k - method.exact_terms;
+    const Index beyond = k - law.exact;
     const auto reached = std::count_if(lengths.begin(), lengths.end(), [&](Index n) { return n >= beyond; });
     const double weight = static_cast<double>(reached) / static_cast<double>(lengths.size()) /
-                          logdet::survival(method, std::max<Index>(beyond, 0)) * (k % 2 == 1 ? 1 : -1) / probes;
+                          logdet::survival(law, std::max<Index>(beyond, 0)) * (k % 2 == 1 ? 1 : -1) / probes;
     add(weight, power, u);
     power = transposed_times(jacobian, power);
     value += weight / static_cast<double>(k) * dot(v, power);
@@ -145,14 +145,14 @@ Matrix<double> least_squares(ConstMatrixView<double> h, double beta) {
   return y;
 }
 
-void add_krylov(const Method& method, ConstMatrixView<double> jacobian, ConstMatrixView<double> v, MatrixView<double> u,
-                double& value) {
-  const Krylov space(jacobian, v, method.terms);
-  const double length = norm(v), probes = static_cast<double>(method.probes);
-  const bool rest = method.kind == Kind::trace_krylov;
+// rest: whether tr J is exact and the probe estimates the rest.
+void add_krylov(Index terms, bool rest, double probes, ConstMatrixView<double> jacobian, ConstMatrixView<double> v,
+                MatrixView<double> u, double& value) {
+  const Krylov space(jacobian, v, terms);
+  const double length = norm(v);
   value += length * length * (log_of_projection(space.h) - (rest ? space.h(0, 0) : 0)) / probes;
   const auto y = least_squares(space.h, length);
-  for (Index k = 0; k < method.terms; ++k) add(y(k, 0) / probes, space.basis[k], u);
+  for (Index k = 0; k < terms; ++k) add(y(k, 0) / probes, space.basis[k], u);
   if (rest) add(-1 / probes, v, u);
 }
 
@@ -249,25 +249,27 @@ PlainFlow::Image PlainFlow::image(std::span<const double> x) const {
 }
 
 Pairs estimate_from(const Method& method, ConstMatrixView<double> jacobian, const logdet::Draws& draws) {
-  if (method.kind == Kind::exact) return exact(jacobian);
+  if (method.exact()) return exact(jacobian);
+  const auto law = test::lengths_of(method);
+  const auto* const krylov = test::krylov_options(method);
+  require<BugError>(law || krylov != nullptr, "no reference for {}", to_string(method));
+  const auto [probe, probes] = test::probes_of(method);
   const Index d = jacobian.rows();
   Pairs pairs{.value = 0,
-              .u = Matrix<double>(d, method.probes),
-              .v = Matrix<double>(d, method.probes),
-              .with_trace = method.kind == Kind::trace_krylov};
-  draw_probes(method.probe, draws, method.probes, pairs.v.view());
-  std::vector<Index> lengths(method.samples);
-  const bool roulette = method.kind == Kind::roulette || method.kind == Kind::poisson;
-  require<BugError>(roulette || method.kind == Kind::krylov || pairs.with_trace, "no reference for {}",
-                    to_string(method));
-  if (roulette) draw_lengths(method, draws, lengths);
+              .u = Matrix<double>(d, probes),
+              .v = Matrix<double>(d, probes),
+              .with_trace = test::has_exact_trace(method)};
+  draw_probes(logdet::probe_names().value(probe), draws, probes, pairs.v.view());
+  std::vector<Index> lengths(law ? law->samples : 0);
+  if (law) draw_lengths(*law, draws, lengths);
   if (pairs.with_trace) pairs.value = trace(jacobian);
-  for (Index p = 0; p < method.probes; ++p) {
+  const auto count = static_cast<double>(probes);
+  for (Index p = 0; p < probes; ++p) {
     const auto v = pairs.v.view().columns(p, 1), u = pairs.u.view().columns(p, 1);
-    if (roulette) {
-      add_roulette(method, jacobian, lengths, v, u, pairs.value);
+    if (law) {
+      add_roulette(*law, count, jacobian, lengths, v, u, pairs.value);
     } else {
-      add_krylov(method, jacobian, v, u, pairs.value);
+      add_krylov(krylov->terms, pairs.with_trace, count, jacobian, v, u, pairs.value);
     }
   }
   return pairs;

@@ -17,6 +17,7 @@
 #include "likelihood.hpp"
 
 #include <pushforward/h5/writer.hpp>
+#include <pushforward/logdet/series.hpp>
 
 #include <algorithm>
 #include <array>
@@ -31,7 +32,7 @@ h5::FileImage start(const FlowCase& c, const logdet::Method& method) {
   root.attribute("case", c.name);
   root.attribute("work", work_name(c.work));
   root.attribute("precision", c.precision);
-  root.attribute("kind", method.kind == logdet::Kind::exact ? "exact" : "roulette");
+  root.attribute("kind", method.exact() ? "exact" : "roulette");
   root.attribute("flow", c.shape.kind);
   root.attribute("scale_limit", c.shape.options().map.as<flow::AffineMapOptions>().scale_limit);
   root.attribute("normalizes", c.normalizes());
@@ -65,22 +66,23 @@ void write_bounds(const h5::GroupWriter& root, const flow::Flow<T>& flow) {
 
 template <class T>
 void write_draws(const h5::GroupWriter& root, const FlowCase& c, const GradientInputs<T>& inputs) {
-  const auto& method = inputs.method;
+  const auto& options = inputs.method.template as<logdet::RouletteOptions>();
+  const auto law = options.lengths();
   const Index d = c.shape.dimension, n = c.rows, blocks = c.shape.blocks;
   Matrix<T> probes(d, n * blocks);
   std::vector<Index> terms;
   for (Index b = 0; b < blocks; ++b) {
     auto draws = inputs.draws();
     draws.block = static_cast<std::uint64_t>(b);
-    draw_probes(method.probe, draws, 1, probes.view().columns(b * n, n));
+    draw_probes(logdet::probe_names().value(options.probe), draws, 1, probes.view().columns(b * n, n));
     Index length = 0;
-    draw_lengths(method, draws, {&length, 1});
-    terms.push_back(method.exact_terms + length);
+    draw_lengths(law, draws, {&length, 1});
+    terms.push_back(law.exact + length);
   }
   root.write_array<T>("probes", std::array{blocks, n, d}, probes.data());
   root.write<Index>("terms", terms);
-  root.attribute("p", method.p);
-  root.attribute("exact_terms", method.exact_terms);
+  root.attribute("p", options.p);
+  root.attribute("exact_terms", options.exact);
 }
 
 template <class T>
@@ -102,7 +104,7 @@ void save_gradient(const FlowCase& c, const std::string& path) {
   root.write<T>("input", inputs.x.view());
   root.write("log_prob", result.log_prob);
   write_parameters<T>(root, "gradient", inputs.flow, result.gradient);
-  if (inputs.method.kind == logdet::Kind::roulette) write_draws(root, c, inputs);
+  if (inputs.method.template get_if<logdet::RouletteOptions>() != nullptr) write_draws(root, c, inputs);
   file.save(path);
 }
 

@@ -1,14 +1,14 @@
 
 #include "shape_case.hpp"
 
+#include "../logdet/method_options.hpp"
+
 #include <algorithm>
 #include <charconv>
 
 namespace pushforward::bench {
 
 namespace {
-
-using logdet::Kind;
 
 constexpr Index least_rows = 2;  // that are held against plain loops
 
@@ -26,12 +26,12 @@ std::string shape_text(const FlowShape& shape) {
 
 void require_counted(const std::string& text) {
   const auto method = logdet::parse_method(text);
-  static constexpr std::array counted{Kind::exact, Kind::roulette, Kind::krylov, Kind::trace_krylov};
-  require<OptionError>(std::ranges::find(counted, method.kind) != counted.end(),
+  const auto* const roulette = method.get_if<logdet::RouletteOptions>();
+  require<OptionError>(method.exact() || roulette != nullptr || test::krylov_options(method) != nullptr,
                        "--method {}: its products are not counted; counted are exact, roulette, neumann, krylov, "
                        "trace+krylov",
                        text);
-  require<OptionError>(method.kind != Kind::roulette || (method.length_per_step && method.samples == 1),
+  require<OptionError>(roulette == nullptr || (roulette->shares_draws() && roulette->samples == 1),
                        "--method {}: a step that is timed wants one length for all samples; add length=step", text);
 }
 

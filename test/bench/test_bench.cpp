@@ -9,6 +9,7 @@
 #include "training_step.hpp"
 
 #include "../linalg/fixtures.hpp"
+#include "../logdet/method_options.hpp"
 
 #include <ranks.hpp>
 
@@ -138,7 +139,7 @@ BOOST_AUTO_TEST_CASE(shapes_add_up_to_what_the_cost_model_counts) {
     BOOST_TEST(close_relative(value_products(network, n).flops(), value, 1e-14));
     for (const auto* const text : {"exact:through=input", "exact:through=narrowest", "exact"}) {
       const auto method = logdet::parse_method(text);
-      const auto h = exact_through(method, network);
+      const auto h = exact_through(method.as<logdet::ExactOptions>(), network);
       const auto expected = [&](Pass pass) {
         return n * sum(h ? logdet::exact_flops_through_hidden(network, *h, pass)
                          : logdet::exact_flops_through_input(network, pass));
@@ -149,10 +150,12 @@ BOOST_AUTO_TEST_CASE(shapes_add_up_to_what_the_cost_model_counts) {
     }
     for (const auto* const text : {"krylov:3", "trace+krylov:3", "trace+krylov:2,probes=4"}) {
       const auto method = logdet::parse_method(text);
+      const auto& options = *test::krylov_options(method);
+      const bool has_trace = test::has_exact_trace(method);
       BOOST_TEST(close_relative(log_det_products(method, network, n, 0).flops(),
-                                n * krylov_flops(method, network, Pass::evaluate).gemm, 1e-14));
+                                n * krylov_flops(options, has_trace, network, Pass::evaluate).gemm, 1e-14));
       BOOST_TEST(close_relative(gradient_products(method, network, n, 0).flops(),
-                                3 * value + n * krylov_flops(method, network, Pass::gradient).gemm, 1e-14));
+                                3 * value + n * krylov_flops(options, has_trace, network, Pass::gradient).gemm, 1e-14));
     }
     // Four products with Jᵀ, a tangent as far as the last hidden layer, its reverse.
     const auto roulette = logdet::parse_method("neumann:p=0.5");

@@ -1,6 +1,7 @@
 #include <pushforward/model/model.hpp>
 #include <pushforward/train/array_rows.hpp>
 #include <pushforward/train/fit.hpp>
+#include <pushforward/train/likelihood.hpp>
 #include <pushforward/transforms/actnorm.hpp>
 
 #include <ranks.hpp>
@@ -117,50 +118,65 @@ BOOST_FIXTURE_TEST_CASE(one_call_gives_the_same_flow, Ranks) {
   data.release();
 }
 
+struct InBitsOptions {
+  static constexpr const char* kind = "in_bits";
+  static constexpr const char* help = "maximum likelihood, reported in bits";
+  double factor = 1;  ///< of the bits, to see that options arrive
+
+  OptionSet declare() {
+    OptionSet set;
+    set.add("factor", factor, "factor of the bits");
+    return set;
+  }
+};
+
 /// A likelihood that counts how often it is asked, and reports in bits.
-class InBits final : public train::Objective<double> {
+template <class T>
+class InBits final : public train::Objective<T> {
  public:
-  InBits(flow::Flow<double>& flow, int& checks) : likelihood_(flow), checks_(checks) {}
+  InBits(const train::ObjectivePlace<T>& place, const InBitsOptions& options)
+      : likelihood_(place), factor_(options.factor) {}
   train::LossName loss_name() const override { return {"bits", "bit"}; }
-  double reported(double mean_loss) const override { return mean_loss / std::log(2.0); }
+  double reported(double mean_loss) const override { return factor_ * mean_loss / std::log(2.0); }
   void plan(Index n) override { likelihood_.plan(n); }
   void plan_evaluation() override { likelihood_.plan_evaluation(); }
   Index workspace_bytes() const override { return likelihood_.workspace_bytes(); }
-  void require_data(const comm::Communicator&, const TrainingData<double>&) override { ++checks_; }
-  std::span<double> parameters() override { return likelihood_.parameters(); }
+  void require_data(const comm::Communicator&, const TrainingData<T>&) override { ++checks; }
+  std::span<T> parameters() override { return likelihood_.parameters(); }
   void prepare() override { likelihood_.prepare(); }
-  train::LossSum add(const flow::Batch<double>& batch, std::span<double> gradient) override {
+  train::LossSum add(const flow::Batch<T>& batch, std::span<T> gradient) override {
     return likelihood_.add(batch, gradient);
   }
-  void gradient_of_raw_parameters(std::span<double> gradient) const override {
+  void gradient_of_raw_parameters(std::span<T> gradient) const override {
     likelihood_.gradient_of_raw_parameters(gradient);
   }
-  void prepare_with(std::span<const double> parameters) override { likelihood_.prepare_with(parameters); }
-  flow::Evaluation evaluate(const comm::Communicator& comm, const flow::Batch<double>& rows) override {
+  void prepare_with(std::span<const T> parameters) override { likelihood_.prepare_with(parameters); }
+  flow::Evaluation evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) override {
     auto result = likelihood_.evaluate(comm, rows);
     result.mean = reported(result.mean);
     return result;
   }
   void bake() override { likelihood_.bake(); }
 
+  inline static int checks = 0;
+
  private:
-  train::Likelihood<double> likelihood_;
-  int& checks_;
+  train::Likelihood<T> likelihood_;
+  double factor_;
 };
 
 BOOST_FIXTURE_TEST_CASE(an_objective_of_ones_own_is_trained, Ranks) {
   const Arrays arrays(100);
   TrainingData<double> data(comm, ArrayRows({arrays.rows(), arrays.rows()}), {.standardize = "none"});
-  const auto options = short_run();
-  int checks = 0;
-  const auto make = [&](flow::Flow<double>& flow, const Options&, const TrainingData<double>&) {
-    return std::make_unique<InBits>(flow, checks);
-  };
-  const auto bits = train::fit<double>(comm, options, data, {.objective = make});
+  train::ObjectiveKind::registry().add(train::objective_kind<InBitsOptions, InBits>());
+  auto options = short_run();
   const auto nats = train::fit<double>(comm, options, data);
-  BOOST_TEST(checks == 1);
+  options.objective = InBitsOptions{.factor = 2};
+  InBits<double>::checks = 0;
+  const auto bits = train::fit<double>(comm, options, data);
+  BOOST_TEST(InBits<double>::checks == 1);
   BOOST_TEST(on_all_ranks(comm, close_relative(bits.flow.parameters(), nats.flow.parameters(), 0)));
-  BOOST_TEST(on_all_ranks(comm, close_relative(bits.outcome.best_validation->mean * std::log(2.0),
+  BOOST_TEST(on_all_ranks(comm, close_relative(bits.outcome.best_validation->mean * std::log(2.0) / 2,
                                                nats.outcome.best_validation->mean, 1e-13)));
   data.release();
 }

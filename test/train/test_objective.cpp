@@ -1,4 +1,6 @@
+#include <pushforward/train/array_rows.hpp>
 #include <pushforward/train/fit.hpp>
+#include <pushforward/train/likelihood.hpp>
 #include <pushforward/transforms/actnorm.hpp>
 
 #include <ranks.hpp>
@@ -255,39 +257,63 @@ BOOST_FIXTURE_TEST_CASE(the_mean_loss_of_a_float_run_is_a_double, Ranks) {
   BOOST_TEST(!close_relative(static_cast<double>(float_loss / float_total), loss / total, 1e-9));
 }
 
-BOOST_AUTO_TEST_CASE(the_likelihood_adds_its_loss_and_gradient) {
+BOOST_AUTO_TEST_CASE(every_kind_adds_its_loss_and_gradient) {
   constexpr Index d = 2, n = 9;
-  auto flow = diagonal_flow<double>(d);
   const auto x = some_rows(d, n);
   std::vector<double> weight;
   for (Index j = 0; j < n; ++j) weight.push_back(0.5 + static_cast<double>(j));
   const Batch<double> batch{.x = x, .weight = weight};
-  Likelihood<double> likelihood(flow);
+  const auto self = Communicator::self();
+  train::TrainingData<double> data(self, train::ArrayRows({batch, batch}), {.standardize = "none"});
+  for (const auto& kind : train::ObjectiveKind::registry().all()) {
+    auto flow = diagonal_flow<double>(d);
+    const auto options = short_run(1);
+    const auto objective = kind.make(train::ObjectivePlace<double>{flow, options, data}, kind.options());
+    objective->plan(n);
+    const auto loss = [&] {
+      std::vector<double> unused(flow.parameters().size());
+      objective->prepare();
+      return objective->add(batch, unused).loss;
+    };
+    std::vector<double> gradient(flow.parameters().size(), 7.0);
+    objective->prepare();
+    const auto sum = objective->add(batch, gradient);
+    objective->gradient_of_raw_parameters(gradient);
+    BOOST_TEST(close_relative(sum.weight, 4.5 * 9, 1e-15));
+    BOOST_TEST(close_relative(sum.loss, loss(), 1e-15));
+    BOOST_TEST(sum.failure.empty());
+    // Central differences; the 7 was there before.
+    std::vector<double> expected;
+    for (double& parameter : flow.parameters()) {
+      const double here = parameter, step = 1e-5;
+      double values[2];
+      for (const int side : {0, 1}) {
+        parameter = here + (side == 0 ? -step : step);
+        values[side] = loss();
+      }
+      parameter = here;
+      expected.push_back(7 + (values[1] - values[0]) / (2 * step));
+    }
+    BOOST_TEST(close_relative(gradient, expected, 1e-7), kind.name);
+    auto wrong = gradient;
+    wrong[0] = 7 - (wrong[0] - 7);
+    BOOST_TEST(!close_relative(wrong, expected, 1e-7), kind.name);
+  }
+  data.release();
+}
+
+BOOST_AUTO_TEST_CASE(the_likelihood_evaluates_what_it_adds) {
+  constexpr Index n = 9;
+  auto flow = diagonal_flow<double>(2);
+  const auto x = some_rows(2, n);
+  std::vector<double> gradient(flow.parameters().size());
+  Likelihood<double> likelihood(flow, {.log_det = 0.25});
   likelihood.plan(n);
   likelihood.prepare();
-  std::vector<double> gradient(flow.parameters().size(), 7.0);
-  const auto sum = likelihood.add(batch, gradient);
-  likelihood.gradient_of_raw_parameters(gradient);
-  BOOST_TEST(close_relative(sum.weight, 4.5 * 9, 1e-15));
-  BOOST_TEST(close_relative(sum.loss / sum.weight, likelihood.evaluate(Communicator::self(), batch).mean, 1e-13));
-  BOOST_TEST(sum.failure.empty());
-  // Central differences; the 7 was there before.
-  std::vector<double> expected;
-  for (std::size_t i = 0; i < gradient.size(); ++i) {
-    std::vector<double> moved(flow.parameters().begin(), flow.parameters().end());
-    const double step = 1e-5;
-    double values[2];
-    for (const int side : {0, 1}) {
-      moved[i] = flow.parameters()[i] + (side == 0 ? -step : step);
-      likelihood.prepare_with(moved);
-      values[side] = sum.weight * likelihood.evaluate(Communicator::self(), batch).mean;
-    }
-    expected.push_back(7 + (values[1] - values[0]) / (2 * step));
-  }
-  BOOST_TEST(close_relative(gradient, expected, 1e-7));
-  auto wrong = gradient;
-  wrong[0] = 7 - (wrong[0] - 7);
-  BOOST_TEST(!close_relative(wrong, expected, 1e-7));
+  const auto sum = likelihood.add({.x = x}, gradient);
+  const double mean = likelihood.evaluate(Communicator::self(), {.x = x}).mean;
+  BOOST_TEST(close_relative(likelihood.reported(sum.loss / sum.weight), mean, 1e-13));
+  BOOST_TEST(close_relative(mean, sum.loss / n - 0.25, 1e-13));
 }
 
 BOOST_AUTO_TEST_CASE(a_loss_that_is_not_finite_names_transform_row_and_remedy) {

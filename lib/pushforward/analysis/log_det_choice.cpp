@@ -20,7 +20,7 @@ template <class T>
 logdet::Method complete_log_det(const comm::Communicator& comm, const logdet::Method& method,
                                 const nn::NetworkOptions& network, nn::Pass pass, Index n, std::string& why) {
   logdet::Rates rates;
-  if (method.kind == logdet::Kind::automatic) {
+  if (method.get_if<logdet::AutoOptions>() != nullptr) {
     if (comm.is_root()) rates = logdet::measure_rates<T>(network, n);
     std::array both{rates.gemm, rates.lu};
     comm.broadcast(std::span<double>(both));

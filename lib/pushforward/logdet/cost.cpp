@@ -1,7 +1,6 @@
 #include <pushforward/core/timer.hpp>
 #include <pushforward/linalg/lapack.hpp>
 #include <pushforward/logdet/cost.hpp>
-#include <pushforward/logdet/estimator.hpp>
 #include <pushforward/logdet/trace.hpp>
 #include <pushforward/nn/conv.hpp>
 
@@ -112,19 +111,16 @@ std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network) {
   return std::min_element(hidden.begin(), hidden.end()) - hidden.begin();
 }
 
-std::optional<Index> exact_through(const Method& method, const nn::NetworkOptions& network) {
-  if (method.through == Through::input) return {};
+std::optional<Index> exact_through(const ExactOptions& options, const nn::NetworkOptions& network) {
+  if (options.through == "input") return {};
   if (!network.is_plain()) {
-    require<OptionError>(method.through != Through::narrowest,
-                         "log-det method {}: the hidden layers of dense networks only, without angles, can be gone "
-                         "through; use exact",
-                         to_string(method));
+    require<OptionError>(options.through != "narrowest",
+                         "the hidden layers of dense networks only, without angles, can be gone through; use exact");
     return {};
   }
   const auto h = narrowest_hidden(network);
-  require<OptionError>(h || method.through != Through::narrowest,
-                       "log-det method {}: the network has no hidden layer to go through", to_string(method));
-  if (method.through == Through::narrowest) return h;
+  require<OptionError>(h || options.through != "narrowest", "the network has no hidden layer to go through");
+  if (options.through == "narrowest") return h;
   if (!h) return {};
   const auto sum = [](const Flops& f) { return f.gemm + f.lu; };
   const auto gradient = nn::Pass::gradient;
@@ -133,39 +129,42 @@ std::optional<Index> exact_through(const Method& method, const nn::NetworkOption
              : std::nullopt;
 }
 
-Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Pass pass) {
+Flops krylov_flops(const KrylovOptions& options, bool has_trace, const nn::NetworkOptions& network, nn::Pass pass) {
   // Arnoldi's products; for a gradient a tangent, as far as the last hidden layer, and its reverse.
-  double flops = static_cast<double>(method.terms) * product_flops(network);
+  double flops = static_cast<double>(options.terms) * product_flops(network);
   if (pass == nn::Pass::gradient) flops += 3 * product_flops(network) - network.layer_flops(network.depth() - 1);
   double trace = 0;
   // M of tr J with two hidden layers, K ∘ Kᵀ of tr J² with one, on a vector.
-  if (method.kind == Kind::trace_krylov &&
-      (network.hidden.size() == 2 || (network.hidden.size() == 1 && method.terms >= 2))) {
+  if (has_trace && (network.hidden.size() == 2 || (network.hidden.size() == 1 && options.terms >= 2))) {
     trace = passes(pass) * linalg::gemm_flops(network.hidden.back(), 1, network.hidden.front());
   }
   // The basis and what is computed from it runs no faster than small LUs do.
-  const auto d = static_cast<double>(network.in), m = static_cast<double>(method.terms);
-  const auto probes = static_cast<double>(method.probes);
+  const auto d = static_cast<double>(network.in), m = static_cast<double>(options.terms);
+  const auto probes = static_cast<double>(options.probes);
   return {probes * flops + trace, probes * (2 * d * m * (m + 1) + 4 * m * m * m)};
 }
 
 Method choose_method(const Method& method, const nn::NetworkOptions& network, const Rates& rates, nn::Pass pass,
                      std::string* why) {
-  if (method.kind != Kind::automatic) return with_safe_roulette(method, network);
+  if (method.get_if<AutoOptions>() == nullptr) return method.settled(network);
   const bool has_trace =
       network.is_plain() && network.hidden.size() <= static_cast<std::size_t>(ExactTrace<double>::most_hidden);
   const bool gradient = pass == nn::Pass::gradient;
-  const auto arnoldi = [&](Index steps) {
-    return Method{.kind = has_trace ? Kind::trace_krylov : Kind::krylov, .terms = std::min(steps, network.in)};
-  };
-  const Method stochastic = gradient ? parse_method(has_trace ? "trace+krylov" : "krylov") : arnoldi(6);
+  KrylovOptions arnoldi;
+  if (gradient) {
+    arnoldi.tol = 0.1;
+  } else {
+    arnoldi.terms = std::min<Index>(6, network.in);
+  }
+  const Method stochastic = has_trace ? Method(TraceKrylovOptions{arnoldi}) : Method(arnoldi);
   const auto h = exact_through({}, network);
   const Flops flops = h ? exact_flops_through_hidden(network, *h, pass) : exact_flops_through_input(network, pass);
   const double common = passes(pass) * product_flops(network);  // g and its reverse
   const double exact = 1e-3 * ((common + flops.gemm) / rates.gemm + flops.lu / rates.lu);
-  const Flops by_probe = krylov_flops(gradient ? arnoldi(4) : stochastic, network, pass);
+  if (gradient) arnoldi.terms = std::min<Index>(4, network.in);  // what a probe takes as a rule
+  const Flops by_probe = krylov_flops(arnoldi, has_trace, network, pass);
   const double probe = 1e-3 * ((common + by_probe.gemm) / rates.gemm + by_probe.lu / rates.lu);
-  const Method chosen = exact <= worth(pass) * probe ? Method{} : stochastic;
+  const Method chosen = exact <= worth(pass) * probe ? Method() : stochastic;
   if (why != nullptr) {
     *why = fmt::format(
         "auto: {}, since a sample and block takes {:.3g} µs with exact{} and {:.3g} µs with {} (GEMM at {:.3g}, LU at "

@@ -13,13 +13,21 @@
 // networks (nn/network_options.hpp): others have exact log-dets through the input, where a convolution's tangents in
 // the first layer are its matrix and those of angles take no product either.
 
-#include <pushforward/logdet/method.hpp>
-#include <pushforward/nn/network.hpp>
+#include <pushforward/logdet/exact.hpp>
+#include <pushforward/logdet/krylov.hpp>
 
 #include <optional>
 #include <string>
 
 namespace pushforward::logdet {
+
+/// The choice between exact and stochastic log-dets that choose_method() makes.
+struct AutoOptions {
+  static constexpr const char* kind = "auto";
+  static constexpr const char* help = "exact or trace+krylov, whichever pays, by measured rates of this machine";
+
+  OptionSet declare() { return {}; }
+};
 
 /// Operations of one sample and block.
 struct Flops {
@@ -53,13 +61,13 @@ bool joins_ends(const nn::NetworkOptions& network, Index h);
 std::optional<Index> narrowest_hidden(const nn::NetworkOptions& network);
 /// Returns the hidden layer through which an exact method goes, or nothing if it goes through the input. Throws
 /// OptionError for through=narrowest if there are no hidden layers or if the network is not plain.
-std::optional<Index> exact_through(const Method& method, const nn::NetworkOptions& network);
+std::optional<Index> exact_through(const ExactOptions& options, const nn::NetworkOptions& network);
 
-/// The operations of trace+krylov or krylov with these numbers of steps and probes, tangents and reverse included.
+/// The operations of krylov with these numbers of steps and probes, or of trace+krylov, tangents and reverse included.
 /// `lu` is the work on the basis.
-Flops krylov_flops(const Method& method, const nn::NetworkOptions& network, nn::Pass pass);
+Flops krylov_flops(const KrylovOptions& options, bool has_trace, const nn::NetworkOptions& network, nn::Pass pass);
 
-/// Returns the method itself, a roulette with its p filled in, or the choice of `auto`. The latter compares the
+/// Returns the method settled for this network, or the choice of `auto`. The latter compares the
 /// exact log-det with a stochastic default:
 ///   gradients    trace+krylov with a tolerance of 0.1, estimated as four steps
 ///   evaluation   trace+krylov:6

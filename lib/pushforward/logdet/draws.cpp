@@ -69,33 +69,43 @@ void draw_probes(Probe kind, const Draws& draws, Index m, MatrixView<T> v) {
   }
 }
 
-void draw_lengths(const Method& method, const Draws& draws, std::span<Index> lengths) {
-  const Index n = std::ssize(lengths) / method.samples;
+const NameTable<Probe>& probe_names() {
+  static const NameTable<Probe> table("probe", {"rademacher", "gaussian", "hadamard"});
+  return table;
+}
+
+void ProbeOptions::add_to(OptionSet& set) {
+  set.add("probe", probe, "law of the probes", one_of(probe_names().names()))
+      .add("probes", probes, "probes of each sample", between(1, 1'000'000));
+}
+
+void draw_lengths(const Lengths& law, const Draws& draws, std::span<Index> lengths) {
+  const Index n = std::ssize(lengths) / law.samples;
   for (Index i = 0; i < n; ++i) {
-    for (Index s = 0; s < method.samples; ++s) {
+    for (Index s = 0; s < law.samples; ++s) {
       Draws mine = draws;
-      if (method.length_per_step) {
+      if (law.per_step) {
         mine = {.seed = draws.seed, .step = draws.step_of(i), .block = draws.block};
       }
-      auto stream = mine.stream(random::Purpose::roulette, method.length_per_step ? 0 : i, s);
+      auto stream = mine.stream(random::Purpose::roulette, law.per_step ? 0 : i, s);
       const double u = stream.uniform();
-      lengths[i * method.samples + s] = method.kind == Kind::poisson
-                                            ? poisson(method.rate, u)
-                                            : 1 + static_cast<Index>(std::floor(std::log(u) / std::log1p(-method.p)));
+      lengths[i * law.samples + s] = law.law == Lengths::Law::poisson
+                                         ? poisson(law.parameter, u)
+                                         : 1 + static_cast<Index>(std::floor(std::log(u) / std::log1p(-law.parameter)));
     }
   }
 }
 
-double survival(const Method& method, Index j) {
+double survival(const Lengths& law, Index j) {
   if (j <= 0) return 1;
-  if (method.kind == Kind::roulette) return std::pow(1 - method.p, static_cast<double>(j - 1));
+  if (law.law == Lengths::Law::geometric) return std::pow(1 - law.parameter, static_cast<double>(j - 1));
+  const double rate = law.parameter;
   // P(N ≥ j) = Σ_{n ≥ j} e^{−λ}λⁿ/n!, summed from its largest term on the safe side of cancellation.
-  double term =
-      std::exp(static_cast<double>(j) * std::log(method.rate) - method.rate - std::lgamma(static_cast<double>(j) + 1));
+  double term = std::exp(static_cast<double>(j) * std::log(rate) - rate - std::lgamma(static_cast<double>(j) + 1));
   double sum = 0;
   for (Index n = j; n < j + 10'000 && term > sum * 1e-18; ++n) {
     sum += term;
-    term *= method.rate / static_cast<double>(n + 1);
+    term *= rate / static_cast<double>(n + 1);
   }
   return std::min(sum, 1.0);
 }

@@ -8,6 +8,7 @@
 
 #include <pushforward/linalg/lapack.hpp>
 #include <pushforward/logdet/draws.hpp>
+#include <pushforward/logdet/method.hpp>
 #include <pushforward/nn/network.hpp>
 
 #include <memory>
@@ -26,6 +27,9 @@ struct Estimate {
 };
 
 template <class T>
+std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
+
+template <class T>
 class Estimator {
  public:
   /// Memory of an estimator; each kind has its own.
@@ -36,8 +40,8 @@ class Estimator {
 
   virtual ~Estimator() = default;
 
-  /// The method, resolved: never `auto`.
-  virtual const Method& method() const = 0;
+  /// The method that it was made from, with all that depends on the network.
+  const Method& method() const { return method_; }
   /// Bound on |E[value] − log|det(I + J)|| for ‖J‖ ≤ c < 1 in dimension d, nats: 0 for what has no bias.
   virtual double bias_bound(Index d, double lipschitz) const = 0;
   /// Tangents per sample for which the network's state must have room.
@@ -54,26 +58,68 @@ class Estimator {
   /// flat buffer, added to; if it is empty, the part of the parameters is left out.
   virtual void add_to_reverse(const nn::Network<T>& /*network*/, nn::NetworkState<T>& /*passes*/, State& /*state*/,
                               std::span<const T> /*weight*/, std::span<T> /*gradient*/) const {}
+
+ private:
+  friend std::unique_ptr<Estimator> make_estimator<T>(const Method& method, const nn::NetworkOptions& network);
+  Method method_;
 };
 
 /// Bound on the bias of a series of N terms for ‖J‖ ≤ c < 1: d·(−log(1 − c) − Σₖ≤N cᵏ/k), nats; infinite from
 /// c = 1 on.
 double truncation_bound(Index d, double lipschitz, Index terms);
 
-/// The method with p of a roulette set, where it is not, to what is safe for this network: 1 − c, in four digits,
-/// rounded down. Throws OptionError where c is not below 1.
-Method with_safe_roulette(const Method& method, const nn::NetworkOptions& network);
-
-/// The estimator of a method for networks of this shape; `auto` must have been resolved (cost.hpp). Throws OptionError
-/// for a method that the network cannot have: more Arnoldi steps than dimensions, without a tolerance; an exact trace
-/// of more than two hidden layers; through=narrowest without any; both of them where the network is not
-/// plain (nn/network_options.hpp).
+/// The estimator of a method for networks of this shape. Throws OptionError for a method that the network cannot have,
+/// and BugError for `auto`, which must have been resolved (cost.hpp).
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(const Method& method, const nn::NetworkOptions& network);
 
-/// Returns a warning about a method for blocks with this certified Lipschitz constant c, or "". The variance of a
-/// roulette is infinite if an eigenvalue of J reaches √(1 − p), so the safe rule is p ≤ 1 − c.
-std::string warning(const Method& method, double lipschitz);
+/// The kind that an option struct describes, without a maker.
+template <class Struct>
+MethodKind method_facts() {
+  MethodKind kind{kind_of<Struct>()};
+  if constexpr (requires { Struct::bare; }) kind.bare = Struct::bare;
+  if constexpr (requires { Struct::is_exact; }) kind.is_exact = Struct::is_exact;
+  kind.stochastic = [](const KindOptions& options) {
+    if constexpr (requires { options.as<Struct>().stochastic(); }) return options.as<Struct>().stochastic();
+    return false;
+  };
+  kind.shares_draws = [](const KindOptions& options) {
+    if constexpr (requires { options.as<Struct>().shares_draws(); }) return options.as<Struct>().shares_draws();
+    return false;
+  };
+  kind.shows = [](const KindOptions& options, std::string_view key) {
+    if constexpr (requires { options.as<Struct>().shows(key); }) return options.as<Struct>().shows(key);
+    return false;
+  };
+  kind.complete = [](KindOptions& options, const OptionSet& read) {
+    if constexpr (requires { options.as<Struct>().complete(read); }) options.as<Struct>().complete(read);
+  };
+  kind.settle = [](KindOptions& options, const nn::NetworkOptions& network) {
+    if constexpr (requires { options.as<Struct>().settle(network); }) options.as<Struct>().settle(network);
+  };
+  kind.warning = [](const KindOptions& options, double lipschitz) -> std::string {
+    if constexpr (requires { options.as<Struct>().warning(lipschitz); }) return options.as<Struct>().warning(lipschitz);
+    return "";
+  };
+  return kind;
+}
+
+/// The kind that an option struct and a class template make. Class<T> is constructed from (options, network), or from
+/// the options alone.
+template <class Struct, template <class> class Class>
+MethodKind method_kind() {
+  MethodKind kind = method_facts<Struct>();
+  kind.maker = []<class T>(const KindOptions& options,
+                           const nn::NetworkOptions& network) -> std::unique_ptr<Estimator<T>> {
+    const auto& o = options.as<Struct>();
+    if constexpr (requires { Class<T>(o, network); }) {
+      return std::make_unique<Class<T>>(o, network);
+    } else {
+      return std::make_unique<Class<T>>(o);
+    }
+  };
+  return kind;
+}
 
 extern template std::unique_ptr<Estimator<float>> make_estimator(const Method&, const nn::NetworkOptions&);
 extern template std::unique_ptr<Estimator<double>> make_estimator(const Method&, const nn::NetworkOptions&);

@@ -3,6 +3,15 @@
 
 namespace pushforward::logdet {
 
+OptionSet ExactOptions::declare() {
+  OptionSet set;
+  set.add("through", through,
+          "whose matrix is decomposed: that of the input, that of the narrowest hidden layer, or "
+          "the one that takes fewer operations",
+          one_of({"cheaper", "input", "narrowest"}));
+  return set;
+}
+
 template <class T>
 ExactLogDet<T>::ExactLogDet(linalg::Workspace& scratch, Index d, Index n)
     : d_(d), jacobians_(scratch.matrix<T>(d, d * n)), pivots_(scratch.take<int>(d * n)) {}

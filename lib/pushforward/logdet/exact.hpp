@@ -10,6 +10,17 @@
 
 namespace pushforward::logdet {
 
+/// The LU of I + J, or of a smaller matrix at a hidden layer (narrow.hpp).
+struct ExactOptions {
+  static constexpr const char* kind = "exact";
+  static constexpr const char* help = "LU of I + J, or of a smaller matrix at the narrowest hidden layer";
+  static constexpr bool is_exact = true;
+
+  std::string through = "cheaper";
+
+  OptionSet declare();
+};
+
 template <class T>
 class ExactLogDet {
  public:
@@ -40,18 +51,12 @@ class ExactLogDet {
 template <class T>
 class ExactEstimator final : public Estimator<T> {
  public:
-  explicit ExactEstimator(const Method& method) : method_(method) {}
-
-  const Method& method() const override { return method_; }
   double bias_bound(Index, double) const override { return 0; }
   Index tangents(const nn::Network<T>& network) const override { return ExactLogDet<T>::tangents(network.in()); }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
                                                      linalg::Workspace& scratch, Index n, nn::Pass pass) const override;
   void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,
                 const Draws& draws, const Estimate& result) const override;
-
- private:
-  Method method_;
 };
 
 extern template class ExactLogDet<float>;

@@ -13,22 +13,22 @@ namespace {
 
 template <class T>
 struct KrylovState final : Estimator<T>::State {
-  KrylovState(const nn::Network<T>& network, const Method& method, Index most_steps, linalg::Workspace& kept,
+  KrylovState(const nn::Network<T>& network, Index columns, bool has_trace, Index most_steps, linalg::Workspace& kept,
               linalg::Workspace& scratch, Index n)
       : most(most_steps),
-        probes(kept.matrix<T>(network.in(), n * method.probes)),
-        lengths(scratch.take<double>(n * method.probes)),
-        values(scratch.take<double>(n * method.probes)),
+        probes(kept.matrix<T>(network.in(), columns)),
+        lengths(scratch.take<double>(columns)),
+        values(scratch.take<double>(columns)),
         trace_values(scratch.take<double>(n)),
-        hessenbergs(scratch.take<double>(n * method.probes * (most + 1) * most)),
+        hessenbergs(scratch.take<double>(columns * (most + 1) * most)),
         work(scratch.take<double>(std::max(log_form_work(most), (most + 1) * (most + 1)))),
         solution(scratch.take<double>(most)),
-        steps(scratch.take<Index>(n * method.probes)) {
-    if (method.kind == Kind::trace_krylov) {
+        steps(scratch.take<Index>(columns)) {
+    if (has_trace) {
       terms = most >= 2 ? ExactTrace<T>::most_terms(network.options()) : 1;
       trace.emplace(network, kept, n, terms);
     }
-    for (Index k = 0; k <= most; ++k) basis.push_back(scratch.matrix<T>(network.in(), n * method.probes));
+    for (Index k = 0; k <= most; ++k) basis.push_back(scratch.matrix<T>(network.in(), columns));
   }
 
   /// H̄ of probe c, ((most + 1) × most), zero beyond the steps that it took.
@@ -92,8 +92,8 @@ bool orthogonalize(std::span<const MatrixView<T>> basis, Index k, Index column, 
 
 // The bases of all probes, and how many steps each took.
 template <class T>
-void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, const Method& method, Index columns,
-                KrylovState<T>& s) {
+void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, Index probes, double tolerance,
+                Index columns, KrylovState<T>& s) {
   const Index d = network.in(), most = s.most;
   std::fill_n(s.hessenbergs.data(), columns * (most + 1) * most, 0.0);
   std::fill_n(s.steps.data(), columns, Index(0));
@@ -105,7 +105,7 @@ void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, cons
   Index going = columns;
   for (Index k = 0; k < most && going > 0; ++k) {
     const auto& next = s.basis[k + 1];
-    network.cotangent(passes, s.basis[k].columns(0, columns), method.probes, next.columns(0, columns));
+    network.cotangent(passes, s.basis[k].columns(0, columns), probes, next.columns(0, columns));
     for (Index c = 0; c < columns; ++c) {
       Index& steps = s.steps[c];
       if (steps > 0) continue;
@@ -114,9 +114,9 @@ void make_bases(const nn::Network<T>& network, nn::NetworkState<T>& passes, cons
       const auto enough = [&] {
         if (!goes_on) return true;
         if (k == 0) return false;
-        return solve_shifted(h.block(0, 0, k + 2, k + 1), 1, s.solution, s.work) <= method.tolerance;
+        return solve_shifted(h.block(0, 0, k + 2, k + 1), 1, s.solution, s.work) <= tolerance;
       };
-      if (k + 1 < most && !(method.tolerance > 0 && enough())) continue;
+      if (k + 1 < most && !(tolerance > 0 && enough())) continue;
       steps = k + 1;
       --going;
       if (k + 1 < most) std::fill_n(next.column(c), d, T(0));  // others go on
@@ -155,16 +155,38 @@ void make_pair(const KrylovState<T>& s, Index c, double factor, T* u) {
 
 }  // namespace
 
+OptionSet KrylovOptions::declare() {
+  OptionSet set;
+  set.add("terms", terms, "Arnoldi steps; with tol, at most", between(1, 1'000'000))
+      .add("tol", tol, "relative residual at which a probe has steps enough; 0.1 if terms are not set either",
+           strictly_between(0, 1));
+  add_to(set);
+  return set;
+}
+
+void KrylovOptions::complete(const OptionSet& read) {
+  if (!read.at("terms", kind).is_set && !read.at("tol", kind).is_set) tol = 0.1;
+}
+
 template <class T>
-KrylovEstimator<T>::KrylovEstimator(const Method& method, const nn::NetworkOptions& network)
-    : method_(method), most_steps_(std::min(method.terms, network.in)) {
-  require<OptionError>(method.tolerance > 0 || method.terms <= network.in,
-                       "log-det method {}: {} Arnoldi steps for dimension {}: at most as many", to_string(method),
-                       method.terms, network.in);
-  require<OptionError>(
-      method.kind == Kind::krylov || std::ssize(network.hidden) <= ExactTrace<T>::most_hidden,
-      "log-det method {}: the exact trace is for at most {} hidden layers, not {}; use krylov or exact",
-      to_string(method), ExactTrace<T>::most_hidden, network.hidden.size());
+KrylovEstimator<T>::KrylovEstimator(const KrylovOptions& options, const nn::NetworkOptions& network)
+    : probe_(probe_names().value(options.probe)),
+      probes_(options.probes),
+      tolerance_(options.tol),
+      most_steps_(std::min(options.terms, network.in)) {
+  require<OptionError>(options.tol > 0 || options.terms <= network.in,
+                       "{} Arnoldi steps for dimension {}: at most as many", options.terms, network.in);
+}
+
+template <class T>
+KrylovEstimator<T>::KrylovEstimator(const TraceKrylovOptions& options, const nn::NetworkOptions& network)
+    : KrylovEstimator(static_cast<const KrylovOptions&>(options), network) {
+  require<OptionError>(network.is_plain(),
+                       "exact traces are those of dense networks without angles; use krylov or exact");
+  require<OptionError>(std::ssize(network.hidden) <= ExactTrace<T>::most_hidden,
+                       "the exact trace is for at most {} hidden layers, not {}; use krylov or exact",
+                       ExactTrace<T>::most_hidden, network.hidden.size());
+  has_trace_ = true;
 }
 
 template <class T>
@@ -172,7 +194,7 @@ std::unique_ptr<typename Estimator<T>::State> KrylovEstimator<T>::plan(const nn:
                                                                        linalg::Workspace& kept,
                                                                        linalg::Workspace& scratch, Index n,
                                                                        nn::Pass) const {
-  return std::make_unique<KrylovState<T>>(network, method_, most_steps_, kept, scratch, n);
+  return std::make_unique<KrylovState<T>>(network, n * probes_, has_trace_, most_steps_, kept, scratch, n);
 }
 
 template <class T>
@@ -180,10 +202,10 @@ void KrylovEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
                                   typename Estimator<T>::State& state, const Draws& draws,
                                   const Estimate& result) const {
   auto& s = static_cast<KrylovState<T>&>(state);
-  const Index n = passes.samples(), m = method_.probes, columns = n * m;
+  const Index n = passes.samples(), m = probes_, columns = n * m;
   const auto v = s.probes.columns(0, columns);
-  draw_probes(method_.probe, draws, m, v);
-  make_bases(network, passes, method_, columns, s);
+  draw_probes(probe_, draws, m, v);
+  make_bases(network, passes, probes_, tolerance_, columns, s);
 
   if (s.trace) s.trace->value(network, passes, s.trace_values.first(n));
   for (Index i = 0; i < n; ++i) {

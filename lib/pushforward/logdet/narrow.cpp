@@ -56,8 +56,7 @@ void reverse_slopes(std::span<const T> d, ConstMatrixView<T> raw, ConstMatrixVie
 }  // namespace
 
 template <class T>
-NarrowEstimator<T>::NarrowEstimator(const Method& method, const nn::NetworkOptions& network, Index h)
-    : method_(method), width_(network.hidden[h]) {
+NarrowEstimator<T>::NarrowEstimator(const nn::NetworkOptions& network, Index h) : width_(network.hidden[h]) {
   const auto& hidden = network.hidden;
   const Index count = std::ssize(hidden);
   const auto to_hidden = [&](std::optional<Index> layer, Index to) { walk_.push_back({layer, to, hidden[to]}); };

@@ -31,9 +31,8 @@ template <class T>
 class NarrowEstimator final : public Estimator<T> {
  public:
   /// Goes through hidden layer h (0-based).
-  NarrowEstimator(const Method& method, const nn::NetworkOptions& network, Index h);
+  NarrowEstimator(const nn::NetworkOptions& network, Index h);
 
-  const Method& method() const override { return method_; }
   double bias_bound(Index, double) const override { return 0; }
   Index tangents(const nn::Network<T>&) const override { return 0; }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
@@ -50,7 +49,6 @@ class NarrowEstimator final : public Estimator<T> {
     Index rows = 0;               // of V
   };
 
-  Method method_;
   Index width_;  // r
   std::vector<Hop> walk_;
 };

@@ -9,6 +9,59 @@
 
 namespace pushforward::logdet {
 
+OptionSet SeriesOptions::declare() {
+  OptionSet set;
+  set.add("terms", terms, "terms of the series", between(1, 1'000'000))
+      .add("trace", trace, "traces by probes, or exact ones by powers of the dense J", one_of({"probes", "exact"}));
+  add_to(set);
+  return set.only_with("probe", "trace", {"probes"}).only_with("probes", "trace", {"probes"});
+}
+
+void RandomSeriesOptions::add_lengths_to(OptionSet& set) {
+  set.add("exact", exact, "terms that are always there", between(0, 1'000'000))
+      .add("samples", samples, "lengths of each sample, whose weights are averaged", between(1, 1'000'000))
+      .add("length", length, "whether lengths are drawn for each sample, or once for all samples of a step",
+           one_of({"sample", "step"}));
+  add_to(set);
+}
+
+Lengths RandomSeriesOptions::lengths(Lengths::Law law, double parameter) const {
+  return {.law = law, .parameter = parameter, .exact = exact, .samples = samples, .per_step = length == "step"};
+}
+
+OptionSet RouletteOptions::declare() {
+  OptionSet set;
+  set.add("p", p,
+          "chance to stop after each term beyond the exact ones; without it 1 - c, which is safe, for blocks of "
+          "Lipschitz constant c",
+          strictly_between(0, 1));
+  add_lengths_to(set);
+  return set;
+}
+
+void RouletteOptions::settle(const nn::NetworkOptions& network) {
+  if (p > 0) return;
+  require<OptionError>(network.lipschitz < 1, "no p is safe for a Lipschitz constant of {}", network.lipschitz);
+  const double room = 1 - network.lipschitz, scale = std::pow(10.0, 3 - std::floor(std::log10(room)));
+  p = std::floor(scale * room * (1 + 1e-9)) / scale;
+}
+
+std::string RouletteOptions::warning(double lipschitz) const {
+  if (p <= 1 - lipschitz * lipschitz) return "";
+  return fmt::format(
+      "the variance is infinite where an eigenvalue of J reaches {:.3g}, and a block may have {:.3g}; p ≤ {:.3g} is "
+      "safe",
+      std::sqrt(1 - p), lipschitz, 1 - lipschitz);
+}
+
+OptionSet PoissonOptions::declare() {
+  OptionSet set;
+  set.add("rate", rate, "mean number of terms beyond the exact ones",
+          {"more than 0 and at most 1000", [](double r) { return r > 0 && r <= 1000; }, {}});
+  add_lengths_to(set);
+  return set;
+}
+
 namespace {
 
 // (−1)ᵏ⁺¹.
@@ -30,15 +83,15 @@ void add_column(double factor, ConstMatrixView<T> from, Index from_column, Matri
 
 template <class T>
 struct SeriesState final : Estimator<T>::State {
-  SeriesState(const nn::Network<T>& network, const Method& method, linalg::Workspace& kept, linalg::Workspace& scratch,
-              Index n, nn::Pass pass)
-      : power(scratch.matrix<T>(network.in(), n * method.probes)),
-        next(scratch.matrix<T>(network.in(), n * method.probes)),
-        values(scratch.take<double>(n * method.probes)),
-        lengths(scratch.take<Index>(n * method.samples)) {
-    const bool pairs = pass == nn::Pass::gradient && method.kind == Kind::series;
-    probes = kept.matrix<T>(network.in(), n * method.probes);
-    directions = kept.matrix<T>(network.in(), pairs ? n * method.probes * method.terms : 0);
+  // terms: the pairs of a probe that are kept.
+  SeriesState(Index d, Index probes_of_all, Index terms, Index lengths_of_all, linalg::Workspace& kept,
+              linalg::Workspace& scratch)
+      : power(scratch.matrix<T>(d, probes_of_all)),
+        next(scratch.matrix<T>(d, probes_of_all)),
+        values(scratch.take<double>(probes_of_all)),
+        lengths(scratch.take<Index>(lengths_of_all)) {
+    probes = kept.matrix<T>(d, probes_of_all);
+    directions = kept.matrix<T>(d, probes_of_all * terms);
   }
 
   MatrixView<T> probes;       // v: (d × n·m)
@@ -51,11 +104,11 @@ struct SeriesState final : Estimator<T>::State {
 // wₖ of all samples.
 class RouletteWeight {
  public:
-  RouletteWeight(const Method& method, std::span<const Index> lengths, Index k)
+  RouletteWeight(const Lengths& law, std::span<const Index> lengths, Index k)
       : lengths_(lengths),
-        samples_(method.samples),
-        beyond_(k - method.exact_terms),
-        scale_(beyond_ <= 0 ? 1 : 1 / (static_cast<double>(samples_) * survival(method, beyond_))) {}
+        samples_(law.samples),
+        beyond_(k - law.exact),
+        scale_(beyond_ <= 0 ? 1 : 1 / (static_cast<double>(samples_) * survival(law, beyond_))) {}
 
   double operator()(Index i) const {
     if (beyond_ <= 0) return 1;
@@ -79,7 +132,8 @@ std::unique_ptr<typename Estimator<T>::State> SeriesEstimator<T>::plan(const nn:
                                                                        linalg::Workspace& kept,
                                                                        linalg::Workspace& scratch, Index n,
                                                                        nn::Pass pass) const {
-  return std::make_unique<SeriesState<T>>(network, method_, kept, scratch, n, pass);
+  const Index pairs = pass == nn::Pass::gradient ? terms_ : 0, samples = lengths_ ? lengths_->samples : 0;
+  return std::make_unique<SeriesState<T>>(network.in(), n * probes_, pairs, n * samples, kept, scratch);
 }
 
 template <class T>
@@ -87,22 +141,21 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
                                   typename Estimator<T>::State& state, const Draws& draws,
                                   const Estimate& result) const {
   auto& s = static_cast<SeriesState<T>&>(state);
-  const Index n = passes.samples(), m = method_.probes, columns = n * m;
-  const bool truncated = method_.kind == Kind::series, gradient = passes.pass() == nn::Pass::gradient;
+  const Index n = passes.samples(), m = probes_, columns = n * m;
+  const bool truncated = !lengths_, gradient = passes.pass() == nn::Pass::gradient;
   const auto v = s.probes.columns(0, columns);
-  const auto lengths = s.lengths.first(n * method_.samples);
+  // A truncated series takes all of its weights from a law without random terms.
+  const Lengths law = lengths_.value_or(Lengths{.exact = terms_, .samples = 0});
+  const auto lengths = s.lengths.first(n * law.samples);
   auto power = s.power.columns(0, columns), next = s.next.columns(0, columns);
-  draw_probes(method_.probe, draws, m, v);
-  if (!truncated) draw_lengths(method_, draws, lengths);
+  draw_probes(probe_, draws, m, v);
+  if (!truncated) draw_lengths(law, draws, lengths);
 
-  Index longest = method_.terms;
-  if (!truncated) {
-    longest = 0;
-    for (const Index length : lengths) longest = std::max(longest, length);
-    longest += method_.exact_terms;
-  }
+  Index longest = 0;
+  for (const Index length : lengths) longest = std::max(longest, length);
+  longest += law.exact;
   // Column of pair j of probe c: the pairs of a sample are adjacent.
-  const Index terms = method_.terms;
+  const Index terms = terms_;
   const auto pair_column = [&](Index c, Index j) { return truncated ? c * terms + j : c; };
 
   if (gradient && truncated) {
@@ -122,7 +175,7 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
   std::fill(values.begin(), values.end(), 0.0);
   copy<T>(v, power);
   for (Index k = 1; k <= longest; ++k) {
-    const RouletteWeight weight_of(method_, lengths, k);
+    const RouletteWeight weight_of(law, lengths, k);
     // power is Aᵏ⁻¹v: its part in the gradient, then the next power and its part in the value.
     for (Index c = 0; gradient && c < columns; ++c) {
       if (truncated) {
@@ -136,18 +189,14 @@ void SeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::NetworkStat
     network.cotangent(passes, power, m, next);
     std::swap(power, next);
     for (Index c = 0; c < columns; ++c) {
-      const double w = truncated ? 1 : weight_of(c / m);
+      const double w = weight_of(c / m);
       if (w != 0) values[c] += w * sign_of(k) / static_cast<double>(k) * linalg::column_dot<T>(v, power, c);
     }
   }
   average_probes(values, m, result);
   for (Index i = 0; i < n; ++i) {
-    Index mine = longest;
-    if (!truncated) {
-      const auto drawn = lengths.subspan(i * method_.samples, method_.samples);
-      mine = method_.exact_terms + *std::max_element(drawn.begin(), drawn.end());
-    }
-    result.products[i] = m * mine;
+    const auto drawn = lengths.subspan(i * law.samples, law.samples);
+    result.products[i] = m * (law.exact + (truncated ? 0 : *std::max_element(drawn.begin(), drawn.end())));
   }
   if (!gradient) return;
   const auto directions = truncated ? s.directions.columns(0, columns * terms) : v;
@@ -183,7 +232,7 @@ void DenseSeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::Networ
   const Index d = network.in(), n = passes.samples();
   const bool gradient = passes.pass() == nn::Pass::gradient;
   network.tangent(passes, nn::Directions<T>::identity(d), s.jacobians.columns(0, d * n));
-  const PhaseScope scope(Phase::lu, static_cast<double>(n * (method_.terms - 1)) * linalg::gemm_flops(d, d, d));
+  const PhaseScope scope(Phase::lu, static_cast<double>(n * (terms_ - 1)) * linalg::gemm_flops(d, d, d));
   for (Index i = 0; i < n; ++i) {
     const auto j = s.jacobians.columns(i * d, d);
     auto power = s.power, next = s.next;  // Jᵏ⁻¹
@@ -192,7 +241,7 @@ void DenseSeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::Networ
       power(c, c) = 1;
     }
     double value = 0;
-    for (Index k = 1; k <= method_.terms; ++k) {
+    for (Index k = 1; k <= terms_; ++k) {
       for (Index c = 0; gradient && c < d; ++c) {
         const auto u = passes.tangent_seed(d).columns(i * d, d);
         for (Index r = 0; r < d; ++r) {
@@ -205,7 +254,7 @@ void DenseSeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::Networ
         for (Index r = 0; r < d; ++r) trace += static_cast<double>(power(c, r)) * static_cast<double>(j(r, c));
       }
       value += sign_of(k) / static_cast<double>(k) * trace;
-      if (k == method_.terms) break;
+      if (k == terms_) break;
       linalg::gemm(linalg::Op::none, linalg::Op::none, T(1), power, j, T(0), next);
       std::swap(power, next);
     }
@@ -213,7 +262,7 @@ void DenseSeriesEstimator<T>::estimate(const nn::Network<T>& network, nn::Networ
     result.value[at] = value;
     result.variance[at] = 0;
     result.sign[at] = std::isfinite(value) ? linalg::Sign(1) : linalg::Sign(0);
-    result.products[at] = d * method_.terms;
+    result.products[at] = d * terms_;
   }
 }
 

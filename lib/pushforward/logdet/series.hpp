@@ -14,28 +14,93 @@
 
 #include <pushforward/logdet/estimator.hpp>
 
+#include <optional>
+
 namespace pushforward::logdet {
+
+/// A truncated series.
+struct SeriesOptions : ProbeOptions {
+  static constexpr const char* kind = "series";
+  static constexpr const char* help = "power series of log(I + J), truncated";
+  static constexpr const char* bare = "terms";
+
+  Index terms = 10;
+  std::string trace = "probes";
+
+  OptionSet declare();
+  bool stochastic() const { return trace == "probes"; }
+  bool shows(std::string_view key) const { return key == "terms"; }
+};
+
+/// What series of random length have in common.
+struct RandomSeriesOptions : ProbeOptions {
+  Index exact = 2;
+  Index samples = 1;
+  std::string length = "sample";
+
+  bool stochastic() const { return true; }
+  bool shares_draws() const { return length == "step"; }
+
+ protected:
+  void add_lengths_to(OptionSet& set);
+  Lengths lengths(Lengths::Law law, double parameter) const;
+};
+
+/// Russian roulette with geometric lengths [Chen et al. 2019].
+struct RouletteOptions : RandomSeriesOptions {
+  static constexpr const char* kind = "roulette";
+  static constexpr const char* help = "Russian roulette: a power series of geometric length";
+
+  double p = 0;  ///< the chance to stop after each term beyond the exact ones; 0 until settle()
+
+  OptionSet declare();
+  bool shows(std::string_view key) const { return key == "exact"; }
+  /// Sets p, if it is 0, to the largest safe value: 1 − c in four digits, rounded down. Throws OptionError unless
+  /// c < 1.
+  void settle(const nn::NetworkOptions& network);
+  /// The variance is infinite if an eigenvalue of J reaches √(1 − p), so the safe rule is p ≤ 1 − c.
+  std::string warning(double lipschitz) const;
+  Lengths lengths() const { return RandomSeriesOptions::lengths(Lengths::Law::geometric, p); }
+};
+
+/// The same with Poisson lengths.
+struct PoissonOptions : RandomSeriesOptions {
+  static constexpr const char* kind = "poisson";
+  static constexpr const char* help = "Russian roulette with Poisson lengths";
+
+  double rate = 2;
+
+  OptionSet declare();
+  bool shows(std::string_view key) const { return key == "rate" || key == "exact"; }
+  Lengths lengths() const { return RandomSeriesOptions::lengths(Lengths::Law::poisson, rate); }
+};
 
 template <class T>
 class SeriesEstimator final : public Estimator<T> {
  public:
-  /// Kind::series without exact traces, Kind::roulette or Kind::poisson.
-  explicit SeriesEstimator(const Method& method) : method_(method) {}
+  /// With traces by probes.
+  explicit SeriesEstimator(const SeriesOptions& options)
+      : probe_(probe_names().value(options.probe)), probes_(options.probes), terms_(options.terms) {}
+  /// Of random length.
+  template <class Options>
+  requires requires(const Options& options) { options.lengths(); }
+  explicit SeriesEstimator(const Options& options)
+      : probe_(probe_names().value(options.probe)), probes_(options.probes), lengths_(options.lengths()) {}
 
-  const Method& method() const override { return method_; }
   double bias_bound(Index d, double lipschitz) const override {
-    return method_.kind == Kind::series ? truncation_bound(d, lipschitz, method_.terms) : 0;
+    return lengths_ ? 0 : truncation_bound(d, lipschitz, terms_);
   }
-  Index tangents(const nn::Network<T>&) const override {
-    return method_.kind == Kind::series ? method_.terms * method_.probes : method_.probes;
-  }
+  Index tangents(const nn::Network<T>&) const override { return lengths_ ? probes_ : terms_ * probes_; }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
                                                      linalg::Workspace& scratch, Index n, nn::Pass pass) const override;
   void estimate(const nn::Network<T>& network, nn::NetworkState<T>& passes, typename Estimator<T>::State& state,
                 const Draws& draws, const Estimate& result) const override;
 
  private:
-  Method method_;
+  Probe probe_;
+  Index probes_;
+  Index terms_ = 0;                 // of a truncated series
+  std::optional<Lengths> lengths_;  // of one of random length
 };
 
 /// The truncated series with exact traces: powers of the dense J, a d × d product for each sample and term. The
@@ -43,10 +108,9 @@ class SeriesEstimator final : public Estimator<T> {
 template <class T>
 class DenseSeriesEstimator final : public Estimator<T> {
  public:
-  explicit DenseSeriesEstimator(const Method& method) : method_(method) {}
+  explicit DenseSeriesEstimator(Index terms) : terms_(terms) {}
 
-  const Method& method() const override { return method_; }
-  double bias_bound(Index d, double lipschitz) const override { return truncation_bound(d, lipschitz, method_.terms); }
+  double bias_bound(Index d, double lipschitz) const override { return truncation_bound(d, lipschitz, terms_); }
   Index tangents(const nn::Network<T>& network) const override { return network.in(); }
   std::unique_ptr<typename Estimator<T>::State> plan(const nn::Network<T>& network, linalg::Workspace& kept,
                                                      linalg::Workspace& scratch, Index n, nn::Pass pass) const override;
@@ -54,7 +118,7 @@ class DenseSeriesEstimator final : public Estimator<T> {
                 const Draws& draws, const Estimate& result) const override;
 
  private:
-  Method method_;
+  Index terms_;
 };
 
 extern template class SeriesEstimator<float>;

@@ -18,15 +18,6 @@ constexpr Index initial_rows = 1024;
 }  // namespace
 
 template <class T>
-std::unique_ptr<Objective<T>> maximum_likelihood(flow::Flow<T>& flow, const Options& options,
-                                                 const TrainingData<T>& data) {
-  return std::make_unique<Likelihood<T>>(flow,
-                                         LikelihoodOptions{.log_det = data.standardization().log_det(),
-                                                           .bytes = options.workspace_bytes(),
-                                                           .seed = static_cast<std::uint64_t>(options.train.seed)});
-}
-
-template <class T>
 Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup)
     : comm_(comm), options_(options), data_(data), history_path_(std::move(setup.history)), history_(LossName()) {
   flow::Architecture architecture;
@@ -43,7 +34,8 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
     source_.emplace(data_.batch(Split::train), data_.batch(Split::validation), options_.train.batch, seed);
     const Index first = std::min(data_.rows(Split::train), std::max(initial_rows, options_.train.batch));
     flow_->initialize_from_data(source_->first_rows(first), options_.workspace_bytes());
-    objective_ = setup.objective(*flow_, options_, data_);
+    const auto& objective = std::as_const(options_).objective;
+    objective_ = objective.chosen().make(ObjectivePlace<T>{*flow_, options_, data_}, objective.options());
     trainer_.emplace(comm_, options_, *objective_, *source_);
     if (data_.rows(Split::test) > 0) objective_->plan_evaluation();
     history_ = History(objective_->loss_name());
@@ -109,10 +101,6 @@ Fitted<T> fit(const comm::Communicator& comm, const Options& options, const Trai
 
 template class Fit<float>;
 template class Fit<double>;
-template std::unique_ptr<Objective<float>> maximum_likelihood(flow::Flow<float>&, const Options&,
-                                                              const TrainingData<float>&);
-template std::unique_ptr<Objective<double>> maximum_likelihood(flow::Flow<double>&, const Options&,
-                                                               const TrainingData<double>&);
 template Fitted<float> fit(const comm::Communicator&, const Options&, const TrainingData<float>&, FitSetup<float>,
                            const Observer&, const StopRequest&);
 template Fitted<double> fit(const comm::Communicator&, const Options&, const TrainingData<double>&, FitSetup<double>,

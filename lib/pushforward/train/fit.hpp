@@ -8,30 +8,19 @@
 //
 // Fit has the same in steps, for programs that report what they do.
 
-#include <pushforward/train/likelihood.hpp>
 #include <pushforward/train/log_dets.hpp>
+#include <pushforward/train/objective.hpp>
 #include <pushforward/train/trainer.hpp>
 
 #include <memory>
 
 namespace pushforward::train {
 
-/// Makes the objective of a run for a flow, which outlives it.
-template <class T>
-using ObjectiveMaker =
-    std::function<std::unique_ptr<Objective<T>>(flow::Flow<T>& flow, const Options&, const TrainingData<T>&)>;
-
-/// Maximum likelihood in the data's units, with the memory and the seed of the options.
-template <class T>
-std::unique_ptr<Objective<T>> maximum_likelihood(flow::Flow<T>& flow, const Options& options,
-                                                 const TrainingData<T>& data);
-
 /// Choices about a run in addition to its options.
 template <class T>
 struct FitSetup {
   std::optional<flow::Architecture> architecture{};  ///< of the flow; if there is none, options.model decides
-  ObjectiveMaker<T> objective = maximum_likelihood<T>;
-  std::string history{};  ///< CSV file; "" for a history in memory only
+  std::string history{};                             ///< CSV file; "" for a history in memory only
 };
 
 /// The result of fit().
@@ -95,10 +84,6 @@ Fitted<T> fit(const comm::Communicator& comm, const Options& options, const Trai
 
 extern template class Fit<float>;
 extern template class Fit<double>;
-extern template std::unique_ptr<Objective<float>> maximum_likelihood(flow::Flow<float>&, const Options&,
-                                                                     const TrainingData<float>&);
-extern template std::unique_ptr<Objective<double>> maximum_likelihood(flow::Flow<double>&, const Options&,
-                                                                      const TrainingData<double>&);
 extern template Fitted<float> fit(const comm::Communicator&, const Options&, const TrainingData<float>&,
                                   FitSetup<float>, const Observer&, const StopRequest&);
 extern template Fitted<double> fit(const comm::Communicator&, const Options&, const TrainingData<double>&,

@@ -1,5 +1,6 @@
 #include <pushforward/core/text.hpp>
 #include <pushforward/train/likelihood.hpp>
+#include <pushforward/train/options.hpp>
 
 #include <algorithm>
 
@@ -35,19 +36,25 @@ void negate(std::span<T> values) {
 }  // namespace
 
 template <class T>
+Likelihood<T>::Likelihood(const ObjectivePlace<T>& place, const LikelihoodOptions&)
+    : Likelihood(place.flow, {.log_det = place.data.standardization().log_det(),
+                              .bytes = place.options.workspace_bytes(),
+                              .seed = static_cast<std::uint64_t>(place.options.train.seed)}) {}
+
+template <class T>
 flow::FlowWorkspace<T> Likelihood<T>::workspace(Index most, nn::Pass pass) const {
   const bool trains = pass == nn::Pass::gradient;
   const bool exact = std::ranges::any_of(flow_.transforms(), [&](const auto& transform) {
     const auto* const method = log_det_method(*transform, pass);
-    return method != nullptr && method->kind == logdet::Kind::exact;
+    return method != nullptr && method->exact();
   });
-  require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow_, 1, pass) <= options_.bytes,
+  require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow_, 1, pass) <= setup_.bytes,
                        "{}: {}; train.workspace is {}: make it larger{}", trains ? "training" : "evaluation",
-                       flow::FlowWorkspace<T>::demand(flow_, pass), human_bytes(static_cast<double>(options_.bytes)),
+                       flow::FlowWorkspace<T>::demand(flow_, pass), human_bytes(static_cast<double>(setup_.bytes)),
                        exact ? fmt::format(", or estimate log-dets, as by {} = \"krylov:8\"",
                                            trains ? "log_det.train" : "log_det.evaluate")
                              : "");
-  return flow::FlowWorkspace<T>::within(flow_, options_.bytes, most, pass);
+  return flow::FlowWorkspace<T>::within(flow_, setup_.bytes, most, pass);
 }
 
 template <class T>
@@ -119,7 +126,7 @@ void Likelihood<T>::require_data(const comm::Communicator& comm, const TrainingD
   if (flow_.fixed_transforms() == 0 && !flow_.is_bounded()) return;
   std::optional<flow::FlowWorkspace<T>> room;
   comm::agree(comm, [&] {
-    room.emplace(flow::FlowWorkspace<T>::within(flow_, options_.bytes, evaluation_chunk, nn::Pass::map_only));
+    room.emplace(flow::FlowWorkspace<T>::within(flow_, setup_.bytes, evaluation_chunk, nn::Pass::map_only));
   });
   // One split after the other, so that the message is the same on any number of ranks.
   for (const Split split : data::splits) require_support(comm, data, split, flow::Reach::fixed, *room);
@@ -132,7 +139,7 @@ void Likelihood<T>::require_support(const comm::Communicator& comm, const Traini
                                     flow::Reach reach, flow::FlowWorkspace<T>& workspace) const {
   std::string excluded;
   auto rows = data.batch(split);
-  rows.draws.seed = options_.seed;
+  rows.draws.seed = setup_.seed;
   const auto mine = comm::share(rows.size(), comm.rank(), comm.size());
   const Index chunk = workspace.capacity();
   for (Index first = mine.first; first < mine.last && excluded.empty(); first += chunk) {

@@ -3,12 +3,21 @@
 // Maximum likelihood: loss = −log p(x | u), nats.
 
 #include <pushforward/train/objective.hpp>
+#include <pushforward/train/objective_kind.hpp>
 
 #include <optional>
 
 namespace pushforward::train {
 
 struct LikelihoodOptions {
+  static constexpr const char* kind = "likelihood";
+  static constexpr const char* help = "maximum likelihood: the mean of -log p, weighted and conditional";
+
+  OptionSet declare() { return {}; }
+};
+
+/// What a likelihood needs beside the flow.
+struct LikelihoodSetup {
   double log_det = 0;  ///< log|det| of the map from the data's units to the flow's, nats: subtracted in reports
   Index bytes = flow::default_workspace_bytes;  ///< for the passes of a step, and of an evaluation
   std::uint64_t seed = 0;                       ///< of the draws with which require_data() dequantizes
@@ -21,10 +30,12 @@ template <class T>
 class Likelihood final : public Objective<T> {
  public:
   /// The flow must outlive the objective.
-  explicit Likelihood(flow::Flow<T>& flow, const LikelihoodOptions& options = {}) : flow_(flow), options_(options) {}
+  explicit Likelihood(flow::Flow<T>& flow, const LikelihoodSetup& setup = {}) : flow_(flow), setup_(setup) {}
+  /// In the data's units, with the memory and the seed of the run.
+  explicit Likelihood(const ObjectivePlace<T>& place, const LikelihoodOptions& options = {});
 
   LossName loss_name() const override { return {"nll", "nat"}; }
-  double reported(double mean_loss) const override { return mean_loss - options_.log_det; }
+  double reported(double mean_loss) const override { return mean_loss - setup_.log_det; }
 
   void plan(Index n) override;
   void plan_evaluation() override;
@@ -48,7 +59,7 @@ class Likelihood final : public Objective<T> {
   void bake() override { flow_.bake_normalization(); }
 
  private:
-  /// A workspace within options_.bytes. Throws OptionError if a single sample has no room in it.
+  /// A workspace within setup_.bytes. Throws OptionError if a single sample has no room in it.
   flow::FlowWorkspace<T> workspace(Index most, nn::Pass pass) const;
   /// "transform 3 (coupling)", as messages name it.
   std::string place(Index transform) const;
@@ -59,7 +70,7 @@ class Likelihood final : public Objective<T> {
                        flow::Reach reach, flow::FlowWorkspace<T>& workspace) const;
 
   flow::Flow<T>& flow_;
-  LikelihoodOptions options_;
+  LikelihoodSetup setup_;
   std::optional<flow::FlowWorkspace<T>> workspace_, evaluation_workspace_;
   std::vector<double> log_prob_;      // of one batch
   std::vector<flow::Status> status_;  // of one batch

@@ -27,7 +27,7 @@ LogDets choose_log_dets(const comm::Communicator& comm, const Options& options,
     std::string why;
     method = flow::complete_log_det<T>(comm, method, *network, pass, share, why);
     chosen.notes.push_back(fmt::format("{}: {}", use, why.empty() ? to_string(method) : why));
-    const auto warning = logdet::warning(method, network->lipschitz);
+    const auto warning = method.warning(network->lipschitz);
     if (!warning.empty()) chosen.warnings.push_back(warning);
   };
   complete(chosen.train, nn::Pass::gradient, "training");

@@ -54,9 +54,10 @@ OptionSet Options::declare() {
       .add("model.precision", model.precision, "precision of the network in training", one_of({"float", "double"}))
       .add_table("base", model.base.declare("kind", "density of the latents that are not angles"))
       .add("log_det.train", log_det.train,
-           "log-dets in training: exact, series:N, roulette[:p=P], poisson:rate=R, neumann[:p=P], krylov:M, "
-           "trace+krylov:M, auto; flow_logdet --help has the whole grammar")
+           fmt::format("log-dets in training: {}; flow_logdet --help has their keys",
+                       join(logdet::MethodKind::registry().names())))
       .add("log_det.evaluate", log_det.evaluate, "log-dets in validation and test, as in log_det.train")
+      .add_table("objective", objective.declare("kind", "what training makes small"))
       .add("train.steps", train.steps, "optimizer steps", at_least(1))
       .add("train.batch", train.batch, "rows of the global batch, shared by all ranks", at_least(1, "rows"))
       .add("train.optimizer", train.optimizer, "optimizer", one_of(optim::algorithm_names()))

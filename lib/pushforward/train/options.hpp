@@ -5,6 +5,7 @@
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/optim/optimizer.hpp>
+#include <pushforward/train/objective_kind.hpp>
 
 #include <cstdint>
 
@@ -62,6 +63,7 @@ struct Options {
   DataOptions data;
   ModelOptions model;
   LogDetOptions log_det;
+  Choice<ObjectiveKind> objective;
   TrainOptions train;
   OutputOptions output;
 

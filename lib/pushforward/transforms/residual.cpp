@@ -40,7 +40,7 @@ namespace {
 // Returns true if a state for this pass has memory for the inverse.
 template <class T>
 bool inverts(const logdet::Estimator<T>& estimator, Pass pass) {
-  return pass == Pass::evaluate && estimator.method().kind == logdet::Kind::exact;
+  return pass == Pass::evaluate && estimator.method().exact();
 }
 
 template <class T>
@@ -204,7 +204,7 @@ void ResidualBlock<T>::solve_transposed(TransformState<T>& state, ConstMatrixVie
                                         MatrixView<T> lambda) const {
   auto& s = static_cast<ResidualState<T>&>(state);
   const Index d = b.rows(), n = b.cols();
-  if (s.estimator.method().kind == logdet::Kind::exact && s.estimator.tangents(network_) == d) {
+  if (s.estimator.method().template get_if<logdet::ExactOptions>() != nullptr && s.estimator.tangents(network_) == d) {
     s.refresh(network_);
     const ConstMatrixView<T> inverse_transposes = s.passes.tangent_seed(d);
     for (Index i = 0; i < n; ++i) {
