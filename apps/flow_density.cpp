@@ -372,8 +372,7 @@ int main(int argc, char** argv) {
     keys.add("grid", options.grid, "points \"x0:x1:n,y0:y1:n\" for a model of dimension 2");
     keys.add("precision", options.precision, "precision of the arithmetic", one_of({"float", "double"}));
     keys.add("method", options.method,
-             "log-dets: exact, series:N, roulette:p=P, poisson:rate=R, krylov:M, trace+krylov:M, auto; flow_logdet "
-             "--help has the whole grammar");
+             "log-dets: exact, auto, or an estimator as trace+krylov:4; flow_logdet --help lists all");
     keys.add("standard_error", options.standard_error,
              "stochastic log-dets: intended standard error of each row's log p", more_than(0, "nats"))
         .alias("standard_error", "--standard-error");

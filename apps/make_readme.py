@@ -5,7 +5,9 @@
 
 The text between a line `<!-- keys of PROGRAM [COMMAND] -->` and the next line `<!-- end -->` is replaced by a table
 for each group of the program's --help. The text after `<!-- keys of model.chain -->` is replaced by a table of the
-keys of each transform, from flow_train --print-config. A test compares the file with a fresh generation.
+keys of each transform, from flow_train --print-config, and that after `<!-- keys of log-det methods -->` by a table of
+the keys of each method, from flow_train --kinds. Where a key takes one of the kinds of a registry that data/README.md
+describes, the table has a link in place of their names. A test compares the file with a fresh generation.
 """
 
 import pathlib
@@ -17,6 +19,9 @@ import tempfile
 README = pathlib.Path(__file__).resolve().parent / "README.md"
 COLUMN = 36  # where --help begins its second column
 PLACE = re.compile(r"(<!-- keys of (.+?) -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
+
+# The registries that data/README.md describes, and where.
+DESCRIBED = {"activations": "networks", "base densities": "base-densities", "scalar maps": "transforms-with-a-network"}
 
 # Flags that every program has; README.md describes them once, by hand.
 COMMON = {"-h,--help", "--version", "--config FILE", "--print-config", "--dry-run"}
@@ -71,35 +76,56 @@ def table(rows):
         yield f"| {names} | {kind.replace('[BOOL]', 'BOOL')} | {cell(code(default))} | {cell(meaning)} |"
 
 
-def methods(help_text):
-    """The table of the grammar of methods: two columns of any width, below the line "Methods:"."""
-    rows = []
-    for line in help_text.partition("\nMethods:\n")[2].splitlines():
-        if re.match(r"  \S", line):
-            rows.append(re.split(r"  +", line.strip(), maxsplit=1))
-        elif line.startswith("   "):
-            rows[-1][1] += " " + line.strip()
-        else:
-            break
-    if rows:
-        yield from ["Methods:", "", "| method | meaning |", "| --- | --- |"]
-        yield from (f"| {cell(code(left))} | {cell(right)} |" for left, right in rows)
+def registries(run):
+    """{section: [(kind, key, meaning with default)]} of what flow_train --kinds prints; key is "" for the kind."""
+    sections = {}
+    for line in run("flow_train", "--kinds").stdout.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if indent == 0 and line:
+            rows = sections.setdefault(line.split(":")[0], [])
+        elif indent == 2:
+            kind, _, meaning = line.strip().partition(" ")
+            rows.append([kind, "", meaning.strip()])
+        elif indent == 4:
+            key, _, meaning = line.strip().partition(" ")
+            rows.append([rows[-1][0], key, meaning.strip()])
+        elif line:
+            rows[-1][2] += " " + line.strip()
+    return sections
+
+
+def method_table(run):
+    """A table of the keys of all log-det methods."""
+    yield "| method | key | default | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for kind, key, text in registries(run)["log-det methods"]:
+        meaning, default = split_default(text) if key else (text, "")
+        yield f"| {code(kind)} | {code(key)} | {code(default)} | {cell(meaning)} |"
+    yield ""
+
+
+def linked(text, sections):
+    """The text with a link to the format's description in place of the names of all kinds of a registry."""
+    for section, place in DESCRIBED.items():
+        kinds = [kind for kind, key, _ in sections[section] if not key]
+        text = text.replace("one of " + ", ".join(kinds), f"one of the [{section}](../data/README.md#{place})")
+    return text
 
 
 def program_tables(run, words):
     """The tables of a program, or of one of its commands."""
     groups = {}
+    sections = registries(run)
     help_text = run(*words, "--help").stdout
     for group, left, right in entries(help_text):
-        if left not in COMMON and group not in ["Commands", "Methods"]:
-            groups.setdefault(group, []).append((left, right))
+        if left not in COMMON and group != "Commands":
+            groups.setdefault(group, []).append((left, linked(right, sections)))
     for group, rows in groups.items():
         if len(groups) > 1:
             yield {"Positionals": "Arguments", "Options": "Flags"}.get(group, f"Keys of `[{group}]`") + ":"
             yield ""
         yield from table(rows)
         yield ""
-    yield from methods(help_text)
 
 
 def transform_kinds(run, folder):
@@ -128,8 +154,9 @@ def chain_tables(run):
             rows += [(kind, key, value, help_text) for help_text, key, value in keys] or [(kind, "", "", "no keys")]
     yield "| transform | key | default | meaning |"
     yield "| --- | --- | --- | --- |"
+    sections = registries(run)
     for kind, key, value, help_text in rows:
-        yield f"| {code(kind)} | {code(key)} | {cell(code(value))} | {cell(help_text)} |"
+        yield f"| {code(kind)} | {code(key)} | {cell(code(value))} | {cell(linked(help_text, sections))} |"
     yield ""
 
 
@@ -137,7 +164,8 @@ def tables(text, run):
     """The tables of each place in the text, by its name. run(PROGRAM, ARGUMENTS...) gives the completed process."""
     made = {}
     for name in (match[2] for match in PLACE.finditer(text)):
-        made[name] = list(chain_tables(run) if name == "model.chain" else program_tables(run, name.split()))
+        special = {"model.chain": chain_tables, "log-det methods": method_table}
+        made[name] = list(special[name](run) if name in special else program_tables(run, name.split()))
     return made
 
 

@@ -24,6 +24,13 @@ std::string item(const std::string& head, const std::string& body) {
   return text + line + '\n';
 }
 
+bool is_bare(const Kind&, const OptionEntry&) {
+  return false;
+}
+bool is_bare(const logdet::MethodKind& kind, const OptionEntry& key) {
+  return key.key == kind.bare;
+}
+
 // "transforms: kind of [[model.chain]]", then the kinds.
 template <class K>
 std::string section(const std::string& title, const Registry<K>& registry) {
@@ -34,7 +41,8 @@ std::string section(const std::string& title, const Registry<K>& registry) {
       KindOptions options = kind.options();
       const OptionSet keys = options.declare();
       for (const OptionEntry& key : keys.entries()) {
-        text += item("    " + key.key, fmt::format("{} [{}]", help_text(key), flag_text(key.default_value)));
+        text += item("    " + key.key, fmt::format("{}{} [{}]", is_bare(kind, key) ? "VALUE: " : "", help_text(key),
+                                                   flag_text(key.default_value)));
       }
     }
   }
@@ -44,12 +52,7 @@ std::string section(const std::string& title, const Registry<K>& registry) {
 }  // namespace
 
 std::string methods_text() {
-  const auto text = section("log-det methods: NAME[:VALUE][,KEY=VALUE]...", logdet::MethodKind::registry());
-  std::vector<std::string> bare;
-  for (const auto& kind : logdet::MethodKind::registry().all()) {
-    if (!kind.bare.empty()) bare.push_back(fmt::format("{} of {}", kind.bare, kind.name));
-  }
-  return text + fmt::format("  (VALUE sets {}.)\n", join(bare));
+  return section("log-det methods: NAME[:VALUE][,KEY=VALUE]...", logdet::MethodKind::registry());
 }
 
 std::string kinds_text() {

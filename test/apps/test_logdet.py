@@ -496,7 +496,7 @@ class Methods(LogDetTest):
             self.assertRegex(grammar, rf"(?m)^  {re.escape(kind)} +\w")
         for key in ["through", "terms", "trace", "p", "rate", "exact", "samples", "length", "tol", "probe", "probes"]:
             self.assertRegex(grammar, rf"(?m)^    {key} +\w")
-        self.assertIn("(VALUE sets terms of series, terms of krylov, terms of trace+krylov.)", grammar)
+        self.assertIn("VALUE: terms of the series", grammar)
         self.assertLessEqual(max(map(len, grammar.splitlines())), 100)
 
     def test_dry_run_and_print_config_write_nothing(self):

@@ -1,7 +1,7 @@
 #pragma once
 
-// The transforms without a network that go through the kit of invariants, by their kinds. A kind that is neither here
-// nor among kinds_tested_elsewhere fails the tests.
+// The transforms without a network that go through the kit of invariants, by their kinds. A kind of the registry that
+// is not named here goes through the kit with its default options.
 
 #include <pushforward/maps/scalar_function.hpp>
 #include <pushforward/transforms/elementwise.hpp>
@@ -43,6 +43,17 @@ constexpr SimpleMap simple_maps[] = {{"actnorm", ""},
 /// Kinds with subjects of their own: transforms with a network (test_invariants.cpp, conditional.hpp), and dequantize,
 /// which draws anew in each pass and whose inverse gives back integers only (test_dequantize.cpp).
 constexpr std::string_view kinds_tested_elsewhere[] = {"residual", "coupling", "autoregressive", "dequantize"};
+
+/// The maps above, and all other kinds of the registry.
+inline std::vector<SimpleMap> all_simple_maps() {
+  std::vector<SimpleMap> all(std::begin(simple_maps), std::end(simple_maps));
+  for (const auto& kind : flow::TransformKind::registry().all()) {
+    const bool is_named = std::ranges::count(all, std::string_view(kind.name), &SimpleMap::kind) > 0 ||
+                          std::ranges::count(kinds_tested_elsewhere, kind.name) > 0;
+    if (!is_named) all.push_back({kind.name, ""});
+  }
+  return all;
+}
 
 /// Of 20 and 64 values an image, of others a vector.
 inline Shape simple_shape(Index d) {

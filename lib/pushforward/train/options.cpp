@@ -54,8 +54,7 @@ OptionSet Options::declare() {
       .add("model.precision", model.precision, "precision of the network in training", one_of({"float", "double"}))
       .add_table("base", model.base.declare("kind", "density of the latents that are not angles"))
       .add("log_det.train", log_det.train,
-           fmt::format("log-dets in training: {}; flow_logdet --help has their keys",
-                       join(logdet::MethodKind::registry().names())))
+           "log-dets in training: exact, auto, or an estimator as trace+krylov:4; flow_train --kinds lists all")
       .add("log_det.evaluate", log_det.evaluate, "log-dets in validation and test, as in log_det.train")
       .add_table("objective", objective.declare("kind", "what training makes small"))
       .add("train.steps", train.steps, "optimizer steps", at_least(1))
