@@ -146,9 +146,9 @@ class Keys(OptionsTest):
         self.assertEqual(flags, NO_KEYS | {f"--{key}" for key in configuration()})
 
     def test_another_value_changes_the_result(self):
-        # Keys of base densities without an entry are used by some kinds only: class Kinds.
+        # Keys of base densities and objectives without an entry are used by some kinds only: class Kinds.
         others = {key: [Change(options.NICE, other)] for key, value in configuration().items()
-                  if key not in options.OPTIONS and not key.startswith("base.")
+                  if key not in options.OPTIONS and not re.match(r"(base|objective)\.(?!kind)", key)
                   and (other := options.another(*value)) is not None}
         self.assertChanges([(key, change.settings, change.settings | {key: change.value}, change.part)
                             for key, changes in (options.OPTIONS | others).items() for change in changes])
@@ -237,6 +237,13 @@ class Kinds(OptionsTest):
         pairs += [(kind, *item) for kind in options.BASES for item in new.items()]
         used = self.assertUsedOrRefused([settings(*pair) for pair in pairs])
         self.assertLessEqual({f"base.{key}" for key in new}, used)
+
+    def test_options_of_objectives(self):
+        keys = {key: options.another(*value) for key, value in configuration().items()
+                if key.startswith("objective.") and key != "objective.kind"}
+        changes = [(key, options.NICE | {"objective.kind": kind}, options.NICE | {"objective.kind": kind, key: value})
+                   for kind in self.names_in("objective.kind") for key, value in keys.items()]
+        self.assertLessEqual(set(keys), self.assertUsedOrRefused(changes))
 
 
 def chain(kind, change, value=None):

@@ -298,7 +298,8 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one) {
           integral += 0.01 * std::cosh(t) * std::exp(log_prob<double>(*b.base, ConstMatrixView<double>(&z, 1, 1))[0]);
         }
       }
-      BOOST_TEST(close_absolute(integral, 1, 1e-10));
+      // A density that is not described above may have a kink, where the rule errs by about h²/12.
+      BOOST_TEST(close_absolute(integral, 1, subject_of(options.kind).log_density ? 1e-10 : 1e-4));
     }
   }
 }

@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(names_lead_to_activations) {
   for (const auto& [name, formula] : closed_forms()) BOOST_TEST(registry.find(name) != nullptr);
   BOOST_CHECK_EXCEPTION(
       registry.at("lipswich"), OptionError,
-      says({"activation 'lipswich' is unknown (did you mean 'lipswish'?); there are lipswish, tanh"}));
+      says({"activation 'lipswich' is unknown (did you mean 'lipswish'?); there are lipswish, ", "tanh"}));
 }
 
 // The loop over single values that a user's formula gets against the registers of the built-in activation.
