@@ -5,7 +5,6 @@ import pathlib
 import re
 import shutil
 import sys
-import tomllib
 
 import h5py
 import numpy as np
@@ -18,9 +17,6 @@ sys.path.insert(0, str(SOURCE / "examples"))
 import model_density  # noqa: E402
 
 GOLDEN = SOURCE / "test" / "golden" / "version_1"
-
-# Kinds that are younger than the files here. Each is named with the release that brought it.
-YOUNGER = {}
 
 SAMPLES = ["-n", 6, "--seed", 7, "--tolerance", 1e-13]  # as in make_golden.py
 SEED = 5
@@ -56,30 +52,6 @@ def deviation(values, expected):
 
 def model_files():
     return sorted((GOLDEN / "models").glob("*.h5"))
-
-
-def kinds_in_files():
-    """The kinds that occur in the golden models: {what: set of names}."""
-    found = {what: set() for what in ["model", "transform", "base", "map", "activation", "function", "mask", "form",
-                                      "standardization", "precision"]}
-    for path in model_files():
-        with h5py.File(path) as file:
-            configuration = tomllib.loads(file["provenance"].attrs["configuration"])
-            found["model"].add(configuration["model"]["kind"])
-            found["base"].add(file["flow/base"].attrs["kind"])
-            found["precision"].add(file["flow"].attrs["precision"])
-            found["standardization"].add(file["standardization"].attrs["kind"])
-            for group in file["flow/transforms"].values():
-                found["transform"].add(group.attrs["kind"])
-                for what in ["map", "activation", "function", "mask", "form"]:
-                    if what in group.attrs:
-                        found[what].add(group.attrs[what])
-    return found
-
-
-def missing(known, found):
-    """Kinds that the programs know and no golden file has, without those that are younger."""
-    return sorted(set(known) - found - set(YOUNGER))
 
 
 class Golden(ProgramTest):
@@ -162,48 +134,6 @@ class Golden(ProgramTest):
         for values, expected in [([np.nan], [1.0]), ([1.0], [np.nan]), ([np.inf], [-np.inf]), ([-np.inf], [1.0]),
                                  ([1.0, 1.0], [1.0]), ([0.0, np.nan], [0.0, np.inf])]:
             self.assertEqual(deviation(values, expected), np.inf)
-
-
-class Coverage(ProgramTest):
-    """Every kind that the programs know is in a golden file."""
-
-    def known(self, *arguments):
-        """The names that flow_train lists when it refuses these arguments."""
-        run = self.run_program("flow_train", *arguments)
-        self.assertFailure(run, 2)
-        found = re.search("(?:must be one of|there are) (.*)", run.stderr)
-        self.assertTrue(found, run.stderr)
-        return found[1].strip().split(", ")
-
-    def of_flag(self, flag):
-        return self.known(flag, "nothing")
-
-    def of_chain(self, kind, key=None):
-        more = f'{key} = "nothing"\n' if key else ""
-        self.write("chain.toml", f'[model]\nkind = "chain"\n\n[[model.chain]]\nkind = "{kind}"\n{more}')
-        return self.known("chain.toml")
-
-    def test_every_kind_has_a_golden_file(self):
-        known = {
-            "model": self.of_flag("--model.kind"),
-            "base": self.of_flag("--base.kind"),
-            "activation": self.of_flag("--model.activation"),
-            "precision": self.of_flag("--model.precision"),
-            "standardization": self.of_flag("--data.standardize"),
-            "transform": self.of_chain("nothing"),
-            "map": self.of_chain("coupling", "map"),
-            "mask": self.of_chain("coupling", "mask"),
-            "function": self.of_chain("elementwise", "function"),
-            "form": self.of_chain("linear", "form"),
-        }
-        found = kinds_in_files()
-        self.assertEqual(set(known), set(found))
-        for what, names in known.items():
-            self.assertGreaterEqual(len(names), 2, what)
-            self.assertEqual(missing(names, found[what]), [], f"{what}: kinds without a golden file")
-
-    def test_a_kind_without_a_file_is_found(self):
-        self.assertEqual(missing(["maf", "brand_new"], kinds_in_files()["model"]), ["brand_new"])
 
 
 cases.main()
