@@ -272,7 +272,7 @@ BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
     });
     BOOST_TEST(expected.size() == 5U);
     BOOST_TEST(close_relative(taken, expected, 1e-9));
-    // The trainer ends with the average, folded.
+    // The trainer ends with the average, baked.
     std::copy(step.average().begin(), step.average().end(), flow.parameters().begin());
     flow.bake_normalization();
     BOOST_TEST(close_relative(flow.parameters(), std::as_const(fit.flow()).parameters(), 1e-9));
