@@ -37,7 +37,7 @@ std::string place_in_chain(std::size_t k, const TransformOptions& transform, con
 /// The rows of z that are angles.
 std::vector<Index> periodic_latents(const std::vector<Domain>& domains);
 
-/// The networks whose Lipschitz constants make transforms invertible, those of residual blocks, in order.
+/// The networks whose Lipschitz constants make transforms invertible, in order. Residual blocks have such networks.
 std::vector<nn::NetworkOptions> lipschitz_networks(const Architecture& architecture);
 
 }  // namespace pushforward::flow

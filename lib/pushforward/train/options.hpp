@@ -28,7 +28,7 @@ struct ModelOptions : flow::FlowOptions {
 
 struct LogDetOptions {
   std::string train = "auto";      ///< estimator of log-dets in training steps (logdet/method.hpp)
-  std::string evaluate = "exact";  ///< likewise in validation and test
+  std::string evaluate = "exact";  ///< estimator of log-dets in validation and test
 };
 
 struct TrainOptions {
@@ -69,7 +69,7 @@ struct Options {
 
   /// Throws OptionError for options that do not go together, whatever the data.
   void require_consistent() const;
-  /// The flow for data of this domain. Throws OptionError, also where require_consistent() does.
+  /// The flow for data of this domain. Throws OptionError, also for what require_consistent() refuses.
   flow::Architecture architecture(const flow::Domain& domain) const;
 
   /// All keys with help and rules. The set refers to this object.

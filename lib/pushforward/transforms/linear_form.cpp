@@ -122,7 +122,7 @@ PluStart random_plu(Index c, random::Stream stream) {
   double log_det = 0;
   linalg::Sign sign = 1;
   linalg::lu_log_det(start.lu.view(), pivots, {&log_det, 1}, {&sign, 1});
-  // Row i of L U is row order[i] of W, by the exchanges of the factorisation. P has the inverse order.
+  // Row i of L U is row order[i] of W, by the exchanges of the factorization. P has the inverse order.
   std::vector<Index> order(start.signs.size());
   std::iota(order.begin(), order.end(), Index{0});
   for (std::size_t i = 0; i < order.size(); ++i) std::swap(order[i], order[pivots[i] - 1]);
