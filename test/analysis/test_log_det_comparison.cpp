@@ -190,7 +190,7 @@ BOOST_AUTO_TEST_CASE(rows_that_are_not_finite_are_nan_and_leave_the_others) {
   BOOST_TEST(!have_rows(result, 2, run(flow, options, x.view().columns(2, 1), 2)));
 }
 
-// What is finite may overflow on its way.
+// A finite row may overflow on its way through the flow.
 BOOST_AUTO_TEST_CASE_TEMPLATE(rows_that_overflow_have_a_status_of_their_own, T, Precisions) {
   for (const auto activation : {"lipswish", "sine"}) {
     const auto flow = trained_like<T>({.blocks = 2, .hidden = {6, 6}, .activation = activation});

@@ -366,7 +366,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_asked_for_is_refused) {
   BOOST_CHECK_EXCEPTION(repeated(model, x.view(), numbered(2)), ShapeError,
                         says({"2 row numbers", "3 log-densities", "for 3 rows"}));
   BOOST_CHECK_EXCEPTION(model_with<double>("krylov:13"), OptionError, says({"13 Arnoldi steps for dimension 12"}));
-  // Of no use for an inverse, which wants to be exact.
+  // Estimates are of no use for an inverse, whose log-det must be exact.
   Matrix<double> z(12, 3);
   std::vector<double> log_prob(3);
   std::vector<Status> status(3);

@@ -23,7 +23,7 @@ using flow::Status;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-// What the model's passes say of x: log p, and the log-det that is in it.
+// The results of the model's passes for x: log p, and the log-det that is in it.
 struct Said {
   std::vector<double> log_prob, log_det;
   Matrix<double> z;

@@ -1,4 +1,4 @@
-"""What the tests of flow_train, flow_density, flow_sample and flow_check share: data, small models, readings of files.
+"""Helpers for the tests of flow_train, flow_density, flow_sample and flow_check: data, small models, readings of files.
 
 Small models are trained once for each file of tests and kept in a folder of its own.
 """
@@ -133,12 +133,12 @@ class FlowTest(ProgramTest):
         return self.succeed("flow_train", *small(*arguments), **options)
 
     def density(self, *arguments, output="density.h5", **options):
-        """What flow_density writes."""
+        """Runs flow_density, and returns what it writes."""
         self.succeed("flow_density", *arguments, "-o", output, **options)
         return read_h5(self.folder / output)
 
     def sample(self, *arguments, output="samples.h5", **options):
-        """What flow_sample writes."""
+        """Runs flow_sample, and returns what it writes."""
         self.succeed("flow_sample", *arguments, "-o", output, **options)
         return read_h5(self.folder / output)
 

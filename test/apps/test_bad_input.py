@@ -1,5 +1,5 @@
-"""What programs refuse: one message from one rank that names file, place and remedy, the documented exit code, nothing
-left under the output's name, nothing changed that was there."""
+"""Checks how programs refuse bad input. One rank gives one message, which names file, place and remedy. The exit code
+is the documented one. Nothing is left under the output's name, and a file that was there is unchanged."""
 
 import contextlib
 import os

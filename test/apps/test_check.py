@@ -58,7 +58,7 @@ class Good(FlowTest):
         self.assertEqual(stdout.count("largest block constant"), 1)
 
     def test_integers_that_are_not_dequantized_first(self):
-        """What is examined is the flow behind the noise, at rows that were dequantized."""
+        """flow_check examines the flow after the noise, at rows that were dequantized."""
         integers = np.random.default_rng(4).binomial(7, 0.4, (400, 3)).astype(float)
         self.put("data.h5", {"train": integers[:300], "validation": integers[300:360], "test": integers[360:]})
         self.write("chain.toml", '[model]\nkind = "chain"\n' + "".join(f"\n[[model.chain]]\n{layer}\n" for layer in [

@@ -267,7 +267,7 @@ class Output(ProgramTest):
         resource.setrlimit(resource.RLIMIT_FSIZE, (self.FILE_SIZE_LIMIT, self.FILE_SIZE_LIMIT))
 
     def run_on_terminal(self, *arguments, ranks=0):
-        """What a program with standard error on a terminal writes there."""
+        """Runs a program with standard error on a terminal, and returns what it writes there."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen(command("probe", "m.h5", *arguments, ranks=ranks), cwd=self.folder,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)

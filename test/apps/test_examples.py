@@ -1,4 +1,4 @@
-"""What lies in examples/: programs and scripts run, and configurations are accepted."""
+"""Checks the files in examples/: programs and scripts run, and configurations are accepted."""
 
 import csv
 import re
@@ -36,7 +36,7 @@ class Programs(FlowTest):
                                                   "maf given u"])
         for name, (nll, entropy, without) in alone.items():
             self.assertLess(nll, without - 0.5, name)
-            # Of 20 000 rows, whose mean of −log p has a deviation of about √(d/2)/√20000.
+            # The mean of −log p over 20 000 rows has a deviation of about √(d/2)/√20000.
             self.assertGreater(nll, entropy - (0.08 if name == "images" else 0.03), name)
         # Bananas are what couplings and MAFs are made for, additive ones with a scaling included.
         for name in ["nice", "realnvp", "spline", "maf", "maf given u"]:

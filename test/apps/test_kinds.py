@@ -133,7 +133,7 @@ class Kinds(CourseTest):
         x = np.random.default_rng(3).uniform(0.2, 0.8, (60, 12))
         x[:, 1] -= 0.5  # both sides of leaky
         self.put("data.h5", {"train": x, "validation": x, "test": x})
-        # Of what has no parameters nothing is trained, but of the base.
+        # The functions have no parameters, so that only the base is trained.
         self.train("chain.toml", "--base.kind", "normal", "--data", "data.h5", "--data.standardize", "none",
                    "--model.precision", "double", "-o", "flow.h5")
         self.examine("flow.h5", "data.h5")
@@ -362,7 +362,7 @@ class Images(CourseTest):
             dequantized = (rows + noise) / 8
             self.assertNear(read(file, dequantized, dequantized=True), out, 1e-9)
             self.assertFar(read(file, dequantized, dequantized=True) + 32 * np.log(8), out, 1e-3)
-            # What either cannot be.
+            # Neither rows nor dequantized rows can have these values.
             self.assertTrue(np.all(read(file, rows + 0.5, seed=5) == -np.inf))
             self.assertTrue(np.all(read(file, rows - 8, seed=5) == -np.inf))
             self.assertTrue(np.all(read(file, dequantized + 1, dequantized=True) == -np.inf))

@@ -16,7 +16,7 @@ from flows import FlowTest
 # A method of each kind, with names from short to long.
 METHODS = ["series:4", "series:6,trace=exact", "roulette:p=0.5,exact=4,samples=2,length=step,probe=gaussian,probes=3",
            "poisson:rate=2,exact=1", "krylov:2", "trace+krylov:2,probe=hadamard,probes=2", "exact:through=input"]
-# What a table has of a method beside its name, in this order.
+# The columns of a table after the method's name, in this order.
 COLUMNS = ["bias", "bias_error", "standard_deviation", "rmse", "bias_bound", "products", "seconds_per_1000",
            "rmse_at_budget", "gradient_relative_error"]
 TITLE = re.compile(r"(?:transform (\d+), Lipschitz (\S+)|all blocks): (\d+) rows, exact log-dets deviate by (\S+) nats")
@@ -28,8 +28,8 @@ def chosen(methods):
 
 
 def read_tables(stdout):
-    """Of each table by the number of its transform, None for all blocks: rows, deviation, seconds of exact, radius and
-    the texts of each method."""
+    """Returns tables by the number of their transform, None for all blocks. Each has its rows, deviation, Lipschitz
+    constant, seconds of exact, radius and the texts of each method."""
     tables = {}
     name = None
     for line in stdout.splitlines():
@@ -114,7 +114,7 @@ class LogDetTest(FlowTest):
 
 
 class Table(LogDetTest):
-    """What is printed follows from the file, and the file's summaries from its arrays."""
+    """The tables that are printed follow from the file, and the file's summaries follow from its arrays."""
 
     def assertTableFits(self, run, path="log_det.h5"):
         self.assertLessEqual(max(map(len, run.stdout.splitlines())), 100)
@@ -211,7 +211,7 @@ class Numbers(LogDetTest):
     BIASED = ["series:2", "series:5,probe=gaussian", "series:3,trace=exact", "krylov:1", "trace+krylov:1"]
 
     def block_log_dets(self, model, x):
-        """Of each residual block, by examples/model_density.py."""
+        """The log-dets of each residual block, by examples/model_density.py."""
         log_dets = {}
         with h5py.File(model) as file:
             for group, _, log_det, _ in model_density.steps(file, x):

@@ -53,7 +53,8 @@ class RealData(FlowTest):
                    rows=9527, columns=5, gaussian=4.735)
 
     def train_briefly(self, configuration, pattern, *flags):
-        """What the pattern finds in the output of a short run of a shipped configuration on data.h5."""
+        """Runs a shipped configuration on data.h5 for a short time, and returns the number that the pattern finds in
+        its output."""
         run = self.succeed("flow_train", flows.SOURCE / "examples" / "kinds" / configuration, "--data", "data.h5",
                            "-o", "flow.h5", *flags, ranks=2)
         self.succeed("flow_check", "flow.h5", "data.h5", "--rows", 50, "--jacobians", 2)

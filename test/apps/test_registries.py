@@ -1,4 +1,4 @@
-"""What is written about kinds by hand names every kind of the registries, with all its keys, and no other."""
+"""Texts about kinds that are written by hand name every kind of the registries, with all its keys, and no other."""
 
 import importlib.util
 import re

@@ -520,7 +520,7 @@ BOOST_AUTO_TEST_CASE(a_draw_is_a_function_of_its_stream) {
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(draws_lie_in_the_support_once_rounded, T, Precisions) {
-  // Of few different numbers in float.
+  // In float, the interval holds few different numbers.
   const Built<T> b(Setting{flow::UniformOptions{.low = 0.1, .high = 0.1000003}, 2, {1}});
   for (const double log_p : log_prob<T>(*b.base,
                                         [&] {

@@ -34,7 +34,7 @@ struct Options {
   bool phases = false;
 };
 
-// Those that are asked for.
+// The cases that are asked for.
 std::vector<bench::Case> chosen_cases(const Options& options) {
   if (options.shape.empty()) return bench::select_cases(all_cases(), options.names);
   require<OptionError>(options.names.empty(), "--shape: is a case of its own, beside which no other is run");

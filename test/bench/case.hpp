@@ -1,6 +1,6 @@
 #pragma once
 
-// What a benchmark is: a name, a run that checks before it times, and what it reports.
+// A benchmark has a name, a run that checks before it times, and results that it reports.
 
 #include "compare.hpp"
 #include "measure.hpp"

@@ -6,7 +6,7 @@
 
 namespace pushforward::bench {
 
-/// What rows or latents become: (d × n) latents or rows, log p, statuses.
+/// The results for rows or latents: (d × n) latents or rows, log p, statuses.
 template <class T>
 struct Evaluated {
   Evaluated(Index d, Index n) : image(d, n), log_prob(static_cast<std::size_t>(n)), status(log_prob.size()) {}

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Index counted_latents = 512;  // on which the work of an inverse is counted
 
-// What an inverse by this method does for a block and n samples, from the operations that the library counts.
+// The products of an inverse by this method for a block and n samples, from the operations that the library counts.
 template <class T>
 Products inverse_products(const FlowCase& c, flow::InverseAlgorithm method, Index n) {
   Evaluation<T> inverse(c);

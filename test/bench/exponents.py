@@ -37,7 +37,7 @@ class Step:
                 "--method", self.method]
 
     def fixed(self, quantity):
-        """What stays, for people."""
+        """The quantities that stay fixed, as a text for people."""
         parts = {"d": f"d = {self.d}", "width": f"2×{self.width}", "blocks": f"{self.blocks} blocks",
                  "batch": f"{self.batch} rows"}
         return ", ".join(text for key, text in parts.items() if key != quantity)
@@ -77,7 +77,7 @@ def steps(name):
 
 
 def slope(x, y):
-    """Of log y over log x, by least squares."""
+    """The slope of log y over log x, by least squares."""
     log_x, log_y = [math.log(value) for value in x], [math.log(value) for value in y]
     mean_x, mean_y = sum(log_x) / len(x), sum(log_y) / len(y)
     return (sum((a - mean_x) * (b - mean_y) for a, b in zip(log_x, log_y))
@@ -85,7 +85,7 @@ def slope(x, y):
 
 
 def upper(values):
-    """Those from the geometric mean of the least and the greatest."""
+    """The values from the geometric mean of the least and the greatest upwards."""
     return [value for value in values if value * value >= min(values) * max(values) * (1 - 1e-9)]
 
 

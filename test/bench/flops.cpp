@@ -190,7 +190,7 @@ void GemmRates<T>::measure(double seconds) {
     Matrix<T> a(a_as_is ? p.m : p.k, a_as_is ? p.k : p.m), b(b_as_is ? p.k : p.n, b_as_is ? p.n : p.k), c(p.m, p.n);
     a.fill(T(0.5));
     b.fill(T(0.25));
-    // What accumulates over columns is a gradient.
+    // A product that sums over columns is a gradient, and those are added to.
     const T beta = b_as_is ? T(0) : T(1);
     const Timer whole;
     double once = 0;

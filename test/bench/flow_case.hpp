@@ -8,7 +8,7 @@
 
 namespace pushforward::bench {
 
-/// What is timed.
+/// The work that is timed.
 enum class Work {
   train,     ///< a training step
   gradient,  ///< log-likelihood of a batch and its gradient, weights as they are
@@ -36,7 +36,8 @@ Case case_of(const FlowCase& c);
 /// The case as it is, or the smallest that takes the same paths.
 FlowCase sized_for(const Session& session, const FlowCase& c);
 
-/// Of Work::train and gradient; of density and sample. Collective.
+/// run_gradient() runs Work::train and Work::gradient, run_evaluation() runs Work::density and Work::sample.
+/// Collective.
 template <class T>
 Result run_gradient(const FlowCase& c, const Session& session);
 template <class T>

@@ -16,7 +16,8 @@ constexpr Index few = 2;  // samples that go through plain loops
 constexpr Index data_batches = 4;
 constexpr double step_length = 1e-3;  // of differences, in the norm of all parameters
 
-// What rounding leaves of a log-density, and of a gradient in its largest element: measured, with room.
+// Tolerances for the rounding of a log-density, and of a gradient relative to its largest element. They are measured,
+// with room.
 template <class T>
 constexpr double value_tolerance = 200 * std::numeric_limits<T>::epsilon();
 template <class T>

@@ -33,7 +33,8 @@ struct Likelihood {
   std::vector<double> log_prob;
   std::vector<T> gradient;
 };
-/// Of the case's batch, with its draws; or of its first columns. most: samples that are worked at a time.
+/// The likelihood of the case's batch, with its draws, or of the batch's first columns. most: samples that are worked
+/// at a time.
 template <class T, class U>
 Likelihood<T> likelihood(const GradientInputs<U>& inputs, const flow::Flow<T>& flow, ConstMatrixView<T> x,
                          const logdet::Draws& draws, Index most);

@@ -14,10 +14,10 @@ namespace {
 
 constexpr double shortest_repeat = 1e-3;  // seconds
 constexpr double warm_up = 0.1;           // of the time for repeats
-// Of repeats that are short, of such that are long beside the time for all, of tiny ones.
+// Least numbers of repeats: if they are short, if they are long compared with the time for all, and if they are tiny.
 constexpr std::size_t short_repeats = 5, long_repeats = 2, tiny_repeats = 2;
 
-// What follows `key` in a file of the proc file system, without blanks and colon before it.
+// The text after `key` in a file of the proc file system, without the blanks and the colon before it.
 std::string proc_entry(const char* path, const std::string& key) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {

@@ -69,7 +69,7 @@ class ReversePass {
     return static_cast<double>(blocks) *
            (linalg::gemm_flops(width_, width_, n_) + linalg::gemm_flops(width_, n_, width_));
   }
-  // What every gradient is on this rank, and added up over all.
+  // The value of every element of the gradient: on this rank, and added up over all ranks.
   float own() const { return static_cast<float>(n_ * (comm_.rank() + 1)); }
   float sum() const { return static_cast<float>(n_ * comm_.size() * (comm_.size() + 1) / 2); }
 

@@ -67,7 +67,7 @@ Pairs exact(ConstMatrixView<double> jacobian) {
   return {.value = linalg::reference::log_det<double>(shifted).log_abs, .u = std::move(u), .v = std::move(identity)};
 }
 
-// Of probe v, lengths of the roulette as drawn.
+// Adds the share of probe v to u and value. lengths: those that the roulette drew.
 void add_roulette(const logdet::Lengths& law, double probes, ConstMatrixView<double> jacobian,
                   std::span<const Index> lengths, ConstMatrixView<double> v, MatrixView<double> u, double& value) {
   const Index longest = law.exact + *std::max_element(lengths.begin(), lengths.end());

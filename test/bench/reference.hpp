@@ -60,7 +60,7 @@ class PlainFlow {
   std::vector<Block> blocks_;
 };
 
-/// What an estimate of log|det(I + J)| is: its value and the pairs (u, v) of its gradient Σⱼ uⱼᵀ dJ vⱼ (+ d tr J).
+/// An estimate of log|det(I + J)|: its value and the pairs (u, v) of its gradient Σⱼ uⱼᵀ dJ vⱼ (+ d tr J).
 struct Pairs {
   double value = 0;
   Matrix<double> u, v;  // (d × k)

@@ -1,6 +1,6 @@
 #pragma once
 
-// What bench prints and writes.
+// The lines that bench prints, and the CSV files that it writes.
 
 #include "case.hpp"
 

@@ -24,7 +24,8 @@ MS, GIGA, FLOAT = 1e-3, 1e9, 4
 
 
 def parameters(shape, blocks):
-    """Of residual blocks alone, lipswish: weights, biases, log β of each hidden layer."""
+    """The number of parameters of a flow of residual blocks alone, with lipswish: weights, biases, log β of each hidden
+    layer."""
     widths = [int(width) for width in shape.split("-")]
     layers = zip(widths, widths[1:])
     return blocks * (sum(out * (before + 1) for before, out in layers) + len(widths) - 2)
@@ -70,13 +71,13 @@ class Bench:
         return min(self.run(arguments, ranks)[0] for _ in range(self.rounds))
 
     def reverse_share(self, arguments):
-        """Of a step: the phase "reverse", products alone."""
+        """The share of the phase "reverse" in a step, products alone."""
         _, text = self.run([*arguments, "--phases"], 1)
         return float(re.search(r"^ +reverse +\S+ +(\S+) %", text, re.M)[1]) / 100
 
 
 class Measured:
-    """What the model wants, and what is there to be printed beside it."""
+    """The figures that the model needs, and further measurements to be printed with them."""
 
     def __init__(self, options):
         self.t0, self.t1, self.reverse_share, self.inside = options.t0, options.t1, options.reverse, options.inside
@@ -113,7 +114,7 @@ class Measured:
 
 
 def measured_lines(measured, options):
-    """What was measured."""
+    """The lines about what was measured."""
     if measured.by_rows:
         yield "measured on one rank, ms a step"
         yield f"{'rows':>8}{'measured':>10}{'t0 + n·t1':>11}"
@@ -210,7 +211,7 @@ def arguments():
     parser.add_argument("--t1", type=float, help="s a row")
     parser.add_argument("--reverse", type=float, help="share of a row's time that is the reverse pass")
     parser.add_argument("--inside", type=link, metavar="ALPHA,GBYTE", help="messages in a node: s, GB/s")
-    # What an MPI latency test shows on InfiniBand is 1 to 2 µs; 12.5 GB/s are 100 Gbit/s at full line rate.
+    # An MPI latency test on InfiniBand shows 1 to 2 µs; 12.5 GB/s are 100 Gbit/s at full line rate.
     parser.add_argument("--between", type=link, metavar="ALPHA,GBYTE", default="2e-6,12.5",
                         help="between nodes (%(default)s: InfiniBand of 100 Gbit/s)")
     parser.add_argument("--ranks-per-node", type=int, default=64, help="(%(default)s)")

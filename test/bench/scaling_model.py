@@ -89,8 +89,8 @@ def fastest(cluster, p, size):
     return min(reduce(cluster, p, size) for reduce in ALL_REDUCES.values())
 
 
-# Of the elements of a gradient, the greatest `share` in magnitude: numbers of 4 bytes and indices of 4. Sums within
-# nodes are of all elements.
+# Only the greatest `share` of a gradient's elements in magnitude is sent: numbers of 4 bytes and indices of 4. Sums
+# within nodes are of all elements.
 
 def sparse_gathered(cluster, p, size, share):
     """Every node's own selection goes to all others."""

@@ -18,7 +18,7 @@ struct FlowShape {
 
   bool is_residual() const { return kind == "residual"; }
   flow::FlowOptions options() const;
-  /// Of a block; those of couplings differ from one to the next.
+  /// The network of a block. Networks of couplings differ from one block to the next.
   nn::NetworkOptions network(Index block = 0) const;
 };
 

@@ -112,7 +112,7 @@ def part_table(by_case):
 
 
 def remarks(by_case):
-    """What no column has."""
+    """The remarks that fit no column."""
     small, large = (by_case.get((f"train.exact.{name}", ""), {}) for name in ("d43", "d43_1024"))
     if 1 in small and 2 in large:
         yield f"weak scaling, d = 43, 512 rows a rank: efficiency {ms(small[1]) / ms(large[2]):.2f} on two ranks"

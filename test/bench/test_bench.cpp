@@ -1,4 +1,4 @@
-// What bench's figures rest on: comparisons that fail, operations that are counted right, steps that are the trainer's.
+// Checks what bench's figures rest on: comparisons can fail, operations are counted right, and steps are the trainer's.
 
 #include <pushforward/train/fit.hpp>
 
@@ -272,7 +272,7 @@ BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
     });
     BOOST_TEST(expected.size() == 5U);
     BOOST_TEST(close_relative(taken, expected, 1e-9));
-    // What the trainer ends with: the average, folded.
+    // The trainer ends with the average, baked.
     std::copy(step.average().begin(), step.average().end(), flow.parameters().begin());
     flow.bake_normalization();
     BOOST_TEST(close_relative(flow.parameters(), std::as_const(fit.flow()).parameters(), 1e-9));

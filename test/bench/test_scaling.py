@@ -194,7 +194,7 @@ class Efficiency(unittest.TestCase):
             self.assertGreater(found["16 times the rows a rank"], found["4 times the rows a rank"])
             self.assertGreater(found["all-reduce every 16 steps"], found["all-reduce every 4 steps"])
             self.assertEqual("t0 shared out over ranks" in found, strong)
-        # What is longer than the reduction hides it.
+        # A reverse pass that is longer than the reduction hides it.
         self.assertEqual(model.remedies(self.STEP, here, 2, 10_000, False)["all overlapped that can be"], 1)
 
 

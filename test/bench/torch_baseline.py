@@ -57,7 +57,7 @@ CHUNKS = (256, 1024, 4096)  # rows of an evaluation that are worked at a time
 
 
 class Case:
-    """What the file holds."""
+    """The case that a file holds."""
 
     def __init__(self, path):
         with h5py.File(path) as file:

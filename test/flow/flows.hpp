@@ -81,7 +81,7 @@ inline std::vector<FlowCase> flows_of_angles() {
   return flows;
 }
 
-/// Of one, two and three scales; those of `glow` and `realnvp` let values go.
+/// Flows of one, two and three scales. Those of `glow` and `realnvp` let values go.
 inline std::vector<FlowCase> flows_of_images() {
   std::vector<FlowCase> flows;
   flow::FlowOptions one, two, three;

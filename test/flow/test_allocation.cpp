@@ -23,7 +23,7 @@
 
 namespace {
 
-// Of this thread alone: MPI's may allocate when they like.
+// The counts of this thread alone: MPI's threads may allocate when they like.
 thread_local long allocations = 0;
 thread_local std::size_t allocated_bytes = 0;
 

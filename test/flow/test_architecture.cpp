@@ -12,7 +12,7 @@ namespace {
 
 using namespace flow;
 
-// What a chain on this domain is refused with; "" where it is not.
+// The message with which a chain on this domain is refused, or "" if it is accepted.
 std::string refusal(std::vector<TransformOptions> chain, const Domain& data) {
   try {
     Flow<double>(Architecture{data, std::move(chain), {}}, 1);

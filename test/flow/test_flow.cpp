@@ -17,7 +17,7 @@ using flow::Pass;
 using flow::Status;
 using nn::Normalization;
 
-// What log_prob or inverse gives for a batch.
+// The results of log_prob or inverse for a batch.
 template <class T>
 struct Outcome {
   explicit Outcome(Index d, Index n) : value(d, n), log_prob(static_cast<std::size_t>(n)), status(log_prob.size()) {}
@@ -408,7 +408,7 @@ BOOST_AUTO_TEST_CASE(initialization_is_the_same_in_chunks) {
   }
 }
 
-// What a split lets go keeps its row; the ones that go on are the first.
+// Values that a split lets go keep their rows. The rows that go on are the first.
 BOOST_AUTO_TEST_CASE(splits_leave_latents_in_their_rows) {
   flow::Architecture a;
   a.data.shape = Shape::vector(6);

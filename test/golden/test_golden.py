@@ -61,7 +61,7 @@ class Golden(ProgramTest):
         return file
 
     def density(self, model, data, *arguments):
-        """What flow_density writes: arrays, and the mean NLL."""
+        """Runs flow_density, and returns its arrays and the mean NLL."""
         self.assertSuccess(self.run_program("flow_density", model, data, *arguments, "-o", "density.h5"))
         with h5py.File(self.folder / "density.h5") as file:
             return {name: file[name][:] for name in ["log_prob", "z", "status"]}, file.attrs["mean_nll"]

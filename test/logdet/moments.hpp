@@ -7,7 +7,7 @@
 
 namespace pushforward::test {
 
-/// Of values, and the standard error of their mean.
+/// The mean and variance of values, and the standard error of the mean.
 struct Moments {
   double mean = 0, variance = 0, error = 0;
 };

@@ -80,10 +80,11 @@ Matrix<double> scaled(Matrix<double> w, double factor) {
   return w;
 }
 
-// What one probe v says of log det(I + J): ‖v‖² e₁ᵀ log(I + H) e₁ with H = QᵀJᵀQ, and Q an orthonormal basis of the
-// Krylov space of Jᵀ and v; without ‖v‖² H₁₁ and with tr J if the trace is exact. The space grows until it has `most`
-// dimensions or, for a tolerance, until ‖v − (I + Jᵀ)u‖ ≤ tolerance · ‖v‖ for some u in it, with two dimensions at
-// least. Everything is dense: Gram–Schmidt, H from its definition, its logarithm by its series.
+// The estimate of log det(I + J) by one probe v: ‖v‖² e₁ᵀ log(I + H) e₁. Here H = QᵀJᵀQ, and Q is an orthonormal basis
+// of the Krylov space of Jᵀ and v. If the trace is exact, ‖v‖² H₁₁ is left out and tr J is added. The space grows until
+// it has `most` dimensions. With a tolerance it stops earlier: as soon as ‖v − (I + Jᵀ)u‖ ≤ tolerance · ‖v‖ for some u
+// in it, but not before it has two dimensions. Everything is dense: Gram–Schmidt, H from its definition, and its
+// logarithm by its series.
 double krylov_value(const Matrix<double>& jacobian, const Matrix<double>& v, Index most, double tolerance, bool trace) {
   const double length = frobenius<double>(v);
   std::vector<Matrix<double>> basis{scaled(v, 1 / length)}, reached;

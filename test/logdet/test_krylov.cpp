@@ -354,7 +354,7 @@ BOOST_AUTO_TEST_CASE(variances_are_what_exact_traces_leave) {
   }
 }
 
-// What exact traces change in values and pairs of a probe, from the dense Jacobian.
+// Exact traces change the values and pairs of a probe. The expected changes come from the dense Jacobian.
 BOOST_AUTO_TEST_CASE_TEMPLATE(exact_traces_replace_their_terms, T, Precisions) {
   struct Expected {
     std::vector<Index> hidden;

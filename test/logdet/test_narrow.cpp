@@ -281,7 +281,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_singular_or_broken_sample_is_its_own_problem, T,
   }
 }
 
-// What the cost model says is what is done, but for P and its cotangent, once a batch.
+// The operations counted are those of the cost model. In addition, P and its cotangent are formed once a batch.
 BOOST_AUTO_TEST_CASE(operations_are_those_of_the_cost_model) {
   constexpr Index n = 4;
   for (const auto& shape : shapes) {

@@ -1,4 +1,4 @@
-// What model files hold: every kind of transform and base density, contexts, options as attributes.
+// Model files hold every kind of transform and base density, contexts, and options as attributes.
 
 #include <pushforward/model/model.hpp>
 #include <pushforward/model/option_attributes.hpp>
@@ -172,7 +172,7 @@ struct SomeOptions {
   }
 };
 
-// What reading these attributes gives; `write` writes them.
+// Reads the attributes that `write` writes.
 SomeOptions read_back(const std::function<void(const h5::GroupWriter&)>& write) {
   const auto path = scratch_file("options.h5");
   h5::FileImage file("pushforward-model", 1);

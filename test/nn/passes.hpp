@@ -1,7 +1,7 @@
 #pragma once
 
-// What must hold of the four passes of any network, checked at random points: tangents and cotangents are transposes of
-// each other, reverse is the gradient.
+// Checks the four passes of any network at random points: tangents and cotangents are transposes of each other, and
+// reverse is the gradient.
 
 #include "networks.hpp"
 

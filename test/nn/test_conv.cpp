@@ -216,7 +216,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(norms_are_those_of_the_map, T, Precisions) {
     const auto certifies = [&](double bound) { return bound >= exact * (1 - gamma<T>(500)); };
     BOOST_TEST(certifies(static_cast<double>(layer.conv.circular_norm())));
     BOOST_TEST(!certifies(0.99 * exact));
-    // What holds of the map does not of another, whose weights are not these.
+    // The twin: a layer with other weights has another norm.
     Layer<T> other(size, 1e3, 1.1);
     other.conv.prepare(other.parameters, Normalization::svd);
     BOOST_TEST(!close_relative(static_cast<double>(other.conv.norm()), exact, 1e-3));
@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(the_certificate_is_near_the_norm) {
     // The twin: what counts entries only is far off.
     BOOST_TEST(frobenius<double>(layer.weight()) * 3 > 1.05 * exact);
   }
-  // Of 1 × 1 kernels it is the norm of the weight.
+  // With 1 × 1 kernels the certificate is the norm of the weight.
   const ConvSize pointwise{{40, 40, 3}, 5, 1, 1, 1, 0};
   Layer<double> layer(pointwise, 1e3);
   layer.conv.prepare(layer.parameters, Normalization::stored);
@@ -251,7 +251,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_above_the_bound_is_shrunk_below_it, T, Pre
     const double norm = norm_of(reference_matrix<T>(size, layer.effective()));
     BOOST_TEST(norm <= 0.8 * (1 + gamma<T>(500)));
     BOOST_TEST(norm > 0.75);
-    // What is written is within the bound when it is read.
+    // Weights that are written are within the bound when they are read.
     layer.conv.bake_normalization(layer.parameters);
     layer.conv.prepare(layer.parameters, Normalization::stored);
     BOOST_TEST(static_cast<double>(layer.conv.norm()) <= 0.8 * (1 + gamma<T>(500)));

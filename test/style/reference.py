@@ -6,7 +6,7 @@ import tempfile
 
 
 def reference_violations(root):
-    """What Doxygen finds wrong with the comments of the headers, by the Doxyfile of root."""
+    """Returns what Doxygen finds wrong with the comments of the headers, by the Doxyfile of root."""
     with tempfile.TemporaryDirectory(prefix="pushforward-test-") as folder:
         settings = (root / "Doxyfile").read_text() + f"\nOUTPUT_DIRECTORY = {folder}\n"
         run = subprocess.run(["doxygen", "-"], cwd=root, input=settings, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What tests of programs share: runs a program, with or without mpirun, in a directory of its own.
+"""Runs a program for its tests, with or without mpirun, in a directory of its own.
 
 A file of tests:
 

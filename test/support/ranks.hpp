@@ -1,6 +1,6 @@
 #pragma once
 
-// What tests that run on several ranks share. The main of every test executable (main.cpp) keeps MPI initialized for
+// Helpers for tests that run on several ranks. The main of every test executable (main.cpp) keeps MPI initialized for
 // all cases, so unit tests may use comm::Communicator::world() as well.
 //
 // Rules: a verdict that may differ between ranks is passed through on_all_ranks() before it is asserted; nothing

@@ -1,4 +1,4 @@
-"""What main.cpp and count.py make of cases that fail."""
+"""Checks what main.cpp and count.py make of cases that fail."""
 
 import contextlib
 import io

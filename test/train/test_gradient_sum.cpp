@@ -8,7 +8,7 @@ namespace {
 
 using train::GradientSum;
 
-// What part p of a batch contributes to element i: numbers whose sum depends on the order of adding them.
+// The contribution of part p of a batch to element i. The sum of these numbers depends on the order of adding them.
 double contribution(Index p, std::size_t i) {
   return 1.0 / (1.0 + static_cast<double>(p) * 3.7 + static_cast<double>(i) * 0.31);
 }

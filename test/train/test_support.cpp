@@ -120,7 +120,7 @@ BOOST_FIXTURE_TEST_CASE(rows_that_no_parameter_can_admit_are_named_before_the_fi
                     {"transform 0 (elementwise), validation row 1", "(0.25, -0.5)"});
 }
 
-// What initial parameters leave outside, of transforms behind parameters and of the base.
+// With initial parameters, a row is outside the base's support or the domain of a transform that follows trained ones.
 BOOST_FIXTURE_TEST_CASE(training_rows_outside_of_later_bounds_are_named_before_the_first_step, Ranks) {
   auto box = run_on(file_with(comm, {{"train", 23, 9}}, 1));
   box.model.base = flow::UniformOptions{.low = -2, .high = 2};
@@ -140,7 +140,7 @@ BOOST_FIXTURE_TEST_CASE(training_rows_outside_of_later_bounds_are_named_before_t
                       "only values in (-3, inf) are admitted; the row is (1, -2)"});
 }
 
-// Of validation and test rows it may still change, and they are counted.
+// Training may still move validation and test rows inside, so they are not refused but counted.
 BOOST_FIXTURE_TEST_CASE(validation_rows_outside_of_later_bounds_leave_the_others_their_say, Ranks) {
   auto options = run_on(file_with(comm, {{"validation", 7, 99}, {"test", 3, 99}, {"test", 4, -99}}, 1));
   options.model.base = flow::UniformOptions{.low = -4, .high = 4};
@@ -186,7 +186,7 @@ BOOST_FIXTURE_TEST_CASE(a_workspace_without_room_for_a_sample_is_refused_with_it
                               "as by log_det.train = \"krylov:8\""}));
 }
 
-// Of several rows the first is named, whichever rank comes across it.
+// If several rows are outside, the first is named, whichever rank comes across it.
 BOOST_FIXTURE_TEST_CASE(the_first_of_several_rows_is_named, Ranks) {
   is_refused<double>(comm, run_on_integers(comm, {{"train", 35, 9}, {"train", 4, 7}}), {"train row 4", "(0, 7)"});
   is_refused<double>(comm, run_on_integers(comm, {{"train", 3, 9}, {"train", 20, 7}}), {"train row 3", "(3, 9)"});

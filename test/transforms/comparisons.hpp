@@ -1,7 +1,7 @@
 #pragma once
 
-// What the tests of comparisons of log-dets share: flows, references that are worked out in another way, and
-// predicates.
+// Flows, references and predicates for the tests of comparisons of log-dets. The references are worked out in another
+// way.
 
 #include <pushforward/analysis/log_det_comparison.hpp>
 #include <pushforward/transforms/residual.hpp>
@@ -144,7 +144,7 @@ inline std::span<const double> column(const Matrix<double>& m, Index j) {
   return m.view().column_span(j);
 }
 
-/// What the exact log-dets, norms and spectral radii of block b ought to be.
+/// The exact log-dets, norms and spectral radii that one block ought to have.
 struct Expected {
   std::vector<double> exact, norm, radius;
 };

@@ -108,7 +108,7 @@ Verdict close_values(const Matrix<T>& actual, const Matrix<T>& expected, double 
   return close_absolute(actual.view(), expected.view(), tolerance * size_of(expected));
 }
 
-/// Of samples whose rows `angles` are compared modulo 2π.
+/// Compares samples. Their rows `angles` are compared modulo 2π.
 template <class T>
 Verdict close_samples(const Matrix<T>& actual, const Matrix<T>& expected, std::span<const Index> angles) {
   Matrix<T> nearest(actual);
@@ -369,7 +369,7 @@ Verdict bad_rows_stay_alone(Case<T>& c) {
   return verdict;
 }
 
-/// What a broken subject does wrong.
+/// A mistake of a broken subject.
 enum class Fault {
   none,
   gradient_off_by_one_percent,

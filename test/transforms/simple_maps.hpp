@@ -55,7 +55,7 @@ inline std::vector<SimpleMap> all_simple_maps() {
   return all;
 }
 
-/// Of 20 and 64 values an image, of others a vector.
+/// 20 and 64 values make an image, other numbers a vector.
 inline Shape simple_shape(Index d) {
   if (d == 20) return {2, 2, 5};
   return d == 64 ? Shape{4, 4, 4} : Shape::vector(d);
@@ -106,7 +106,7 @@ inline double into(std::pair<double, double> interval, double value) {
   return std::isfinite(low) ? low + 0.5 + std::abs(value) : value + std::copysign(0.5, value);
 }
 
-/// Of a planar flow u is moved along w until wᵀu = −1, where volumes change.
+/// Moves the u of a planar flow along w until wᵀu = −1, where volumes change.
 template <class T>
 void move_planar(Case<T>& c) {
   const auto d = static_cast<std::size_t>(c.subject->dimension());

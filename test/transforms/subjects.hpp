@@ -48,7 +48,7 @@ class Subject {
     std::vector<double> log_det;  // of the direction that was taken
     std::vector<flow::Status> status;
   };
-  /// Of Σᵢ wᵢ (log p₀(zᵢ) + log_detᵢ).
+  /// The gradient of Σᵢ wᵢ (log p₀(zᵢ) + log_detᵢ).
   struct Gradient {
     std::vector<T> parameters;
     Matrix<T> x;  // (d × n), or empty where the subject does not offer it
@@ -59,7 +59,7 @@ class Subject {
   virtual const nn::ParameterLayout& layout() const = 0;
   /// Takes parameters; power iteration is run until it no longer moves, which gradients need.
   virtual void set(std::span<const T> parameters, nn::Normalization normalization) = 0;
-  /// What samples are conditioned on from now on: (c × n), or (c × 1) for all of them alike.
+  /// Sets the context of samples from now on: (c × n), or (c × 1) if all samples have the same.
   virtual void condition(const Matrix<T>& /*context*/) {}
   virtual Image forward(const Matrix<T>& x, Index chunk) = 0;
   virtual Image inverse(const Matrix<T>& z, const flow::InverseOptions& options, Index chunk) = 0;

@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(a_linear_network_gives_what_a_hand_finds) {
 
 BOOST_AUTO_TEST_CASE(parameters_of_each_value_are_together) {
   const auto map = linear_coupling("odd", "affine", {.shape = Shape::vector(3)});
-  // Of x₀: t = x₁, raw = 0.1 x₁; of x₂: t = 2 x₁, raw = 0.2 x₁.
+  // x₀ has t = x₁ and raw = 0.1 x₁; x₂ has t = 2 x₁ and raw = 0.2 x₁.
   const double x = 0.5, a = scale_of(0.05), b = scale_of(0.1);
   BOOST_TEST(is_at(at(map, {1, 0.1, 2, 0.2, 0, 0, 0, 0}, {3, x, -4}),
                    {3 * std::exp(a) + x, x, -4 * std::exp(b) + 2 * x}, a + b));
@@ -161,7 +161,8 @@ BOOST_AUTO_TEST_SUITE(autoregressive_transforms)
 
 BOOST_AUTO_TEST_CASE(a_linear_network_gives_what_a_hand_finds) {
   const auto map = linear_autoregressive("affine", {.shape = Shape::vector(2)});
-  // What a value does not see, its weights for itself and those behind, is 9 here. Columns: of x₀, of x₁; then b.
+  // A value sees neither itself nor the values after it: its weights for them are 9 here. The columns are those of x₀
+  // and x₁, then b.
   const std::vector<double> parameters{9, 9, 0.3, 0.5, 9, 9, 9, 9, 0.1, 0.2, -0.4, -0.6};
   const double s0 = scale_of(0.2), s1 = scale_of(0.5 * 0.7 - 0.6);
   BOOST_TEST(

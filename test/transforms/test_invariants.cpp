@@ -42,7 +42,8 @@ constexpr Index context_of(Kind kind) {
   return kind == Kind::conditional_residual || kind == Kind::conditional_convolutional_residual ? 3 : 0;
 }
 
-// Of 20 and 64 values an image of several channels, of others one of a single column of pixels.
+// For convolutional kinds, 20 and 64 values make an image of several channels, other numbers a single column of
+// pixels. For the other kinds the shape is a vector.
 Shape shape_of(Kind kind, Index d) {
   if (!is_convolutional(kind)) return Shape::vector(d);
   return d == 20 || d == 64 ? simple_shape(d) : Shape{d, 1, 1};
@@ -55,7 +56,7 @@ std::vector<Index> angles_of(Kind kind, Index d) {
   return angles;
 }
 
-// Of the residual blocks.
+// The options of the network of a residual block.
 nn::NetworkOptions network_of(Kind kind, Index d) {
   const auto network = [d](std::vector<Index> hidden, const char* activation) {
     return nn::NetworkOptions{
@@ -95,8 +96,8 @@ std::unique_ptr<Subject<T>> make_subject(Kind kind, Index d) {
       d, [&](nn::ParameterLayout& layout) { return make_transform<T>(kind, d, layout); });
 }
 
-// Of whole flows, test/flow has the gradient of the inverse. Values that are factored out have no inverse as a
-// transform.
+// Whole flows are no transforms: test/flow checks the gradient of their inverse. Values that are factored out have no
+// inverse as a transform.
 constexpr bool is_transform(Kind kind) {
   return kind != Kind::flow;
 }
@@ -117,7 +118,7 @@ constexpr bool inverse_depends_on_parameters(const SimpleMap& map) {
   return map.detail != "householder";
 }
 
-// Of the maps above, all change volumes and admit everything.
+// All maps of these kinds change volumes and admit every value.
 constexpr bool keeps_volume(Kind) {
   return false;
 }

@@ -11,7 +11,7 @@ using flow::InverseAlgorithm;
 
 constexpr double pi = std::numbers::pi;
 
-// Those without angles.
+// The maps without angles.
 const std::vector<Conditional>& maps_of_numbers() {
   static const auto all = [] {
     std::vector<Conditional> maps;
@@ -77,7 +77,8 @@ void for_each_map(const std::vector<Conditional>& maps, F&& f) {
   }
 }
 
-// What only their gradient of zero makes insensitive is left out: 1.01 · 0 = 0.
+// The twin must fail for all parameters together, not for each block: it cannot fail where the gradient is 0, since
+// 1.01 · 0 = 0.
 template <class T>
 void gradients_hold(const Conditional& map) {
   auto good = make_case<T>(map), broken = make_case<T>(map, Fault::gradient_off_by_one_percent);

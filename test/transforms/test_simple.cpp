@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(a_squeeze_makes_channels_of_pixels) {
   require_values(map.forward(counted<double>(16)).value, {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15});
 }
 
-// Of two pixels with three channels, two channels each are kept.
+// The image has two pixels with three channels. Two channels of each pixel are kept.
 BOOST_AUTO_TEST_CASE(a_split_puts_what_is_kept_first) {
   auto map = simple<double>("split", "", {1, 2, 3});
   BOOST_TEST((map.transform->output_shape() == Shape{1, 2, 2}));

@@ -14,20 +14,21 @@ struct Architecture {
   BaseOptions base{};
 };
 
-/// For people: "20 residual, 21 actnorm", kinds in the order of their first transforms; and the base density.
+/// A summary for people: "20 residual, 21 actnorm, base standard_normal". Kinds are in the order of their first
+/// transforms.
 std::string summary(const Architecture& architecture);
 
-/// The domain in front of each transform and, last, behind the chain: its length + 1. Throws OptionError or ShapeError
-/// where a transform does not fit what the one before leaves, naming both, and for integers that are wanted behind
-/// parameters.
+/// The domain before each transform and, last, after the chain. Throws OptionError or ShapeError, with the place in the
+/// chain, if samples do not fit a transform. Throws OptionError if a transform takes integers and a trained one comes
+/// before it.
 std::vector<Domain> domains_of(const Architecture& architecture);
 
 /// The domain after transform k of a chain, with `at` before it. Throws OptionError or ShapeError, with the place in
 /// the chain, if samples do not fit.
 Domain domain_after(std::size_t k, const TransformOptions& transform, const Domain& at);
 
-/// A transform whose values are bounded where the base density is not, with none behind it that takes the bounds away:
-/// part of the base's mass has no preimage then, and the flow's density does not integrate to 1.
+/// A transform whose values are bounded although the base density is not, if no later transform removes the bounds.
+/// Part of the base's mass has no preimage then, and the flow's density does not integrate to 1.
 std::optional<std::size_t> bounded_image(const Architecture& architecture);
 
 /// "transform 3 (coupling) on samples of 8×8×1 values", as messages begin.
@@ -36,7 +37,7 @@ std::string place_in_chain(std::size_t k, const TransformOptions& transform, con
 /// The rows of z that are angles.
 std::vector<Index> periodic_latents(const std::vector<Domain>& domains);
 
-/// The networks whose Lipschitz constants make transforms invertible, those of residual blocks, in order.
+/// The networks whose Lipschitz constants make transforms invertible, in order. Residual blocks have such networks.
 std::vector<nn::NetworkOptions> lipschitz_networks(const Architecture& architecture);
 
 }  // namespace pushforward::flow

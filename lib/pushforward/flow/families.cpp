@@ -9,7 +9,7 @@ namespace pushforward::flow {
 
 namespace {
 
-// Glow, or the same with another map. Angles are neither scaled nor mixed: the masks alternate in their place.
+// The text of Glow, or of Glow with another map. Angles are neither scaled nor mixed. Instead, the masks alternate.
 std::string mixed(const std::string& map) {
   return fmt::format(R"(scales {{
                           images {{ squeeze }}
@@ -54,7 +54,7 @@ std::vector<Family> built_in_families() {
   };
 }
 
-// Options with the family's defaults where they leave them to it.
+// Returns the options with the family's defaults for those that are not set.
 FlowOptions complete(FlowOptions options, const Family& family, bool image) {
   const bool pixels = image && family.takes_images;
   if (options.blocks == 0) options.blocks = pixels ? 4 : family.blocks;
@@ -310,7 +310,7 @@ void require_effect(const OptionSet& keys, const FlowOptions& options, const Dom
   std::set<std::string> used;
   FlowOptions copy = options;
   const auto of_flow = copy.declare().keys();
-  // Which a family without images refuses otherwise.
+  // Without images, build() refuses kernels.
   if (!data.shape.is_image() || !Family::registry().at(options.kind).takes_images) copy.kernels.clear();
   build(copy, data, used);
   const bool chooses_map = used.contains("map");

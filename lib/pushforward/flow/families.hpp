@@ -1,7 +1,7 @@
 #pragma once
 
-// The families of flows by name. A family is data: the text of a chain of transforms, and a few default numbers. A
-// chain of the text becomes one of transforms (architecture.hpp) when the data and the numbers are known. Its words are
+// The families of flows by name. A family is data: the text of a chain of transforms, and a few default numbers. The
+// text becomes a chain of transforms (architecture.hpp) when the data and the numbers are known. Its words are
 //
 //   KIND KEY=VALUE …    a transform with these options. KEY=A|B|… takes the values in turn, one a block. Options that
 //                       the text leaves out take the value of the same key of FlowOptions, if there is one
@@ -9,7 +9,7 @@
 //   scales { … }        the part once for each scale of images; once for vectors
 //   blocks { … }        the part once for each block
 //   images { … }        the part if samples are images
-//   grid { … }, flat { … }      the part if more than one pixel is left here, or not
+//   grid { … }, flat { … }      the part if more than one pixel is left here, or only one
 //   angles { … }, line { … }    the part if some values are angles, or none
 //   later { … }, more { … }     the part in all scales but the first, or but the last
 //   between { … }       the part in all blocks but the last

@@ -20,7 +20,7 @@ bool all_finite(std::span<const T> x) {
   return true;
 }
 
-// Statuses of samples before anything is computed.
+// Sets the statuses of samples before anything is computed.
 template <class T>
 void start_status(ConstMatrixView<T> x, std::span<Status> status) {
   for (Index i = 0; i < x.cols(); ++i) {
@@ -28,13 +28,13 @@ void start_status(ConstMatrixView<T> x, std::span<Status> status) {
   }
 }
 
-// Angles are taken to [−π, π) wherever they come from.
+// Angles do not count: they are taken to [−π, π) wherever they come from.
 template <class T>
 bool has_bounds(const BaseDensity<T>& base) {
   return !base.rows().empty() && is_bounded(base.support());
 }
 
-// Where p = 0 by no bound, it is too small for a number.
+// If p = 0 although there is no bound, p is too small for a number: the status is not_finite.
 template <class T>
 void mark_failures(const BaseDensity<T>& base, std::span<double> log_prob, std::span<Status> status) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -54,7 +54,8 @@ void copy_rows(ConstMatrixView<T> from, MatrixView<T> to, Index first = 0) {
   for (Index j = 0; j < from.cols(); ++j) std::copy_n(from.column(j), from.rows(), to.column(j) + first);
 }
 
-// (rows × n) at `memory`: the rows of `first`, and from there on those of `rest`, where both count from 0.
+// Makes a (rows × n) matrix at `memory` of the rows of `first`. Its further rows are those of `rest` with the same
+// numbers.
 template <class T>
 MatrixView<T> joined(ConstMatrixView<T> first, ConstMatrixView<T> rest, T* memory, Index rows) {
   const MatrixView<T> both(memory, rows, first.cols());
@@ -71,7 +72,7 @@ ConstMatrixView<T> arrival(const Parts& parts, Index k, ConstMatrixView<T> x) {
   return (level.kept.empty() ? level.all : level.kept).columns(0, x.cols());
 }
 
-// Which value of a sample is not admitted, or "".
+// Says which value of a sample is not admitted; "" if all are.
 template <class T>
 std::string why_excluded(const Supported* transform, std::span<const T> x) {
   if (transform == nullptr) return "";
@@ -99,8 +100,8 @@ std::span<U> part(std::span<U> values, Index first, Index count) {
   return values.subspan(first, count);
 }
 
-// Names a transform's initial weights: its place in the chain. In chains of ActNorms and residual blocks alone it is
-// the number of the block, so that these have the weights they have always had.
+// The key of a transform's initial weights is its place in the chain. In chains of ActNorms and residual blocks alone,
+// it is the number of the block, so that these have the weights they have always had.
 std::vector<std::uint64_t> keys_of(const std::vector<TransformOptions>& chain) {
   const auto is_residual = [](const TransformOptions& t) { return t.kind() == "residual"; };
   const bool residual_flow =
@@ -201,7 +202,7 @@ void Flow<T>::initialize_from_data(const Batch<T>& batch, Index bytes) {
   std::vector<double> log_det(n);
   std::vector<Status> status(log_det.size());
   require_batch("initialize_from_data", batch, log_det.size(), status.size());
-  // All samples as they arrive at a transform. Chunk by chunk, its output overwrites its input, which is never smaller.
+  // All samples as they arrive at a transform. Chunk by chunk, the output overwrites the input, which is never smaller.
   Matrix<T> samples(batch.x);
   const auto plan = [&](std::size_t k, Index count, linalg::Workspace& kept, linalg::Workspace& scratch) {
     const auto z = kept.matrix<T>(transforms_[k]->input_shape().size(), count);
@@ -411,7 +412,7 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
     start_status(latent, outcome);
     std::fill(log_p.begin(), log_p.end(), 0.0);
     base_->log_prob(latent, log_p);
-    // The transforms give log|det ∂x/∂z|; log p(x) wants its negative.
+    // The transforms give log|det ∂x/∂z|; log p(x) needs its negative.
     for (double& value : log_p) value = -value;
     auto& parts = workspace.parts_;
     ConstMatrixView<T> at = latent;

@@ -4,8 +4,8 @@
 //
 //     log p(x | u) = log p₀(z) + Σ log|det ∂f_k|,   z = f_K ∘ … ∘ f_1 (x; u)
 //
-// All parameters in one flat buffer. Samples are columns; log-densities in nats, in double. Nothing here communicates.
-// u, the context, is data: (c × n), one column per sample, for flows that have one, else empty.
+// All parameters lie in one flat buffer. Samples are columns. Log-densities are doubles, in nats. Nothing here
+// communicates. The context u is data: (c × n), one column per sample. It is empty if the flow has none.
 //
 // If a transform factors values out, they keep their rows in z: the first rows go on to the next transform.
 
@@ -19,7 +19,7 @@
 
 namespace pushforward::flow {
 
-/// Where a pass first went wrong: the transform, or their number for the base density, and the sample.
+/// The place where a pass first went wrong. For the base density, `transform` is the number of transforms.
 struct Failure {
   Index transform;
   Index sample;
@@ -28,15 +28,15 @@ struct Failure {
 
 /// A sample that a flow does not admit.
 struct Exclusion {
-  Index transform;  ///< or their number for the base density
+  Index transform;  ///< for the base density, the number of transforms
   Index sample;
   Status status;
-  std::string reason;  ///< "value 3 is 9, and only integers from 0 to 3 are admitted"; "" where nothing more is known
+  std::string reason;  ///< "value 3 is 9, and only integers from 0 to 3 are admitted"; "" if nothing more is known
 };
 /// How much of a flow is asked: the transforms that come before any parameter, or all of them and the base density.
 enum class Reach { fixed, whole };
 
-/// Memory of a rank for passes, bytes, where nothing else is said.
+/// The default of a rank's memory for passes, bytes.
 inline constexpr Index default_workspace_bytes = 256'000'000;
 
 template <class T>
@@ -45,10 +45,10 @@ class FlowWorkspace;
 template <class T>
 class Flow {
  public:
-  /// A flow with parameters as initialize() leaves them, prepared. seed: of the initial weights. Throws OptionError and
-  /// ShapeError, naming transform and sizes, for a chain whose pieces do not fit.
+  /// Makes a flow with the parameters of Trained::initialize(), and prepares it. seed: of the initial weights. Throws
+  /// OptionError and ShapeError, with transform and sizes, if the pieces of the chain do not fit.
   Flow(Architecture architecture, std::uint64_t seed);
-  /// A flow of a family on vectors of this dimension.
+  /// Makes a flow of a family on vectors of this dimension.
   Flow(Index dimension, const FlowOptions& options, std::uint64_t seed);
 
   Index dimension() const { return architecture_.data.size(); }
@@ -65,8 +65,9 @@ class Flow {
   /// has the layout of parameters().
   void prepare(std::span<const T> parameters, Normalization normalization);
 
-  /// Chooses the estimator of log-dets for add_gradient() (Pass::gradient) or for log_prob() (Pass::evaluate),
-  /// exact until then; for workspaces that are planned from now on. inverse() wants an exact one. Throws OptionError.
+  /// Chooses the estimator of log-dets for add_gradient() (Pass::gradient) or for log_prob() (Pass::evaluate). Until
+  /// then it is the exact one. The choice holds for workspaces that are planned from now on. inverse() needs an exact
+  /// one. Throws OptionError.
   void set_log_det(Pass pass, const logdet::Method& method);
 
   /// Sets the parameters that start from the data. The batch is the same on all ranks; each transform sees it as the
@@ -74,7 +75,7 @@ class Flow {
   /// to a copy of the samples, `bytes` of memory are used; larger batches are worked in chunks, with the same result up
   /// to rounding.
   void initialize_from_data(const Batch<T>& batch, Index bytes = default_workspace_bytes);
-  /// Prepares by SVD and makes effective weights the parameters: what a model file holds.
+  /// Prepares by SVD and overwrites parameters with effective parameters, which a model file holds.
   void bake_normalization();
 
   /// batch: (d × n) in; weights are not used. log_prob: (n) out. z: (d × n) out, or empty. status: (n) out. If a status
@@ -100,21 +101,22 @@ class Flow {
   /// means nothing. The workspace is planned for Pass::gradient; the first call on it allocates memory.
   void add_inverse_gradient(const Batch<T>& batch, ConstMatrixView<T> x_bar, std::span<T> gradient, MatrixView<T> z_bar,
                             std::span<double> log_prob, std::span<Status> status, FlowWorkspace<T>& workspace) const;
-  /// Gradient with respect to effective parameters → with respect to parameters(), in place.
+  /// Turns the gradient with respect to effective parameters into the gradient with respect to parameters(), in place.
   void gradient_of_raw_parameters(std::span<T> gradient) const;
 
-  /// z = f(x), without log-dets. batch: (d × n) in. z: (d × n) out. status: (n) out, ok, not_finite if x is not, or the
-  /// status of the transform that excludes x; the base density is not asked, nor are determinants. The workspace may be
-  /// planned for Pass::map_only.
+  /// z = f(x), without log-dets. batch: (d × n) in. z: (d × n) out. status: (n) out: not_finite if x is not finite,
+  /// the status of the transform that excludes x, or ok. Neither the base density nor determinants are asked. The
+  /// workspace may be planned for Pass::map_only.
   void map(const Batch<T>& batch, MatrixView<T> z, std::span<Status> status, FlowWorkspace<T>& workspace) const;
 
   /// How many transforms come before any parameter.
   Index fixed_transforms() const;
-  /// Whether anything behind the first parameter, transform or base density, has a bounded support.
+  /// Whether the base density, or a transform after the first parameter, has a bounded support.
   bool is_bounded() const;
-  /// The first sample of the batch that the flow excludes, as it is now: of Reach::fixed one whose status is not ok
-  /// there, whatever parameters may become; of Reach::whole one that is outside the support of a transform or of the
-  /// base density. The workspace may be planned for Pass::map_only. Allocates.
+  /// Returns the first sample of the batch that the flow excludes as it is now. With Reach::fixed this is a sample
+  /// whose status is not ok before any parameter, so that no parameter can change it. With Reach::whole it is a sample
+  /// outside the support of a transform or of the base density. The workspace may be planned for Pass::map_only.
+  /// Allocates.
   std::optional<Exclusion> excluded(const Batch<T>& batch, Reach reach, FlowWorkspace<T>& workspace) const;
 
  private:
@@ -125,12 +127,12 @@ class Flow {
     const Supported* supported;
   };
 
-  /// Takes a chunk through transforms [0, last); `log_prob` and `status` have been begun. Returns where z is. Calls
-  /// seen(k, x, z) after each transform.
+  /// Takes a chunk through transforms [0, last). `log_prob` and `status` must have initial values. Returns where z is.
+  /// Calls seen(k, x, z) after each transform.
   template <class Seen>
   ConstMatrixView<T> pass(const Batch<T>& chunk, Index last, std::span<double> log_prob, std::span<Status> status,
                           FlowWorkspace<T>& workspace, Seen&& seen) const;
-  /// log_prob of one chunk, which begins with sample `first` of its batch; returns where z is.
+  /// Computes log_prob of one chunk, which begins with sample `first` of its batch. Returns where z is.
   ConstMatrixView<T> forward(const Batch<T>& chunk, Index first, std::span<double> log_prob, std::span<Status> status,
                              FlowWorkspace<T>& workspace) const;
   void require_batch(const char* name, const Batch<T>& batch, std::size_t log_prob, std::size_t status) const;
@@ -148,16 +150,16 @@ template <class T>
 class FlowWorkspace {
  public:
   /// Room for n ≥ 1 samples at a time. A workspace of Pass::map_only is for Flow::map() and Flow::excluded() alone; it
-  /// has no memory for log-dets. Throws NumericalError if there is not so much memory.
+  /// has no memory for log-dets. Throws NumericalError if there is not enough memory.
   FlowWorkspace(const Flow<T>& flow, Index n, Pass pass);
-  /// Room for at most `most` samples at a time, fewer where they would need more than `bytes`; at least one. Where what
-  /// a transform takes for some hundred samples fits into a core's cache, for no more than fit, in shares as even as
-  /// can be.
+  /// Chooses the number of samples at a time: at most `most` samples, at most `bytes` bytes, and at least one sample.
+  /// If the memory of each transform for some hundred samples fits into a core's cache, no more samples are taken at a
+  /// time than fit. `most` samples then make chunks of sizes as even as possible.
   static FlowWorkspace within(const Flow<T>& flow, Index bytes, Index most, Pass pass);
   /// Returns the bytes that a workspace for n samples takes.
   static Index bytes_for(const Flow<T>& flow, Index n, Pass pass);
-  /// For messages, what one sample takes and which transform takes most of it: "a sample takes 1.29 GB, most of it
-  /// transform 1 (residual) with an exact log-det of 784 values".
+  /// Says, for messages, what one sample takes and which transform takes most of it: "a sample takes 1.29 GB, most of
+  /// it transform 1 (residual) with log-dets of 784 values by exact".
   static std::string demand(const Flow<T>& flow, Pass pass);
 
   /// Where the last log_prob or add_gradient first went wrong.
@@ -170,7 +172,7 @@ class FlowWorkspace {
  private:
   friend class Flow<T>;
 
-  // The output of a transform, (rows × n). If it factors values out, the others are moved to memory of their own.
+  // The output of a transform, (rows × n). If it factors values out, those that go on are moved to memory of their own.
   struct Level {
     MatrixView<T> all;
     MatrixView<T> kept;  // empty if all values go on

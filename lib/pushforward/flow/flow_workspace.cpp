@@ -99,7 +99,7 @@ typename FlowWorkspace<T>::Parts FlowWorkspace<T>::plan(const Flow<T>& flow, Ind
   const std::array pair{kept.matrix<T>(shared, n), kept.matrix<T>(shared, n)};
   const Index kept_mark = kept.used();
   for (std::size_t k = 0; k < transforms.size(); ++k) {
-    // Scratch serves one transform after the other; so does, in evaluation, what a gradient would keep.
+    // Scratch serves one transform after the other. In evaluation, so does the memory that a gradient would keep.
     scratch.release(0);
     if (!gradient) kept.release(kept_mark);
     const Index rows = transforms[k]->input_shape().size();

@@ -32,7 +32,7 @@ struct SeriesOptions : ProbeOptions {
   bool shows(std::string_view key) const { return key == "terms"; }
 };
 
-/// What series of random length have in common.
+/// The options that all series of random length have in common.
 struct RandomSeriesOptions : ProbeOptions {
   Index exact = 2;
   Index samples = 1;
@@ -78,10 +78,10 @@ struct PoissonOptions : RandomSeriesOptions {
 template <class T>
 class SeriesEstimator final : public Estimator<T> {
  public:
-  /// With traces by probes.
+  /// A truncated series with traces by probes.
   explicit SeriesEstimator(const SeriesOptions& options)
       : probe_(probe_names().value(options.probe)), probes_(options.probes), terms_(options.terms) {}
-  /// Of random length.
+  /// A series of random length.
   template <class Options>
   requires requires(const Options& options) { options.lengths(); }
   explicit SeriesEstimator(const Options& options)

@@ -1,6 +1,6 @@
 #pragma once
 
-// A trained model: the data's standardization, the flow behind it, and where both come from. Its density is that of the
+// A trained model: the data's standardization, the flow after it, and where both come from. Its density is that of the
 // data in its own units. The file format is described in data/README.md.
 
 #include <pushforward/flow/flow.hpp>
@@ -21,7 +21,7 @@ struct ModelContext {
 /// Facts about a model in addition to its parameters.
 struct ModelNotes {
   std::vector<std::string> feature_names;  ///< (d), or empty
-  std::optional<Shape> image;              ///< how the values of a sample are arranged, where they are an image
+  std::optional<Shape> image;              ///< how the values of a sample are arranged, if they are an image
   std::optional<double> entropy;           ///< of the density that the training data was drawn from, nats
   /// Configuration, seed, versions, ranks, input: attributes of `/provenance`.
   std::vector<std::pair<std::string, std::string>> provenance;
@@ -30,7 +30,8 @@ struct ModelNotes {
 template <class T>
 class Model {
  public:
-  /// The standardization must have the flow's dimension, the context that of the flow's. Throws ShapeError.
+  /// The standardization must have the flow's dimension, and the context the dimension of the flow's context. Throws
+  /// ShapeError.
   Model(data::Standardization standardization, Flow<T> flow, ModelNotes notes = {},
         std::optional<ModelContext> context = {});
 
@@ -40,8 +41,9 @@ class Model {
   const ModelNotes& notes() const { return notes_; }
   const std::optional<ModelContext>& context() const { return context_; }
 
-  /// Chooses the estimator of log_prob()'s log-dets, exact until then. Workspaces that were planned before are of no
-  /// use any more. inverse() wants an exact one. Throws OptionError for a method that the blocks' networks cannot have.
+  /// Chooses the estimator of log_prob()'s log-dets. Until then it is the exact one. Workspaces that were planned
+  /// before are of no use any more. inverse() needs an exact one. Throws OptionError for a method that the blocks'
+  /// networks cannot have.
   void set_log_det(const logdet::Method& method);
   const logdet::Method& log_det() const { return log_det_; }
 
@@ -65,8 +67,8 @@ class Model {
   logdet::Method log_det_{};
 };
 
-/// Writes a model file, atomically. The flow must hold its effective weights (Flow::fold). `add` may write further
-/// groups. Not collective: one rank calls it. Throws IoError.
+/// Writes a model file, atomically. The flow must hold its effective weights (Flow::bake_normalization). `add` may
+/// write further groups. Not collective: one rank calls it. Throws IoError.
 template <class T>
 void save_model(const std::string& path, const data::Standardization& standardization, const Flow<T>& flow,
                 const ModelNotes& notes, const std::optional<ModelContext>& context = {},

@@ -11,7 +11,7 @@ namespace {
 
 using data::Split;
 
-// Copies columns from `first` on; `what` and `name` are for messages.
+// Copies columns from `first` on. `what` and `name` are for messages.
 void copy_finite(ConstMatrixView<double> from, Index first, MatrixView<double> to, std::string_view what,
                  std::string_view name) {
   for (Index j = 0; j < to.cols(); ++j) {

@@ -12,7 +12,7 @@ namespace {
 
 using data::Split;
 
-// Rows from which data-dependent parameters are initialized, at least; every rank works all of them.
+// The least number of rows from which data-dependent parameters are initialized. Every rank works all of them.
 constexpr Index initial_rows = 1024;
 
 }  // namespace

@@ -6,7 +6,7 @@
 //     const auto fitted = train::fit(comm, options, data);
 //     fitted.flow …                                                 // on standardized rows
 //
-// Fit has the same in steps, for programs that report what they do.
+// Fit does the same in steps, for programs that report what they do.
 
 #include <pushforward/train/log_dets.hpp>
 #include <pushforward/train/objective.hpp>

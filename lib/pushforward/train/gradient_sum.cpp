@@ -16,7 +16,7 @@ GradientSum<T>::GradientSum(const comm::Communicator& comm, Index parameters, bo
       totals_(static_cast<std::size_t>(local_.count())),
       table_(StepTotals::size * static_cast<std::size_t>(reproducible ? parts_ : 1)) {
   if (!reproducible) return;
-  // Rank r adds up the slice share(length, r, size), of which every part sends it its own.
+  // Rank r adds up the slice share(length, r, size) of all parts.
   const auto size = static_cast<std::size_t>(comm.size());
   send_counts_.resize(size);
   receive_counts_.resize(size);
@@ -65,7 +65,7 @@ StepSum<T> GradientSum<T>::reduce() {
     }
   }
   comm_.all_to_all(std::span<const T>(send_), send_counts_, std::span<T>(slices_), receive_counts_);
-  // Ranks hold contiguous parts in rank order, so what came in is in the order of the parts.
+  // Ranks hold contiguous parts in rank order, so the slices that came in are in the order of the parts.
   const auto mine = slices_.size() / static_cast<std::size_t>(parts_);
   for (std::size_t p = 1; p < static_cast<std::size_t>(parts_); ++p) {
     for (std::size_t i = 0; i < mine; ++i) slices_[i] += slices_[p * mine + i];

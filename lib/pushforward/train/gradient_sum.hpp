@@ -13,7 +13,7 @@
 
 namespace pushforward::train {
 
-/// Sums of a step besides the gradient: Σ w·loss and Σ w, and how many parts raised each flag.
+/// Sums of a step in addition to the gradient: Σ w·loss and Σ w, and how many parts raised each flag.
 struct StepTotals {
   double loss = 0;
   double weight = 0;
@@ -49,7 +49,7 @@ class GradientSum {
 
   GradientSum(const comm::Communicator& comm, Index parameters, bool reproducible);
 
-  /// Parts of the batch in all, and those of this rank: [first, last).
+  /// The number of parts of the batch, and the parts of this rank: [first, last).
   int parts() const { return parts_; }
   comm::Share local_parts() const { return local_; }
   /// The gradient of the i-th local part, to be filled.

@@ -33,13 +33,13 @@ class History {
  public:
   /// A table in memory only.
   explicit History(LossName loss) : loss_(std::move(loss)) {}
-  /// Begins a file, too. If a file of this name exists, it is kept as `path`.old. Throws IoError.
+  /// Also begins a file. If a file of this name exists, it is kept as `path`.old. Throws IoError.
   History(LossName loss, const std::string& path);
 
   /// Adds a row, flushed. Throws IoError.
   void add(const HistoryRow& row);
   const std::vector<HistoryRow>& rows() const { return rows_; }
-  /// The table as group /history, one dataset (rows) for each column; NaN where nothing was validated.
+  /// Writes the table as group /history, with one dataset (rows) for each column. NaN stands for no validation.
   void write(const h5::GroupWriter& root) const;
 
  private:

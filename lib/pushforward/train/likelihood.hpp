@@ -16,7 +16,7 @@ struct LikelihoodOptions {
   OptionSet declare() { return {}; }
 };
 
-/// What a likelihood needs beside the flow.
+/// The inputs of a likelihood in addition to the flow.
 struct LikelihoodSetup {
   double log_det = 0;  ///< log|det| of the map from the data's units to the flow's, nats: subtracted in reports
   Index bytes = flow::default_workspace_bytes;  ///< for the passes of a step, and of an evaluation
@@ -31,7 +31,7 @@ class Likelihood final : public Objective<T> {
  public:
   /// The flow must outlive the objective.
   explicit Likelihood(flow::Flow<T>& flow, const LikelihoodSetup& setup = {}) : flow_(flow), setup_(setup) {}
-  /// In the data's units, with the memory and the seed of the run.
+  /// Reports in the data's units, and takes the memory and the seed of the run.
   explicit Likelihood(const ObjectivePlace<T>& place, const LikelihoodOptions& options = {});
 
   LossName loss_name() const override { return {"nll", "nat"}; }
@@ -40,9 +40,9 @@ class Likelihood final : public Objective<T> {
   void plan(Index n) override;
   void plan_evaluation() override;
   Index workspace_bytes() const override { return workspace_ ? workspace_->bytes() : 0; }
-  /// Throws DataError for columns that are constant in the training rows, unless they are dequantized, and for the
-  /// first row outside of the support, naming transform or base density, split, row and bounds: a row of any split if
-  /// no parameter can change it, a training row if the flow as it is excludes it.
+  /// Throws DataError for columns that are constant in the training rows, unless they are dequantized. Throws DataError
+  /// for the first row outside the support, with transform or base density, split, row and bounds. A row of any split
+  /// is refused if no parameter can change that. A training row is also refused if the flow as it is excludes it.
   void require_data(const comm::Communicator& comm, const TrainingData<T>& data) override;
 
   std::span<T> parameters() override { return flow_.parameters(); }
@@ -65,7 +65,7 @@ class Likelihood final : public Objective<T> {
   std::string place(Index transform) const;
   /// The part of require_data() about constant columns. Not collective.
   void require_spread(const TrainingData<T>& data) const;
-  /// Collective.
+  /// The part of require_data() about the support, for one split. Collective.
   void require_support(const comm::Communicator& comm, const TrainingData<T>& data, data::Split split,
                        flow::Reach reach, flow::FlowWorkspace<T>& workspace) const;
 

@@ -3,10 +3,15 @@
 // An objective is what a training run makes small: the weighted mean over the training samples of a loss. The trainer
 // knows steps, sums over ranks, optimizer and patience; everything about the model and its loss is the objective's.
 //
-// The trainer calls, in this order: plan(), and plan_evaluation() if there are rows to validate; in each step
-// prepare(), then add() for each part of this rank's batch, then gradient_of_raw_parameters() on the sum over all
-// ranks; for a validation prepare_with() and evaluate(); at the end bake(). An objective may keep state from step to
-// step.
+// The trainer calls, in this order:
+//
+//   at the beginning   plan(), and plan_evaluation() if there are rows to validate
+//   in each step       prepare(), then add() for each part of this rank's batch, then gradient_of_raw_parameters() on
+//                      the sum over all ranks
+//   for a validation   prepare_with() and evaluate()
+//   at the end         bake()
+//
+// An objective may keep state from step to step.
 
 #include <pushforward/analysis/evaluation.hpp>
 #include <pushforward/train/history.hpp>
@@ -42,7 +47,7 @@ class Objective {
 
   /// Plans memory for batches of at most n samples. Throws OptionError if the options leave too little. Not collective.
   virtual void plan(Index n) = 0;
-  /// Plans memory for evaluate(), unless that has been done. Throws OptionError likewise. Not collective.
+  /// Plans memory for evaluate(), unless that has been done. Throws what plan() throws. Not collective.
   virtual void plan_evaluation() = 0;
   /// Bytes of this rank's memory for a step.
   virtual Index workspace_bytes() const = 0;

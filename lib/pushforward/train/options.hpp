@@ -18,7 +18,7 @@ struct DataOptions {
   std::string fractions = "0.8,0.1,0.1";  ///< of FILE:/PATH: training, validation and test
   Index seed = 1;                         ///< of the built-in density's rows, and of the division by fractions
   std::string standardize = "scale";      ///< none, scale, whiten
-  std::vector<std::string> periodic{};    ///< columns that are angles in radians, beside those the file says
+  std::vector<std::string> periodic{};    ///< columns that are angles in radians, in addition to the file's
 };
 
 /// The keys of `model`, `base` and [[model.chain]].
@@ -28,7 +28,7 @@ struct ModelOptions : flow::FlowOptions {
 
 struct LogDetOptions {
   std::string train = "auto";      ///< estimator of log-dets in training steps (logdet/method.hpp)
-  std::string evaluate = "exact";  ///< likewise in validation and test
+  std::string evaluate = "exact";  ///< estimator of log-dets in validation and test
 };
 
 struct TrainOptions {
@@ -49,8 +49,8 @@ struct TrainOptions {
   Index patience = 0;         ///< validations without improvement before the run ends; 0: never
   Index seed = 1;             ///< of initial weights and batches
   bool reproducible = false;  ///< the same bits on any number of ranks
-  double workspace = 1e-6 * flow::default_workspace_bytes;  ///< MB a rank for the passes of a step, of an evaluation,
-                                                            ///< of initialization, each of which must do with it
+  double workspace = 1e-6 * flow::default_workspace_bytes;  ///< MB a rank. The passes of a step, of an evaluation
+                                                            ///< and of initialization must each do with it.
 };
 
 struct OutputOptions {
@@ -69,7 +69,7 @@ struct Options {
 
   /// Throws OptionError for options that do not go together, whatever the data.
   void require_consistent() const;
-  /// The flow for data of this domain. Throws OptionError, also where require_consistent() does.
+  /// The flow for data of this domain. Throws OptionError, also for what require_consistent() refuses.
   flow::Architecture architecture(const flow::Domain& domain) const;
 
   /// All keys with help and rules. The set refers to this object.

@@ -102,7 +102,7 @@ Outcome Trainer<T>::run(History& history, const Observer& observer, const StopRe
   const Timer timer;
   const auto& train = options_.train;
   const auto validation = source_.validation();
-  std::exception_ptr error;  // of writing the history, which all ranks hear of with the next step
+  std::exception_ptr error;  // from writing the history; all ranks learn of it with the next step
   Outcome outcome;
   double loss_sum = 0;
   Index loss_count = 0;

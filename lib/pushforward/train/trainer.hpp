@@ -29,7 +29,7 @@ struct Outcome {
   std::string reason{};                               ///< of `diverged`, for people, with what may help
   Index repeated = 0;                                 ///< steps that were taken again after Objective::prepare_again()
   Index steps = 0;                                    ///< steps taken
-  Index best_step = 0;                                ///< step after which the parameters that were kept were reached
+  Index best_step = 0;                                ///< the step that led to the parameters that were kept
   std::optional<flow::Evaluation> best_validation{};  ///< of the parameters that were kept
 };
 
@@ -42,14 +42,13 @@ template <class T>
 class Trainer {
  public:
   /// Plans the objective's memory. All arguments must outlive the trainer. Uses the train and output options. Not
-  /// collective, but the same on all ranks. Throws what plan() and plan_evaluation() of the
-  /// objective throw.
+  /// collective, but the same on all ranks. Throws what plan() and plan_evaluation() of the objective throw.
   Trainer(const comm::Communicator& comm, const Options& options, Objective<T>& objective, BatchSource<T>& source);
 
   /// Runs. Rows of the history go to `history` on rank 0 only, then to `observer`; either function may be empty.
-  /// Afterwards the objective has the best parameters, baked: with validation those whose validation was better than
-  /// all others, else the last; averaged if train.average is not 0. Collective. Throws what `history` throws, on all
-  /// ranks alike.
+  /// Afterwards the objective has the best parameters, baked. With validation, these are the parameters with the best
+  /// validation, otherwise the last ones. They are averaged if train.average is not 0. Collective. Throws what
+  /// `history` throws, the same on all ranks.
   Outcome run(History& history, const Observer& observer, const StopRequest& stop_requested);
 
  private:
@@ -62,7 +61,7 @@ class Trainer {
 
   /// Takes step number step_. Throws NumericalError, the same on all ranks, if a loss is not finite.
   Step take_step(const std::exception_ptr& error, bool stop);
-  /// Returns the sum over this rank's parts and all ranks; failure_ says what went wrong on this rank.
+  /// Returns the sum over all parts of all ranks. failure_ then says what went wrong on this rank.
   StepSum<T> add_up(bool error, bool stop);
   /// Validates the averaged parameters and keeps them if they are the best so far.
   flow::Evaluation validate(const flow::Batch<T>& rows, Outcome& outcome);

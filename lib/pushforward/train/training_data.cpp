@@ -28,8 +28,8 @@ std::vector<Index> periodic_columns(const data::Description& description, const 
   return {columns.begin(), columns.end()};
 }
 
-// Moments of each of this rank's slabs go to the table of the node, one after the other. `values` gives the (d × n)
-// numbers of a slab whose moments are wanted.
+// Writes the moments of this rank's slabs to the node's table, one after the other. `values` gives the (d × n) numbers
+// of a slab whose moments are wanted.
 template <class Slabs, class Values>
 void pack_moments(const Slabs& slabs, Index first, Index d, std::span<double> table, Values&& values) {
   const Index size = Moments::packed_size(d);
@@ -47,7 +47,7 @@ Moments merge_moments(Index d, std::span<const double> table) {
   return all;
 }
 
-// The standardization of rank 0, which is `fitted` there, on all ranks.
+// Returns the standardization `fitted` of rank 0, on all ranks.
 data::Standardization broadcast(const comm::Communicator& comm, const std::optional<data::Standardization>& fitted,
                                 Kind kind, Index d) {
   std::vector<double> mean = comm.is_root() ? fitted->mean() : std::vector<double>(d);
@@ -57,7 +57,7 @@ data::Standardization broadcast(const comm::Communicator& comm, const std::optio
   return {kind, std::move(mean), std::move(factor)};
 }
 
-// open_rows(), with the same error on all ranks.
+// Calls open_rows(), and throws the same error on all ranks.
 std::unique_ptr<data::RowReader> open_on_all(const comm::Communicator& comm, const DataOptions& options) {
   std::unique_ptr<data::RowReader> reader;
   comm::agree(comm, [&] { reader = open_rows(options); });
@@ -165,7 +165,7 @@ void TrainingData<T>::fit(const comm::Communicator& comm, Kind kind, const std::
       const auto& about = description_;
       rows.emplace(kind, merge_moments(d, of_rows.data()), about.feature_names, about.periodic);
     } catch (const DataError& error) {
-      // The moments do not know the name of the dataset.
+      // The moments do not know the name of the dataset, so it is added here.
       throw DataError(fmt::format("{}: {}", description_.name, error.what()));
     }
     if (c > 0) contexts = data::fit_context(merge_moments(c, of_contexts.data()));

@@ -18,7 +18,7 @@ namespace pushforward::train {
 /// collective.
 std::unique_ptr<data::RowReader> open_rows(const DataOptions& options);
 
-/// Rows that are read, standardized and narrowed at a time, and whose moments are taken together.
+/// The number of rows that are read, standardized and narrowed at a time. Their moments are taken together.
 inline constexpr Index training_slab = 16384;
 
 template <class T>
@@ -43,7 +43,7 @@ class TrainingData {
   /// The largest magnitude of an angle among the rows that this rank has read, before it is wrapped to [−π, π).
   double largest_angle() const { return largest_angle_; }
   const data::Standardization& standardization() const { return standardization_; }
-  /// Standardization of the contexts, on c columns; none if there are no contexts.
+  /// The standardization of the contexts, on c columns, if there are contexts.
   const std::optional<data::Standardization>& context_standardization() const { return context_standardization_; }
 
   /// All rows of a split, standardized, with their contexts and weights. Angles are not scaled, only wrapped to [−π,

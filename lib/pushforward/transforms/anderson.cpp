@@ -11,11 +11,11 @@ namespace pushforward::flow {
 namespace {
 
 constexpr Index most_pairs = 5;
-constexpr double dependent = 1e-10;  // of a square: what is left of a pair beyond those before it
+constexpr double dependent = 1e-10;  // least share of a pair's square that is left beyond the newer pairs
 
 using Coefficients = std::array<double, most_pairs>;
 
-// Solves the first rows of g γ = b, as many as are independent. Returns their number.
+// Solves the rows of g γ = b before the first dependent one. Returns their number.
 Index solve_normal_equations(const std::array<Coefficients, most_pairs>& g, const Coefficients& b, Index m,
                              Coefficients& gamma) {
   std::array<Coefficients, most_pairs> l{};

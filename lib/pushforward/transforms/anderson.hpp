@@ -2,14 +2,14 @@
 
 // Anderson acceleration [Anderson 1965; Walker & Ni 2011] of x ← x − r(x), for each sample of a batch by itself.
 //
-// From the last m pairs of changes, columns of ΔX and ΔR, the step is the one that a linear r with these changes calls
-// for, and plain along what the changes say nothing of:
+// The last m pairs of changes are the columns of ΔX and ΔR. The step is the right one for a linear r with these
+// changes. Along directions about which the changes say nothing, it is the plain step:
 //
 //   γ = argmin ‖r − ΔR γ‖,   step = (r − ΔR γ) + ΔX γ,   x ← x − step
 //
-// γ comes from the normal equations by a Cholesky factorization in double. Newest pairs come first; the first that
-// depends on those before it, up to rounding, and all behind it are left out. ΔRᵀr is kept from one step to the next,
-// so that with Δr₁ the newest change, ⟨Δr₁, Δrⱼ⟩ = ⟨Δrⱼ, r⟩ − ⟨Δrⱼ, r before⟩ costs nothing.
+// γ solves the normal equations, by a Cholesky factorization in double. The pairs are ordered from the newest to the
+// oldest. If a pair depends on the newer pairs, up to rounding, this pair and all older ones are left out. ΔRᵀr is kept
+// from one step to the next. So with Δr₁ the newest change, ⟨Δr₁, Δrⱼ⟩ = ⟨Δrⱼ, r⟩ − ⟨Δrⱼ, r before⟩ costs nothing.
 
 #include <pushforward/linalg/workspace.hpp>
 
@@ -23,8 +23,8 @@ class Anderson {
 
   /// Forgets all pairs of a sample.
   void reset(Index sample);
-  /// The step of a sample at x with residual r, (d) each. x_before, r_before: where its last step began; empty where
-  /// there was none. step: (d) out. Returns whether any pair took part: if none did, the step is r.
+  /// Computes the step of a sample at x with residual r, (d) each. x_before, r_before: x and r where its last step
+  /// began, or empty if there was none. step: (d) out. Returns whether any pair took part: if none did, the step is r.
   bool step(Index sample, std::span<const T> x, std::span<const T> r, std::span<const T> x_before,
             std::span<const T> r_before, std::span<T> step);
 

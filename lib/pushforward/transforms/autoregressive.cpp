@@ -57,7 +57,7 @@ struct Autoregressive<T>::State final : TransformState<T> {
 
   nn::NetworkState<T> passes;
   MatrixView<T> theta;
-  MatrixView<T> solution;                   // of inverse(), which the network refers to
+  MatrixView<T> solution;                   // the x of inverse(), to which the network refers
   MatrixView<T> network_bar;                // what the network adds to x̄
   MatrixView<T> unit, zero, slope, offset;  // (1 × n), of one row
 };
@@ -84,8 +84,8 @@ void Autoregressive<T>::forward(TransformState<T>& state, const Batch<T>& batch,
   maps_.forward(theta, batch.x, z, log_det);
 }
 
-// Pass r sees rows before r as they are and zeros in the place of the others, on which θ_r does not depend. So the last
-// pass leaves θ of all rows, and in the network's state what the gradient of the inverse needs.
+// In pass r the network sees the rows before r, and zeros in the place of the others, on which θ_r does not depend. So
+// the last pass leaves θ of all rows, and the network's state as the gradient of the inverse needs it.
 template <class T>
 void Autoregressive<T>::inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x,
                                 std::span<double> log_det, std::span<Status>, const InverseOptions&) const {
@@ -125,8 +125,8 @@ ConstMatrixView<T> Autoregressive<T>::solution(const TransformState<T>& state, I
   return static_cast<const State&>(state).solution.columns(0, n);
 }
 
-// Both calls of reverse() and the solve that inverse.hpp asks for, in one: with the weights in the substitution, its
-// right-hand side need not be made first, and it leaves −θ̄ of what the parameters are to get.
+// Joins the two calls of reverse() and the solve of inverse.hpp. With the weights in the substitution, its right-hand
+// side need not be computed first. The substitution leaves the θ̄ for the gradient of the parameters with opposite sign.
 template <class T>
 void Autoregressive<T>::reverse_of_fused_inverse(TransformState<T>& state, ConstMatrixView<T> x_bar,
                                                  std::span<const T> weight, MatrixView<T> z_bar,
@@ -142,9 +142,9 @@ void Autoregressive<T>::reverse_of_fused_inverse(TransformState<T>& state, Const
   network_.reverse(s.passes, s.network_bar.columns(0, n), gradient);
 }
 
-// λ is the z̄ for which reverse() arrives at x̄ = b. There, row r of x̄ is λ_r·∂τ/∂x_r + w·∂(log ∂τ/∂x_r)/∂x_r and what
-// the network sends back from θ̄ of the rows after r, which depend on their λ only: back substitution, with a pass back
-// for each row but the last.
+// λ is the z̄ for which reverse() arrives at x̄ = b. Row r of x̄ is λ_r·∂τ/∂x_r + w·∂(log ∂τ/∂x_r)/∂x_r, plus what the
+// network sends back from θ̄ of the rows after r. θ̄ of a row depends on λ of this row only. So back substitution solves
+// for λ, with a pass back for each row but row 0.
 template <class T>
 void Autoregressive<T>::substitute_back(State& s, ConstMatrixView<T> x, ConstMatrixView<T> b, std::span<const T> weight,
                                         MatrixView<T> lambda) const {

@@ -1,18 +1,18 @@
 #pragma once
 
-// The masked autoregressive flow [Papamakarios et al. 2017, MAF], on samples as vectors of d values in their order. One
-// network with masks [Germain et al. 2015, MADE] gives θ_r of all values, each a function of the values before r and of
-// the context u:
+// The masked autoregressive flow [Papamakarios et al. 2017, MAF]. It takes samples as vectors of d values in their
+// order. One network with masks [Germain et al. 2015, MADE] gives θ_r for all values r. θ_r is a function of the values
+// before r and of the context u:
 //
 //     z_r = τ(x_r; θ_r(x_0 … x_{r−1}; u)),   log|det ∂z/∂x| = Σ log ∂τ/∂x_r.
 //
-// forward() takes one pass of the network. inverse() solves row by row, in d passes; a sample is exact when its d-th
-// pass is done, and nothing is iterated. solve_transposed() takes d − 1 passes back. The inverse autoregressive flow
-// [Kingma et al. 2016, IAF] is the Inverse (inverse.hpp) of this transform.
+// forward() takes one pass of the network. inverse() solves row by row and is exact after d passes: nothing is
+// iterated. solve_transposed() takes d − 1 passes back. The inverse autoregressive flow [Kingma et al. 2016, IAF] is
+// the Inverse (inverse.hpp) of this transform.
 //
-// θ_r is among the network's outputs r·m, r·m + 1, … (element_maps.hpp). One value works: θ depends on the context
-// only. The network sees cos and sin of angles, which are on [−π, π) in z and x. Its last layer starts at zero: a fresh
-// transform is the identity.
+// θ_r is among the network's outputs r·m, r·m + 1, … (element_maps.hpp). If d = 1, θ depends on the context only.
+// Angles are on [−π, π) in z and x, and the network sees their cos and sin. The network's last layer starts at zero, so
+// that a fresh transform is the identity.
 
 #include <pushforward/maps/element_maps.hpp>
 #include <pushforward/transforms/domain.hpp>
@@ -38,8 +38,8 @@ struct AutoregressiveOptions {
 template <class T>
 class Autoregressive final : public Transform<T>, public Trained<T>, public FusedInverse<T> {
  public:
-  /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError or ShapeError where
-  /// options do not fit each other or the samples. options.inverse is not looked at.
+  /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError or ShapeError if
+  /// the options do not fit each other or the samples. Ignores options.inverse.
   Autoregressive(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
                  const AutoregressiveOptions& options, std::uint64_t seed, std::uint64_t key);
 

@@ -40,7 +40,7 @@ bool stays(const std::string& mask, const Shape& shape, Index pixel, Index chann
   return (channel < (shape.channels + 1) / 2) == (mask == "first");
 }
 
-// Places in units of m.
+// The rows that are mapped, and their places among the network's outputs in units of m.
 template <class T>
 auto elements_of(const CouplingMask& mask, bool convolutional) {
   std::vector<typename ElementMaps<T>::Element> elements;
@@ -109,7 +109,7 @@ struct Coupling<T>::State final : TransformState<T> {
   }
 
   nn::NetworkState<T> passes;
-  MatrixView<T> seen, seen_bar;  // by the network
+  MatrixView<T> seen, seen_bar;  // what the network sees, and its cotangent
   MatrixView<T> active, mapped;  // x_A, and z_A or its cotangents: (|A| × n)
   MatrixView<T> theta;
 };
@@ -195,7 +195,7 @@ void Coupling<T>::inverse(TransformState<T>& state, const Batch<T>& batch, Matri
   scatter_rows<T>(active_, mapped, x);
 }
 
-// With the passive rows first, J = (I 0; C D), D diagonal and C what the network makes of x_P, so that
+// With the passive rows first, J = (I 0; C D). D is diagonal, and C = ∂z_A/∂x_P comes from the network. So
 // λ_A = D⁻¹ b_A and λ_P = b_P − Cᵀλ_A. Cᵀ takes one pass back through the network.
 template <class T>
 void Coupling<T>::solve_transposed(TransformState<T>& state, ConstMatrixView<T>, ConstMatrixView<T> b,
@@ -204,7 +204,7 @@ void Coupling<T>::solve_transposed(TransformState<T>& state, ConstMatrixView<T>,
   const Index n = b.cols();
   const auto seen_bar = s.seen_bar.columns(0, n), mapped = s.mapped.columns(0, n);
   const auto theta = s.theta.columns(0, n), active = s.active.columns(0, n), theta_bar = s.passes.value_seed();
-  // Log-dets have no part in J. The memory of seen_bar, which is not needed yet, holds their weights.
+  // Log-dets have no part in J, so their weights are 0. These lie in the memory of seen_bar, which is not needed yet.
   const std::span<T> no_weight(seen_bar.data(), static_cast<std::size_t>(n));
   std::ranges::fill(no_weight, T(0));
   for (Index j = 0; j < n; ++j) std::fill_n(mapped.column(j), mapped.rows(), T(1));

@@ -1,24 +1,24 @@
 #pragma once
 
-// Coupling [Dinh et al. 2015, 2017]: of the values of a sample some, x_P, stay as they are, and the others, x_A, are
-// mapped one by one with parameters that a network makes of those that stay,
+// Coupling [Dinh et al. 2015, 2017]. Some values of a sample, x_P, stay as they are. The others, x_A, are mapped one by
+// one. A network makes the parameters of these maps from x_P and the context u:
 //
 //     z_P = x_P,   z_r = τ(x_r; θ_r(x_P; u)) for r in A,   log|det ∂z/∂x| = Σ_A log ∂τ/∂x_r,
 //
-// u the context. So the inverse takes one pass of the network as well, and any network will do. `mask` names x_P:
+// So the inverse takes one pass of the network as well, and any network will do. `mask` names x_P:
 //
 //     first, second               the first ⌈c/2⌉ of c, or the others
 //     even, odd                   those with an even number, counted from 0, or the others
 //     checkerboard[-odd]          pixels whose row + column is even (odd), with all their channels
 //
-// where the first four are of the channels of images and of the values of vectors.
+// The first four divide the channels of an image, or the values of a vector; c is their number.
 //
-// The network, and where θ_r is among its outputs, m to a value (element_maps.hpp):
-//   dense            sees x_P in order; the k-th value of x_A has outputs k·m, k·m + 1, …
-//   convolutional    of channels: sees x_P as an image, and its output has m channels for each of A: the same places
-//                    of checkerboards: sees the whole image with x_A = 0, and value r has outputs r·m, …
-// It sees cos and sin of angles, which are on [−π, π) in z and x, whether they are mapped or stay. Its last layer
-// starts at zero: a fresh coupling is the identity.
+// A value that is mapped has m outputs of the network, and θ_r is among them (element_maps.hpp):
+//   dense                         it sees x_P in order; the k-th value of x_A has the outputs k·m, k·m + 1, …
+//   convolutional, channels       it sees x_P as an image; the k-th value of x_A has the outputs k·m, k·m + 1, …
+//   convolutional, checkerboard   it sees the whole image with x_A = 0; value r has the outputs r·m, r·m + 1, …
+// Angles are on [−π, π) in z and x, whether they are mapped or stay, and the network sees their cos and sin. The
+// network's last layer starts at zero, so that a fresh coupling is the identity.
 
 #include <pushforward/maps/element_maps.hpp>
 #include <pushforward/transforms/domain.hpp>
@@ -48,15 +48,15 @@ struct CouplingMask {
   std::vector<Index> active;   ///< rows that are mapped; both ascending
   bool checkerboard = false;
 
-  /// Throws OptionError, or ShapeError where nothing would stay or nothing be mapped.
+  /// Throws OptionError, or ShapeError if no value would stay or none would be mapped.
   CouplingMask(const std::string& name, const Shape& shape);
 };
 
 template <class T>
 class Coupling final : public Transform<T>, public Trained<T> {
  public:
-  /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError or ShapeError where
-  /// options do not fit each other or the samples.
+  /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError or ShapeError if
+  /// the options do not fit each other or the samples.
   Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain, const CouplingOptions& options,
            std::uint64_t seed, std::uint64_t key);
 
@@ -73,7 +73,7 @@ class Coupling final : public Transform<T>, public Trained<T> {
   void bake_normalization(std::span<T> parameters) const override { network_.bake_normalization(parameters); }
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  /// One pass of the network, and so are reverse() and inverse().
+  /// Takes one pass of the network, as do reverse() and inverse().
   void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
   void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
@@ -92,12 +92,12 @@ class Coupling final : public Transform<T>, public Trained<T> {
 
   Coupling(nn::ParameterLayout& layout, const std::string& name, const Domain& domain, const CouplingOptions& options,
            const CouplingMask& mask, std::uint64_t seed, std::uint64_t key);
-  // Writes the passive rows of the batch to `to`, the parameters that they make to s.theta and the active rows to
-  // s.active.
+  // Writes the passive rows of the batch to `to`, the parameters that the network makes of them to s.theta, and the
+  // active rows to s.active.
   void condition(State& s, const Batch<T>& batch, MatrixView<T> to) const;
 
   Shape shape_;
-  std::vector<Passive> passive_, angles_;  // the latter are among the former
+  std::vector<Passive> passive_, angles_;  // angles_: the passive rows that are angles
   std::vector<Index> active_;
   ElementMaps<T> maps_;
   nn::Network<T> network_;

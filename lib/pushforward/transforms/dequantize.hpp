@@ -1,11 +1,11 @@
 #pragma once
 
-// Uniform dequantization [Uria et al. 2013; Theis et al. 2016]: integers x ∈ {0, …, levels − 1} become z = (x +
-// u)/levels in the unit cube, u uniform on (0, 1), drawn anew in each pass. The mean of the log-density over u is a
-// lower bound of the log-probability of x. Log-det −d·log levels.
+// Uniform dequantization [Uria et al. 2013; Theis et al. 2016]. Integers x ∈ {0, …, levels − 1} become z = (x +
+// u)/levels in the unit cube, where u is uniform on (0, 1) and drawn anew in each pass. The mean of the log-density
+// over u is a lower bound of the log-probability of x. The log-det is −d·log levels.
 //
-// Not a bijection: the inverse, floor(levels·z), gives x back, but many z have the same x. So the inverse has no
-// gradient; solve_transposed() is for the map x ↦ z with u held fixed.
+// This is not a bijection. The inverse, floor(levels·z), gives x back, but many z have the same x. So the inverse has
+// no gradient. solve_transposed() is for the map x ↦ z with u held fixed.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/supported.hpp>
@@ -33,14 +33,14 @@ class Dequantize final : public Transform<T>, public Supported {
   std::string_view kind() const override { return "dequantize"; }
   const DequantizeOptions& options() const { return options_; }
   Shape input_shape() const override { return shape_; }
-  /// (−1, levels), in which only the integers are admitted.
+  /// Returns (−1, levels). Only the integers in it are admitted.
   std::pair<double, double> support(Index row) const override;
   bool admits(Index row, double x) const override;
   std::string admitted(Index row) const override;
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  /// Draws from batch.draws. A sample with a value that is no integer of the range has status outside_support and
-  /// log-det −∞.
+  /// Draws u from batch.draws. If a value of a sample is no integer of the range, the sample's status is
+  /// outside_support and its log-det −∞.
   void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
   void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,

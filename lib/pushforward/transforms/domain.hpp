@@ -17,7 +17,7 @@ struct Domain {
 
 /// Throws OptionError if a value is an angle.
 void require_no_angles(const Domain& at);
-/// Throws OptionError for kernels on samples that are no images or have angles.
+/// Throws OptionError if there are kernels, but the samples are not images or have angles.
 void require_pixels(const std::vector<Index>& kernels, const Domain& at);
 
 }  // namespace pushforward::flow

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// Outside an open interval; NaN is not.
+// Returns whether u is outside an open interval. NaN is not.
 bool outside(std::pair<double, double> interval, double u) {
   return (std::isfinite(interval.first) && u <= interval.first) ||
          (std::isfinite(interval.second) && u >= interval.second);

@@ -1,13 +1,13 @@
 #pragma once
 
-// A fixed increasing function of single values, z = f((x − shift)/scale) (scalar_function.hpp): what carries data on a
-// half-line or an interval to the line, and what textbook densities are made with. Nothing is trained. Per sample,
+// A fixed increasing function of single values, z = f((x − shift)/scale) (scalar_function.hpp). It carries data on a
+// half-line or an interval to the line, and textbook densities are made with it. Nothing is trained. For each sample,
 //
 //     log|det ∂z/∂x| = Σ (log f′(u) − log scale),   u = (x − shift)/scale.
 //
-// A value outside the domain of f makes the sample's status outside_support and its log-det −∞; in inverse(), a value
-// that f does not take makes it +∞: p(x) = 0 both ways. So does a point where f′ = 0 (a cube at u = 0). Where f′ = ∞ (a
-// cube root at u = 0) the density is +∞, which the log-det says; the status stays.
+// p(x) = 0 if forward() meets a value outside the domain of f, if inverse() meets a value that f does not take, or if
+// f′ = 0 (a cube at u = 0). The sample's status is outside_support then, and its log-det is −∞ in forward() and +∞ in
+// inverse(). If f′ = ∞ (a cube root at u = 0), the density is +∞. The log-det says so, and the status stays.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/maps/scalar_function.hpp>
@@ -24,9 +24,9 @@ struct ElementwiseOptions {
   static constexpr TransformFacts facts{.is_fixed = true};
   std::string function = "affine";  ///< one of function_names()
   std::vector<Index> columns{};     ///< values it is applied to, from 0; empty: all
-  double shift = 0;                 ///< taken off first
-  double scale = 1;                 ///< divided by then, > 0
-  double slope = 0.1;               ///< of leaky, below 0; > 0
+  double shift = 0;                 ///< subtracted first
+  double scale = 1;                 ///< divided by afterwards, > 0
+  double slope = 0.1;               ///< leaky: slope below 0, > 0
   double margin = 0;                ///< α of logit and sigmoid, in [0, ½)
 
   OptionSet declare();
@@ -60,7 +60,7 @@ class Elementwise final : public Transform<T>, public Supported {
   Shape shape_;
   ElementwiseOptions options_;
   ScalarFunction function_, inverse_;
-  std::vector<Index> rows_;  // that the function is applied to
+  std::vector<Index> rows_;  // those that the function is applied to
 };
 
 extern template class Elementwise<float>;

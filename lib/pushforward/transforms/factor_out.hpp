@@ -3,7 +3,7 @@
 // The factor-out of a multi-scale flow [Dinh et al. 2017], `split` in model files: at every pixel the first `keep`
 // channels go on to the next transform, and the others are latents already. z holds the channels that go on as a
 // contiguous (H, W, keep) image, and below it the others as a contiguous (H, W, C − keep) image. This is a permutation
-// of the values: log-det 0.
+// of the values, so the log-det is 0.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/domain.hpp>
@@ -25,13 +25,13 @@ struct FactorOutOptions {
 template <class T>
 class FactorOut final : public RowOrder<T> {
  public:
-  /// No parameters. Throws ShapeError for fewer than two channels, OptionError where no channel would go.
+  /// No parameters. Throws ShapeError for fewer than two channels, and OptionError if all channels would go on.
   FactorOut(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const FactorOutOptions& options);
 
   std::string_view kind() const override { return "split"; }
   /// (H, W, keep).
   Shape output_shape() const override { return output_; }
-  /// As resolved: keep ≥ 1.
+  /// The options as resolved: keep ≥ 1.
   const FactorOutOptions& options() const { return options_; }
 
  private:

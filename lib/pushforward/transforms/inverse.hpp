@@ -7,8 +7,8 @@
 //
 //     λ = J⁻ᵀ(x̄ + w ∇ₓ log|det J|):   z̄ = λ,   φ̄ = −(∂f/∂φ)ᵀλ + w ∂ log|det J|/∂φ.
 //
-// Transform::reverse() is affine in z̄. With z̄ = 0 it gives w ∇ₓ log|det J|; with z̄ = −λ its part of the parameters is
-// φ̄. So two calls of reverse() and one of solve_transposed() differentiate the inverse of any kind.
+// Transform::reverse() is affine in z̄. With z̄ = 0 it gives w ∇ₓ log|det J|. With z̄ = −λ its gradient of the
+// parameters is φ̄. So two calls of reverse() and one of solve_transposed() differentiate the inverse of any kind.
 
 #include <pushforward/transforms/trained.hpp>
 

@@ -11,7 +11,7 @@ namespace {
 
 template <class T>
 struct LinearState final : TransformState<T> {
-  // For fewer columns than were planned.
+  // The part for m columns, at most as many as were planned.
   LinearScratch<T> of(Index m) const {
     const auto count = static_cast<std::size_t>(m);
     const auto part = [&](std::span<T> values) { return values.empty() ? values : values.first(count); };

@@ -1,15 +1,15 @@
 #pragma once
 
-// A linear map of the channels, the same at every pixel, z = W x + b: a 1 × 1 convolution of images [Kingma & Dhariwal
-// 2018], an LU-linear layer of vectors. Its log-det is that of W times the number of pixels. Three forms of W
-// (c × c):
+// A linear map of the channels, z = W x + b, the same at every pixel. On images it is a 1 × 1 convolution [Kingma &
+// Dhariwal 2018], on vectors an LU-linear layer. Its log-det is log|det W| times the number of pixels. W (c × c) has
+// one of three forms:
 //
 //   dense        W itself
 //   plu          W = P L (U + diag(s)), P a fixed permutation, L unit lower and U strictly upper triangular,
 //                s = sign·exp(log|s|) with fixed signs: log|det W| = Σ log|s|, and the inverse is two triangular solves
 //   householder  W = H_K … H_1, H = I − 2vvᵀ/‖v‖²: orthogonal, log|det W| = 0 [Tomczak & Welling 2016]
 //
-// dense and plu begin at a random orthogonal matrix, householder at random reflections; b at 0.
+// The initial W is a random orthogonal matrix for dense and plu. For householder the reflections are random. b is 0.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/linear_form.hpp>
@@ -20,22 +20,22 @@ namespace pushforward::flow {
 template <class T>
 class Linear final : public Transform<T>, public Trained<T> {
  public:
-  /// Adds `<name>/weight` (c × c) for dense, `<name>/lu` (c × c) for plu, L below the diagonal, U above it and log|s|
-  /// on it, `<name>/vectors` (c × K) for householder; and `<name>/bias` (c). seed, key: name what the initial values
-  /// are drawn from. Throws OptionError.
+  /// Adds the parameters of the form and `<name>/bias` (c). dense has `<name>/weight` (c × c). plu has `<name>/lu`
+  /// (c × c), with L below the diagonal, U above it and log|s| on it. householder has `<name>/vectors` (c × K). seed,
+  /// key: name the random stream of the initial values. Throws OptionError.
   Linear(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const LinearOptions& options,
          std::uint64_t seed, std::uint64_t key);
 
   std::string_view kind() const override { return "linear"; }
-  /// As resolved: with P and the signs of plu and the number of reflections, which make the same transform of the same
-  /// parameters with any seed.
+  /// The options as resolved: with P and the signs of plu, and the number of reflections. With these, the same
+  /// parameters make the same transform with any seed.
   const LinearOptions& resolved_options() const { return form_->options(); }
   Shape input_shape() const override { return shape_; }
   void initialize(std::span<T> parameters) const override;
   void prepare(std::span<const T> parameters, Normalization normalization) override;
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  /// Where log|det W| is not finite, or a reflection's vector is 0, statuses are not_finite.
+  /// If log|det W| is not finite or a reflection's vector is 0, statuses are not_finite.
   void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
   void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
@@ -52,7 +52,7 @@ class Linear final : public Transform<T>, public Trained<T> {
   Shape shape_;
   std::unique_ptr<LinearForm<T>> form_;
   Index bias_offset_ = 0;
-  std::vector<T> bias_;  // empty without one
+  std::vector<T> bias_;  // empty if there is none
 };
 
 extern template class Linear<float>;

@@ -17,8 +17,8 @@ using linalg::Diagonal;
 using linalg::Op;
 using linalg::Triangle;
 
-// A (c × c) orthogonal matrix from the uniform distribution: Gram–Schmidt on normal columns, each twice, which makes
-// them orthogonal to rounding [Giraud et al. 2005].
+// A (c × c) orthogonal matrix from the uniform distribution, by Gram–Schmidt on normal columns. Each column is treated
+// twice, which makes the columns orthogonal up to rounding [Giraud et al. 2005].
 Matrix<double> random_orthogonal(Index c, random::Stream stream) {
   Matrix<double> q(c, c);
   for (double& value : q.span()) value = stream.normal();
@@ -122,7 +122,7 @@ PluStart random_plu(Index c, random::Stream stream) {
   double log_det = 0;
   linalg::Sign sign = 1;
   linalg::lu_log_det(start.lu.view(), pivots, {&log_det, 1}, {&sign, 1});
-  // Exchanged as the factorisation did, row i of L U is row order[i] of W; P wants the inverse of that.
+  // Row i of L U is row order[i] of W, by the exchanges of the factorization. P has the inverse order.
   std::vector<Index> order(start.signs.size());
   std::iota(order.begin(), order.end(), Index{0});
   for (std::size_t i = 0; i < order.size(); ++i) std::swap(order[i], order[pivots[i] - 1]);
@@ -193,7 +193,7 @@ class PluForm final : public LinearForm<T> {
   }
 
   // With y = (U + diag(s)) x and q̄ = Pᵀz̄: L̄ is the strictly lower part of q̄yᵀ; ȳ = Lᵀq̄; Ū is the strictly upper part of
-  // ȳxᵀ, and s̄ its diagonal, of which s is the derivative along log|s|.
+  // ȳxᵀ, and s̄ is its diagonal. The derivative of s along log|s| is s.
   void reverse(const LinearScratch<T>& scratch, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, T log_det_bar,
                MatrixView<T> x_bar, std::span<T> gradient) const override {
     scatter_rows<T>(this->options().indices, z_bar, x_bar);
@@ -272,12 +272,12 @@ class HouseholderForm final : public LinearForm<T> {
     for (Index k = unit_.cols() - 1; k >= 0; --k) reflect(k, x, scratch.along);
   }
 
-  // W is orthogonal.
+  // W is orthogonal, so λ = W b.
   void solve_transposed(const LinearScratch<T>& scratch, ConstMatrixView<T> b, MatrixView<T> lambda) const override {
     multiply(scratch, b, lambda);
   }
 
-  // Backwards through the reflections; what went into each is what came out of it, reflected. With w = v/‖v‖ and
+  // Goes backwards through the reflections. The input of a reflection is its output, reflected. With w = v/‖v‖ and
   // y = x − 2w(wᵀx): w̄ = −2 Σ (ȳ(wᵀx) + x(wᵀȳ)), and v̄ = (w̄ − w(wᵀw̄))/‖v‖.
   void reverse(const LinearScratch<T>& scratch, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, T, MatrixView<T> x_bar,
                std::span<T> gradient) const override {
@@ -304,7 +304,7 @@ class HouseholderForm final : public LinearForm<T> {
   }
 
  private:
-  // x ← x − 2w(wᵀx), and along = wᵀx as it was.
+  // x ← x − 2w(wᵀx), and along = wᵀx of the x before.
   void reflect(Index k, MatrixView<T> x, std::span<T> along) const {
     const auto w = unit_.view().column_span(k);
     linalg::gemv(Op::transpose, T(1), x, w, T(0), along);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The matrix W (c × c) inside a Linear, in each of its forms, applied to m columns: the pixels of all samples.
+// The forms of the matrix W (c × c) inside a Linear. W is applied to m columns, the pixels of all samples.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/linalg/workspace.hpp>
@@ -58,14 +58,15 @@ class LinearForm {
 
   /// log|det W|, nats.
   virtual double log_det() const { return 0; }
-  /// False where W has no inverse.
+  /// Whether W has an inverse.
   virtual bool regular() const = 0;
 
  private:
   LinearOptions options_;
 };
 
-/// The form that the options want, its parameters below `<name>/`. Throws OptionError, beginning with "linear <name>".
+/// Makes the form that the options ask for, with its parameters below `<name>/`. Throws OptionError, whose message
+/// begins with "linear <name>".
 template <class T>
 std::unique_ptr<LinearForm<T>> make_linear_form(nn::ParameterLayout& layout, const std::string& name, Index channels,
                                                 const LinearOptions& options, std::uint64_t seed, std::uint64_t key);

@@ -6,9 +6,9 @@
 
 namespace pushforward::flow {
 
-/// `hidden` and `activation`.
+/// Declares `hidden` and `activation`.
 void declare_network(OptionSet& set, std::vector<Index>& hidden, std::string& activation);
-/// `kernels`.
+/// Declares `kernels`.
 void declare_kernels(OptionSet& set, std::vector<Index>& kernels);
 
 }  // namespace pushforward::flow

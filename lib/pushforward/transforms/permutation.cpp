@@ -41,7 +41,7 @@ PermutationOptions resolve(const std::string& name, Index channels, PermutationO
   return options;
 }
 
-// The order of all rows from that of the channels.
+// The order of all rows, from the order of the channels.
 std::vector<Index> at_every_pixel(const Shape& shape, std::span<const Index> channels) {
   std::vector<Index> rows;
   for (Index p = 0; p < shape.pixels(); ++p) {

@@ -1,7 +1,7 @@
 #pragma once
 
 // A fixed permutation of the channels, the same at every pixel: z(c) = x(indices[c]). Between couplings it lets each
-// channel be changed by others [Dinh et al. 2017]. Log-det 0.
+// channel be changed by others [Dinh et al. 2017]. The log-det is 0.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/domain.hpp>
@@ -26,12 +26,12 @@ struct PermutationOptions {
 template <class T>
 class Permutation final : public RowOrder<T> {
  public:
-  /// No parameters. seed, key: name what a random order is drawn from. Throws OptionError.
+  /// No parameters. seed, key: name the random stream of a random order. Throws OptionError.
   Permutation(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
               const PermutationOptions& options, std::uint64_t seed, std::uint64_t key);
 
   std::string_view kind() const override { return "permutation"; }
-  /// As resolved: order "given", with the indices. From these the same transform is made with any seed.
+  /// The options as resolved: order "given", with the indices. They make the same transform with any seed.
   const PermutationOptions& resolved_options() const { return options_; }
 
  private:

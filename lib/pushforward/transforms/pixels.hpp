@@ -7,7 +7,7 @@
 
 namespace pushforward::flow {
 
-/// Samples (d × n) of a shape as (channels × pixels·n), one column per pixel: the same memory. Images must be
+/// Samples (d × n) of a shape as (channels × pixels·n), one column per pixel, in the same memory. Images must be
 /// contiguous (BugError); vectors may have any leading dimension. T may be const.
 template <class T>
 MatrixView<T> pixels_of(const Shape& shape, MatrixView<T> samples) {

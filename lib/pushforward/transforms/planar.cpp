@@ -40,7 +40,7 @@ Planar<T>::Planar(nn::ParameterLayout& layout, const std::string& name, const Sh
 
 template <class T>
 void Planar<T>::initialize(std::span<T> parameters) const {
-  // m(log(e − 1)) = 0.
+  // The root of m: m(log(e − 1)) = 0.
   static const double root = std::log(std::expm1(1));
   random::Stream stream(seed_, random::Purpose::parameters, 0, key_);
   std::vector<double> w(w_.size());
@@ -64,7 +64,7 @@ void Planar<T>::prepare(std::span<const T> parameters, Normalization) {
   for (std::size_t i = 0; i < u_.size(); ++i) u_hat_[i] = u_[i] + (softplus_ - 1 - product_) / square_ * w_[i];
 }
 
-// 1 + (1 − t²)(s − 1) = t² + (1 − t²)s, a sum of positive terms; s = 1 + wᵀû > 0.
+// The determinant is 1 + (1 − t²)(s − 1) = t² + (1 − t²)s with s = 1 + wᵀû > 0. The latter sum has positive terms only.
 template <class T>
 typename Planar<T>::Point Planar<T>::point(double a) const {
   const double t = std::tanh(a), e = std::exp(-2 * std::abs(a)), slope = 4 * e / ((1 + e) * (1 + e));
@@ -99,9 +99,9 @@ void Planar<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T>
   }
 }
 
-// The gradient of one sample, with c = wᵀû, t = tanh a, h = 1 − t² and λ = 1 + hc:  ā = h·z̄ᵀû − 2thc·w/λ for a log-det
-// of weight w, x̄ = z̄ + ā w, and to the sums over samples go û̄ = Σ t z̄, c̄ = Σ (w/λ)h, w̄ = Σ ā x, b̄ = Σ ā. From them,
-// with τ = wᵀu, ν = ‖w‖² and γ = û̄ᵀw/ν, the derivative along m(τ) − τ:
+// Let c = wᵀû, t = tanh a, h = 1 − t² and λ = 1 + hc. A sample has ā = h·z̄ᵀû − 2thc·w/λ and x̄ = z̄ + ā w, where w/λ is
+// the weight of the log-det over λ. The sums over samples are û̄ = Σ t z̄, c̄ = Σ (w/λ)h, w̄ = Σ ā x and b̄ = Σ ā. Let
+// τ = wᵀu, ν = ‖w‖² and γ = û̄ᵀw/ν, the derivative along m(τ) − τ. Then
 //     τ̄ = −γ + σ(τ)(c̄ + γ),   ū = û̄ + τ̄ w,   w̄ += τ̄ u + (m(τ) − τ)(û̄ − 2γ w)/ν.
 template <class T>
 void Planar<T>::reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar,
@@ -140,8 +140,8 @@ void Planar<T>::reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMat
   gradient[b_offset_] += static_cast<T>(b_bar);
 }
 
-// wᵀz = wᵀx + wᵀû tanh(wᵀx + b): with a = wᵀx + b and s = 1 + wᵀû, the root of (a − tanh a) + s·tanh a = wᵀz + b, which
-// increases, and whose a is within |s − 1| of the right-hand side. Then x = z − û tanh a.
+// wᵀz = wᵀx + wᵀû tanh(wᵀx + b). With a = wᵀx + b and s = 1 + wᵀû, a is the root of (a − tanh a) + s·tanh a = wᵀz + b.
+// The left-hand side increases, and a is within |s − 1| of the right-hand side. Then x = z − û tanh a.
 template <class T>
 void Planar<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                         std::span<Status> status, const InverseOptions&) const {

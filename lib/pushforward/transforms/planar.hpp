@@ -21,8 +21,8 @@ struct PlanarOptions {
 template <class T>
 class Planar final : public Transform<T>, public Trained<T> {
  public:
-  /// Adds `<name>/u` (d), `<name>/w` (d) and `<name>/b` (1) to the layout. seed, key: name what the first w is drawn
-  /// from.
+  /// Adds `<name>/u` (d), `<name>/w` (d) and `<name>/b` (1) to the layout. seed, key: name the random stream of the
+  /// first w.
   Planar(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const PlanarOptions& options,
          std::uint64_t seed, std::uint64_t key);
 
@@ -33,7 +33,7 @@ class Planar final : public Transform<T>, public Trained<T> {
   void prepare(std::span<const T> parameters, Normalization normalization) override;
   std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                           Pass pass) const override;
-  /// Where w = 0, statuses are not_finite.
+  /// If w = 0, statuses are not_finite.
   void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                std::span<Status> status) const override;
   void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,

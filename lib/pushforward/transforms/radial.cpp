@@ -68,10 +68,11 @@ void Radial<T>::forward(TransformState<T>&, const Batch<T>& batch, MatrixView<T>
   }
 }
 
-// With δ = x − x₀, g = (r² + 2αr + αs)/(α + r)² and a log-det of weight w: q̄ = z̄ᵀδ + (d − 1)w/q, and r̄, s̄, ᾱ from
+// Let δ = x − x₀, g = (r² + 2αr + αs)/(α + r)² and w the weight of the log-det. Then q̄ = z̄ᵀδ + (d − 1)w/q. r̄, s̄ and ᾱ
+// follow from the derivatives along r, s and α,
 //     ∂q = ((α − s)/(α + r)², 1/(α + r), −(r + s)/(α + r)²),
-//     ∂log g = (2(r + α)/n − 2/(α + r), α/n, (2r + s)/n − 2/(α + r)),   n = r² + 2αr + αs,
-// along r, s and α. Then δ̄ = q z̄ + r̄ δ/r = x̄, x̄₀ = Σ (z̄ − δ̄).
+//     ∂log g = (2(r + α)/n − 2/(α + r), α/n, (2r + s)/n − 2/(α + r)),   n = r² + 2αr + αs.
+// Then δ̄ = q z̄ + r̄ δ/r = x̄ and x̄₀ = Σ (z̄ − δ̄).
 template <class T>
 void Radial<T>::reverse(TransformState<T>&, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
                         MatrixView<T> x_bar, std::span<T> gradient) const {
@@ -103,8 +104,8 @@ void Radial<T>::reverse(TransformState<T>&, ConstMatrixView<T> x, ConstMatrixVie
   gradient[beta_offset_] += static_cast<T>(s_bar / (1 + std::exp(-beta_)));
 }
 
-// ρ = ‖z − x₀‖ = r(r + s)/(α + r), so r² + (s − ρ)r − αρ = 0, of which one root is not negative. It is taken in the
-// form in which nothing cancels, and x = x₀ + (z − x₀)/q.
+// ρ = ‖z − x₀‖ = r(r + s)/(α + r), so r² + (s − ρ)r − αρ = 0. One root is not negative. It is computed in the form in
+// which nothing cancels. Then x = x₀ + (z − x₀)/q.
 template <class T>
 void Radial<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                         std::span<Status>, const InverseOptions&) const {

@@ -9,7 +9,7 @@
 //
 //     z = x₀ + q (x − x₀),   log|det ∂z/∂x| = (d − 1) log q + log((r² + 2αr + αs)/(α + r)²),
 //
-// sums of positive terms only. x₀, log α and β are trained; at first s = α = 1, and z = x.
+// where all sums have positive terms only. x₀, log α and β are trained; at first s = α = 1, and z = x.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/trained.hpp>
@@ -25,8 +25,8 @@ struct RadialOptions {
 template <class T>
 class Radial final : public Transform<T>, public Trained<T> {
  public:
-  /// Adds `<name>/center` (d), `<name>/log_alpha` (1) and `<name>/beta` (1) to the layout. seed, key: name what the
-  /// first center, N(0, I), is drawn from.
+  /// Adds `<name>/center` (d), `<name>/log_alpha` (1) and `<name>/beta` (1) to the layout. seed, key: name the
+  /// random stream of the first center, which is N(0, I).
   Radial(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const RadialOptions& options,
          std::uint64_t seed, std::uint64_t key);
 

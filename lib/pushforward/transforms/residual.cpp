@@ -56,7 +56,7 @@ struct ResidualState final : TransformState<T> {
     const Index mark = scratch.used();
     memory = of.plan(network, kept, scratch, n, pass);
     if (!inverts(of, pass)) return;
-    // The solver is done when the estimator begins: they share memory.
+    // The solver is done before the estimator begins, so they share memory.
     scratch.release(mark);
     exact.emplace(scratch, network.in(), n);
     image = scratch.matrix<T>(network.in(), n);
@@ -85,7 +85,7 @@ struct ResidualState final : TransformState<T> {
   std::span<double> log_det, variance;
   std::span<linalg::Sign> sign;
   std::span<Index> products;
-  std::unique_ptr<typename logdet::Estimator<T>::State> memory;  // none for maps
+  std::unique_ptr<typename logdet::Estimator<T>::State> memory;  // null for Pass::map_only
   logdet::Draws draws;                                           // of the last estimate
   bool spent = false;
 

@@ -1,11 +1,11 @@
 #pragma once
 
-// The residual block z = x + g(x; u), Lip(g) ≤ c < 1 in x [Behrmann et al. 2019, Theorem 1], with its log-det
-// log|det(I + J)|, J = ∂g/∂x, which has no structure to exploit: exact, or by any estimator.
+// The residual block z = x + g(x; u), Lip(g) ≤ c < 1 in x [Behrmann et al. 2019, Theorem 1]. Its log-det is
+// log|det(I + J)|, J = ∂g/∂x. J has no structure to exploit, so the log-det is exact or made by any estimator.
 //
-// In the context u, g is free. Values of x that are angles enter g as their cosines and sines, so that g has the period
-// 2π in them and its Lipschitz constant as before; x + g is then a bijection of the line that commutes with x ↦ x + 2π,
-// and, taken modulo 2π, one of the circle.
+// g may depend on the context u in any way. Values of x that are angles enter g as their cosines and sines. So g has
+// the period 2π in them, and its Lipschitz constant stays as it was. Then x + g is a bijection of the line that
+// commutes with x ↦ x + 2π. Taken modulo 2π, it is a bijection of the circle.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/described.hpp>
@@ -38,7 +38,7 @@ class ResidualBlock final : public Transform<T>, public Trained<T>, public Estim
   /// nn::Network.
   ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const Shape& shape,
                 const nn::NetworkOptions& options, std::uint64_t seed, std::uint64_t key);
-  /// With the network of these options.
+  /// Takes the network of these options.
   ResidualBlock(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
                 const ResidualOptions& options, std::uint64_t seed, std::uint64_t key)
       : ResidualBlock(layout, name, domain.shape, options.lipschitz_network(domain), seed, key) {}
@@ -59,13 +59,13 @@ class ResidualBlock final : public Transform<T>, public Trained<T>, public Estim
                std::span<Status> status) const override;
   void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
                MatrixView<T> x_bar, std::span<T> gradient) const override;
-  /// Stops a sample when ‖x − x*‖ ≤ ‖x + g(x) − z‖/(1 − L) is within tolerance, L the block's Lipschitz constant as of
-  /// the last prepare(): a guarantee after an SVD. A Newton step that does not shrink the residual by L is replaced by
-  /// the Banach step, which does. Samples that are done leave the batch.
+  /// Stops a sample when the bound ‖x − x*‖ ≤ ‖x + g(x) − z‖/(1 − L) is within tolerance. L is the block's Lipschitz
+  /// constant as of the last prepare(). If that was by SVD, the bound is guaranteed. A step that does not shrink the
+  /// residual by L is replaced by the Banach step, which does. Samples that are done leave the batch.
   void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                std::span<Status> status, const InverseOptions& options) const override;
-  /// With the inverse of I + J if an exact log-det through the input has left it. Otherwise forms J, in d passes back
-  /// through the network, and takes its LU; the memory for that, d² values a sample, is allocated by the first call.
+  /// Uses the inverse of I + J if an exact log-det through the input has left it. Otherwise forms J in d passes back
+  /// through the network, and takes the LU of I + J. The first call allocates the memory for that, d² values a sample.
   void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
                         MatrixView<T> lambda) const override;
   void set_log_det(Pass pass, const logdet::Method& method) override;
@@ -76,7 +76,7 @@ class ResidualBlock final : public Transform<T>, public Trained<T>, public Estim
 
  private:
   const logdet::Estimator<T>& estimator(Pass pass) const { return pass == Pass::gradient ? *training_ : *evaluation_; }
-  /// Angles to [−π, π).
+  /// Takes angles to [−π, π).
   void wrap(MatrixView<T> x) const;
 
   Shape shape_;

@@ -2,10 +2,10 @@
 
 // Solves x + g(x) = z for a batch, Lip(g) ≤ L < 1.
 //
-// With r(x) = x + g(x) − z, the map is strongly monotone: ‖x − x*‖ ≤ ‖r(x)‖/(1 − L). That bound is the stopping rule. A
-// Banach step x ← x − r(x) gives ‖r‖ ← at most L‖r‖; a step of Anderson's (anderson.hpp), for the price of one g, or of
-// Newton's, x ← x − (I + J)⁻¹r, usually much less, but nothing guarantees it far from the solution: one that does not
-// reach L‖r‖ is undone and replaced by the Banach step.
+// The map r(x) = x + g(x) − z is strongly monotone: ‖x − x*‖ ≤ ‖r(x)‖/(1 − L). This bound is the stopping rule. A
+// Banach step x ← x − r(x) shrinks ‖r‖ to at most L‖r‖. A step of Anderson's (anderson.hpp), for the price of one g, or
+// of Newton's, x ← x − (I + J)⁻¹r, usually shrinks it much more, but far from the solution nothing guarantees that. A
+// step that does not reach L‖r‖ is undone and replaced by the Banach step.
 
 #include <pushforward/logdet/exact.hpp>
 #include <pushforward/transforms/anderson.hpp>
@@ -19,8 +19,8 @@ class ResidualInverse {
   /// Memory for up to n samples of width d with contexts of c values, needed during solve() only.
   ResidualInverse(linalg::Workspace& scratch, Index d, Index c, Index n);
 
-  /// z: (d × n) in. context: (c × n) in. x: (d × n) out. status: (n), set to not_converged or not_finite where that is
-  /// so. Samples that are done leave the batch. lipschitz: L < 1.
+  /// z: (d × n) in. context: (c × n) in. x: (d × n) out. status: (n), set to not_converged or not_finite if a
+  /// sample fails. Samples that are done leave the batch. lipschitz: L < 1.
   void solve(const nn::Network<T>& network, nn::NetworkState<T>& passes, logdet::ExactLogDet<T>& exact,
              double lipschitz, ConstMatrixView<T> z, ConstMatrixView<T> context, MatrixView<T> x,
              std::span<Status> status, const InverseOptions& options);
@@ -30,12 +30,13 @@ class ResidualInverse {
 
   /// residual_ ← x + g(x) − z and its norms, for the first `active` samples.
   void evaluate(const nn::Network<T>& network, nn::NetworkState<T>& passes, ConstMatrixView<T> z, Index active);
-  /// Newton's steps of these, in step_.
+  /// Writes Newton's steps of these samples to step_.
   void linearise(const nn::Network<T>& network, nn::NetworkState<T>& passes, logdet::ExactLogDet<T>& exact,
                  Index active);
-  /// Anderson's steps of those that go on, likewise. first: whether these are the first steps of all.
+  /// Writes Anderson's steps of the samples that go on to step_. first: whether these are the first steps of all
+  /// samples.
   void accelerate(Index active, bool first);
-  /// Moves sample `from` to the place `to` ≤ from after its step.
+  /// Takes the step of sample `from`, or undoes its last one, and moves the sample to the place `to` ≤ from.
   void advance(Index from, Index to);
 
   Index d_;
@@ -44,7 +45,7 @@ class ResidualInverse {
   std::span<double> norm_, unused_log_det_;
   std::span<linalg::Sign> sign_;  // of det(I + J)
   std::span<Verdict> verdict_;
-  std::span<bool> bold_;     // whether step_ may be refused, since it is none of Banach's
+  std::span<bool> bold_;     // whether step_ is no Banach step, so that it may be refused
   std::span<Index> column_;  // where in the batch a packed sample belongs
   // By place in the batch: where the last step began, and whether it may be refused.
   MatrixView<T> previous_x_, previous_residual_;

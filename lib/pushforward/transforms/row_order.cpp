@@ -55,7 +55,7 @@ void RowOrder<T>::inverse(TransformState<T>&, const Batch<T>& batch, MatrixView<
   scatter_rows<T>(order_, batch.x, x);
 }
 
-// J is orthogonal.
+// J is orthogonal, so λ = J b.
 template <class T>
 void RowOrder<T>::solve_transposed(TransformState<T>&, ConstMatrixView<T>, ConstMatrixView<T> b,
                                    MatrixView<T> lambda) const {

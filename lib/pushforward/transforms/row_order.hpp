@@ -1,7 +1,7 @@
 #pragma once
 
-// Transforms that put the d values of a sample into another order: z(i) = x(order[i]). Their log-det is 0 and their
-// inverse exact; permutations, squeezes and factor-outs differ in the order alone.
+// Transforms that put the d values of a sample into another order: z(i) = x(order[i]). Their log-det is 0, and their
+// inverse is exact. Permutations, squeezes and factor-outs differ in the order alone.
 
 #include <pushforward/transforms/transform.hpp>
 
@@ -19,7 +19,7 @@ void scatter_rows(std::span<const Index> order, ConstMatrixView<T> z, MatrixView
 /// Throws OptionError unless `order` holds each of 0 … n − 1 once. `what` begins the message.
 void require_permutation(std::string_view what, std::span<const Index> order, Index n);
 
-/// The part that such transforms share; they have no parameters.
+/// The part that such transforms share. They have no parameters.
 template <class T>
 class RowOrder : public Transform<T> {
  public:

@@ -5,7 +5,7 @@
 //
 //     z(h, w, (2a + b)·C + c) = x(2h + a, 2w + b, c),   a, b ∈ {0, 1}
 //
-// A permutation of the values: log-det 0.
+// This is a permutation of the values, so the log-det is 0.
 
 #include <pushforward/core/option_set.hpp>
 #include <pushforward/transforms/domain.hpp>
@@ -25,7 +25,7 @@ struct SqueezeOptions {
 template <class T>
 class Squeeze final : public RowOrder<T> {
  public:
-  /// No parameters. Throws ShapeError where height or width is odd.
+  /// No parameters. Throws ShapeError if height or width is odd.
   Squeeze(nn::ParameterLayout& layout, const std::string& name, const Shape& shape, const SqueezeOptions& options = {});
 
   std::string_view kind() const override { return "squeeze"; }

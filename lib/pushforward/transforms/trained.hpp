@@ -16,7 +16,7 @@ class Trained {
   /// Sets the initial parameters that depend on data. x: (d × n) in, the data as it arrives at this transform. Most
   /// kinds have no such parameters.
   virtual void initialize_from_data(std::span<T> /*parameters*/, ConstMatrixView<T> /*x*/) const {}
-  /// Makes what the passes read from the parameters. To be called whenever the parameters have changed.
+  /// Computes what the passes need from the parameters. Call it whenever the parameters have changed.
   virtual void prepare(std::span<const T> parameters, Normalization normalization) = 0;
   /// Turns the gradient with respect to effective parameters into the gradient with respect to parameters, in place.
   virtual void gradient_of_raw_parameters(std::span<T> /*gradient*/) const {}

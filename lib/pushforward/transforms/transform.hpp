@@ -33,7 +33,7 @@ enum class Status : std::int8_t {
   ok = 0,
   not_finite = 1,            ///< the input, or something computed from it, is NaN or infinite
   not_converged = 2,         ///< an inverse did not reach its tolerance
-  negative_determinant = 3,  ///< det(I + J) ≤ 0 where the map should be a contraction: not invertible
+  negative_determinant = 3,  ///< det(I + J) ≤ 0, though J should be a contraction: not invertible
   outside_support = 4,       ///< a value that the model excludes: p = 0, log p = −∞
 };
 
@@ -72,8 +72,8 @@ class Transform {
   virtual Shape output_shape() const { return input_shape(); }
 
   /// Plans the memory of passes with up to n samples; `kept` lives from forward() to reverse(), `scratch` during one
-  /// pass. Pass::map_only is for forward() alone, and what it adds to log_det is then unspecified: a transform with an
-  /// expensive log-det needs much less memory for it.
+  /// pass. Pass::map_only is for forward() alone. The values added to log_det are then unspecified, and a transform
+  /// with an expensive log-det needs much less memory.
   virtual std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                                   Pass pass) const = 0;
 

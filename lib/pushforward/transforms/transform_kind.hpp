@@ -3,7 +3,7 @@
 // The kinds of transforms. An option struct describes its kind: Struct::kind and Struct::help name it, and it may have
 //
 //   static constexpr TransformFacts facts          the facts of the class, if one of them is true
-//   Domain output(const Domain& at) const          the domain after it; without it, that before it, without angles
+//   Domain output(const Domain& at) const          the domain after it; default: as before it, and no angles
 //   Bounds bounds() const                          whether values that leave it are bounded
 //   nn::NetworkOptions lipschitz_network(at) const the network whose Lipschitz constant makes it invertible
 //
@@ -17,7 +17,7 @@
 
 namespace pushforward::flow {
 
-/// Where a transform stands in a flow: what its constructor gets beside its options.
+/// Where a transform stands in a flow: what its constructor gets in addition to its options.
 struct TransformPlace {
   nn::ParameterLayout& layout;
   const std::string& name;  ///< parameters are added below `<name>/`

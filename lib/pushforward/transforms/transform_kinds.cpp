@@ -18,7 +18,7 @@ namespace pushforward::flow {
 
 namespace {
 
-// With the option `inverse`, it is the inverse of the map that the class is.
+// With the option `inverse`, the kind makes the inverse of the class's transform.
 TransformKind autoregressive_kind() {
   auto kind = transform_kind<AutoregressiveOptions, Autoregressive>();
   kind.maker = [maker = kind.maker]<class T>(const TransformPlace& place,
