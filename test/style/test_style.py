@@ -52,6 +52,10 @@ class Tree(unittest.TestCase):
         self.assertNone(style.header_violations(ROOT, BUILD, CACHE))
 
     @unittest.skipUnless(has_formatter(), "needs clang-format 14")
+    def test_suppressions_have_a_line_each(self):
+        for line in (ROOT / "test" / "sanitizers.supp").read_text().splitlines():
+            self.assertRegex(line, r"^(#.*|leak:\S+)$")
+
     def test_files_are_formatted(self):
         self.assertNone(style.format_violations(ROOT))
 
