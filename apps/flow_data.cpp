@@ -257,12 +257,12 @@ struct Info {
 
   static void describe_columns(std::string_view title, const std::vector<std::string>& names,
                                const data::Moments& moments, std::vector<std::string>& lines) {
-    const auto covariance = moments.covariance();
+    const auto variances = moments.variances();
     lines.push_back(fmt::format("{:<24} {:>12} {:>12} {:>12} {:>12}", title, "mean", "deviation", "least", "greatest"));
     for (Index i = 0; i < moments.dimension(); ++i) {
       const auto k = static_cast<std::size_t>(i);
       lines.push_back(fmt::format("{:<24} {:>12.6g} {:>12.6g} {:>12.6g} {:>12.6g}{}", names[k], moments.mean()[k],
-                                  std::sqrt(covariance(i, i)), moments.least()[k], moments.greatest()[k],
+                                  std::sqrt(variances[k]), moments.least()[k], moments.greatest()[k],
                                   moments.is_constant(i) ? "  constant" : ""));
     }
   }

@@ -10,6 +10,7 @@
 #include <pushforward/analysis/verification.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/dataset/dataset.hpp>
+#include <pushforward/dataset/largest_weight.hpp>
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/results.hpp>
 
@@ -243,13 +244,15 @@ class Density {
       root.write("grid/y", (*axes_)[1].values());
     });
     if (axes_) evaluate_grid(file);
-    if (rows) evaluate_rows(file, *rows, *context, entropy);
+    double mean = 0;
+    if (rows) mean = evaluate_rows(file, *rows, *context, entropy);
     if (bias_bound > 0) {
       program_.console().result("bias           at most {:.3g} nats for each row, by the blocks' Lipschitz constants",
                                 bias_bound);
     }
     file.commit();
     program_.console().result("wrote          {}", options_.output);
+    require<NumericalError>(!std::isnan(mean), "no row has a log-density; /status of {} says why", options_.output);
   }
 
  private:
@@ -257,15 +260,32 @@ class Density {
   /// Returns the draws of consecutive rows, the first of which has the number `first`.
   logdet::Draws draws(Index first) const { return {.seed = static_cast<std::uint64_t>(options_.seed), .first = first}; }
 
-  void evaluate_rows(h5::ResultFile& file, const data::Rows& rows, const apps::ContextSource& context,
-                     std::optional<double> entropy) {
+  /// Returns the largest weight of all rows. Throws DataError if all weights are 0. Collective.
+  double largest_weight(const data::Rows& rows) const {
+    double largest = 0;
+    comm::agree(comm_, [&] {
+      const auto mine = comm::share(rows.count(), comm_.rank(), comm_.size());
+      largest = data::largest_weight(
+          mine.first, mine.last, [&](Index first, std::span<double> weights) { rows.read_weights(first, weights); });
+    });
+    largest = comm_.max(largest);
+    comm::agree(comm_, [&] {
+      require<DataError>(largest > 0 || rows.count() == 0, "{}: all weights of the rows are 0", data_);
+    });
+    return largest;
+  }
+
+  /// Returns the mean NLL.
+  double evaluate_rows(h5::ResultFile& file, const data::Rows& rows, const apps::ContextSource& context,
+                       std::optional<double> entropy) {
     const Index d = model_.dimension();
     const Index most = std::min(apps::slab_rows, rows.count());
     Matrix<double> x(d, most), z(d, most), log_prob(1, most), standard_error(1, most), weight(1, most);
     Matrix<double> given(context.dimension(), most);
     Matrix<Index> status_numbers(1, most), repeats(1, most);
     std::vector<flow::Status> status(most);
-    flow::LossSums sums;
+    const double largest = largest_weight(rows);
+    std::vector<flow::LossSums> sums(static_cast<std::size_t>(comm_.size()));
     RepeatCount repeat_count;
     apps::in_shared_slabs(comm_, rows.count(), [&](Index first, Index count) {
       const auto n = static_cast<std::size_t>(count);
@@ -281,7 +301,7 @@ class Density {
           z.view().columns(0, count), repeats_, result, workspace_);
       repeat_count.add(result, repeats_);
       for (std::size_t i = 0; i < n; ++i) {
-        sums.add(-log_prob.span()[i], status[i], weight.span()[i]);
+        sums[comm_.rank()].add(-log_prob.span()[i], status[i], weight.span()[i] / largest);
         status_numbers.span()[i] = static_cast<Index>(status[i]);
       }
       file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
@@ -291,8 +311,7 @@ class Density {
       file.write_rows<double>("log_prob_std_error", first, standard_error.view().columns(0, count));
       file.write_rows<Index>("repeats", first, repeats.view().columns(0, count));
     });
-    comm_.sum(std::span<double>(sums.values));
-    const auto result = sums.result();
+    const auto result = merged(comm_, sums).result();
     file.amend([&](const h5::GroupWriter& root) {
       root.attribute("mean_nll", result.mean);
       root.attribute("standard_error", result.standard_error);
@@ -304,6 +323,7 @@ class Density {
           "warning: rows that are not in the mean have a log_prob of NaN, or of −inf outside the support; /status "
           "says why");
     }
+    return result.mean;
   }
 
   void evaluate_grid(h5::ResultFile& file) {

@@ -143,31 +143,47 @@ class Reporter {
 };
 
 template <class T>
-void run(apps::Program& program, const train::Options& options, const OptionSet& keys) {
+void run(apps::Program& program, train::Options& options, const OptionSet& keys) {
   const auto& comm = program.comm();
   const double gemm_rate = linalg::measure_gemm_rate<T>();
   const Timer total;
   profile().clear();
   comm::agree(comm, [&] { options.require_consistent(); });
+  const auto asked = options.data.standardize;
+  comm::agree(comm, [&] { options.data = options.data_of_model(); });
   train::TrainingData<T> data(comm, options.data);
   comm::agree(comm, [&] { require_effect(keys, options.model, data.domain()); });
   train::Fit<T> fit(comm, options, data, {.history = options.history_path()});
   Reporter<T> reporter(program, options, data, fit);
   reporter.announce();
-  fit.require_data();
+  if (asked == "auto" && options.data.standardize == "none") {
+    program.console().message(
+        "data       as it is, since the flow dequantizes or has bounds (data.standardize = none)");
+  }
+  if (asked == "none" && options.data.standardize == "unit") {
+    program.console().message("data       divided by {:.4g}, the deviation of its columns (data.standardize = unit)",
+                              data.standardization().factor()(0, 0));
+  }
+  fit.require_data([&](const std::string& text) { program.console().message("warning: {}", text); });
   if (program.dry_run()) return data.release();
 
   const auto outcome = fit.run([&](const auto& row) { reporter.row(row); }, [] { return stop_signal != 0; });
   reporter.outcome(outcome);
+  double test = 0;
   if (outcome.end != train::End::diverged || outcome.best_step > 0) {
     fit.save(options.output.model);
     program.console().result("model          {}, history {}", options.output.model, options.history_path());
-    if (outcome.end != train::End::stop && data.rows(Split::test) > 0) reporter.test(fit.evaluate(Split::test));
+    if (outcome.end != train::End::stop && data.rows(Split::test) > 0) {
+      const auto result = fit.evaluate(Split::test);
+      reporter.test(result);
+      test = result.mean;
+    }
   }
   const double seconds = total.seconds();
   // The rate is the better one of the start and of now, in case the machine did other work at one of these times.
   apps::print_profile(program.console(), profile(), seconds, std::max(gemm_rate, linalg::measure_gemm_rate<T>()));
   data.release();
+  require<NumericalError>(std::isfinite(test), "the test NLL is {}, though the validation NLL was finite", test);
   if (outcome.end == train::End::diverged) {
     throw_error(ErrorKind::numerical, fmt::format("training failed: {}", outcome.reason), true);
   }

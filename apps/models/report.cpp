@@ -14,8 +14,9 @@ void print_nll(Console& console, std::string_view label, const flow::Evaluation&
   }
   const auto rows = failures.empty() ? fmt::format("{} rows", nll.rows)
                                      : fmt::format("the mean of {} rows; {}", nll.rows - nll.failed, failures);
-  std::string line = fmt::format("{:<14} {:.4f} ± {:.4f} nats ({}), {:.4f} bits/dim", label, nll.mean,
-                                 nll.standard_error, rows, nll.mean / (static_cast<double>(d) * std::numbers::ln2));
+  const auto error = std::isnan(nll.standard_error) ? "" : fmt::format(" ± {:.4f}", nll.standard_error);
+  std::string line = fmt::format("{:<14} {:.4f}{} nats ({}), {:.4f} bits/dim", label, nll.mean, error, rows,
+                                 nll.mean / (static_cast<double>(d) * std::numbers::ln2));
   if (entropy) line += fmt::format(", {:+.4f} from the entropy {:.4f}", nll.mean - *entropy, *entropy);
   console.result("{}", line);
 }

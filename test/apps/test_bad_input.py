@@ -94,7 +94,7 @@ class Data(BadInputTest):
                 ("unequal.h5", 3, "unequal.h5:/validation: rows of 1 numbers, where unequal.h5:/train has rows of 2"),
                 ("negative.h5", 3, "negative.h5:/weight/train: the weight of row 9 (counted from 0) is -1"),
                 ("few_weights.h5", 3, "few_weights.h5:/weight/train: has shape (49); one weight for each of the 50"),
-                ("no_weight.h5", 3, "no_weight.h5: standardization: no rows, or none with a positive weight"),
+                ("no_weight.h5", 3, "no_weight.h5: all weights of the train rows are 0"),
                 ("other.h5", 3, "name the array to be used, as FILE:/NAME, or make a dataset with flow_data import; "
                                 "there is measured"),
                 ("other.h5:/mesured", 3, "other.h5:/: no 'mesured' in it (did you mean 'measured'?)")]
@@ -215,7 +215,8 @@ class Flows(BadInputTest):
                     ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'additive' or"),
                     ("angles.h5", "planar", 2, "transform 0 (planar) on samples of 3 values: value 0 is an angle"),
                     ("constant.h5", "nice", 3, "constant in all training rows: x1, x2", "--data.standardize", "none"),
-                    ("constant.h5", "nice", 2, "want data as it is: data.standardize = \"none\"", "--model.levels", 2),
+                    ("constant.h5", "nice", 2, "want data as it is: data.standardize = \"none\"", "--model.levels", 2,
+                     "--data.standardize", "scale"),
                     ("contexts.h5", "maf", 3, "contexts.h5:/context/train: 40 rows; one context for each of the 50")]:
                 refused("flow_train", "--data", file, "--model.kind", kind, *flags, code=code, says=says)
 
@@ -321,7 +322,7 @@ class Options(BadInputTest):
                     ("model.hidden", "8,0", "between 1 and"), ("model.activation", "gelu", "one of lipswish"),
                     ("model.kind", "glew", "one of"), ("model.precision", "half", "one of float, double"),
                     ("data.toy", "moon", "one of checkerboard"), ("data.rows", 9, "at least 10"),
-                    ("data.standardize", "minmax", "one of none, scale, whiten")]:
+                    ("data.standardize", "minmax", "one of auto, none, unit, scale, whiten")]:
                 refused("flow_train", f"--{key}", value, code=2, ranks=0,
                         says=f"flag --{key}: {key} = {value}: must be {says}")
 

@@ -172,7 +172,7 @@ class Rows(FlowTest):
             self.assertNotIn("max_repeats", file.attrs)
             values = file["log_prob"][()]
             self.assertNear(file.attrs["mean_nll"], -values.mean(), 1e-12)
-            self.assertNear(file.attrs["standard_error"], values.std() / np.sqrt(320), 1e-9)
+            self.assertNear(file.attrs["standard_error"], values.std(ddof=1) / np.sqrt(320), 1e-9)
 
     def test_splits_and_paths_name_the_same_rows(self):
         for split in ["train", "validation", "test"]:
@@ -214,11 +214,11 @@ class Rows(FlowTest):
         for ranks in [0, 3]:
             run = self.succeed("flow_density", flows.model(2), "weighted.h5", "-o", "density.h5", ranks=ranks)
             values = flows.read_h5(self.folder / "density.h5")["log_prob"]
-            mean = np.average(-values, weights=weight)
+            mean, n = np.average(-values, weights=weight), np.count_nonzero(weight)
             with h5py.File(self.folder / "density.h5") as file:
                 self.assertNear(file.attrs["mean_nll"], mean, 1e-12)
                 self.assertNear(file.attrs["standard_error"],
-                                np.sqrt((weight**2 * (-values - mean) ** 2).sum()) / weight.sum(), 1e-9)
+                                np.sqrt(n / (n - 1) * (weight**2 * (-values - mean) ** 2).sum()) / weight.sum(), 1e-9)
             self.assertIn(f"mean NLL       {mean:.4f} ± ", run.stdout)
             self.assertFar(mean, -values.mean(), 1e-3)
 
@@ -417,7 +417,8 @@ class Stochastic(FlowTest):
             for name in good:
                 self.assertNear(bad[name][fine], good[name][fine], 1e-12)
         self.put("none.h5", {"x": np.full((3, 8), np.nan)})
-        run = self.succeed("flow_density", self.model(), "none.h5:x", *arguments, "-o", "none_out.h5")
+        run = self.run_program("flow_density", self.model(), "none.h5:x", *arguments, "-o", "none_out.h5")
+        self.assertEqual(run.returncode, 4, run.stderr)
         self.assertNotIn("log-dets", run.stdout)
 
     def test_a_grid(self):

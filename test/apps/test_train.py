@@ -309,7 +309,7 @@ class Report(FlowTest):
         values = self.density("flow.h5", flows.data(2))["log_prob"]
         found = re.search(r"test NLL +(\S+) ± (\S+) nats \(40 rows\)", run.stdout)
         self.assertAlmostEqual(float(found[1]), -values.mean(), delta=6e-5)
-        self.assertAlmostEqual(float(found[2]), values.std() / math.sqrt(len(values)), delta=6e-5)
+        self.assertAlmostEqual(float(found[2]), values.std(ddof=1) / math.sqrt(len(values)), delta=6e-5)
 
     def test_relu_and_missing_validation_are_warned_of(self):
         self.put("train_only.h5", {"train": flows.rows(2, 50)})

@@ -42,8 +42,9 @@ std::vector<double> some_weights(Index n) {
   return weights;
 }
 
-Moments moments_of(const Matrix<double>& x, std::span<const double> weights, Index slab) {
-  Moments moments(x.rows());
+Moments moments_of(const Matrix<double>& x, std::span<const double> weights, Index slab,
+                   Moments::Second second = Moments::Second::covariances) {
+  Moments moments(x.rows(), second);
   for (Index first = 0; first < x.cols(); first += slab) {
     const Index count = std::min(slab, x.cols() - first);
     const auto w = weights.empty() ? weights : weights.subspan(first, count);
@@ -88,6 +89,8 @@ BOOST_AUTO_TEST_CASE(moments_do_not_depend_on_slabs) {
     for (const Index slab : {1, 2, 50, 100}) {
       const auto parts = moments_of(x, weights, slab);
       BOOST_TEST(close_relative(parts.mean(), whole.mean(), 1e-14));
+      const auto columns = moments_of(x, weights, slab, Moments::Second::variances);
+      BOOST_TEST(close_relative(columns.variances(), whole.variances(), 1e-12));
       BOOST_TEST(close_relative(lower(parts.covariance()).view(), lower(whole.covariance()).view(), 1e-12));
       BOOST_TEST(parts.total_weight() == whole.total_weight());
     }
@@ -101,7 +104,7 @@ BOOST_AUTO_TEST_CASE(moments_of_slabs_merge_to_the_same_bits) {
   std::vector<double> weights(n);
   for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<double>(i / 17 % 3);  // some slabs of none
   const auto bits = [](const Moments& moments) {
-    std::vector<double> packed(Moments::packed_size(d));
+    std::vector<double> packed(Moments::packed_size(d, Moments::Second::covariances));
     moments.pack(packed);
     return packed;
   };
@@ -113,15 +116,16 @@ BOOST_AUTO_TEST_CASE(moments_of_slabs_merge_to_the_same_bits) {
     part.add(x.view().columns(first, count), std::span(weights).subspan(first, count));
     sent.push_back(bits(part));
   }
-  for (const auto& packed : sent) merged.merge(Moments(d, packed));
+  for (const auto& packed : sent) merged.merge(Moments(d, Moments::Second::covariances, packed));
   std::reverse(sent.begin(), sent.end());
-  for (const auto& packed : sent) reversed.merge(Moments(d, packed));
+  for (const auto& packed : sent) reversed.merge(Moments(d, Moments::Second::covariances, packed));
   const auto whole = bits(moments_of(x, weights, slab));
   BOOST_TEST(bits(merged) == whole, boost::test_tools::per_element());
   // The twin: another order has other bits, but the same moments.
   BOOST_TEST(bits(reversed) != whole);
   BOOST_TEST(close_relative(bits(reversed), whole, 1e-11));
-  BOOST_CHECK_EXCEPTION(Moments(d, std::vector<double>(4)), ShapeError, says({"moments of 3 columns from 4 numbers"}));
+  BOOST_CHECK_EXCEPTION(Moments(d, Moments::Second::covariances, std::vector<double>(4)), ShapeError,
+                        says({"moments of 3 columns from 4 numbers"}));
   BOOST_CHECK_EXCEPTION(merged.merge(Moments(2)), ShapeError, says({"moments of 2 columns, where d = 3"}));
 }
 
@@ -244,7 +248,8 @@ BOOST_AUTO_TEST_CASE(misuse_is_refused) {
   BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, {0, 0}, Matrix<double>(2, 2)), DataError, says({"scale 0"}));
   BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, {0, 0}, Matrix<double>(3, 3)), DataError, says({"(3 × 3)"}));
   BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, Moments(2), names(2)), DataError, says({"no rows"}));
-  BOOST_CHECK_EXCEPTION(data::parse_kind("whitten"), OptionError, says({"did you mean 'whiten'?", "none, scale"}));
+  BOOST_CHECK_EXCEPTION(data::parse_kind("whitten"), OptionError,
+                        says({"did you mean 'whiten'?", "none, unit, scale"}));
   for (const Kind kind : {Kind::none, Kind::scale, Kind::whiten}) {
     BOOST_TEST((data::parse_kind(data::kind_name(kind)) == kind));
   }

@@ -180,7 +180,7 @@ class Reference(CourseTest):
             # A workspace that holds some rows of a batch, not all. There is no constant context: its weighted mean has
             # an error of rounding, which Adam would blow up.
             "in_chunks": (REALNVP | {"train.workspace": 0.004}, weighted() | conditional(1)),
-            "conditional_residual": (RESIDUAL | {"data.standardize": "none"}, conditional()),
+            "conditional_residual": (RESIDUAL | {"data.standardize": "unit"}, conditional()),
             "whitened": (PLANAR | {"data.standardize": "whiten"}, weighted()),
             "several_epochs_in_a_batch": (NICE | {"train.batch": 33}, few(train=14)),
             "more_initial_rows": (REALNVP | {"train.batch": 1100, "train.steps": 10}, weighted()),

@@ -141,7 +141,7 @@ class InBits final : public train::Objective<T> {
   void plan(Index n) override { likelihood_.plan(n); }
   void plan_evaluation() override { likelihood_.plan_evaluation(); }
   Index workspace_bytes() const override { return likelihood_.workspace_bytes(); }
-  void require_data(const comm::Communicator&, const TrainingData<T>&) override { ++checks; }
+  void require_data(const comm::Communicator&, const TrainingData<T>&, const train::Warn&) override { ++checks; }
   std::span<T> parameters() override { return likelihood_.parameters(); }
   void prepare() override { likelihood_.prepare(); }
   train::LossSum add(const flow::Batch<T>& batch, std::span<T> gradient) override {

@@ -29,7 +29,7 @@ class SquaredDistance final : public train::Objective<T> {
   void plan(Index n) override { planned = n; }
   void plan_evaluation() override { evaluates = true; }
   Index workspace_bytes() const override { return 0; }
-  void require_data(const Communicator&, const train::TrainingData<T>&) override { checked = true; }
+  void require_data(const Communicator&, const train::TrainingData<T>&, const train::Warn&) override { checked = true; }
   std::span<T> parameters() override { return mean_; }
   void prepare() override {
     used_ = mean_;

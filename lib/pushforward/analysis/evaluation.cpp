@@ -7,33 +7,74 @@ namespace pushforward::flow {
 
 namespace {
 
-enum Sum : std::size_t { w, wl, w2, w2l, w2l2, rows, failed, outside };
+enum Sum : std::size_t { w, mean, w2, w2l, w2l2, counted, rows, failed, outside };
+
+constexpr double none = std::numeric_limits<double>::quiet_NaN();
+
+// Takes the sums about another mean.
+void shift(std::array<double, 9>& v, double to) {
+  const double step = to - v[mean];
+  v[w2l2] += step * (step * v[w2] - 2 * v[w2l]);
+  v[w2l] -= step * v[w2];
+  v[mean] = to;
+}
 
 }  // namespace
 
 void LossSums::add(double loss, Status status, double weight) {
-  ++values[rows];
+  LossSums row;
+  row.values[rows] = 1;
   if (status != Status::ok) {
-    ++values[failed];
-    if (status == Status::outside_support) ++values[outside];
-    return;
+    row.values[failed] = 1;
+    if (status == Status::outside_support) row.values[outside] = 1;
+  } else if (weight > 0) {
+    row.values[w] = weight;
+    row.values[mean] = loss;
+    row.values[w2] = weight * weight;
+    row.values[counted] = 1;
   }
-  values[w] += weight;
-  values[wl] += weight * loss;
-  values[w2] += weight * weight;
-  values[w2l] += weight * weight * loss;
-  values[w2l2] += weight * weight * loss * loss;
+  merge(row);
+}
+
+void LossSums::merge(const LossSums& other) {
+  auto theirs = other.values;
+  if (theirs[w] > 0) {
+    const double to = values[mean] + (theirs[mean] - values[mean]) * (theirs[w] / (values[w] + theirs[w]));
+    shift(values, values[w] > 0 ? to : theirs[mean]);
+    shift(theirs, values[mean]);
+  } else {
+    theirs[mean] = values[mean];
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i != mean) values[i] += theirs[i];
+  }
 }
 
 Evaluation LossSums::result() const {
-  const double mean = values[wl] / values[w];
-  const double spread = values[w2l2] - 2 * mean * values[w2l] + mean * mean * values[w2];
   const bool none_inside = values[outside] > 0 && values[outside] == values[rows];
-  return {.mean = none_inside ? std::numeric_limits<double>::infinity() : mean,
-          .standard_error = std::sqrt(std::max(0.0, spread)) / values[w],
+  const double n = values[counted];
+  return {.mean = none_inside     ? std::numeric_limits<double>::infinity()
+                  : values[w] > 0 ? values[mean]
+                                  : none,
+          .standard_error = n > 1 ? std::sqrt(n / (n - 1) * std::max(0.0, values[w2l2])) / values[w] : none,
           .rows = static_cast<Index>(values[rows]),
           .failed = static_cast<Index>(values[failed]),
           .outside = static_cast<Index>(values[outside])};
+}
+
+LossSums merged(const comm::Communicator& comm, std::span<LossSums> table) {
+  std::vector<double> numbers;
+  for (const auto& sums : table) numbers.insert(numbers.end(), sums.values.begin(), sums.values.end());
+  // A place is zero on all ranks but one, so its sum over the ranks is exact.
+  comm.sum(std::span(numbers));
+  LossSums total;
+  for (std::size_t place = 0; place < table.size(); ++place) {
+    LossSums part;
+    std::copy_n(numbers.begin() + static_cast<std::ptrdiff_t>(place * part.values.size()), part.values.size(),
+                part.values.begin());
+    total.merge(part);
+  }
+  return total;
 }
 
 bool better(const Evaluation& a, const Evaluation& b) {

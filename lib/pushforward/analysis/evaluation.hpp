@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ namespace pushforward::flow {
 struct Evaluation {
   double mean = 0;  ///< over the rows that are ok; +∞ if all rows are outside the support, NaN if no row is ok and some
                     ///< could not be evaluated
-  double standard_error = 0;  ///< of the mean
+  double standard_error = 0;  ///< of the mean; NaN if a single row counts
   Index rows = 0;
   Index failed = 0;   ///< rows whose status is not ok
   Index outside = 0;  ///< failed rows that are outside the support
@@ -31,18 +32,26 @@ bool better(const Evaluation& a, const Evaluation& b);
 /// Says which rows do not count in the mean: "3 of 40 rows outside the support", or "" if all rows count.
 std::string failures(const Evaluation& evaluation);
 
-/// Sums over rows from which an Evaluation follows. Plain numbers, to be added up over ranks.
+/// Sums over rows from which an Evaluation follows. They are taken about the mean m of the losses l, and merged by the
+/// update of Chan, Golub & LeVeque [1983], so that a large mean does not drown a small spread.
 struct LossSums {
-  /// weight · {1, l}, weight² · {1, l, l²}, rows, failed rows, rows outside the support, with l = loss.
-  std::array<double, 8> values{};
+  /// Σw, m, Σw², Σw²(l − m), Σw²(l − m)², rows that count in the mean, all rows, failed rows, rows outside the support.
+  std::array<double, 9> values{};
 
   /// Adds a row. If its status is not ok, the row counts as failed, and its loss is ignored.
   void add(double loss, Status status, double weight);
+  /// Adds the rows of other sums.
+  void merge(const LossSums& other);
+  /// The standard error is √(n/(n − 1) · Σw²(l − m)²)/Σw, where n rows count in the mean; NaN for a single row.
   Evaluation result() const;
 };
 
 /// Rows of a block whose sums are added up before they go into the total.
 inline constexpr Index evaluation_block = 256;
+
+/// Merges the sums of all places of a table, in order. Each place was filled on one rank, and is empty on the others.
+/// Collective.
+LossSums merged(const comm::Communicator& comm, std::span<LossSums> table);
 
 /// Evaluates n rows, block after block. add(first, count, sums) adds the rows [first, first + count) to the sums. Each
 /// rank works its share of the blocks, and the sums of the blocks are added in the same order on any number of ranks.
@@ -51,18 +60,9 @@ template <class Add>
 Evaluation evaluate_blocks(const comm::Communicator& comm, Index n, Index block, Add&& add) {
   const Index blocks = (n + block - 1) / block;
   const auto mine = comm::share(blocks, comm.rank(), comm.size());
-  constexpr std::size_t width = LossSums().values.size();
-  std::vector<double> table(static_cast<std::size_t>(blocks) * width);
-  for (Index b = mine.first; b < mine.last; ++b) {
-    LossSums sums;
-    add(b * block, std::min(block, n - b * block), sums);
-    std::copy(sums.values.begin(), sums.values.end(), table.begin() + b * static_cast<Index>(width));
-  }
-  // Each block belongs to one rank and is zero on the others, so its sum over the ranks is exact.
-  comm.sum(std::span(table));
-  LossSums total;
-  for (std::size_t i = 0; i < table.size(); ++i) total.values[i % width] += table[i];
-  return total.result();
+  std::vector<LossSums> table(static_cast<std::size_t>(blocks));
+  for (Index b = mine.first; b < mine.last; ++b) add(b * block, std::min(block, n - b * block), table[b]);
+  return merged(comm, table).result();
 }
 
 /// Mean negative log-likelihood of weighted rows (d × N), which every rank has whole, nats. A stochastic log-det draws

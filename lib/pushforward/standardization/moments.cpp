@@ -8,15 +8,16 @@
 
 namespace pushforward::data {
 
-Moments::Moments(Index dimension)
+Moments::Moments(Index dimension, Second second)
     : mean_(static_cast<std::size_t>(dimension)),
-      scatter_(dimension, dimension),
+      second_(second),
+      scatter_(dimension, second == Second::variances ? 1 : dimension),
       least_(mean_.size(), std::numeric_limits<double>::infinity()),
       greatest_(mean_.size(), -std::numeric_limits<double>::infinity()) {}
 
-Moments::Moments(Index dimension, std::span<const double> packed) : Moments(dimension) {
-  require<ShapeError>(std::ssize(packed) == packed_size(dimension), "moments of {} columns from {} numbers", dimension,
-                      packed.size());
+Moments::Moments(Index dimension, Second second, std::span<const double> packed) : Moments(dimension, second) {
+  require<ShapeError>(std::ssize(packed) == packed_size(dimension, second), "moments of {} columns from {} numbers",
+                      dimension, packed.size());
   const auto* from = packed.data();
   total_weight_ = *from++;
   for (auto* const to : {&mean_, &least_, &greatest_}) {
@@ -27,7 +28,7 @@ Moments::Moments(Index dimension, std::span<const double> packed) : Moments(dime
 }
 
 void Moments::pack(std::span<double> packed) const {
-  require<ShapeError>(std::ssize(packed) == packed_size(dimension()), "moments of {} columns to {} numbers",
+  require<ShapeError>(std::ssize(packed) == packed_size(dimension(), second_), "moments of {} columns to {} numbers",
                       dimension(), packed.size());
   auto* to = packed.data();
   *to++ = total_weight_;
@@ -41,7 +42,7 @@ void Moments::add(ConstMatrixView<double> x, std::span<const double> weights) {
                       "Moments::add: ({} × {}) samples with {} weights, where d = {}", x.rows(), x.cols(),
                       weights.size(), d);
   const auto weight = [&](Index j) { return weights.empty() ? 1.0 : weights[j]; };
-  Moments slab(d);
+  Moments slab(d, second_);
   for (Index j = 0; j < x.cols(); ++j) {
     if (weight(j) == 0) continue;
     slab.total_weight_ += weight(j);
@@ -55,6 +56,15 @@ void Moments::add(ConstMatrixView<double> x, std::span<const double> weights) {
   if (slab.total_weight_ == 0) return;
   for (double& mean : slab.mean_) mean /= slab.total_weight_;
 
+  if (second_ == Second::variances) {
+    for (Index j = 0; j < x.cols(); ++j) {
+      for (std::size_t i = 0; i < mean_.size(); ++i) {
+        const double off = x.column(j)[i] - slab.mean_[i];
+        slab.scatter_.data()[i] += weight(j) * off * off;
+      }
+    }
+    return merge(slab);
+  }
   Matrix<double> centered(d, x.cols());
   for (Index j = 0; j < x.cols(); ++j) {
     const double root = std::sqrt(weight(j));
@@ -70,12 +80,18 @@ void Moments::add(ConstMatrixView<double> x, std::span<const double> weights) {
 void Moments::merge(const Moments& other) {
   require<ShapeError>(other.dimension() == dimension(), "Moments::merge: moments of {} columns, where d = {}",
                       other.dimension(), dimension());
+  require<BugError>(other.second_ == second_, "Moments::merge: variances and covariances");
   if (other.total_weight_ == 0) return;
   const double joined = total_weight_ + other.total_weight_;
   std::vector<double> shift(mean_.size());
   for (std::size_t i = 0; i < shift.size(); ++i) shift[i] = other.mean_[i] - mean_[i];
   for (Index i = 0; i < scatter_.size(); ++i) scatter_.data()[i] += other.scatter_.data()[i];
-  linalg::ger(total_weight_ * other.total_weight_ / joined, shift, shift, scatter_.view());
+  const double between = total_weight_ * (other.total_weight_ / joined);
+  if (second_ == Second::covariances) {
+    linalg::ger(between, shift, shift, scatter_.view());
+  } else {
+    for (std::size_t i = 0; i < shift.size(); ++i) scatter_.data()[i] += between * shift[i] * shift[i];
+  }
   for (std::size_t i = 0; i < shift.size(); ++i) {
     mean_[i] += shift[i] * other.total_weight_ / joined;
     least_[i] = std::min(least_[i], other.least_[i]);
@@ -84,7 +100,15 @@ void Moments::merge(const Moments& other) {
   total_weight_ = joined;
 }
 
+std::vector<double> Moments::variances() const {
+  std::vector<double> variances(mean_.size());
+  const Index step = second_ == Second::variances ? 1 : dimension() + 1;
+  for (Index i = 0; i < dimension(); ++i) variances[i] = scatter_.data()[i * step] / total_weight_;
+  return variances;
+}
+
 Matrix<double> Moments::covariance() const {
+  require<BugError>(second_ == Second::covariances, "Moments::covariance: only variances were taken");
   Matrix<double> covariance = scatter_;
   for (double& c : covariance.span()) c /= total_weight_;
   return covariance;

@@ -13,9 +13,12 @@ namespace pushforward::data {
 /// spread.
 class Moments {
  public:
-  explicit Moments(Index dimension);
+  /// Which second moments are taken: those of each column, in O(N d), or those of all pairs, in O(N d²).
+  enum class Second { variances, covariances };
+
+  explicit Moments(Index dimension, Second second = Second::covariances);
   /// Moments from the numbers that pack() wrote.
-  Moments(Index dimension, std::span<const double> packed);
+  Moments(Index dimension, Second second, std::span<const double> packed);
 
   /// Adds a slab. x: (d × n). weights: (n), not negative, or empty for 1 each. Rows of weight 0 count for nothing.
   void add(ConstMatrixView<double> x, std::span<const double> weights);
@@ -24,14 +27,19 @@ class Moments {
   void merge(const Moments& other);
 
   /// Numbers that pack() writes for d columns.
-  static Index packed_size(Index dimension) { return 1 + 3 * dimension + dimension * dimension; }
+  static Index packed_size(Index dimension, Second second) {
+    return 1 + 3 * dimension + (second == Second::variances ? dimension : dimension * dimension);
+  }
   /// Writes the moments to packed_size() numbers.
   void pack(std::span<double> packed) const;
 
   Index dimension() const { return static_cast<Index>(mean_.size()); }
   double total_weight() const { return total_weight_; }
   const std::vector<double>& mean() const { return mean_; }
-  /// (d × d), normalized by the total weight; only the lower triangle is meant.
+  /// (d), normalized by the total weight.
+  std::vector<double> variances() const;
+  /// (d × d), normalized by the total weight; only the lower triangle is meant. Throws BugError unless covariances are
+  /// taken.
   Matrix<double> covariance() const;
   const std::vector<double>& least() const { return least_; }
   const std::vector<double>& greatest() const { return greatest_; }
@@ -40,7 +48,8 @@ class Moments {
 
  private:
   std::vector<double> mean_;
-  Matrix<double> scatter_;  // Σ w (x − mean)(x − mean)ᵀ
+  Second second_;
+  Matrix<double> scatter_;  // Σ w (x − mean)(x − mean)ᵀ (d × d), or its diagonal (d × 1)
   std::vector<double> least_, greatest_;
   double total_weight_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <pushforward/core/error.hpp>
 #include <pushforward/core/name_table.hpp>
 #include <pushforward/core/text.hpp>
+#include <pushforward/dataset/largest_weight.hpp>
 #include <pushforward/dataset/row_reader.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/lapack.hpp>
@@ -19,7 +20,7 @@ namespace {
 constexpr double least_own_variance = 1e-12;
 
 const NameTable<Standardization::Kind>& kinds() {
-  static const NameTable<Standardization::Kind> table("standardization", {"none", "scale", "whiten"});
+  static const NameTable<Standardization::Kind> table("standardization", {"none", "unit", "scale", "whiten"});
   return table;
 }
 
@@ -41,16 +42,31 @@ void require_weight(const Moments& moments) {
   require<DataError>(moments.total_weight() > 0, "standardization: no rows, or none with a positive weight");
 }
 
-Matrix<double> deviations(const Matrix<double>& covariance) {
-  Matrix<double> factor(covariance.rows(), covariance.rows());
-  for (Index i = 0; i < factor.rows(); ++i) factor(i, i) = std::sqrt(covariance(i, i));
+Matrix<double> deviations(const std::vector<double>& variances) {
+  const auto d = std::ssize(variances);
+  Matrix<double> factor(d, d);
+  for (Index i = 0; i < d; ++i) factor(i, i) = std::sqrt(variances[i]);
+  return factor;
+}
+
+// s · I, s the root mean square of the deviations of the columns that are no angles.
+Matrix<double> common_deviation(const std::vector<double>& variances, std::span<const Index> periodic) {
+  const auto d = std::ssize(variances);
+  double sum = 0, count = 0;
+  for (Index i = 0; i < d; ++i) {
+    if (std::ranges::find(periodic, i) != periodic.end()) continue;
+    sum += variances[i];
+    count += 1;
+  }
+  Matrix<double> factor(d, d);
+  for (Index i = 0; i < d; ++i) factor(i, i) = count > 0 ? std::sqrt(sum / count) : 1;
   return factor;
 }
 
 // The factor of the correlations, which is better conditioned than that of the covariance, times the deviations.
-Matrix<double> cholesky_factor(const Matrix<double>& covariance, std::span<const std::string> names) {
-  const Index d = covariance.rows();
-  const Matrix<double> scale = deviations(covariance);
+Matrix<double> cholesky_factor(const Moments& moments, std::span<const std::string> names) {
+  const Index d = moments.dimension();
+  const Matrix<double> covariance = moments.covariance(), scale = deviations(moments.variances());
   Matrix<double> correlation(d, d);
   for (Index j = 0; j < d; ++j) {
     for (Index i = j; i < d; ++i) correlation(i, j) = covariance(i, j) / (scale(i, i) * scale(j, j));
@@ -122,9 +138,12 @@ Standardization::Standardization(Kind kind, const Moments& moments, std::span<co
   }
   refuse_constant_columns(moments, names);
   kind_ = kind;
-  mean_ = moments.mean();
-  const auto covariance = moments.covariance();
-  factor_ = kind == Kind::scale ? deviations(covariance) : cholesky_factor(covariance, names);
+  if (kind == Kind::unit) {
+    factor_ = common_deviation(moments.variances(), periodic);
+  } else {
+    mean_ = moments.mean();
+    factor_ = kind == Kind::scale ? deviations(moments.variances()) : cholesky_factor(moments, names);
+  }
   for (const Index i : periodic) {
     mean_[i] = 0;
     factor_(i, i) = 1;
@@ -182,7 +201,10 @@ template <class Read>
 Moments moments_of(const RowReader& reader, Index d, Read&& read) {
   constexpr Index slab_rows = 8192;
   const Index rows = reader.rows(Split::train);
-  Moments moments(d);
+  const double largest =
+      largest_weight(0, rows, [&](Index first, std::span<double> w) { reader.read_weights(Split::train, first, w); });
+  require<DataError>(largest > 0, "standardization: no rows, or none with a positive weight");
+  Moments moments(d, Moments::Second::variances);
   Matrix<double> slab(d, std::min(slab_rows, rows));
   std::vector<double> weights(slab.cols());
   for (Index first = 0; first < rows; first += slab.cols()) {
@@ -191,6 +213,7 @@ Moments moments_of(const RowReader& reader, Index d, Read&& read) {
     const auto w = std::span(weights).first(count);
     read(first, x);
     reader.read_weights(Split::train, first, w);
+    for (double& weight : w) weight /= largest;
     moments.add(x, w);
   }
   return moments;
@@ -210,7 +233,7 @@ Moments context_moments(const RowReader& rows) {
 
 Standardization fit_context(const Moments& moments) {
   require_weight(moments);
-  auto factor = deviations(moments.covariance());
+  auto factor = deviations(moments.variances());
   for (Index i = 0; i < factor.rows(); ++i) {
     if (moments.is_constant(i)) factor(i, i) = 1;
   }

@@ -24,6 +24,7 @@ class Standardization {
  public:
   enum class Kind {
     none,    ///< z = x
+    unit,    ///< z = x/s, s the root mean square of the columns' standard deviations
     scale,   ///< each column by its mean and standard deviation
     whiten,  ///< mean, and the Cholesky factor of the covariance
   };
@@ -31,7 +32,7 @@ class Standardization {
   /// z = x on d columns.
   explicit Standardization(Index dimension);
   /// As stored in a model. mean: (d). factor: L (d × d), lower triangular with a positive diagonal; diagonal for
-  /// `scale`. Throws DataError otherwise.
+  /// `scale` and `unit`. Throws DataError otherwise.
   Standardization(Kind kind, std::vector<double> mean, Matrix<double> factor);
   /// Fitted to moments, weighted as they are. `names` (d) are those of the columns; those in `periodic` are angles,
   /// which keep mean 0 and scale 1. Throws DataError naming the columns that are constant or, for `whiten`, a linear

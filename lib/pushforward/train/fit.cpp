@@ -43,9 +43,9 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
 }
 
 template <class T>
-void Fit<T>::require_data() {
+void Fit<T>::require_data(const Warn& warn) {
   if (checked_) return;
-  objective_->require_data(comm_, data_);
+  objective_->require_data(comm_, data_, warn);
   checked_ = true;
 }
 

@@ -45,9 +45,9 @@ class Fit {
   flow::Flow<T>& flow() { return *flow_; }
   const Objective<T>& objective() const { return *objective_; }
 
-  /// Throws DataError, the same on all ranks, if the objective cannot be trained on some row. run() begins with it.
-  /// Collective.
-  void require_data();
+  /// Throws DataError, the same on all ranks, if the objective cannot be trained on these rows. `warn` is called on
+  /// rank 0 for what a user should know about them. run() begins with it. Collective.
+  void require_data(const Warn& warn = [](const std::string&) {});
   /// Trains, as Trainer::run() does. Check the end of the outcome: a run that has diverged is no error here.
   /// Collective.
   const Outcome& run(const Observer& observer = {}, const StopRequest& stop_requested = {});

@@ -1,4 +1,5 @@
 #include <pushforward/core/text.hpp>
+#include <pushforward/train/density_check.hpp>
 #include <pushforward/train/likelihood.hpp>
 #include <pushforward/train/options.hpp>
 
@@ -121,17 +122,34 @@ void Likelihood<T>::require_spread(const TrainingData<T>& data) const {
 }
 
 template <class T>
-void Likelihood<T>::require_data(const comm::Communicator& comm, const TrainingData<T>& data) {
+void Likelihood<T>::require_density(const TrainingData<T>& data, const Warn& warn) const {
+  const auto& chain = flow_.architecture().chain;
+  if (std::ranges::any_of(chain, [](const auto& layer) { return layer.kind() == "dequantize"; })) return;
+  const auto rows = data.batch(Split::train);
+  const auto& about = data.description();
+  const auto findings = check_density(rows, about.feature_names, about.periodic);
+  for (const auto& doubt : findings.doubts) warn(doubt);
+  for (const auto& refusal : findings.refusals) warn(refusal);
+  require<DataError>(findings.refusals.empty(), "{}: the likelihood has no bound: {}", about.name,
+                     findings.refusals.empty() ? "" : findings.refusals.front());
+}
+
+template <class T>
+void Likelihood<T>::require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) {
   comm::agree(comm, [&] { require_spread(data); });
-  if (flow_.fixed_transforms() == 0 && !flow_.is_bounded()) return;
-  std::optional<flow::FlowWorkspace<T>> room;
+  if (flow_.fixed_transforms() > 0 || flow_.is_bounded()) {
+    std::optional<flow::FlowWorkspace<T>> room;
+    comm::agree(comm, [&] {
+      room.emplace(flow::FlowWorkspace<T>::within(flow_, setup_.bytes, evaluation_chunk, nn::Pass::map_only));
+    });
+    // One split after the other, so that the message is the same on any number of ranks.
+    for (const Split split : data::splits) require_support(comm, data, split, flow::Reach::fixed, *room);
+    // Training cannot do without the training rows, so they must also be inside bounds that parameters may move.
+    if (flow_.is_bounded()) require_support(comm, data, Split::train, flow::Reach::whole, *room);
+  }
   comm::agree(comm, [&] {
-    room.emplace(flow::FlowWorkspace<T>::within(flow_, setup_.bytes, evaluation_chunk, nn::Pass::map_only));
+    if (comm.is_root()) require_density(data, warn);
   });
-  // One split after the other, so that the message is the same on any number of ranks.
-  for (const Split split : data::splits) require_support(comm, data, split, flow::Reach::fixed, *room);
-  // Training cannot do without the training rows, so they must also be inside bounds that parameters may move.
-  if (flow_.is_bounded()) require_support(comm, data, Split::train, flow::Reach::whole, *room);
 }
 
 template <class T>

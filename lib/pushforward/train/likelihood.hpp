@@ -40,10 +40,11 @@ class Likelihood final : public Objective<T> {
   void plan(Index n) override;
   void plan_evaluation() override;
   Index workspace_bytes() const override { return workspace_ ? workspace_->bytes() : 0; }
-  /// Throws DataError for columns that are constant in the training rows, unless they are dequantized. Throws DataError
-  /// for the first row outside the support, with transform or base density, split, row and bounds. A row of any split
-  /// is refused if no parameter can change that. A training row is also refused if the flow as it is excludes it.
-  void require_data(const comm::Communicator& comm, const TrainingData<T>& data) override;
+  /// Throws DataError for columns that are constant in the training rows and for training rows without a density
+  /// (density_check.hpp), unless they are dequantized. Throws DataError for the first row outside the support, with
+  /// transform or base density, split, row and bounds. A row of any split is refused if no parameter can change that. A
+  /// training row is also refused if the flow as it is excludes it.
+  void require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) override;
 
   std::span<T> parameters() override { return flow_.parameters(); }
   void prepare() override { flow_.prepare(nn::Normalization::power_iteration); }
@@ -65,6 +66,8 @@ class Likelihood final : public Objective<T> {
   std::string place(Index transform) const;
   /// The part of require_data() about constant columns. Not collective.
   void require_spread(const TrainingData<T>& data) const;
+  /// The part of require_data() about rows without a density. Not collective.
+  void require_density(const TrainingData<T>& data, const Warn& warn) const;
   /// The part of require_data() about the support, for one split. Collective.
   void require_support(const comm::Communicator& comm, const TrainingData<T>& data, data::Split split,
                        flow::Reach reach, flow::FlowWorkspace<T>& workspace) const;

@@ -18,6 +18,7 @@
 #include <pushforward/train/training_data.hpp>
 #include <pushforward/transforms/batch.hpp>
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,9 @@ struct LossSum {
 
 /// The end of messages about steps that went too far.
 inline constexpr std::string_view smaller_steps = "; try a smaller train.learning_rate, or train.clip = 1";
+
+/// Takes a warning, for people.
+using Warn = std::function<void(const std::string&)>;
 
 template <class T>
 class Objective {
@@ -51,9 +55,9 @@ class Objective {
   virtual void plan_evaluation() = 0;
   /// Bytes of this rank's memory for a step.
   virtual Index workspace_bytes() const = 0;
-  /// Throws DataError, the same on all ranks, for rows that no training can fit. Called before the first step.
-  /// Collective.
-  virtual void require_data(const comm::Communicator& comm, const TrainingData<T>& data) = 0;
+  /// Throws DataError, the same on all ranks, for rows that no training can fit. `warn` is called on rank 0 for what a
+  /// user should know about the rows. Called before the first step. Collective.
+  virtual void require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) = 0;
 
   /// The parameters that are trained, flat. The trainer changes them between steps.
   virtual std::span<T> parameters() = 0;

@@ -24,9 +24,23 @@ OptionTables chain_tables(std::vector<flow::TransformOptions>& chain) {
 }  // namespace
 
 void Options::require_consistent() const {
-  require<OptionError>((model.levels == 0 && model.logit == 0) || data.standardize == "none",
-                       "model.levels = {} and model.logit = {} want data as it is: data.standardize = \"none\"",
-                       model.levels, model.logit);
+  require<OptionError>(
+      (model.levels == 0 && model.logit == 0) || data.standardize == "none" || data.standardize == "auto",
+      "model.levels = {} and model.logit = {} want data as it is: data.standardize = \"none\"", model.levels,
+      model.logit);
+}
+
+DataOptions Options::data_of_model() const {
+  DataOptions chosen = data;
+  if (data.standardize != "auto" && data.standardize != "none") return chosen;
+  const bool is_raw = model.levels > 0 || model.logit > 0 || model.base.chosen().is_bounded ||
+                      std::ranges::any_of(model.chain, [](const flow::TransformOptions& transform) {
+                        return transform.facts().wants_integers || transform.bounds() != flow::Bounds::keeps ||
+                               transform.kind() == "elementwise";
+                      });
+  if (data.standardize == "auto") chosen.standardize = is_raw ? "none" : "scale";
+  if (data.standardize == "none" && !is_raw && model.kind != "chain") chosen.standardize = "unit";
+  return chosen;
 }
 
 flow::Architecture Options::architecture(const flow::Domain& domain) const {
@@ -44,9 +58,13 @@ OptionSet Options::declare() {
            at_least(10, "rows"))
       .add("data.fractions", data.fractions, "fractions of the rows of FILE.h5:/PATH for training, validation and test")
       .add("data.seed", data.seed, "seed of the built-in density's rows and of the division by fractions", at_least(0))
-      .add("data.standardize", data.standardize,
-           "scale: columns get mean 0 and deviation 1; whiten: with the Cholesky factor of the covariance",
-           one_of({"none", "scale", "whiten"}))
+      .add(
+          "data.standardize", data.standardize,
+          "scale: columns get mean 0 and deviation 1; whiten: with the Cholesky factor of the covariance; unit: all "
+          "columns are divided by one number, their deviation; none: values as they are for a chain of one's own and "
+          "for a flow that dequantizes or has bounds, else unit; auto: none for a flow that dequantizes or has bounds, "
+          "else scale",
+          one_of({"auto", "none", "unit", "scale", "whiten"}))
       .add("data.periodic", data.periodic,
            "columns that are angles in radians, by name, number from 1, range 2-5 or *; those that the file names are "
            "angles, too")

@@ -17,7 +17,7 @@ struct DataOptions {
   Index rows = 1'000'000;                 ///< training rows of the built-in density
   std::string fractions = "0.8,0.1,0.1";  ///< of FILE:/PATH: training, validation and test
   Index seed = 1;                         ///< of the built-in density's rows, and of the division by fractions
-  std::string standardize = "scale";      ///< none, scale, whiten
+  std::string standardize = "auto";       ///< auto, none, unit, scale, whiten; see Options::data_of_model()
   std::vector<std::string> periodic{};    ///< columns that are angles in radians, in addition to the file's
 };
 
@@ -69,6 +69,10 @@ struct Options {
 
   /// Throws OptionError for options that do not go together, whatever the data.
   void require_consistent() const;
+  /// The data options with the standardization of this model. A flow that wants values as they are, because it
+  /// dequantizes or has bounds, gets none for auto. Any other flow gets scale for auto, and unit for none, unless
+  /// it is a chain of one's own. With unit and scale, the unit of the data does not change the result.
+  DataOptions data_of_model() const;
   /// The flow for data of this domain. Throws OptionError, also for what require_consistent() refuses.
   flow::Architecture architecture(const flow::Domain& domain) const;
 

@@ -86,6 +86,7 @@ template <class T>
 flow::Evaluation Trainer<T>::validate(const flow::Batch<T>& rows, Outcome& outcome) {
   objective_.prepare_with(average_);
   const auto validation = objective_.evaluate(comm_, rows);
+  validated_ = true;
   const bool best = std::isfinite(validation.mean) &&
                     (!outcome.best_validation || objective_.better(validation, *outcome.best_validation));
   if (best) {
@@ -151,6 +152,10 @@ Outcome Trainer<T>::run(History& history, const Observer& observer, const StopRe
   });
   outcome.steps = step_;
   outcome.repeated = repeated_;
+  if (outcome.end != End::diverged && validated_ && !outcome.best_validation) {
+    outcome.end = End::diverged;
+    outcome.reason = fmt::format("no validation gave a finite {}", objective_.loss_name().name);
+  }
   if (!outcome.best_validation && outcome.end != End::diverged) {
     best_ = average_;
     outcome.best_step = step_;

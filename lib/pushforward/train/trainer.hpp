@@ -76,6 +76,7 @@ class Trainer {
   Index step_ = 0;
   Index repeated_ = 0;
   Index without_improvement_ = 0;  // validations
+  bool validated_ = false;         // whether there has been a validation
   std::string failure_;            // of this rank's samples in the present step
 };
 

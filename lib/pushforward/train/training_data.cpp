@@ -2,6 +2,7 @@
 #include <pushforward/core/text.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/dataset/dataset.hpp>
+#include <pushforward/dataset/largest_weight.hpp>
 #include <pushforward/dataset/toy_rows.hpp>
 #include <pushforward/table/columns.hpp>
 #include <pushforward/train/training_data.hpp>
@@ -31,19 +32,20 @@ std::vector<Index> periodic_columns(const data::Description& description, const 
 // Writes the moments of this rank's slabs to the node's table, one after the other. `values` gives the (d × n) numbers
 // of a slab whose moments are wanted.
 template <class Slabs, class Values>
-void pack_moments(const Slabs& slabs, Index first, Index d, std::span<double> table, Values&& values) {
-  const Index size = Moments::packed_size(d);
+void pack_moments(const Slabs& slabs, Index first, Index d, Moments::Second second, std::span<double> table,
+                  Values&& values) {
+  const Index size = Moments::packed_size(d, second);
   for (std::size_t i = 0; i < slabs.size(); ++i) {
-    Moments moments(d);
+    Moments moments(d, second);
     moments.add(values(slabs[i]), slabs[i].weights);
     moments.pack(table.subspan((first + static_cast<Index>(i)) * size, size));
   }
 }
 
-Moments merge_moments(Index d, std::span<const double> table) {
-  Moments all(d);
-  const auto size = static_cast<std::size_t>(Moments::packed_size(d));
-  for (std::size_t at = 0; at < table.size(); at += size) all.merge(Moments(d, table.subspan(at, size)));
+Moments merge_moments(Index d, Moments::Second second, std::span<const double> table) {
+  Moments all(d, second);
+  const auto size = static_cast<std::size_t>(Moments::packed_size(d, second));
+  for (std::size_t at = 0; at < table.size(); at += size) all.merge(Moments(d, second, table.subspan(at, size)));
   return all;
 }
 
@@ -87,7 +89,7 @@ TrainingData<T>::TrainingData(const comm::Communicator& comm, const data::RowRea
   Kind kind{};
   comm::agree(comm, [&] {
     require<OptionError>(slab >= 1, "slabs of {} rows: at least 1 is wanted", slab);
-    kind = data::parse_kind(options.standardize);
+    kind = data::parse_kind(options.standardize == "auto" ? "scale" : options.standardize);
     description_.periodic = periodic_columns(description_, options);
   });
   for (const Split split : splits) {
@@ -96,6 +98,7 @@ TrainingData<T>::TrainingData(const comm::Communicator& comm, const data::RowRea
     weights_[at] = std::make_unique<comm::SharedArray<T>>(comm, description_.weighted ? rows(split) : 0);
     contexts_[at] = std::make_unique<comm::SharedArray<T>>(comm, description_.context_dimension() * rows(split));
   }
+  if (description_.weighted) measure_weights(comm, reader);
   standardization_ = data::Standardization(description_.dimension);
   if (description_.context_dimension() > 0) context_standardization_.emplace(description_.context_dimension());
   if (kind != Kind::none) standardize(comm, reader, kind);
@@ -126,8 +129,28 @@ typename TrainingData<T>::Slab TrainingData<T>::read(const data::RowReader& read
   if (description_.weighted) {
     slab.weights.resize(static_cast<std::size_t>(count));
     reader.read_weights(split, first, slab.weights);
+    for (double& weight : slab.weights) weight /= largest_weight_[data::index_of(split)];
   }
   return slab;
+}
+
+template <class T>
+void TrainingData<T>::measure_weights(const comm::Communicator& comm, const data::RowReader& reader) {
+  for (const Split split : splits) {
+    double largest = 0;
+    comm::agree(comm, [&] {
+      const auto mine = comm::share(rows(split), comm.rank(), comm.size());
+      largest = data::largest_weight(mine.first, mine.last, [&](Index first, std::span<double> weights) {
+        reader.read_weights(split, first, weights);
+      });
+    });
+    largest = comm.max(largest);
+    comm::agree(comm, [&] {
+      require<DataError>(rows(split) == 0 || largest > 0, "{}: all weights of the {} rows are 0", description_.name,
+                         split_name(split));
+    });
+    largest_weight_[data::index_of(split)] = largest;
+  }
 }
 
 template <class T>
@@ -150,11 +173,13 @@ template <class T>
 void TrainingData<T>::fit(const comm::Communicator& comm, Kind kind, const std::vector<Slab>& slabs, Index first) {
   const Index d = description_.dimension, c = description_.context_dimension();
   const Index count = slabs_of(Split::train);
-  comm::SharedArray<double> of_rows(comm, count * Moments::packed_size(d));
-  comm::SharedArray<double> of_contexts(comm, c > 0 ? count * Moments::packed_size(c) : 0);
-  pack_moments(slabs, first, d, of_rows.data(), [](const Slab& slab) { return slab.x.view(); });
+  const auto variances = Moments::Second::variances;
+  const auto second = kind == Kind::whiten ? Moments::Second::covariances : variances;
+  comm::SharedArray<double> of_rows(comm, count * Moments::packed_size(d, second));
+  comm::SharedArray<double> of_contexts(comm, c > 0 ? count * Moments::packed_size(c, variances) : 0);
+  pack_moments(slabs, first, d, second, of_rows.data(), [](const Slab& slab) { return slab.x.view(); });
   if (c > 0) {
-    pack_moments(slabs, first, c, of_contexts.data(), [](const Slab& slab) { return slab.context.view(); });
+    pack_moments(slabs, first, c, variances, of_contexts.data(), [](const Slab& slab) { return slab.context.view(); });
   }
   of_rows.fence();
   of_contexts.fence();
@@ -163,12 +188,12 @@ void TrainingData<T>::fit(const comm::Communicator& comm, Kind kind, const std::
     if (!comm.is_root()) return;
     try {
       const auto& about = description_;
-      rows.emplace(kind, merge_moments(d, of_rows.data()), about.feature_names, about.periodic);
+      rows.emplace(kind, merge_moments(d, second, of_rows.data()), about.feature_names, about.periodic);
     } catch (const DataError& error) {
       // The moments do not know the name of the dataset, so it is added here.
       throw DataError(fmt::format("{}: {}", description_.name, error.what()));
     }
-    if (c > 0) contexts = data::fit_context(merge_moments(c, of_contexts.data()));
+    if (c > 0) contexts = data::fit_context(merge_moments(c, variances, of_contexts.data()));
   });
   of_rows.release();
   of_contexts.release();

@@ -46,8 +46,8 @@ class TrainingData {
   /// The standardization of the contexts, on c columns, if there are contexts.
   const std::optional<data::Standardization>& context_standardization() const { return context_standardization_; }
 
-  /// All rows of a split, standardized, with their contexts and weights. Angles are not scaled, only wrapped to [−π,
-  /// π), π as T has it.
+  /// All rows of a split, standardized, with their contexts and weights. Weights are divided by the largest of the
+  /// split. Angles are not scaled, only wrapped to [−π, π), π as T has it.
   flow::Batch<T> batch(data::Split split) const;
 
  private:
@@ -58,6 +58,8 @@ class TrainingData {
   };
 
   Slab read(const data::RowReader& reader, data::Split split, Index number) const;
+  /// Finds the largest weight of each split. Throws DataError if all weights of a split are 0. Collective.
+  void measure_weights(const comm::Communicator& comm, const data::RowReader& reader);
   /// Standardizes a slab into the arrays of this rank's node.
   void store(data::Split split, Index number, const Slab& slab);
   /// Reads the training rows, takes their moments and stores the rows standardized. The rank keeps its rows as doubles
@@ -71,6 +73,7 @@ class TrainingData {
 
   data::Description description_;
   Index slab_;
+  data::BySplit<double> largest_weight_{1, 1, 1};
   data::Standardization standardization_;
   double largest_angle_ = 0;
   std::optional<data::Standardization> context_standardization_;

@@ -75,6 +75,11 @@ class Standardization:
         self.mean, self.factor = np.zeros(d), np.eye(d)
         if kind == "none":
             return
+        if kind == "unit":
+            mean = np.average(x, axis=0, weights=weight)
+            self.factor *= np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight).mean())
+            self.log_det = -np.log(np.diag(self.factor)).sum()
+            return
         self.mean = np.average(x, axis=0, weights=weight)
         covariance = np.cov(x.T, aweights=weight, bias=True).reshape(d, d)
         self.factor = np.linalg.cholesky(covariance) if kind == "whiten" else np.diag(np.sqrt(np.diag(covariance)))

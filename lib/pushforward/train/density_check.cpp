@@ -1,0 +1,157 @@
+#include <pushforward/core/error.hpp>
+#include <pushforward/train/density_check.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+namespace pushforward::train {
+
+namespace {
+
+// A column with no more distinct values than this is taken for one that is not continuous, if there are ten times as
+// many rows, and enough of them.
+constexpr Index few_values = 20, rows_per_value = 10, least_rows = 100;
+// A share of the rows that have the same value in a column, beyond which there is a doubt, and the rows that are looked
+// at for it.
+constexpr double large_share = 0.05;
+constexpr Index sample_rows = 4096;
+// The part of a column's variance that others do not explain: below the first there is no density. Numbers that were
+// rounded to float leave about 1e-14.
+constexpr double no_own_variance = 1e-11, little_own_variance = 1e-6;
+constexpr Index most_columns = 512;
+
+// The columns x1, x4 and 3 more.
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t shown = 5;
+  const auto count = std::min(names.size(), shown);
+  std::string text = names.size() == 1 ? "column " : "columns ";
+  text += fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count), ", "));
+  if (names.size() > count) text += fmt::format(" and {} more", names.size() - count);
+  return text;
+}
+
+// Whether a column has at most few_values distinct values.
+template <class T>
+bool has_few_values(ConstMatrixView<T> x, Index column) {
+  std::vector<T> found;
+  for (Index j = 0; j < x.cols(); ++j) {
+    const T value = x(column, j);
+    const auto place = std::ranges::lower_bound(found, value);
+    if (place != found.end() && *place == value) continue;
+    if (std::ssize(found) == few_values) return false;
+    found.insert(place, value);
+  }
+  return x.cols() >= std::max(least_rows, rows_per_value * std::ssize(found));
+}
+
+// The share of the rows that have the most frequent value of a column.
+template <class T>
+double largest_share(ConstMatrixView<T> x, Index column) {
+  const Index n = std::min(sample_rows, x.cols());
+  std::vector<T> values;
+  for (Index j = 0; j < n; ++j) values.push_back(x(column, j * x.cols() / n));
+  std::ranges::sort(values);
+  Index longest = 0, run = 0;
+  for (std::size_t j = 0; j < values.size(); ++j) {
+    run = j > 0 && values[j] == values[j - 1] ? run + 1 : 1;
+    longest = std::max(longest, run);
+  }
+  return longest < 10 ? 0 : static_cast<double>(longest) / static_cast<double>(n);
+}
+
+// The part of each column's variance that the columns before it do not explain. Columns of angles, and columns that
+// nearly depend on others, explain nothing.
+template <class T>
+std::vector<double> own_variances(ConstMatrixView<T> x, const std::vector<Index>& periodic) {
+  const Index d = x.rows(), n = std::min(x.cols(), 20 * d + 1000);
+  Matrix<double> values(d, n);
+  for (Index j = 0; j < n; ++j) {
+    for (Index i = 0; i < d; ++i) values(i, j) = static_cast<double>(x(i, j * x.cols() / n));
+  }
+  for (Index i = 0; i < d; ++i) {
+    double mean = 0, square = 0;
+    for (Index j = 0; j < n; ++j) mean += values(i, j) / static_cast<double>(n);
+    for (Index j = 0; j < n; ++j) square += (values(i, j) - mean) * (values(i, j) - mean);
+    const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
+    for (Index j = 0; j < n; ++j) values(i, j) = scale * (values(i, j) - mean);
+  }
+  // Gram–Schmidt on the columns, twice for each, which keeps what is left when most of it is taken away.
+  std::vector<double> own(static_cast<std::size_t>(d), 1);
+  std::vector<std::vector<double>> basis;
+  for (Index i = 0; i < d; ++i) {
+    if (std::ranges::find(periodic, i) != periodic.end()) continue;
+    std::vector<double> rest(static_cast<std::size_t>(n));
+    for (Index j = 0; j < n; ++j) rest[static_cast<std::size_t>(j)] = values(i, j);
+    double left = 0;
+    for (int pass = 0; pass < 2; ++pass) {
+      for (const auto& q : basis) {
+        double along = 0;
+        for (std::size_t j = 0; j < rest.size(); ++j) along += q[j] * rest[j];
+        for (std::size_t j = 0; j < rest.size(); ++j) rest[j] -= along * q[j];
+      }
+    }
+    for (const double value : rest) left += value * value;
+    own[static_cast<std::size_t>(i)] = left;
+    if (left < little_own_variance) continue;
+    for (double& value : rest) value /= std::sqrt(left);
+    basis.push_back(std::move(rest));
+  }
+  return own;
+}
+
+}  // namespace
+
+template <class T>
+DensityFindings check_density(const flow::Batch<T>& rows, const std::vector<std::string>& names,
+                              const std::vector<Index>& periodic) {
+  std::vector<std::string> few, shared, dependent, nearly;
+  const Index d = rows.x.rows();
+  for (Index i = 0; i < d; ++i) {
+    if (has_few_values(rows.x, i)) {
+      few.push_back(names[i]);
+    } else if (largest_share(rows.x, i) > large_share) {
+      shared.push_back(names[i]);
+    }
+  }
+  if (rows.size() > d + 1 && d <= most_columns) {
+    const auto own = own_variances<T>(rows.x, periodic);
+    for (Index i = 0; i < d; ++i) {
+      const double part = own[static_cast<std::size_t>(i)];
+      if (part < little_own_variance) (part < no_own_variance ? dependent : nearly).push_back(names[i]);
+    }
+  }
+  DensityFindings findings;
+  if (!dependent.empty()) {
+    findings.refusals.push_back(fmt::format(
+        "{}: a linear combination of other columns, so the rows have no density; leave one of them out with "
+        "flow_data import --exclude",
+        listed(dependent)));
+  }
+  if (!few.empty()) {
+    findings.refusals.push_back(
+        fmt::format("{}: at most {} distinct values, so the rows have no density; dequantize with flow_data import "
+                    "--dequantize or model.levels, make a context of it with --context, or leave it out with --exclude",
+                    listed(few), few_values));
+  }
+  if (!nearly.empty()) {
+    findings.doubts.push_back(
+        fmt::format("{}: nearly a linear combination of other columns, so the NLL depends on how far training goes; "
+                    "leave one out, or use data.standardize = whiten",
+                    listed(nearly)));
+  }
+  if (!shared.empty()) {
+    findings.doubts.push_back(
+        fmt::format("{}: one value is that of more than {:.0f} % of the rows, where a density has no bound; dequantize "
+                    "it, make a context of it, or leave it out",
+                    listed(shared), 100 * large_share));
+  }
+  return findings;
+}
+
+template DensityFindings check_density(const flow::Batch<float>&, const std::vector<std::string>&,
+                                       const std::vector<Index>&);
+template DensityFindings check_density(const flow::Batch<double>&, const std::vector<std::string>&,
+                                       const std::vector<Index>&);
+
+}  // namespace pushforward::train
