@@ -177,7 +177,10 @@ Method choose_method(const Method& method, const nn::NetworkOptions& network, co
 
 template <class T>
 Rates measure_rates(const nn::NetworkOptions& network, Index n) {
-  const Index d = network.in, columns = std::clamp<Index>(n * d, 1, network.is_convolutional() ? 64 : 4096);
+  // An LU of a larger matrix takes long to measure and runs at the same rate.
+  constexpr Index largest_order = 512;
+  const Index d = std::min(network.in, largest_order),
+              columns = std::clamp<Index>(n * d, 1, network.is_convolutional() ? 64 : 4096);
   const auto [seconds, flops] =
       network.is_convolutional() ? time_convolution<T>(network, columns) : time_product<T>(network, columns);
 

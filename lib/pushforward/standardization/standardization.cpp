@@ -175,7 +175,13 @@ void Standardization::forward(ConstMatrixView<double> x, MatrixView<T> z) const 
   for (Index j = 0; j < x.cols(); ++j) {
     for (Index i = 0; i < x.rows(); ++i) centered(i, j) -= mean_[i];
   }
-  linalg::solve_lower(linalg::Op::none, factor_, centered.view());
+  if (kind_ == Kind::whiten) {
+    linalg::solve_lower(linalg::Op::none, factor_, centered.view());
+  } else {
+    for (Index j = 0; j < x.cols(); ++j) {
+      for (Index i = 0; i < x.rows(); ++i) centered(i, j) /= factor_(i, i);
+    }
+  }
   for (Index j = 0; j < x.cols(); ++j) {
     std::transform(centered.view().column(j), centered.view().column(j) + x.rows(), z.column(j),
                    [](double v) { return static_cast<T>(v); });
@@ -188,7 +194,13 @@ void Standardization::inverse(ConstMatrixView<T> z, MatrixView<double> x) const 
                       "standardization: z ({} × {}), x ({} × {}), d = {}", z.rows(), z.cols(), x.rows(), x.cols(),
                       dimension());
   for (Index j = 0; j < x.cols(); ++j) std::copy_n(z.column(j), x.rows(), x.column(j));
-  linalg::multiply_lower(factor_, x);
+  if (kind_ == Kind::whiten) {
+    linalg::multiply_lower(factor_, x);
+  } else {
+    for (Index j = 0; j < x.cols(); ++j) {
+      for (Index i = 0; i < x.rows(); ++i) x(i, j) *= factor_(i, i);
+    }
+  }
   for (Index j = 0; j < x.cols(); ++j) {
     for (Index i = 0; i < x.rows(); ++i) x(i, j) += mean_[i];
   }
