@@ -31,10 +31,17 @@ std::optional<double> number_of(std::string_view text) {
   return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
+// Whether one of the names is a class of this column.
+bool has_classes(const std::vector<std::string>& names, std::string_view column) {
+  return std::ranges::any_of(names, [&](const std::string& name) {
+    return name.starts_with(column) && name.substr(column.size()).starts_with('=');
+  });
+}
+
 // Whether the text means values rather than a file.
 bool is_constant(const std::vector<std::string>& pieces, const std::vector<std::string>& names) {
   return std::ranges::any_of(pieces, [&](const std::string& piece) {
-    return number_of(piece) || std::ranges::find(names, piece) != names.end() ||
+    return number_of(piece) || std::ranges::find(names, piece) != names.end() || has_classes(names, piece) ||
            (piece.find('=') != std::string::npos && piece.find('/') == std::string::npos);
   });
 }
@@ -63,19 +70,16 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
     double value = 1;
     auto found = std::ranges::find(names, name);
     if (const auto equals = piece.rfind('='); found == names.end() && equals != std::string::npos) {
-      const bool is_class = std::ranges::any_of(
-          names, [&](const std::string& other) { return other.starts_with(std::string(column_of(piece)) + "="); });
-      require<OptionError>(!is_class, "--context '{}': there is no such class of {}{}; there are {}", piece,
-                           column_of(piece), suggestion(piece, names), join_some(names));
       name = piece.substr(0, equals);
+      found = std::ranges::find(names, name);
+      require<OptionError>(found != names.end() || !has_classes(names, column_of(piece)),
+                           "--context '{}': there is no such class of {}{}; there are {}", piece, column_of(piece),
+                           suggestion(piece, names), join_some(names));
       const auto number = number_of(std::string_view(piece).substr(equals + 1));
       require<OptionError>(number.has_value(), "--context '{}': no finite number after the equals sign", piece);
       value = *number;
-      found = std::ranges::find(names, name);
     }
-    const bool is_class =
-        std::ranges::any_of(names, [&](const std::string& other) { return other.starts_with(name + "="); });
-    require<OptionError>(found != names.end() || !is_class,
+    require<OptionError>(found != names.end() || !has_classes(names, name),
                          "--context '{}': there is no such class of {}; there are {}", piece, name, join_some(names));
     require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece,
                          name, suggestion(name, names), join_some(names));
