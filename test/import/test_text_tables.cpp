@@ -135,6 +135,9 @@ BOOST_AUTO_TEST_CASE(names_that_are_numbers) {
   BOOST_TEST(parse("5.1,3.5,setosa\n4.9,3.1,virginica\n").rows() == 2);
   BOOST_TEST(parse("red,1,2\nblue,3,4\nred,5,6\n").rows() == 3);
   BOOST_TEST(parse("DE,83,357\nFR,68,643\n").rows() == 2);
+  BOOST_TEST(reads("0,1\n", none, {0, 1}));
+  BOOST_TEST(parse("STAR\nGALAXY\nSTAR\n").rows() == 3);
+  BOOST_TEST(parse("class\nGALAXY\nSTAR\n").rows() == 2);
   // Neither can be told.
   for (const char* text : {"0,1\n2,3\n", "1,2\n0.5,0.7\n", "1990,1991\n5,7\n", "red,1,2\nblue,3,4\n", "a,1\nb,0.5\n",
                            "<0.1,2.5\n0.2,3.5\n", "s,1.5,2.5,3.5\nt,0.1,0.2,0.3\n"}) {
@@ -306,6 +309,7 @@ BOOST_AUTO_TEST_CASE(columns_of_text_have_classes) {
   std::string many = "x,id\n";
   for (int i = 0; i <= 10'000; ++i) many += fmt::format("{},id{}\n", i, i);
   BOOST_TEST(parse(many).labels[1].classes.empty());
+  BOOST_TEST(parse(many).text[1].ends_with("leave the column out with --exclude 2"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -66,7 +66,7 @@ std::string comma_complaint(const std::string& source, const std::vector<TextCol
 }
 
 std::string text_complaint(const std::string& source, const TextBody& body, std::size_t i,
-                           const std::vector<std::string>& names, bool named) {
+                           const std::vector<std::string>& names, bool named, bool has_classes) {
   const auto& column = body.columns[i];
   auto complaint = fmt::format("{}:{}: '{}' in column {} ({}) is not a number", source, column.text.line,
                                shown(column.text.field), i + 1, names[i]);
@@ -76,10 +76,9 @@ std::string text_complaint(const std::string& source, const TextBody& body, std:
     return complaint + fmt::format(", as {} others are; correct the line, or leave the column out with --exclude {}",
                                    column.facts.numbers, selector);
   }
-  return complaint + fmt::format(
-                         "; leave the column out with --exclude {0}, or take its classes with --context {0} "
-                         "--one-hot {0}",
-                         selector);
+  complaint += "; leave the column out with --exclude " + selector;
+  if (has_classes) complaint += fmt::format(", or take its classes with --context {0} --one-hot {0}", selector);
+  return complaint;
 }
 
 bool is_text(std::string_view field) {
@@ -273,7 +272,7 @@ Table parse_csv(std::string_view text, const std::string& source, const CsvForma
       table.text[i] = comma_complaint(source, body.columns, i, table.names[i], reader.commas);
     }
     if (table.text[i].empty() && body.columns[i].facts.texts > 0) {
-      table.text[i] = text_complaint(source, body, i, table.names, table.named);
+      table.text[i] = text_complaint(source, body, i, table.names, table.named, !table.labels[i].classes.empty());
     }
   }
   const std::string_view header = !comment_names.empty() ? "header in a comment" : has_names ? "header" : "no header";

@@ -67,8 +67,10 @@ FirstLine judge_first_line(std::span<const std::string> first, std::span<const C
                            Commas commas) {
   Numbers numbers;
   std::size_t texts = 0;
-  bool over_numbers = false, repeats = false;
+  bool over_numbers = false, repeats = false, has_numbers = false, has_rest = false;
   for (std::size_t i = 0; i < first.size(); ++i) {
+    has_numbers = has_numbers || rest[i].numbers > 0;
+    has_rest = has_rest || rest[i].numbers + rest[i].texts + rest[i].empty > 0;
     auto value = number_in(first[i], commas);
     if (!value) value = number_in(first[i]);
     if (value || comma_use(first[i]) != CommaUse::none) {
@@ -79,7 +81,9 @@ FirstLine judge_first_line(std::span<const std::string> first, std::span<const C
       repeats = repeats || rest[i].repeats;
     }
   }
-  if (texts == first.size()) return FirstLine::header;
+  // Without a number anywhere, a word that occurs again is a class.
+  if (texts == first.size()) return repeats && !has_numbers ? FirstLine::row : FirstLine::header;
+  if (!has_rest) return FirstLine::row;
   if (texts == 0) return numbers.values.empty() ? FirstLine::row : judge_numbers(numbers, first.size(), same_line);
   if (over_numbers) return numbers.plain && numbers.distinct() ? FirstLine::header : FirstLine::doubtful;
   if (repeats) return FirstLine::row;

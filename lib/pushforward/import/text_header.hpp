@@ -26,9 +26,9 @@ enum class FirstLine { header, row, doubtful };
 
 /// Judges the first line by its fields and by the columns under them.
 ///
-/// The line is a header if all fields are text, if a field is text over a column of numbers, or if its numbers are 0,
-/// 1, …, d − 1 or years over columns of fractions. The line is a row if it has no text and does not look like this, or
-/// if its text occurs again. `same_line` says whether the whole line occurs again.
+/// The line is a header if all fields are text (and no table of classes), if a field is text over a column of numbers,
+/// or if its numbers are 0, 1, …, d − 1 or years over columns of fractions. The line is a row if it has no text and
+/// does not look like this, or if its text occurs again. `same_line` says whether the whole line occurs again.
 FirstLine judge_first_line(std::span<const std::string> first, std::span<const ColumnFacts> rest, bool same_line,
                            Commas commas = Commas::undecided);
 
