@@ -113,6 +113,8 @@ BOOST_AUTO_TEST_CASE(tables_of_r_and_pandas) {
   BOOST_TEST(reads("\"x\" \"y\"\n\"a\" 1 2\n\"b\" 3 4\n", xy, one_to_four));
   BOOST_TEST(reads("x,y\n1,1,2\n2,3,4\n", xy, one_to_four));
   BOOST_TEST(parse("x,y\n1,1,2\n2,3,4\n").remark == "header, separator ',', names of the rows left out");
+  BOOST_TEST(parse("\"\",\"x\"\n\"1\",\"a\"\n\"2\",\"b\"\n").rows() == 2);
+  BOOST_TEST(parse(",red\n1,blue\n2,red\n").rows() == 3);
   // The twin: a header of numbers is not short, and rows are not named by fractions.
   BOOST_CHECK_EXCEPTION(parse("5,7\n1,1,2\n2,3,4\n"), DataError, says({"F.csv:2: 3 fields, where line 1 has 2"}));
   BOOST_CHECK_EXCEPTION(parse("My title\n1.5,2\n2.5,4\n"), DataError, says({"F.csv:2: 2 fields", "line before has 1"}));
@@ -293,6 +295,11 @@ BOOST_AUTO_TEST_CASE(a_line_is_not_blamed_on_its_column) {
              "F.csv:3: 'abc' in column 2 (y) is not a number, as 4 others are; correct the line, or "
              "leave the column out with --exclude 2");
   BOOST_TEST(table.text[0] == "F.csv:5: 'x' in column 1 (x) is not a number; the line repeats the names");
+  BOOST_TEST(
+      parse("x,y\n1,2\n3,4 # note\n")
+          .text[1]
+          .starts_with("F.csv:3: '4 # note' in column 2 (y) is not a number, as 1 others are; correct the line"));
+  BOOST_TEST(says({"choose what is between them with --separator"})(DataError(parse("1:2\n3:4\n").text[0])));
   const auto ambiguous = parse("a,b,2\nu,v,w\nr,s,t\n", {.header = Header::yes});
   BOOST_TEST(says({"--exclude number:2"})(DataError(ambiguous.text[1])));
 }

@@ -71,13 +71,19 @@ std::string text_complaint(const std::string& source, const TextBody& body, std:
   auto complaint = fmt::format("{}:{}: '{}' in column {} ({}) is not a number", source, column.text.line,
                                shown(column.text.field), i + 1, names[i]);
   if (named && body.repeated_line == column.text.line) return complaint + "; the line repeats the names";
+  if (names.size() == 1)
+    return complaint + "; if lines have several fields, choose what is between them with --separator";
   const auto selector = selector_of(static_cast<Index>(i), names);
-  if (column.facts.numbers > column.facts.texts) {
-    return complaint + fmt::format(", as {} others are; correct the line, or leave the column out with --exclude {}",
-                                   column.facts.numbers, selector);
+  if (column.facts.numbers > 0) {
+    complaint += fmt::format(", as {} others are; correct the line, or leave", column.facts.numbers);
+  } else {
+    complaint += "; leave";
   }
-  complaint += "; leave the column out with --exclude " + selector;
-  if (has_classes) complaint += fmt::format(", or take its classes with --context {0} --one-hot {0}", selector);
+  complaint += " the column out with --exclude " + selector;
+  const bool mostly_text = column.facts.texts > column.facts.numbers;
+  if (has_classes && mostly_text) {
+    complaint += fmt::format(", or take its classes with --context {0} --one-hot {0}", selector);
+  }
   return complaint;
 }
 

@@ -87,6 +87,8 @@ FirstLine judge_first_line(std::span<const std::string> first, std::span<const C
   if (texts == 0) return numbers.values.empty() ? FirstLine::row : judge_numbers(numbers, first.size(), same_line);
   if (over_numbers) return numbers.plain && numbers.distinct() ? FirstLine::header : FirstLine::doubtful;
   if (repeats) return FirstLine::row;
+  // R and pandas leave the name of the first column empty.
+  if (texts + 1 == first.size() && first.front().empty()) return FirstLine::header;
   return numbers.values.empty() ? FirstLine::doubtful : judge_mixed(numbers);
 }
 
