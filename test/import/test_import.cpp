@@ -368,6 +368,15 @@ BOOST_AUTO_TEST_CASE(classes_may_be_text) {
              boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(dropping_is_no_advice_if_no_row_is_left) {
+  auto options = whole({file("a.csv", "x,y,z\n1,,3\n,2,4\n5,,6\n")});
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError,
+                        says({"every row", "most, 2 of 3, are in column y, which might be left out"}));
+  options.exclude = {"y"};
+  options.drop_nonfinite = true;
+  BOOST_TEST(import_tables(options).layout.rows[0] == 2);
+}
+
 BOOST_AUTO_TEST_CASE(a_column_without_a_value_is_named) {
   auto options = whole({file("a.csv", "x,y,z\n1,,3\n2,NA,4\n")});
   for (const bool drop : {false, true}) {

@@ -212,6 +212,21 @@ void choose_columns(Tables& tables, const ImportOptions& options, Report& report
   samples.contexts = static_cast<Index>(contexts.size());
 }
 
+// Refuses rows of which dropping would leave none, and names the column that has the most of their bad values.
+void refuse_all_non_finite(const Tables& tables) {
+  const auto x = tables.samples.view();
+  std::vector<Index> counts;
+  for (Index i = 0; i < x.rows(); ++i) {
+    counts.push_back(0);
+    for (Index j = 0; j < x.cols(); ++j) counts.back() += std::isfinite(x(i, j)) ? 0 : 1;
+  }
+  const auto worst = std::ranges::max_element(counts);
+  throw DataError(
+      fmt::format("{}: every row has a value that is missing, NaN or infinite, so no rows are left without them; most, "
+                  "{} of {}, are in column {}, which might be left out",
+                  tables.sources.front(), *worst, x.cols(), tables.samples.names[worst - counts.begin()]));
+}
+
 void handle_non_finite(Tables& tables, bool drop, Report& report) {
   auto& samples = tables.samples;
   const auto finite = finite_rows(samples);
@@ -222,6 +237,7 @@ void handle_non_finite(Tables& tables, bool drop, Report& report) {
   const auto bad = std::ranges::find_if(values, [](double v) { return !std::isfinite(v); }) - values.begin();
   const auto column = bad < samples.columns() ? fmt::format("column {}", samples.names[bad]) : "the column of weights";
   const auto count = std::ranges::count(finite, false);
+  if (count == samples.rows() && count > 1) refuse_all_non_finite(tables);
   require<DataError>(drop,
                      "{}: the value in {} is missing, NaN or infinite; {} of {} rows have such values. Drop them "
                      "with --drop-nonfinite",
