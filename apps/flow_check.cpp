@@ -59,9 +59,11 @@ class Check {
     const auto& a = flow.architecture();
     console_.result("{}: flow on samples of {} values: {}; {} parameters", path_, to_string(a.data.shape), summary(a),
                     flow.layout().size());
-    if (!a.data.periodic.empty()) console_.result("angles: values {}", fmt::join(a.data.periodic, ", "));
+    std::vector<std::string> numbers;
+    for (const Index i : a.data.periodic) numbers.push_back(fmt::format("{}", i));
+    if (!numbers.empty()) console_.result("angles: values {}", join_some(numbers));
     if (const auto& context = model_.context()) {
-      console_.result("conditioned on {} values: {}", a.data.context, join(context->names));
+      console_.result("conditioned on {} values: {}", a.data.context, join_some(context->names));
     }
     console_.result("standardization {}, log-det {:.6f} nats", data::kind_name(model_.standardization().kind()),
                     model_.standardization().log_det());

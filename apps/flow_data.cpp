@@ -109,7 +109,7 @@ struct Make {
 
 struct ImportFiles {
   std::vector<std::string> inputs;
-  std::string header = "auto", separator = "auto";
+  std::string header = "auto", separator = "auto", decimal = "auto";
   data::ImportOptions import;
   Output output;
   OptionSet options;
@@ -128,13 +128,19 @@ struct ImportFiles {
              from_to_below(0, 1))
         .add("header", header, "whether text files begin with a line of names", one_of({"auto", "yes", "no"}))
         .add("separator", separator, "separator between the fields of text files",
-             one_of({"auto", "comma", "semicolon", "tab", "blank"}))
-        .add("columns", import.columns, "columns to keep, by name, number from 1, range 2-5 or *")
+             one_of({"auto", "comma", "semicolon", "tab", "blank", "pipe"}))
+        .add("decimal", decimal,
+             "mark before the decimals of numbers in text files; the other one of point and comma is then between "
+             "thousands",
+             one_of({"auto", "point", "comma"}))
+        .add("columns", import.columns,
+             "columns to keep, by name, number from 1, range 2-5 or *; name:2019 is a name and number:3 is a number if "
+             "both are possible")
         .add("exclude", import.exclude, "columns to leave out")
         .add("weight", import.weight, "column that holds the rows' weights")
         .add("context", import.context, "columns that the density is conditioned on")
         .add("one-hot", import.one_hot,
-             "contexts that hold classes 0, 1, …; each class becomes a column: COLUMNS[=CLASSES]")
+             "contexts that hold classes, 0, 1, … or text; each class becomes a column: COLUMNS[=CLASSES]")
         .add("periodic", import.periodic, "columns that are angles, in radians")
         .add("degrees", import.degrees, "the angles are in degrees and are converted to radians")
         .add("image", import.image, "shape of rows that are images: HEIGHT,WIDTH[,CHANNELS], channels fastest")
@@ -184,7 +190,10 @@ struct ImportFiles {
                            : separator == "semicolon" ? ';'
                            : separator == "tab"       ? '\t'
                            : separator == "blank"     ? ' '
+                           : separator == "pipe"      ? '|'
                                                       : '\0';
+    using Mark = data::CsvFormat::Decimal;
+    all.format.decimal = decimal == "point" ? Mark::point : decimal == "comma" ? Mark::comma : Mark::automatic;
     return all;
   }
 
@@ -244,7 +253,7 @@ struct Info {
     if (!about.periodic.empty()) {
       std::vector<std::string> names;
       for (const Index i : about.periodic) names.push_back(about.feature_names[i]);
-      lines.push_back(fmt::format("{:<10} {}", "angles", join(names)));
+      lines.push_back(fmt::format("{:<10} {}", "angles", join_some(names)));
     }
     describe_columns(is_array ? "column" : "column of train", about.feature_names, data::training_moments(dataset),
                      lines);

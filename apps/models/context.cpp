@@ -10,9 +10,20 @@ namespace pushforward::apps {
 
 namespace {
 
-std::vector<std::string> pieces_of(std::string_view text) {
-  const auto parts = parts_of(text, ',');
-  return {parts.begin(), parts.end()};
+// Divides the text at commas, but not within the name of a context.
+std::vector<std::string> pieces_of(std::string_view text, const std::vector<std::string>& names) {
+  std::vector<std::string> pieces;
+  for (bool more = true; more;) {
+    std::size_t length = std::min(text.find(','), text.size());
+    for (const auto& name : names) {
+      const bool is_next = text.starts_with(name) && (text.size() == name.size() || text[name.size()] == ',');
+      if (is_next) length = std::max(length, name.size());
+    }
+    pieces.emplace_back(text.substr(0, length));
+    more = length < text.size();
+    if (more) text.remove_prefix(length + 1);
+  }
+  return pieces;
 }
 
 std::optional<double> number_of(std::string_view text) {
@@ -20,17 +31,24 @@ std::optional<double> number_of(std::string_view text) {
   return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
+// Whether one of the names is a class of this column.
+bool has_classes(const std::vector<std::string>& names, std::string_view column) {
+  return std::ranges::any_of(names, [&](const std::string& name) {
+    return name.starts_with(column) && name.substr(column.size()).starts_with('=');
+  });
+}
+
 // Whether the text means values rather than a file.
 bool is_constant(const std::vector<std::string>& pieces, const std::vector<std::string>& names) {
   return std::ranges::any_of(pieces, [&](const std::string& piece) {
-    return number_of(piece) || std::ranges::find(names, piece) != names.end() ||
+    return number_of(piece) || std::ranges::find(names, piece) != names.end() || has_classes(names, piece) ||
            (piece.find('=') != std::string::npos && piece.find('/') == std::string::npos);
   });
 }
 
-// The column that a context comes from: "label" of its class "label=3".
+// The column that a context comes from: "label" of its class "label=3". The text of a class may have an equals sign.
 std::string_view column_of(std::string_view name) {
-  return name.substr(0, name.rfind('='));
+  return name.substr(0, name.find('='));
 }
 
 std::vector<double> constant_of(const std::vector<std::string>& pieces, const std::vector<std::string>& names,
@@ -41,7 +59,7 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
   }
   if (values.size() == pieces.size()) {
     require<OptionError>(std::ssize(values) == c, "--context: {} numbers for a model that takes {} ({})", values.size(),
-                         c, join(names));
+                         c, join_some(names));
     return values;
   }
   values.assign(c, 0.0);
@@ -53,24 +71,25 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
     auto found = std::ranges::find(names, name);
     if (const auto equals = piece.rfind('='); found == names.end() && equals != std::string::npos) {
       name = piece.substr(0, equals);
+      found = std::ranges::find(names, name);
+      require<OptionError>(found != names.end() || !has_classes(names, column_of(piece)),
+                           "--context '{}': there is no such class of {}{}; there are {}", piece, column_of(piece),
+                           suggestion(piece, names), join_some(names));
       const auto number = number_of(std::string_view(piece).substr(equals + 1));
       require<OptionError>(number.has_value(), "--context '{}': no finite number after the equals sign", piece);
       value = *number;
-      found = std::ranges::find(names, name);
     }
-    const bool is_class =
-        std::ranges::any_of(names, [&](const std::string& other) { return other.starts_with(name + "="); });
-    require<OptionError>(found != names.end() || !is_class,
-                         "--context '{}': there is no such class of {}; there are {}", piece, name, join(names));
+    require<OptionError>(found != names.end() || !has_classes(names, name),
+                         "--context '{}': there is no such class of {}; there are {}", piece, name, join_some(names));
     require<OptionError>(found != names.end(), "--context '{}': the model has no context '{}'{}; it has {}", piece,
-                         name, suggestion(name, names), join(names));
+                         name, suggestion(name, names), join_some(names));
     values[found - names.begin()] = value;
     require<OptionError>(given.insert(column_of(*found)).second, "--context '{}': {} has a value already", piece,
                          column_of(*found));
   }
   for (const auto& name : names) {
     require<OptionError>(given.contains(column_of(name)), "--context: no value for {}; the model takes {}",
-                         column_of(name), join(names));
+                         column_of(name), join_some(names));
   }
   return values;
 }
@@ -85,16 +104,16 @@ ContextSource::ContextSource(const std::string& text, const std::optional<flow::
   if (text.empty()) {
     require<OptionError>(rows != nullptr && rows->context_dimension() > 0,
                          "the model is conditioned on {} values ({}), but {}; give them with --context", dimension_,
-                         join(context->names),
+                         join_some(context->names),
                          rows == nullptr ? "there are no rows that have them" : rows->where() + " has no context");
     require<DataError>(rows->context_dimension() == dimension_,
                        "{} has a context of {} values; the model takes {} ({})", rows->where(),
-                       rows->context_dimension(), dimension_, join(context->names));
+                       rows->context_dimension(), dimension_, join_some(context->names));
     require_order(rows->where(), "contexts", rows->names().contexts, context->names);
     rows_ = rows;
     return;
   }
-  const auto pieces = pieces_of(text);
+  const auto pieces = pieces_of(text, context->names);
   if (is_constant(pieces, context->names)) {
     constant_ = constant_of(pieces, context->names, dimension_);
     return;

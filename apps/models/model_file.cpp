@@ -7,8 +7,8 @@ namespace pushforward::apps {
 void require_order(const std::string& where, std::string_view what, const std::vector<std::string>& names,
                    const std::vector<std::string>& wanted) {
   require<DataError>(names == wanted || !std::ranges::is_permutation(names, wanted),
-                     "{}: the {} are in the order {}; the model has the order {}", where, what, join(names),
-                     join(wanted));
+                     "{}: the {} are in the order {}; the model has the order {}", where, what, join_some(names),
+                     join_some(wanted));
 }
 
 std::string StatusCount::failures(const comm::Communicator& comm) const {

@@ -129,6 +129,108 @@ class Import(FlowData):
         self.assertEqual(self.files(), ["bad.csv", "good.csv", "out.h5"])
 
 
+class TextTables(FlowData):
+    """Dialects of text tables, as h5py reads what was imported."""
+
+    def imported(self, text, *arguments):
+        """The rows and the names of the columns of a text, and the program's first line about it."""
+        content = text if isinstance(text, bytes) else text.encode()
+        (self.folder / "t.csv").write_bytes(content)
+        stdout = self.made("import", "t.csv", "--split", "1,0,0", "-o", "t.h5", *arguments)
+        with h5py.File(self.folder / "t.h5") as file:
+            names = [name.decode() for name in file["feature_names"][()]]
+            return file["train"][()].tolist(), names, stdout.splitlines()[0]
+
+    def assertRefused(self, text, *messages, arguments=(), code=3):
+        (self.folder / "t.csv").write_text(text)
+        self.assertFailure(self.data("import", "t.csv", *arguments, "-o", "u.h5"), code, *messages)
+        self.assertNotIn("u.h5", self.files())
+
+    def test_one_table_in_many_dialects(self):
+        rows = [[1.5, 2000], [3.25, -4]]
+        for text, remark in [
+                ("x,y\r1.5,2000\r3.25,-4\r", "header, separator ','"),
+                ("x;y\r\n1,5;2e3\r\n3,25;-4\r\n", "header, separator ';', decimal commas"),
+                ("sep=|\nx|y\n1.5D0|0x7d0\n3.25|-4\n", "header, separator '|'"),
+                ("'x'\t'y'\n'1.5'\t'+2000'\n3.25\t-4\n", "header, separator tab"),
+                ('"x" "y"\n"a" 1.5 2000\n"b" 3.25 -4\n', "header, separator blanks, names of the rows left out"),
+                ("#x y\n\f1.5 2000\u00a0\n3.25 -4\n", "header in a comment, separator blanks"),
+                ("x,y,\n1.5,2000,\n3.25,-4,\n", "header, separator ',', empty last column left out")]:
+            with self.subTest(text=text):
+                self.assertEqual(self.imported(text), (rows, ["x", "y"], f"read t.csv: 2 rows, 2 columns ({remark})"))
+        # The twin: another number is seen.
+        self.assertNotEqual(self.imported("x,y\r1.5,2000\r3.25,4\r")[0], rows)
+        self.assertEqual(self.imported("gr\xf6\xdfe,y\n1,2\n".encode("latin-1"))[1], ["größe", "y"])
+
+    def test_advice_works(self):
+        for text, message, advice, rows in [
+                ("0,1\n2,3\n", "say --header yes or --header no", ["--header", "yes"], [[2, 3]]),
+                ("0,1\n2,3\n", "say --header yes or --header no", ["--header", "no"], [[0, 1], [2, 3]]),
+                ("1,234;5\n2,345;6\n", "say --decimal comma", ["--decimal", "comma"], [[1.234, 5], [2.345, 6]]),
+                ("1,234;5\n2,345;6\n", "or --decimal point", ["--decimal", "point"], [[1234, 5], [2345, 6]]),
+                ("x,y\n1,\n2,\n", "leave it out with --exclude 2", ["--exclude", "2"], [[1], [2]]),
+                ("id,2019,2020\na,0.5,0.1\nb,0.4,0.2\n", "leave the column out with --exclude 1", ["--exclude", "1"],
+                 [[0.5, 0.1], [0.4, 0.2]]),
+                ("a,b,2\nu,5,1\nv,6,3\n", "leave the column out with --exclude 1", ["--exclude", "1"], [[5, 1], [6, 3]]),
+                ("a,u,2\n7,u,1\n8,v,3\n", "--exclude number:2", ["--exclude", "number:2"], [[7, 1], [8, 3]])]:
+            with self.subTest(text=text, advice=advice):
+                self.assertRefused(text, message)
+                self.assertEqual(self.imported(text, *advice)[0], rows)
+
+    def test_selectors_with_two_meanings(self):
+        text = "x,3,2\n1,2,3\n4,5,6\n"
+        self.assertRefused(text, "column '3' is ambiguous", "name:3", "number:3", arguments=["--exclude", "3"], code=2)
+        self.assertEqual(self.imported(text, "--exclude", "name:3")[0], [[1, 3], [4, 6]])
+        self.assertEqual(self.imported(text, "--exclude", "number:3")[0], [[1, 2], [4, 5]])
+        self.assertRefused("x,x\n1,2\n3,4\n", "number:1 or number:2", arguments=["--weight", "x"], code=2)
+
+    def test_lines_that_cannot_be_read(self):
+        for text, message in [
+                ('x,y\n1,2\n3,"4\n5,6\n', "t.csv:3: a double quote opens here and is never closed"),
+                ("x,y\n1,2\n3\n", "t.csv:3: 1 fields, where line 1 has 2"),
+                ("x,y\n1,2\n3,4\nx,y\n5,6\n", "t.csv:4: 'x' in column 1 (x) is not a number; the line repeats"),
+                ("x,y\n1,2\n3,n.d.\n5,6\n", "t.csv:3: 'n.d.' in column 2 (y) is not a number, as 2 others are")]:
+            self.assertRefused(text, message)
+
+    def test_classes_of_text(self):
+        rows = flows.rows(1, 200)[:, 0]
+        kinds = ["STAR", "<=50K", "a, b"]
+        lines = [f'{x},"{kinds[i % 3]}"' for i, x in enumerate(rows)]
+        self.write("c.csv", "\n".join(["x,kind", *lines]) + "\n")
+        stdout = self.made("import", "c.csv", "--context", "kind", "--one-hot", "kind", "-o", "c.h5")
+        self.assertIn("kind: 3 classes, <=50K, STAR, a, b\n", stdout)
+        with h5py.File(self.folder / "c.h5") as file:
+            self.assertEqual(list(file["context_names"][()]), [b"kind=<=50K", b"kind=STAR", b"kind=a, b"])
+            by_value = {x: kinds[i % 3] for i, x in enumerate(rows)}
+            order = sorted(kinds)
+            for split in ["train", "validation", "test"]:
+                expected = [order.index(by_value[x]) for x in file[split][()][:, 0]]
+                np.testing.assert_array_equal(file["context"][split][()], np.eye(3)[expected])
+        self.assertSuccess(self.run_program("flow_train", "--data", "c.h5", "-o", "c_flow.h5", *flows.small()))
+        samples = {}
+        for choice in ["kind=STAR", "kind=<=50K", "kind=a, b", "0,1,0"]:
+            arguments = ["c_flow.h5", "-n", 20, "--seed", 1, "--context", choice, "-o", "s.h5"]
+            self.assertSuccess(self.run_program("flow_sample", *arguments))
+            samples[choice] = flows.read_h5(self.folder / "s.h5")["x"]
+        np.testing.assert_array_equal(samples["kind=STAR"], samples["0,1,0"])
+        for other in ["kind=<=50K", "kind=a, b"]:
+            self.assertTrue(np.any(samples[other] != samples["kind=STAR"]), other)
+        for choice in ["kind=STRA", "kind=<=60K", "kind"]:
+            run = self.run_program("flow_sample", "c_flow.h5", "-n", 2, "--context", choice, "-o", "t.h5")
+            self.assertFailure(run, 2, f"--context '{choice}': there is no such class of kind", "kind=STAR")
+
+    def test_messages_name_some_of_many_columns(self):
+        self.write("wide.csv", ",".join(f"c{i}" for i in range(1000)) + "\n" + ",".join("1" for _ in range(1000)) + "\n")
+        run = self.data("import", "wide.csv", "--exclude", "d", "-o", "w.h5")
+        self.assertFailure(run, 2, "c4, …, c999 (1000 in all)")
+        self.assertLess(len(run.stderr), 400)
+        with h5py.File(self.folder / "w.h5", "w") as file:
+            file["x"] = np.ones((50, 1000))
+        run = self.run_program("flow_train", "--data", "w.h5:/x", "--dry-run")
+        self.assertFailure(run, 3, "x5, …, x1000 (1000 in all)")
+        self.assertLess(len(run.stderr), 600)
+
+
 class Conditions(FlowData):
     """Contexts, classes, angles and images, as h5py reads them."""
 

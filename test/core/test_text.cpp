@@ -97,6 +97,16 @@ BOOST_AUTO_TEST_CASE(the_time_is_utc_in_iso_8601) {
   BOOST_TEST(now.back() == 'Z');
 }
 
+BOOST_AUTO_TEST_CASE(some_of_many_words_are_joined) {
+  const std::vector<std::string> words{"a", "b", "c", "d", "e", "f", "g"};
+  BOOST_TEST(join_some(std::span(words).first(0)) == "");
+  BOOST_TEST(join_some(std::span(words).first(1)) == "a");
+  BOOST_TEST(join_some(std::span(words).first(6)) == "a, b, c, d, e, f");
+  BOOST_TEST(join_some(words) == "a, b, c, d, e, …, g (7 in all)");
+  BOOST_TEST(join_some(words, 2) == "a, …, g (7 in all)");
+  BOOST_TEST(join_some(words, 7) == join(words));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace pushforward::test

@@ -49,8 +49,9 @@ BOOST_AUTO_TEST_CASE(headers_are_found_or_given) {
   BOOST_TEST(given.names == (std::vector<std::string>{"1990", "1991"}), boost::test_tools::per_element());
   BOOST_TEST(given.rows() == 2);
 
-  BOOST_TEST(parse("1990,1991\n1,2\n").names == (std::vector<std::string>{"x1", "x2"}),
-             boost::test_tools::per_element());
+  const auto row = parse("1990,1991\n1,2\n", {.header = CsvFormat::Header::no});
+  BOOST_TEST(row.names == (std::vector<std::string>{"x1", "x2"}), boost::test_tools::per_element());
+  BOOST_TEST(row.rows() == 2);
   const auto denied = parse("x,y\n1,2\n", {.header = CsvFormat::Header::no});
   BOOST_TEST(!denied.text[0].empty());
 }
@@ -76,13 +77,13 @@ BOOST_AUTO_TEST_CASE(missing_values_are_nan) {
 BOOST_AUTO_TEST_CASE(text_is_named_with_its_place) {
   const auto table = parse("# made by hand\nx,species,y\n1,setosa,2\n3,virginica,4\n");
   BOOST_TEST(table.text[0].empty());
-  BOOST_TEST(table.text[1] ==
-             "F.csv:3: 'setosa' in column 2 (species) is not a number; leave the column out with --exclude 2");
+  BOOST_TEST(
+      table.text[1] ==
+      "F.csv:3: 'setosa' in column 2 (species) is not a number; leave the column out with --exclude 2, or take its "
+      "classes with --context 2 --one-hot 2");
   BOOST_TEST(std::isnan(table.values[1]));
   BOOST_TEST(table.values[2] == 2);
-  const auto commas = parse("1,5;2\n3;4\n");
-  BOOST_TEST(commas.text[0] == "F.csv:1: '1,5' in column 1 (x1) is not a number; decimals are written with a point");
-  for (const char* word : {"1x", "0x10", "1e", "--1", "1 2", "."}) {
+  for (const char* word : {"1x", "0x1g", "1e", "--1", "+-1", "1_000", "1d", "0x", "tru", "1.2.3"}) {
     BOOST_TEST(!parse(fmt::format("1,{}\n", word), {.header = CsvFormat::Header::no}).text[1].empty(), word);
   }
 }

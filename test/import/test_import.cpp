@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(rows_that_are_not_finite_are_named_or_dropped) {
   const auto import = import_tables(options);
   BOOST_TEST(import.layout.rows[0] == 4);
   BOOST_TEST(reports(import, "dropped 2 rows"));
-  options.inputs = {file("c.csv", "a,b\n,1\n")};
+  options.inputs = {file("c.csv", "a,b\n,1\n2,\n")};
   BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"no rows are left"}));
 }
 
@@ -327,6 +327,74 @@ BOOST_AUTO_TEST_CASE(classes_become_columns) {
     options.one_hot = {text};
     BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({text, "an integer from 1 to 10000"}));
   }
+}
+
+BOOST_AUTO_TEST_CASE(classes_may_be_text) {
+  ImportOptions options;
+  options.assigned = {{{file("a.csv", "x,kind\n1,STAR\n2,GALAXY\n3,STAR\n")}, {}, {file("b.csv", "x,kind\n4,QSO\n")}}};
+  options.validation_fraction = 0;
+  options.context = {"kind"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"a.csv:2: 'STAR' in column 2 (kind)", "--one-hot 2"}));
+  options.one_hot = {"kind"};
+  const auto import = import_tables(options);
+  BOOST_TEST(import.layout.context_names == (std::vector<std::string>{"kind=GALAXY", "kind=QSO", "kind=STAR"}),
+             boost::test_tools::per_element());
+  BOOST_TEST(
+      close_absolute(part(import, Split::train).values, std::vector<double>{1, 0, 0, 1, 2, 1, 0, 0, 3, 0, 0, 1}, 0));
+  BOOST_TEST(close_absolute(part(import, Split::test).values, std::vector<double>{4, 0, 1, 0}, 0));
+  BOOST_TEST(reports(import, "kind: 3 classes, GALAXY, QSO, STAR"));
+  BOOST_TEST(!reports(import, "kind: 2 classes"));
+
+  options.one_hot = {"kind=3"};
+  BOOST_TEST(import_tables(options).layout.context_names.size() == 3);
+  options.one_hot = {"kind=4"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError, says({"--one-hot kind=4: there are 3 classes"}));
+  options.one_hot = {"kind"};
+  for (auto* const list : {&options.shift, &options.divide, &options.dequantize}) {
+    *list = {"kind=2"};
+    BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({"column kind holds classes that are text"}));
+    list->clear();
+  }
+  options.assigned[2] = {file("c.csv", "x,kind\n4,1\n")};
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError,
+                        says({"c.csv: column kind holds numbers, but text in other files"}));
+
+  // A class whose rows are dropped is no class. A missing class is a missing value.
+  auto cleaned = whole({file("d.csv", "x,kind\n1,g\n,h\n2,\n3,f\n")});
+  cleaned.context = cleaned.one_hot = {"kind"};
+  BOOST_CHECK_EXCEPTION(import_tables(cleaned), DataError, says({"d.csv, row 2", "2 of 4 rows"}));
+  cleaned.drop_nonfinite = true;
+  BOOST_TEST(import_tables(cleaned).layout.context_names == (std::vector<std::string>{"kind=f", "kind=g"}),
+             boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(dropping_is_no_advice_if_no_row_is_left) {
+  auto options = whole({file("a.csv", "x,y,z\n1,,3\n,2,4\n5,,6\n")});
+  BOOST_CHECK_EXCEPTION(import_tables(options), DataError,
+                        says({"every row", "most, 2 of 3, are in column y, which might be left out"}));
+  options.exclude = {"y"};
+  options.drop_nonfinite = true;
+  BOOST_TEST(import_tables(options).layout.rows[0] == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_column_without_a_value_is_named) {
+  auto options = whole({file("a.csv", "x,y,z\n1,,3\n2,NA,4\n")});
+  for (const bool drop : {false, true}) {
+    options.drop_nonfinite = drop;
+    BOOST_CHECK_EXCEPTION(import_tables(options), DataError,
+                          says({"a.csv: column 2 (y) has no value in any row", "--exclude 2"}));
+  }
+  options.exclude = {"2"};
+  BOOST_TEST(import_tables(options).layout.rows[0] == 2);
+}
+
+BOOST_AUTO_TEST_CASE(names_of_data_and_contexts_may_be_equal) {
+  auto options = whole({file("a.csv", "x,y,x\n1,2,3\n4,5,6\n")});
+  options.context = {"number:3"};
+  options.shift = {"x=1"};
+  BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({"'x' is ambiguous", "by number"}));
+  options.shift = {"1=1"};
+  BOOST_TEST(close_absolute(import_tables(options).parts[0].values, std::vector<double>{2, 2, 3, 5, 5, 6}, 0));
 }
 
 BOOST_AUTO_TEST_CASE(angles_are_taken_to_one_turn_in_radians) {

@@ -53,6 +53,11 @@ std::string join(std::span<const std::string> words, std::string_view separator)
   return fmt::format("{}", fmt::join(words, separator));
 }
 
+std::string join_some(std::span<const std::string> words, std::size_t most) {
+  if (words.size() <= most) return join(words);
+  return fmt::format("{}, …, {} ({} in all)", join(words.first(most - 1)), words.back(), words.size());
+}
+
 std::vector<std::string_view> parts_of(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   for (;;) {

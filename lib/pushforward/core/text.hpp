@@ -22,6 +22,9 @@ std::string suggestion(std::string_view word, std::span<const std::string> candi
 /// "a, b, c".
 std::string join(std::span<const std::string> words, std::string_view separator = ", ");
 
+/// Joins a few words of many: "a, b, c", or "x1, x2, x3, x4, x5, …, x1000 (1000 in all)" if there are more than `most`.
+std::string join_some(std::span<const std::string> words, std::size_t most = 6);
+
 /// Returns the parts of a text between separators, at least one; parts may be empty.
 std::vector<std::string_view> parts_of(std::string_view text, char separator);
 

@@ -216,7 +216,7 @@ void Dataset::open_splits(const h5::Group& file) {
     throw DataError(
         fmt::format("{}: no dataset 'train' in it; name the array to be used, as FILE:/NAME, or make a "
                     "dataset with flow_data import; there is {}",
-                    file.where(), names.empty() ? "no dataset" : join(names)));
+                    file.where(), names.empty() ? "no dataset" : join_some(names)));
   }
   for (const Split split : splits) {
     const std::string name(split_name(split));

@@ -10,8 +10,10 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <numeric>
 #include <optional>
+#include <set>
 
 namespace pushforward::data {
 
@@ -26,9 +28,11 @@ struct Tables {
   std::string named_by;                        // the first table that gives names
   std::vector<Index> first_rows;               // of each table
   std::vector<std::vector<std::string>> text;  // complaints of each table, by column
+  std::vector<std::vector<Labels>> labels;     // the classes of each table, by column, or empty
   std::optional<Pixels> pixels;
   std::string pixels_by;       // the first table that gives them
   std::vector<Index> classes;  // of each context: their number, 0 where the values tell it, −1 where it is no class
+  std::vector<std::vector<std::string>> class_names;  // of each context: the classes if they are text
 
   void append(Table table, std::optional<Split> split, Report& report) {
     if (sources.empty()) samples.names = default_names(table.dimension());
@@ -40,7 +44,7 @@ struct Tables {
         named_by = table.source;
       }
       require<DataError>(table.names == samples.names, "{}: columns {}, where {} has {}", table.source,
-                         join(table.names), named_by, join(samples.names));
+                         join_some(table.names), named_by, join_some(samples.names));
     }
     if (table.pixels) {
       if (!pixels) {
@@ -64,6 +68,7 @@ struct Tables {
     first_rows.push_back(first);
     sources.push_back(std::move(table.source));
     text.push_back(std::move(table.text));
+    labels.push_back(std::move(table.labels));
   }
 
   // "FILE, row 12 (counted from 1)" of a row by its number among all.
@@ -71,6 +76,50 @@ struct Tables {
     const auto table = std::ranges::upper_bound(first_rows, origin) - first_rows.begin() - 1;
     const auto t = static_cast<std::size_t>(table);
     return fmt::format("{}, row {} (counted from 1)", sources[t], origin - first_rows[t] + 1);
+  }
+
+  bool holds_text(Index column) const {
+    return std::ranges::any_of(text, [&](const auto& complaints) { return !complaints[column].empty(); });
+  }
+
+  // Replaces text by the numbers of its classes in the sorted list of all of them, and returns this list.
+  std::vector<std::string> number_classes(Index column) {
+    std::set<std::string> all;
+    for (std::size_t t = 0; t < sources.size(); ++t) {
+      require<DataError>(!text[t][column].empty(),
+                         "{}: column {} holds numbers, but text in other files; classes are "
+                         "all numbers or all text",
+                         sources[t], samples.names[column]);
+      require<DataError>(!labels[t].empty() && !labels[t][column].classes.empty(), "{}", text[t][column]);
+      all.insert(labels[t][column].classes.begin(), labels[t][column].classes.end());
+    }
+    require<DataError>(std::ssize(all) <= most_classes, "column {}: {} different texts are too many classes",
+                       samples.names[column], all.size());
+    const std::vector<std::string> sorted(all.begin(), all.end());
+    const auto x = samples.view();
+    for (std::size_t t = 0; t < sources.size(); ++t) {
+      const auto& [texts, rows] = labels[t][column];
+      std::vector<double> number;
+      for (const auto& name : texts) {
+        number.push_back(static_cast<double>(std::ranges::lower_bound(sorted, name) - sorted.begin()));
+      }
+      for (std::size_t row = 0; row < rows.size(); ++row) {
+        x(column, first_rows[t] + static_cast<Index>(row)) =
+            rows[row] < 0 ? std::numeric_limits<double>::quiet_NaN() : number[rows[row]];
+      }
+    }
+    return sorted;
+  }
+
+  // Refuses columns without a value, since no row would be left without those that have none.
+  void refuse_empty(std::span<const Index> columns) const {
+    const auto x = samples.view();
+    for (const Index column : columns) {
+      bool empty = true;
+      for (Index row = 0; empty && row < x.cols(); ++row) empty = std::isnan(x(column, row));
+      require<DataError>(!empty, "{}: column {} ({}) has no value in any row; leave it out with --exclude {}",
+                         sources.front(), column + 1, samples.names[column], selector_of(column, samples.names));
+    }
   }
 
   void refuse_text(std::span<const Index> columns) const {
@@ -100,7 +149,8 @@ std::vector<Index> choose_classes(std::span<const Index> contexts, const ImportO
                                   std::span<const std::string> names) {
   std::vector<Index> classes(contexts.size(), -1);
   for (const auto& text : options.one_hot) {
-    const bool has_count = text.find('=') != std::string::npos;
+    const bool is_name = std::ranges::find(names, text) != names.end();
+    const bool has_count = !is_name && text.find('=') != std::string::npos;
     const auto choice = has_count ? parse_column_number(text, "--one-hot") : ColumnNumber{text, 0};
     require<OptionError>(!has_count || (choice.number >= 1 && choice.number <= static_cast<double>(most_classes) &&
                                         choice.number == std::floor(choice.number)),
@@ -135,6 +185,7 @@ void choose_columns(Tables& tables, const ImportOptions& options, Report& report
   std::erase_if(columns, [&](Index column) { return std::ranges::find(without, column) != without.end(); });
   require<OptionError>(!columns.empty(), "no column is left to import");
   tables.classes = choose_classes(contexts, options, samples.names);
+  tables.class_names.resize(contexts.size());
   if (tables.pixels) {
     const auto& [first, shape] = *tables.pixels;
     const bool kept = static_cast<Index>(columns.size()) == shape.size() &&
@@ -144,13 +195,36 @@ void choose_columns(Tables& tables, const ImportOptions& options, Report& report
       tables.pixels.reset();
     }
   }
-  columns.insert(columns.end(), contexts.begin(), contexts.end());
+  for (std::size_t k = 0; k < contexts.size(); ++k) {
+    if (tables.classes[k] >= 0 && tables.holds_text(contexts[k])) {
+      tables.class_names[k] = tables.number_classes(contexts[k]);
+    } else {
+      tables.refuse_text({&contexts[k], 1});
+    }
+  }
   tables.refuse_text(columns);
+  columns.insert(columns.end(), contexts.begin(), contexts.end());
+  tables.refuse_empty(columns);
   if (static_cast<Index>(columns.size()) < samples.dimension()) {
     report.push_back(fmt::format("kept {} of {} columns", columns.size(), samples.dimension()));
   }
   keep_columns(samples, columns);
   samples.contexts = static_cast<Index>(contexts.size());
+}
+
+// Refuses rows of which dropping would leave none, and names the column that has the most of their bad values.
+void refuse_all_non_finite(const Tables& tables) {
+  const auto x = tables.samples.view();
+  std::vector<Index> counts;
+  for (Index i = 0; i < x.rows(); ++i) {
+    counts.push_back(0);
+    for (Index j = 0; j < x.cols(); ++j) counts.back() += std::isfinite(x(i, j)) ? 0 : 1;
+  }
+  const auto worst = std::ranges::max_element(counts);
+  throw DataError(
+      fmt::format("{}: every row has a value that is missing, NaN or infinite, so no rows are left without them; most, "
+                  "{} of {}, are in column {}, which might be left out",
+                  tables.sources.front(), *worst, x.cols(), tables.samples.names[worst - counts.begin()]));
 }
 
 void handle_non_finite(Tables& tables, bool drop, Report& report) {
@@ -163,6 +237,7 @@ void handle_non_finite(Tables& tables, bool drop, Report& report) {
   const auto bad = std::ranges::find_if(values, [](double v) { return !std::isfinite(v); }) - values.begin();
   const auto column = bad < samples.columns() ? fmt::format("column {}", samples.names[bad]) : "the column of weights";
   const auto count = std::ranges::count(finite, false);
+  if (count == samples.rows() && count > 1) refuse_all_non_finite(tables);
   require<DataError>(drop,
                      "{}: the value in {} is missing, NaN or infinite; {} of {} rows have such values. Drop them "
                      "with --drop-nonfinite",
@@ -179,11 +254,9 @@ void check_weights(const Tables& tables) {
 }
 
 std::string names_of(const Samples& samples, std::span<const Index> columns) {
-  constexpr std::size_t most = 6;
   std::vector<std::string> names;
   for (const Index column : columns) names.push_back(samples.names[column]);
-  if (names.size() <= most) return join(names);
-  return fmt::format("{}, …, {} ({} columns)", join(std::span(names).first(most - 1)), names.back(), names.size());
+  return join_some(names);
 }
 
 void handle_constant(Samples& samples, bool drop, Report& report) {
@@ -208,19 +281,36 @@ void handle_constant(Samples& samples, bool drop, Report& report) {
 
 // Columns of the data, or the context of that name.
 std::vector<Index> select_either(const std::string& selector, const Samples& samples) {
-  const auto context = std::ranges::find(samples.context_names(), selector);
-  const bool is_data = std::ranges::find(samples.data_names(), selector) != samples.data_names().end();
+  constexpr std::string_view by_name = "name:";
+  const std::string_view name = std::string_view(selector).substr(selector.starts_with(by_name) ? by_name.size() : 0);
+  const auto context = std::ranges::find(samples.context_names(), name);
+  const bool is_data = std::ranges::find(samples.data_names(), name) != samples.data_names().end();
+  require<OptionError>(!is_data || context == samples.context_names().end(),
+                       "column '{0}' is ambiguous: a column of data and a context have this name; choose the former by "
+                       "number",
+                       selector);
   if (is_data || context == samples.context_names().end()) return select_columns(selector, samples.data_names());
   return {samples.dimension() + (context - samples.context_names().begin())};
 }
 
-void add_noise(Samples& samples, const ImportOptions& options, Report& report) {
+// Classes that are text have no value that could be changed.
+void refuse_classes(const Tables& tables, std::span<const Index> columns, std::string_view option) {
+  const Index d = tables.samples.dimension();
+  for (const Index column : columns) {
+    require<OptionError>(column < d || tables.class_names[column - d].empty(),
+                         "{}: column {} holds classes that are text", option, tables.samples.names[column]);
+  }
+}
+
+void add_noise(Tables& tables, const ImportOptions& options, Report& report) {
+  auto& samples = tables.samples;
   std::vector<bool> done(samples.names.size());
   for (const auto& text : options.dequantize) {
     const bool has_width = text.find('=') != std::string::npos;
     const auto choice = has_width ? parse_column_number(text, "--dequantize") : ColumnNumber{text, 1.0};
     require<OptionError>(choice.number > 0, "--dequantize '{}': the width is positive", text);
     const auto columns = choice.selector == "auto" ? integer_columns(samples) : select_either(choice.selector, samples);
+    refuse_classes(tables, columns, "--dequantize");
     for (const Index column : columns) {
       const auto i = static_cast<std::size_t>(column);
       require<OptionError>(!done[i], "--dequantize '{}': column {} was dequantized before", text, samples.names[i]);
@@ -233,10 +323,12 @@ void add_noise(Samples& samples, const ImportOptions& options, Report& report) {
   }
 }
 
-void change_scale(Samples& samples, const ImportOptions& options, Report& report) {
+void change_scale(Tables& tables, const ImportOptions& options, Report& report) {
+  auto& samples = tables.samples;
   for (const auto& text : options.shift) {
     const auto choice = parse_column_number(text, "--shift");
     const auto columns = select_either(choice.selector, samples);
+    refuse_classes(tables, columns, "--shift");
     for (const Index column : columns) rescale(samples, column, choice.number, 1);
     report.push_back(fmt::format("added {} to {}", choice.number, names_of(samples, columns)));
   }
@@ -244,6 +336,7 @@ void change_scale(Samples& samples, const ImportOptions& options, Report& report
     const auto choice = parse_column_number(text, "--divide");
     require<OptionError>(choice.number != 0, "--divide '{}': division by zero", text);
     const auto columns = select_either(choice.selector, samples);
+    refuse_classes(tables, columns, "--divide");
     for (const Index column : columns) rescale(samples, column, 0, choice.number);
     report.push_back(fmt::format("divided by {}: {}", choice.number, names_of(samples, columns)));
   }
@@ -278,6 +371,21 @@ std::vector<Index> wrap_periodic(Samples& samples, const ImportOptions& options,
   return columns;
 }
 
+// Leaves out the classes of rows that were dropped.
+void keep_used_classes(Samples& samples, Index column, std::vector<std::string>& classes) {
+  const auto x = samples.view();
+  std::vector<bool> used(classes.size());
+  for (Index j = 0; j < x.cols(); ++j) used[static_cast<std::size_t>(x(column, j))] = true;
+  std::vector<double> number(classes.size());
+  std::vector<std::string> kept;
+  for (std::size_t k = 0; k < classes.size(); ++k) {
+    number[k] = static_cast<double>(kept.size());
+    if (used[k]) kept.push_back(classes[k]);
+  }
+  for (Index j = 0; j < x.cols(); ++j) x(column, j) = number[static_cast<std::size_t>(x(column, j))];
+  classes = std::move(kept);
+}
+
 // Puts a column for each class in the place of those that are classes.
 void expand_classes(Tables& tables, Report& report) {
   auto& samples = tables.samples;
@@ -287,7 +395,17 @@ void expand_classes(Tables& tables, Report& report) {
     const Index column = d + static_cast<Index>(k);
     const auto place = [&](Index row) { return tables.place(samples.origin[row]); };
     const std::string name = samples.names[column];
-    report.push_back(fmt::format("{}: {} classes", name, one_hot(samples, column, tables.classes[k], place)));
+    auto& classes = tables.class_names[k];
+    if (classes.empty()) {
+      report.push_back(fmt::format("{}: {} classes", name, one_hot(samples, column, tables.classes[k], place)));
+      continue;
+    }
+    keep_used_classes(samples, column, classes);
+    const Index count = std::ssize(classes), wanted = tables.classes[k];
+    require<DataError>(wanted == 0 || wanted == count, "--one-hot {}={}: there are {} classes, {}", name, wanted, count,
+                       join_some(classes));
+    one_hot(samples, column, count, place, classes);
+    report.push_back(fmt::format("{}: {} classes, {}", name, count, join_some(classes)));
   }
   if (samples.contexts == 0) return;
   std::vector<Index> columns(samples.contexts);
@@ -366,8 +484,8 @@ Import import_tables(const ImportOptions& options) {
   }
   require<DataError>(samples.rows() > 0, "no rows are left to import");
   handle_constant(samples, options.drop_constant, report);
-  add_noise(samples, options, report);
-  change_scale(samples, options, report);
+  add_noise(tables, options, report);
+  change_scale(tables, options, report);
   auto& layout = result.layout;
   layout.periodic = wrap_periodic(samples, options, report);
   expand_classes(tables, report);

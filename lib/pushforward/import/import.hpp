@@ -15,7 +15,8 @@
 namespace pushforward::data {
 
 /// The options of an import, in the order in which its steps are done. Columns are chosen by name, number from 1,
-/// range "2-5" or "*". Later steps leave the columns of contexts alone, unless they are named.
+/// range "2-5" or "*"; see table/columns.hpp. Classes are 0, 1, …, or text, which is sorted. Later steps leave the
+/// columns of contexts alone, unless they are named.
 struct ImportOptions {
   CsvFormat format;
   std::vector<std::string> inputs;             ///< FILE[:PATH][+LABELS[:PATH]], to be divided by `fractions`
@@ -24,7 +25,7 @@ struct ImportOptions {
   std::vector<std::string> columns;            ///< the columns to keep, in this order; empty: all
   std::vector<std::string> exclude;            ///< the columns to leave out
   std::vector<std::string> context;            ///< columns that the density is conditioned on, in this order
-  std::vector<std::string> one_hot;            ///< "COLUMNS[=CLASSES]" of contexts: a column for each class 0, 1, …
+  std::vector<std::string> one_hot;            ///< "COLUMNS[=CLASSES]" of contexts: a column for each class
   bool drop_nonfinite = false;                 ///< drops rows with NaN, infinite or missing values, an error otherwise
   bool drop_duplicates = false;                ///< drops rows equal to an earlier row of all inputs, training first
   bool drop_constant = false;                  ///< drops columns that have one value only

@@ -2,202 +2,287 @@
 
 #include <pushforward/core/error.hpp>
 #include <pushforward/core/text.hpp>
+#include <pushforward/import/text_body.hpp>
+#include <pushforward/import/text_separator.hpp>
+#include <pushforward/table/columns.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <deque>
-#include <limits>
 
 namespace pushforward::data {
 
 namespace {
 
-constexpr std::string_view blanks = " \t";
+using Fields = std::vector<std::string_view>;
+using Header = CsvFormat::Header;
+using Decimal = CsvFormat::Decimal;
 
-std::string_view trim(std::string_view field) {
-  const auto first = field.find_first_not_of(blanks);
-  return first == std::string_view::npos ? std::string_view()
-                                         : field.substr(first, field.find_last_not_of(blanks) + 1 - first);
+std::string shown(std::string_view value) {
+  std::size_t longest = 40;
+  if (value.size() <= longest) return std::string(value);
+  while ((static_cast<unsigned char>(value[longest]) & 0xC0U) == 0x80U) --longest;
+  return std::string(value.substr(0, longest)) + "…";
 }
 
-bool is_missing(std::string_view field) {
-  static constexpr std::array marks{"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?"};
-  return std::ranges::find(marks, field) != marks.end();
+// Decides what commas mean from the numbers of all columns. Returns `undecided` if the numbers do not tell.
+Commas decide(const std::vector<TextColumn>& columns) {
+  const auto some = [&](auto&& member) {
+    return std::ranges::any_of(columns, [&](const TextColumn& c) { return bool(c.*member); });
+  };
+  const bool decimals = some(&TextColumn::decimals), separation = some(&TextColumn::separation);
+  if (decimals == separation) return Commas::undecided;
+  return decimals ? Commas::decimal : Commas::thousands;
 }
 
-std::optional<double> number_in(std::string_view field) {
-  return parse_number<double>(field, Beyond::rounded);
+// The error message for a column whose numbers can be read in two ways, or "".
+std::string comma_complaint(const std::string& source, const std::vector<TextColumn>& columns, std::size_t i,
+                            const std::string& name, Commas commas) {
+  const auto& column = columns[i];
+  const auto place = [&](const FoundField& found) {
+    return fmt::format("{}:{}: '{}' in column {} ({})", source, found.line, shown(found.field), i + 1, name);
+  };
+  constexpr auto advice = "say --decimal comma, or --decimal point if commas separate thousands";
+  if (commas == Commas::decimal) {
+    const bool grouped = std::ranges::any_of(columns, &TextColumn::point_groups);
+    if (column.points) {
+      return place(column.points) + " has a decimal point, but other numbers have decimal commas; write all in one way";
+    }
+    if (column.doubtful_points && !grouped) {
+      return place(column.doubtful_points) +
+             " has a point, and other numbers have decimal commas; if its points separate thousands, say --decimal "
+             "comma";
+    }
+    return "";
+  }
+  if (commas != Commas::undecided) return "";
+  const auto mark = [](const FoundField& found) { return bool(found); };
+  if (mark(column.decimals) && std::ranges::any_of(columns, mark, &TextColumn::separation)) {
+    return place(column.decimals) + " has a decimal comma, but in other numbers commas separate thousands; " + advice;
+  }
+  if (column.separation) {
+    return place(column.separation) + " has commas between thousands, but other numbers have decimal commas; " + advice;
+  }
+  if (column.either) return fmt::format("{} can be a decimal number or thousands; {}", place(column.either), advice);
+  return "";
 }
 
-// The records of a text, one after the other.
-class Records {
- public:
-  Records(std::string_view text, char separator) : text_(text), separator_(separator) {}
-
-  // Fields of the next record, valid until the call after; false at the end.
-  bool next(std::vector<std::string_view>& fields) {
-    fields.clear();
-    unquoted_.clear();
-    while (at_ < text_.size()) {
-      ++line_;
-      record_line_ = line_;
-      const auto end = std::min(text_.find('\n', at_), text_.size());
-      auto line = text_.substr(at_, end - at_);
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      if (trim(line).empty() || line.starts_with('#')) {
-        at_ = end + 1;
-        continue;
-      }
-      if (line.find('"') == std::string_view::npos) {
-        split(line, fields);
-        at_ = end + 1;
-      } else {
-        split_quoted(fields);
-      }
-      return true;
-    }
-    return false;
+std::string text_complaint(const std::string& source, const TextBody& body, std::size_t i,
+                           const std::vector<std::string>& names, bool named, bool has_classes) {
+  const auto& column = body.columns[i];
+  auto complaint = fmt::format("{}:{}: '{}' in column {} ({}) is not a number", source, column.text.line,
+                               shown(column.text.field), i + 1, names[i]);
+  if (named && body.repeated_line == column.text.line) return complaint + "; the line repeats the names";
+  if (names.size() == 1)
+    return complaint + "; if lines have several fields, choose what is between them with --separator";
+  const auto selector = selector_of(static_cast<Index>(i), names);
+  if (column.facts.numbers > 0) {
+    complaint += fmt::format(", as {} others are; correct the line, or leave", column.facts.numbers);
+  } else {
+    complaint += "; leave";
   }
+  complaint += " the column out with --exclude " + selector;
+  const bool mostly_text = column.facts.texts > column.facts.numbers;
+  if (has_classes && mostly_text) {
+    complaint += fmt::format(", or take its classes with --context {0} --one-hot {0}", selector);
+  }
+  return complaint;
+}
 
-  // Number of the line on which the last record began, from 1.
-  Index line() const { return record_line_; }
+bool is_text(std::string_view field) {
+  return !is_missing(field) && !number_in(field) && comma_use(field) == CommaUse::none;
+}
 
- private:
-  bool separates(char c) const { return separator_ == ' ' ? c == ' ' || c == '\t' : c == separator_; }
+// The names in the last comment before the first record, or nothing if it does not look like a line of names.
+std::vector<std::string> names_in_comment(const TextReader& reader, Header header) {
+  auto records = reader.records();
+  Fields first;
+  if (header == Header::no || !records.next(first) || records.comments() == 0) return {};
+  if (std::ranges::all_of(first, is_text)) return {};
+  auto names = fields_of(records.comment(), reader.separator);
+  if (names.size() != first.size()) return {};
+  const bool chosen = header == Header::yes ? std::ranges::any_of(names, is_text) : std::ranges::all_of(names, is_text);
+  return chosen ? names : std::vector<std::string>();
+}
 
-  void split(std::string_view line, std::vector<std::string_view>& fields) const {
-    if (separator_ != ' ') {
-      for (auto end = line.find(separator_); end != std::string_view::npos; end = line.find(separator_)) {
-        fields.push_back(trim(line.substr(0, end)));
-        line.remove_prefix(end + 1);
-      }
-      fields.push_back(trim(line));
-      return;
-    }
-    for (line = trim(line); !line.empty(); line = trim(line)) {
-      const auto end = std::min(line.find_first_of(blanks), line.size());
-      fields.push_back(line.substr(0, end));
-      line.remove_prefix(end);
+// Whether the first record is a header with one name fewer than the next record has fields.
+bool has_short_header(const TextReader& reader, Header header) {
+  auto records = reader.records();
+  Fields fields;
+  if (header == Header::no || !records.next(fields)) return false;
+  const std::size_t count = fields.size();
+  const auto names_a_column = [](std::string_view field) { return field.empty() || is_text(field); };
+  if (header == Header::automatic && !std::ranges::all_of(fields, names_a_column)) return false;
+  return records.next(fields) && fields.size() == count + 1;
+}
+
+std::vector<std::string> names_from(const std::vector<std::string>& fields) {
+  auto names = default_names(static_cast<Index>(fields.size()));
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (!fields[i].empty()) {
+      names[i] = fields[i];
+    } else {
+      while (std::ranges::find(fields, names[i]) != fields.end()) names[i] += '_';
     }
   }
+  return names;
+}
 
-  // A record with quoted fields, which may hold separators, line ends and doubled quotes.
-  void split_quoted(std::vector<std::string_view>& fields) {
-    bool quoted = false, pending = true;
-    std::string* field = &unquoted_.emplace_back();
-    for (; at_ < text_.size(); ++at_) {
-      const char c = text_[at_];
-      if (quoted) {
-        if (c == '\n') ++line_;
-        if (c != '"') {
-          field->push_back(c);
-        } else if (at_ + 1 < text_.size() && text_[at_ + 1] == '"') {
-          field->push_back(text_[++at_]);
-        } else {
-          quoted = false;
-        }
-      } else if (c == '"') {
-        quoted = true;
-        pending = true;
-      } else if (c == '\n') {
-        ++at_;
-        break;
-      } else if (separates(c)) {
-        if (separator_ == ' ' && !pending) continue;
-        field = &unquoted_.emplace_back();
-        pending = separator_ != ' ';
-      } else if (c != '\r') {
-        field->push_back(c);
-        pending = true;
-      }
-    }
-    if (!pending) unquoted_.pop_back();
-    for (const auto& text : unquoted_) fields.push_back(trim(text));
-  }
+bool has_header(const TextBody& body, const std::string& source, Header header, Commas commas) {
+  if (header != Header::automatic) return header == Header::yes;
+  std::vector<ColumnFacts> facts;
+  for (const auto& column : body.columns) facts.push_back(column.facts);
+  const auto verdict = judge_first_line(body.first, facts, body.same_line, commas);
+  require<DataError>(verdict != FirstLine::doubtful,
+                     "{}:{}: the line ({}) can be the names of the columns or a row; say --header yes or --header no",
+                     source, body.first_line, shown(join_some(body.first)));
+  return verdict == FirstLine::header;
+}
 
-  std::string_view text_;
-  char separator_;
-  std::size_t at_ = 0;
-  Index line_ = 0, record_line_ = 0;
-  std::deque<std::string> unquoted_;
+// The text itself, and what was found around it.
+struct Content {
+  std::string converted;  // the text if it had to be converted
+  std::string_view text;
+  bool marked = false, latin = false;
+  char separator = '\0';  // declared by a line "sep=;"
 };
 
-// The first of these that stands in the first line and in at least half of those after it.
-char find_separator(std::string_view text) {
-  constexpr std::size_t sample = 16;
-  std::vector<std::string> lines;
-  Records records(text, '\n');
-  for (std::vector<std::string_view> line; lines.size() < sample && records.next(line);) {
-    lines.emplace_back(line.front());
+void open_content(Content& content, std::string_view text, const std::string& source) {
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  content.marked = text.starts_with(byte_order_mark);
+  if (content.marked) text.remove_prefix(byte_order_mark.size());
+  require<DataError>(!text.starts_with("\xFF\xFE") && !text.starts_with("\xFE\xFF"),
+                     "{}: is text in UTF-16; save it in UTF-8", source);
+  const auto zero = text.find('\0');
+  require<DataError>(zero == std::string_view::npos, "{}: is not text in UTF-8: byte {} is zero", source, zero);
+  content.latin = !is_utf8(text);
+  if (content.latin) {
+    content.converted = latin1_to_utf8(text);
+    text = content.converted;
   }
-  for (const char candidate : {'\t', ';', ','}) {
-    const auto has = [&](const std::string& line) { return line.find(candidate) != std::string::npos; };
-    const auto count = static_cast<std::size_t>(std::ranges::count_if(lines, has));
-    if (count > 0 && has(lines.front()) && 2 * count >= lines.size()) return candidate;
-  }
-  return ' ';
+  if (text.ends_with('\x1A')) text.remove_suffix(1);  // the end of a file of DOS
+  content.separator = take_declared_separator(text);
+  content.text = text;
 }
 
-std::string describe(char separator) {
-  switch (separator) {
-    case '\t': return "tab";
-    case ' ': return "blanks";
-    default: return {'\'', separator, '\''};
-  }
+// Reads the records, and reads them again if the first reading tells what commas mean.
+TextBody read_body(TextReader& reader) {
+  TextBody body = reader.read();
+  if (reader.commas != Commas::undecided || !std::ranges::any_of(body.columns, &TextColumn::has_commas)) return body;
+  reader.commas = decide(body.columns);
+  return reader.commas == Commas::undecided ? body : reader.read();
 }
 
-std::string text_complaint(const Table& table, std::size_t column, Index line, std::string_view value, char separator) {
-  constexpr std::size_t longest = 40;
-  const std::string shown = std::string(value.substr(0, longest)) + (value.size() > longest ? "…" : "");
-  const bool comma = separator != ',' && value.find(',') != std::string_view::npos;
-  return fmt::format("{}:{}: '{}' in column {} ({}) is not a number{}", table.source, line, shown, column + 1,
-                     table.names[column],
-                     comma ? "; decimals are written with a point"
-                           : fmt::format("; leave the column out with --exclude {}", column + 1));
+// The columns of a text, of which some are left out.
+struct Choice {
+  std::vector<std::string> names;
+  std::vector<bool> kept;
+  bool row_names = false;  // the first column is left out
+  Index trailing = 0;      // last columns that are left out
+};
+
+// written: the names in the text, or nothing if it has none.
+Choice choose(const TextReader& reader, const TextBody& body, std::vector<std::string> written) {
+  const std::size_t d = body.columns.size();
+  const bool named = !written.empty();
+  Choice choice{.names = {}, .kept = std::vector<bool>(d, true)};
+  const auto is_empty = [&](std::size_t i) { return body.columns[i].facts.empty == body.records; };
+  if (reader.short_header) {
+    choice.row_names = !is_empty(d - 1);
+    const auto& names = body.columns.front().facts;
+    require<DataError>(!choice.row_names || names.numbers == names.plain_integers,
+                       "{}:{}: {} fields, where the line before has {}, and the first of them are no names of rows",
+                       reader.source, body.first_line, d, body.first.size());
+    written.insert(choice.row_names ? written.begin() : written.end(), "");
+    choice.kept.front() = !choice.row_names;
+  }
+  for (std::size_t i = d; i-- > 1 && is_empty(i) && (!named || written[i].empty());) {
+    choice.kept[i] = false;
+    ++choice.trailing;
+  }
+  choice.names = named ? names_from(written) : default_names(static_cast<Index>(d));
+  return choice;
+}
+
+template <class V>
+void keep(std::vector<V>& elements, const std::vector<bool>& kept) {
+  std::size_t to = 0;
+  for (std::size_t from = 0; from < elements.size(); ++from) {
+    if (!kept[from % kept.size()]) continue;
+    if (to != from) elements[to] = std::move(elements[from]);
+    ++to;
+  }
+  elements.resize(to);
+}
+
+std::string remark(const Content& content, const TextReader& reader, const TextBody& body, const Choice& choice,
+                   std::string_view header, Index comments) {
+  std::vector<std::string> remarks;
+  if (content.marked) remarks.emplace_back("byte order mark");
+  if (content.latin) remarks.emplace_back("ISO 8859-1");
+  remarks.emplace_back(header);
+  remarks.push_back("separator " + describe_separator(reader.separator));
+  if (reader.commas == Commas::decimal) remarks.emplace_back("decimal commas");
+  if (reader.commas == Commas::thousands && std::ranges::any_of(body.columns, &TextColumn::has_commas)) {
+    remarks.emplace_back("commas between thousands");
+  }
+  if (comments > 0) remarks.push_back(fmt::format("{} comments", comments));
+  if (choice.row_names) remarks.emplace_back("names of the rows left out");
+  if (choice.trailing == 1) remarks.emplace_back("empty last column left out");
+  if (choice.trailing > 1) remarks.push_back(fmt::format("{} empty last columns left out", choice.trailing));
+  return join(remarks);
 }
 
 }  // namespace
 
 Table parse_csv(std::string_view text, const std::string& source, const CsvFormat& format) {
-  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  Content content;
+  open_content(content, text, source);
+  TextReader reader{.text = content.text, .source = source, .begin = content.separator != '\0' ? 2 : 1};
+  if (format.decimal != Decimal::automatic) {
+    reader.commas = format.decimal == Decimal::comma ? Commas::decimal : Commas::thousands;
+  }
+  reader.separator = format.separator != '\0'    ? format.separator
+                     : content.separator != '\0' ? content.separator
+                                                 : find_separator(reader.text, reader.commas == Commas::decimal);
+  const auto comment_names = names_in_comment(reader, format.header);
+  reader.short_header = comment_names.empty() && has_short_header(reader, format.header);
+  TextBody body = read_body(reader);
+  const bool has_names =
+      comment_names.empty() && (reader.short_header || has_header(body, source, format.header, reader.commas));
+  if (has_names) {
+    reader.first_is_header(body);
+  } else {
+    reader.first_is_row(body);
+  }
+  require<DataError>(body.records > 0, "{}: has a header, but no rows", source);
+  auto choice = choose(reader, body, has_names ? body.first : comment_names);
+
   Table table;
   table.source = source;
-  const bool marked = text.starts_with(byte_order_mark);
-  if (marked) text.remove_prefix(byte_order_mark.size());
-  const auto zero = text.find('\0');
-  require<DataError>(zero == std::string_view::npos, "{}: is not text in UTF-8: byte {} is zero", source, zero);
-
-  const char separator = format.separator != '\0' ? format.separator : find_separator(text);
-  Records records(text, separator);
-  std::vector<std::string_view> fields;
-  require<DataError>(records.next(fields), "{}: has no rows", source);
-  const auto names_a_column = [](std::string_view field) { return !is_missing(field) && !number_in(field); };
-  table.named = format.header == CsvFormat::Header::yes ||
-                (format.header == CsvFormat::Header::automatic && std::ranges::all_of(fields, names_a_column));
-  table.names = default_names(static_cast<Index>(fields.size()));
-  table.text.resize(fields.size());
-  if (table.named) {
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      if (!fields[i].empty()) table.names[i] = fields[i];
+  table.named = has_names || !comment_names.empty();
+  std::vector<bool> texts;
+  for (std::size_t i = 0; i < body.columns.size(); ++i) {
+    texts.push_back(choice.kept[i] && body.columns[i].facts.texts > 0);
+  }
+  if (std::ranges::find(texts, true) != texts.end()) table.labels = reader.labels(texts, has_names);
+  if (std::ranges::find(choice.kept, false) != choice.kept.end()) {
+    keep(body.values, choice.kept);
+    keep(body.columns, choice.kept);
+    keep(choice.names, choice.kept);
+    keep(table.labels, choice.kept);
+  }
+  table.values = std::move(body.values);
+  table.names = std::move(choice.names);
+  table.text.resize(table.names.size());
+  for (std::size_t i = 0; i < table.names.size(); ++i) {
+    if (format.decimal == Decimal::automatic) {
+      table.text[i] = comma_complaint(source, body.columns, i, table.names[i], reader.commas);
+    }
+    if (table.text[i].empty() && body.columns[i].facts.texts > 0) {
+      table.text[i] = text_complaint(source, body, i, table.names, table.named, !table.labels[i].classes.empty());
     }
   }
-
-  const Index first_line = records.line();
-  for (bool more = !table.named || records.next(fields); more; more = records.next(fields)) {
-    require<DataError>(fields.size() == table.names.size(), "{}:{}: {} fields, where line {} has {}", source,
-                       records.line(), fields.size(), first_line, table.names.size());
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      const auto value = number_in(fields[i]);
-      if (!value && table.text[i].empty() && !is_missing(fields[i])) {
-        table.text[i] = text_complaint(table, i, records.line(), fields[i], separator);
-      }
-      table.values.push_back(value.value_or(std::numeric_limits<double>::quiet_NaN()));
-    }
-  }
-  require<DataError>(!table.values.empty(), "{}: has a header, but no rows", source);
-  table.remark = fmt::format("{}{}, separator {}", marked ? "byte order mark, " : "",
-                             table.named ? "header" : "no header", describe(separator));
+  const std::string_view header = !comment_names.empty() ? "header in a comment" : has_names ? "header" : "no header";
+  table.remark = remark(content, reader, body, choice, header, body.comments - (comment_names.empty() ? 0 : 1));
   return table;
 }
 

@@ -85,7 +85,8 @@ bool is_named_as_idx(const std::string& name) {
 
 [[noreturn]] void refuse_choice(const std::string& file, const std::vector<std::string>& names) {
   require<DataError>(!names.empty(), "{}: holds no array of numbers", file);
-  throw DataError(fmt::format("{}: holds several arrays; choose one as {}:NAME; there is {}", file, file, join(names)));
+  throw DataError(
+      fmt::format("{}: holds several arrays; choose one as {}:NAME; there is {}", file, file, join_some(names)));
 }
 
 Table read_hdf5(const Location& location) {
@@ -129,7 +130,7 @@ Table read_npz(const Location& location, std::string_view bytes) {
   if (location.path.empty() && names.size() != 1) refuse_choice(location.file, names);
   const auto found = location.path.empty() ? names.begin() : std::ranges::find(names, location.path);
   require<DataError>(found != names.end(), "{}: no array '{}' in it{}; there is {}", location.file, location.path,
-                     suggestion(location.path, names), join(names));
+                     suggestion(location.path, names), join_some(names));
   const auto content = archive.extract(static_cast<std::size_t>(found - names.begin()));
   return parse_npy(content, location.file + ":" + *found);
 }
@@ -172,6 +173,10 @@ void join_labels(Table& table, const Table& labels) {
   table.values = std::move(values);
   table.names.insert(table.names.begin(), name);
   table.text.insert(table.text.begin(), labels.text.front());
+  if (!table.labels.empty() || !labels.labels.empty()) {
+    table.labels.resize(static_cast<std::size_t>(d));
+    table.labels.insert(table.labels.begin(), labels.labels.empty() ? Labels() : labels.labels.front());
+  }
   table.named = true;
   if (table.pixels) ++table.pixels->first;
   table.remark += fmt::format("; {} from {}: {}", name, labels.source, labels.remark);

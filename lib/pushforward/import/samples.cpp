@@ -127,7 +127,8 @@ void wrap_angles(Samples& samples, Index column, bool degrees) {
   }
 }
 
-Index one_hot(Samples& samples, Index column, Index classes, const std::function<std::string(Index)>& place) {
+Index one_hot(Samples& samples, Index column, Index classes, const std::function<std::string(Index)>& place,
+              std::span<const std::string> class_names) {
   const Index before = samples.columns();
   const std::string name = samples.names[column];
   const auto x = samples.view();
@@ -149,7 +150,9 @@ Index one_hot(Samples& samples, Index column, Index classes, const std::function
                 .assigned = samples.assigned};
   const auto at = wider.names.erase(wider.names.begin() + column);
   std::vector<std::string> names;
-  for (Index k = 0; k < count; ++k) names.push_back(fmt::format("{}={}", name, k));
+  for (Index k = 0; k < count; ++k) {
+    names.push_back(class_names.empty() ? fmt::format("{}={}", name, k) : fmt::format("{}={}", name, class_names[k]));
+  }
   wider.names.insert(at, names.begin(), names.end());
   wider.values.assign(wider.columns() * wider.rows(), 0);
   const auto to = wider.view();

@@ -65,7 +65,9 @@ void rescale(Samples& samples, Index column, double shift, double divisor);
 void wrap_angles(Samples& samples, Index column, bool degrees);
 /// Replaces a column of context that holds classes 0, 1, … with a column for each class, "NAME=3", which is 1 in the
 /// rows of the class and 0 elsewhere. Returns the number of classes: `classes`, or the largest value plus one if
-/// `classes` is 0. Throws DataError with place(row) if a value is no class.
-Index one_hot(Samples& samples, Index column, Index classes, const std::function<std::string(Index)>& place);
+/// `classes` is 0. If there are `class_names`, class k is called "NAME=class_names[k]". Throws DataError with
+/// place(row) if a value is no class.
+Index one_hot(Samples& samples, Index column, Index classes, const std::function<std::string(Index)>& place,
+              std::span<const std::string> class_names = {});
 
 }  // namespace pushforward::data

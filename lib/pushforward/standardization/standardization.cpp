@@ -97,7 +97,7 @@ void require_no_constants(std::span<const std::string> constant) {
                      "constant in all training rows: {}. Such columns have no density; leave them out with flow_data "
                      "import --drop-constant or --exclude, or, integers, dequantize them by model.levels, with "
                      "data.standardize = \"none\"",
-                     join(constant));
+                     join_some(constant));
 }
 
 std::string_view kind_name(Standardization::Kind kind) {
@@ -134,7 +134,7 @@ Standardization::Standardization(Kind kind, const Moments& moments, std::span<co
     throw OptionError(
         fmt::format("data.standardize = whiten mixes columns, but {} are angles, which keep their "
                     "period; use scale",
-                    join(angles)));
+                    join_some(angles)));
   }
   refuse_constant_columns(moments, names);
   kind_ = kind;

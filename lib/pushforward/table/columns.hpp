@@ -12,12 +12,16 @@
 namespace pushforward::data {
 
 /// Returns the columns that `selector` names, ascending and counted from 0. A selector is a name, a number counted
-/// from 1, a range of numbers "2-5", or "*" for all columns. Throws OptionError with the nearest name for anything
-/// else.
+/// from 1, a range of numbers "2-5", or "*" for all columns. "name:2019" is a name and "number:3" or "number:2-5" are
+/// numbers, whatever the names are. Throws OptionError with the nearest name for anything else, and if a selector has
+/// two meanings, with one that has only one meaning.
 std::vector<Index> select_columns(std::string_view selector, std::span<const std::string> names);
 
 /// Returns the columns of several selectors, in the order of the selectors, each column once.
 std::vector<Index> select_columns(std::span<const std::string> selectors, std::span<const std::string> names);
+
+/// Returns a selector that means this column and no other: "3" or "number:3".
+std::string selector_of(Index column, std::span<const std::string> names);
 
 /// A choice of columns with a number: "COLUMNS=NUMBER", or "NUMBER" for all columns.
 struct ColumnNumber {

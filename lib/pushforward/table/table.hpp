@@ -16,6 +16,12 @@ struct Pixels {
   Shape shape;
 };
 
+/// The classes of a column of text.
+struct Labels {
+  std::vector<std::string> classes;  ///< each text once, sorted; empty if the column has none, or too many
+  std::vector<Index> rows;           ///< (N) the class of each row, −1 if the value is missing
+};
+
 /// A file of numbers as it was read: N rows of d columns.
 struct Table {
   std::string source;              ///< the name of the file or array in messages
@@ -23,6 +29,7 @@ struct Table {
   bool named = false;              ///< true if the file gives the names; otherwise they are x1, x2, …
   std::vector<double> values;      ///< (d × N) column-major: row after row; NaN if missing or no number
   std::vector<std::string> text;   ///< (d) "", or the error message for a column that holds text
+  std::vector<Labels> labels{};    ///< (d) the classes of columns that hold text, or empty if no column does
   std::string remark;              ///< how it was read: "header, separator ','"
   std::optional<Pixels> pixels{};  ///< set if the file says that its rows are images
 

@@ -73,7 +73,7 @@ std::unique_ptr<data::RowReader> open_rows(const DataOptions& options) {
   const auto seed = static_cast<std::uint64_t>(options.seed);
   if (!options.file.empty()) return std::make_unique<data::Dataset>(options.file, data::Division{fractions, seed});
   require<OptionError>(options.periodic.empty(), "data.periodic = {}: the built-in density {} has no angles",
-                       join(options.periodic), options.toy);
+                       join_some(options.periodic), options.toy);
   return std::make_unique<data::ToyRows>(options.toy, options.rows, seed);
 }
 
