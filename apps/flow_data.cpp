@@ -45,6 +45,7 @@ struct Output {
     comm::agree(comm, [&] {
       require<OptionError>(!file.empty(), "no output: give -o FILE.h5");
       if (comm.is_root()) apps::check_outputs({{"--output", file}}, inputs);
+      apps::require_result_name({"--output", file});
     });
   }
 };
@@ -109,7 +110,7 @@ struct Make {
 
 struct ImportFiles {
   std::vector<std::string> inputs;
-  std::string header = "auto", separator = "auto", decimal = "auto";
+  std::string header = "auto", separator = "auto", decimal = "auto", transpose = "auto";
   data::ImportOptions import;
   Output output;
   OptionSet options;
@@ -117,8 +118,9 @@ struct ImportFiles {
   explicit ImportFiles(apps::Program& program) {
     auto& command =
         program.add_command("import", "Makes a dataset file from CSV, NPY, NPZ, HDF5, IDX and CIFAR files.");
-    command.add_option("INPUT", inputs,
-                       "FILE[:PATH] (csv, npy, npz, h5, idx, bin; gz), or FILE+LABELS; --split divides the rows");
+    command.add_option(
+        "INPUT", inputs,
+        "FILE[:PATH] (csv, npy, npz, h5, idx, bin; gz, xz, bz2, zst), or FILE+LABELS; --split divides the rows");
     auto& assigned = import.assigned;
     options.add("train", assigned[data::index_of(Split::train)], "inputs whose rows are all for training")
         .add("validation", assigned[data::index_of(Split::validation)], "inputs whose rows are all for validation")
@@ -133,6 +135,9 @@ struct ImportFiles {
              "mark before the decimals of numbers in text files; the other one of point and comma is then between "
              "thousands",
              one_of({"auto", "point", "comma"}))
+        .add("transpose", transpose,
+             "whether the axes of arrays (a, b) of HDF5 files change places; auto: if MATLAB wrote them",
+             one_of({"auto", "yes", "no"}))
         .add("columns", import.columns,
              "columns to keep, by name, number from 1, range 2-5 or *; name:2019 is a name and number:3 is a number if "
              "both are possible")
@@ -186,6 +191,9 @@ struct ImportFiles {
     all.fractions = data::parse_fractions(output.split);
     all.seed = static_cast<std::uint64_t>(output.seed);
     all.format.header = header == "yes" ? Header::yes : header == "no" ? Header::no : Header::automatic;
+    all.transpose = transpose == "yes"  ? data::Transpose::yes
+                    : transpose == "no" ? data::Transpose::no
+                                        : data::Transpose::automatic;
     all.format.separator = separator == "comma"       ? ','
                            : separator == "semicolon" ? ';'
                            : separator == "tab"       ? '\t'

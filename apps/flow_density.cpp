@@ -4,6 +4,7 @@
 #include <models/context.hpp>
 #include <models/model_file.hpp>
 #include <models/report.hpp>
+#include <models/table_output.hpp>
 #include <pushforward/analysis/evaluation.hpp>
 #include <pushforward/analysis/log_det_choice.hpp>
 #include <pushforward/analysis/repeated.hpp>
@@ -13,6 +14,7 @@
 #include <pushforward/dataset/largest_weight.hpp>
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/results.hpp>
+#include <pushforward/table/table.hpp>
 
 #include <cmath>
 #include <limits>
@@ -231,18 +233,21 @@ class Density {
       return;
     }
     const double bias_bound = flow::log_det_bias_bound(model_);
-    h5::ResultFile file(comm_, options_.output, "pushforward-density", 1, arrays, [&](const h5::GroupWriter& root) {
-      root.attribute("log_det", to_string(model_.log_det()));
-      root.attribute("bias_bound", bias_bound);
-      if (stochastic() || flow::levels_of(model_.flow().architecture()) > 0) root.attribute("seed", options_.seed);
-      if (stochastic()) {
-        root.attribute("target_standard_error", options_.standard_error);
-        root.attribute("max_repeats", options_.max_repeats);
-      }
-      if (!axes_) return;
-      root.write("grid/x", (*axes_)[0].values());
-      root.write("grid/y", (*axes_)[1].values());
-    });
+    const apps::TableOutput output(comm_, options_.output);
+    h5::ResultFile file(comm_, output.result_file(), "pushforward-density", 1, arrays,
+                        [&](const h5::GroupWriter& root) {
+                          root.attribute("log_det", to_string(model_.log_det()));
+                          root.attribute("bias_bound", bias_bound);
+                          if (stochastic() || flow::levels_of(model_.flow().architecture()) > 0)
+                            root.attribute("seed", options_.seed);
+                          if (stochastic()) {
+                            root.attribute("target_standard_error", options_.standard_error);
+                            root.attribute("max_repeats", options_.max_repeats);
+                          }
+                          if (!axes_) return;
+                          root.write("grid/x", (*axes_)[0].values());
+                          root.write("grid/y", (*axes_)[1].values());
+                        });
     if (axes_) evaluate_grid(file);
     double mean = 0;
     if (rows) mean = evaluate_rows(file, *rows, *context, entropy);
@@ -251,6 +256,7 @@ class Density {
                                 bias_bound);
     }
     file.commit();
+    write_table(output);
     program_.console().result("wrote          {}", options_.output);
     require<NumericalError>(!std::isnan(mean), "no row has a log-density; /status of {} says why", options_.output);
   }
@@ -259,6 +265,17 @@ class Density {
   bool stochastic() const { return model_.log_det().stochastic(); }
   /// Returns the draws of consecutive rows, the first of which has the number `first`.
   logdet::Draws draws(Index first) const { return {.seed = static_cast<std::uint64_t>(options_.seed), .first = first}; }
+
+  void write_table(const apps::TableOutput& output) const {
+    if (axes_) return output.write_grid();
+    std::vector<apps::TableColumns> columns{{"log_prob", {"log_prob"}}, {"status", {"status"}}};
+    if (stochastic()) {
+      columns.push_back({"log_prob_std_error", {"log_prob_std_error"}});
+      columns.push_back({"repeats", {"repeats"}});
+    }
+    columns.push_back({"z", data::default_names(model_.dimension(), 'z')});
+    output.write(columns, "log_prob");
+  }
 
   /// Returns the largest weight of all rows. Throws DataError if all weights are 0. Collective.
   double largest_weight(const data::Rows& rows) const {
@@ -386,7 +403,8 @@ int main(int argc, char** argv) {
     Options options;
     std::string model, data;
     OptionSet keys;
-    keys.add("output", options.output, "result file").alias("output", "-o");
+    keys.add("output", options.output, "result file; .csv has the rows or the grid, .npy has their log p")
+        .alias("output", "-o");
     keys.add("split", options.split, "rows of a dataset file to use", one_of({"train", "validation", "test"}));
     keys.add("context", options.context, apps::context_help);
     keys.add("grid", options.grid, "points \"x0:x1:n,y0:y1:n\" for a model of dimension 2");
@@ -406,6 +424,12 @@ int main(int argc, char** argv) {
     if (!program.parse()) return;
     comm::agree(program.comm(), [&] {
       require<OptionError>(!data.empty() || !options.grid.empty(), "nothing to evaluate: give DATA, --grid or both");
+      apps::require_result_name({"--output", options.output}, true);
+      const bool is_table = options.output.ends_with(".csv") || options.output.ends_with(".npy");
+      require<OptionError>(!is_table || data.empty() || options.grid.empty(),
+                           "--output {}: a table holds the rows of DATA or the points of --grid, not both; choose a "
+                           "name that ends with .h5",
+                           options.output);
       if (program.comm().is_root()) {
         apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}, {"DATA", data}});
       }

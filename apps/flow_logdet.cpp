@@ -360,6 +360,7 @@ int main(int argc, char** argv) {
       if (program.comm().is_root()) {
         apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}, {"DATA", data}});
       }
+      apps::require_result_name({"--output", options.output});
     });
     (options.precision == "float" ? run<float> : run<double>)(program, options, methods, texts.empty(), model, data);
   });

@@ -3,8 +3,10 @@
 #include <cli/outputs.hpp>
 #include <models/context.hpp>
 #include <models/model_file.hpp>
+#include <models/table_output.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/random/stream.hpp>
+#include <pushforward/table/table.hpp>
 
 namespace {
 
@@ -38,8 +40,9 @@ void run(apps::Program& program, const Options& options, const std::string& path
       .algorithm = options.method == "newton" ? flow::InverseAlgorithm::newton : flow::InverseAlgorithm::anderson,
       .tolerance = options.tolerance,
       .max_iterations = static_cast<int>(options.max_iterations)};
+  const apps::TableOutput output(comm, options.output);
   h5::ResultFile file(
-      comm, options.output, "pushforward-samples", 1,
+      comm, output.result_file(), "pushforward-samples", 1,
       {{"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
        {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
        {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each sample"}},
@@ -84,6 +87,9 @@ void run(apps::Program& program, const Options& options, const std::string& path
     file.write_rows<Index>("status", first, status_numbers.view().columns(0, count));
   });
   file.commit();
+  const auto& names = model.notes().feature_names;
+  output.write(
+      {{"x", names.empty() ? data::default_names(d) : names}, {"log_prob", {"log_prob"}}, {"status", {"status"}}}, "x");
   program.console().result("wrote {}: {} samples of dimension {}", options.output, n, d);
   const auto failures = statuses.failures(comm);
   if (!failures.empty()) {
@@ -102,7 +108,8 @@ int main(int argc, char** argv) {
     std::string model;
     OptionSet keys;
     keys.add("rows", options.rows, "samples to draw", at_least(1)).alias("rows", "-n");
-    keys.add("output", options.output, "result file").alias("output", "-o");
+    keys.add("output", options.output, "result file; .csv has /x, /log_prob and /status, .npy has /x")
+        .alias("output", "-o");
     keys.add("seed", options.seed, "seed of the draws", at_least(0));
     keys.add("context", options.context, apps::context_help);
     keys.add("precision", options.precision, "precision of the arithmetic", one_of({"float", "double"}));
@@ -116,6 +123,7 @@ int main(int argc, char** argv) {
     program.add_options(keys, program.cli());
     if (!program.parse()) return;
     comm::agree(program.comm(), [&] {
+      apps::require_result_name({"--output", options.output}, true);
       if (program.comm().is_root()) apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}});
     });
     (options.precision == "float" ? run<float> : run<double>)(program, options, model);

@@ -207,6 +207,7 @@ int main(int argc, char** argv) {
       if (!program.comm().is_root()) return;
       apps::check_outputs({{"output.model", options.output.model}, {"output.history", options.history_path()}},
                           {{"data.file", options.data.file}});
+      apps::require_result_name({"output.model", options.output.model});
     });
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, on_stop_signal);
     (options.model.precision == "float" ? run<float> : run<double>)(program, options, keys);

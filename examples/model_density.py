@@ -57,7 +57,7 @@ def steps(model, x, context=None, seed=None, first=0, dequantized=False):
     d = len(model["standardization/mean"])
     if x.ndim != 2 or x.shape[1] != d:
         raise ValueError(f"rows are of {d} values, not an array of shape {x.shape}")
-    place = Place(tuple(integers(flow.attrs["shape"])), integers(flow.attrs["periodic"]), u)
+    place = Place(tuple(integers(flow.attrs["shape"])), integers(flow.attrs.get("periodic", [])), u)
     z, log_det = standardized(model["standardization"], x)
     if dequantized:
         if flow["transforms/000"].attrs["kind"] != "dequantize":

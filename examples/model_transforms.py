@@ -83,7 +83,7 @@ def network(group, x, angles, place, jacobian=False):
     """Gives g(x; u) (n, e) of the network whose layers are in the group, and its Jacobian (n, d, e), row j along
     x_j."""
     activation = ACTIVATIONS[group.attrs["activation"]]
-    layers = len(group.attrs["hidden"]) + 1
+    layers = len(group.attrs.get("hidden", [])) + 1
     kernels = integers(group.attrs.get("kernels", [])) or [0] * layers
     h, tangents = features(x, angles)
     for l in range(layers):
@@ -146,7 +146,7 @@ def coupling(group, x, place):
     passive, active = np.flatnonzero(stays), np.flatnonzero(~stays)
     m = parameters_of_each(group, active, place.angles)
     z = wrapped(x, [i for i in place.angles if stays[i]])
-    whole = len(group.attrs["kernels"]) > 0 and group.attrs["mask"].startswith("checkerboard")
+    whole = len(group.attrs.get("kernels", [])) > 0 and group.attrs["mask"].startswith("checkerboard")
     if whole:
         outputs, places = network(group, np.where(stays, z, 0), [], place), active
     else:

@@ -8,7 +8,7 @@ packages=(
   g++ meson ninja-build pkg-config python3
   libopenmpi-dev openmpi-bin libhdf5-openmpi-dev libopenblas-dev
   libfmt-dev libxsimd-dev librandom123-dev libcli11-dev libtomlplusplus-dev
-  libboost-dev libboost-test-dev libssl-dev zlib1g-dev libzip-dev python3-numpy python3-h5py
+  libboost-dev libboost-test-dev libssl-dev zlib1g-dev libzip-dev liblzma-dev libbz2-dev libzstd-dev python3-numpy python3-h5py
 )
 
 # install_packages [MORE...]: installs the packages that are missing, as root or with sudo. If it may not, it prints

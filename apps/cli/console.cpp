@@ -19,6 +19,7 @@ void Console::status(std::string_view line) {
 
 void Console::finish() {
   write_out("");
+  if (write_error_ == EPIPE) return;
   require<IoError>(write_error_ == 0, "cannot write to standard output: {}", std::strerror(write_error_));
 }
 

@@ -36,7 +36,8 @@ class Console {
   bool is_root() const { return is_root_; }
   bool replaces_lines() const { return replaces_lines_; }
 
-  /// Flushes standard output. Throws IoError if anything printed on it so far was lost (full disk, closed pipe).
+  /// Flushes standard output. Throws IoError if anything printed on it so far was lost, as by a full disk.
+  /// A reader that has closed the pipe, such as `head`, has what it wanted, and that is no error.
   /// Printing itself never throws, so its output does not end a long run.
   void finish();
 

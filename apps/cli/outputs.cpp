@@ -37,4 +37,12 @@ void check_outputs(const std::vector<NamedFile>& outputs, const std::vector<Name
   }
 }
 
+void require_result_name(const NamedFile& output, bool tables) {
+  const auto ending = fs::path(output.path).extension().string();
+  const bool is_table = ending == ".csv" || ending == ".npy";
+  require<OptionError>(!(is_table && !tables) && ending != ".tsv" && ending != ".txt" && ending != ".npz",
+                       "{} {}: this file is HDF5{}; choose a name that ends with .h5", output.flag, output.path,
+                       tables ? ", or CSV or NPY if its name ends with .csv or .npy" : "");
+}
+
 }  // namespace pushforward::apps

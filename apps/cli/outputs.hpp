@@ -18,4 +18,8 @@ struct NamedFile {
 /// collective.
 void check_outputs(const std::vector<NamedFile>& outputs, const std::vector<NamedFile>& inputs);
 
+/// Throws OptionError if the ending of the name promises another format than the file has: it is HDF5, and with
+/// `tables` also CSV or NPY by the endings .csv and .npy.
+void require_result_name(const NamedFile& output, bool tables = false);
+
 }  // namespace pushforward::apps

@@ -78,7 +78,7 @@ class Program {
 /// Runs `body` in the scope of MPI, under mpirun or not, and returns the exit code for main, the same on all ranks.
 ///
 /// Every exception ends here. An error that all ranks agree on is printed once, by rank 0. An error of a single rank is
-/// printed by that rank, with its number and host, and ends the whole job. Full disks and closed pipes are errors, too,
+/// printed by that rank, with its number and host, and ends the whole job. Full disks are errors, too,
 /// and not signals. If standard output could not be written, a program that succeeded otherwise ends with ExitCode::io.
 /// BLAS runs one thread in each rank, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS says otherwise.
 int run_program(int argc, char** argv, const std::string& name, const std::string& summary,

@@ -33,6 +33,7 @@ def inputs():
     for data, model in [("data.h5", "model.h5"), ("conditional_data.h5", "conditional.h5")]:
         subprocess.run(command("flow_train", "--data", here / data, "-o", here / model, *flows.small()), check=True,
                        capture_output=True, timeout=TIME_LIMIT)
+    flows.write_h5(here / "array.h5", {"x": np.arange(12.0).reshape(4, 3) ** 2})
     generator = np.random.default_rng(3)
     x = np.round(generator.normal(size=(60, 4)), 3)
     table = np.column_stack([x, np.arange(60) % 3, 1 + np.arange(60) % 5, np.full(60, 7)])
@@ -126,6 +127,7 @@ PROGRAMS = {
         "--image": flag("--image 2,2", base=f"{TABLE} --columns a,b,c,d"),
         "--drop-nonfinite": flag("--drop-nonfinite", base="missing.csv -o imported.h5", part=CODE),
         "--drop-duplicates": flag("--drop-duplicates", base="twice.csv -o imported.h5"),
+        "--transpose": flag("--transpose yes", base="array.h5 -o imported.h5"),
         "--drop-constant": flag("--drop-constant", base=TABLE),
         "--dequantize": flag("--dequantize class", "--dequantize auto", base=TABLE),
         "--shift": flag("--shift a=1", base=TABLE),

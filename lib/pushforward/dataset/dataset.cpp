@@ -49,12 +49,38 @@ void require_dataset(const h5::Group& file, const std::string& name) {
                      version, dataset_format_version);
 }
 
+// Attributes of other programs may say that the numbers mean something else. The import applies them.
+void require_plain(const h5::Dataset& array) {
+  std::vector<std::string> names;
+  for (const std::string name :
+       {"scale_factor", "add_offset", "_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"}) {
+    if (!array.has_numbers(name)) continue;
+    const auto values = array.attribute<std::vector<double>>(name);
+    const double nothing = name == "scale_factor" ? 1 : 0;
+    const bool has_effect = name == "scale_factor" || name == "add_offset"
+                                ? std::ranges::any_of(values, [&](double v) { return v != nothing; })
+                                : !std::ranges::all_of(values, [](double v) { return std::isnan(v); });
+    if (has_effect) names.push_back(name);
+  }
+  if (array.has_text("_Unsigned")) names.emplace_back("_Unsigned");
+  require<DataError>(names.empty(),
+                     "{}: its attributes say that the numbers mean something else: {}. flow_data import applies them",
+                     array.where(), join(names));
+  const bool is_turned = array.has_text("MATLAB_class") && array.shape().size() == 2;
+  require<DataError>(!is_turned,
+                     "{}: is an array that MATLAB wrote, with columns for rows; flow_data import reads it as MATLAB "
+                     "shows it",
+                     array.where());
+}
+
 void require_rows(const h5::Dataset& array) {
   const auto& shape = array.shape();
   require<DataError>(shape.size() == 1 || shape.size() == 2,
                      "{}: has shape ({}); an array with one row per sample is wanted, (N, d) or (N)", array.where(),
                      fmt::join(shape, ", "));
-  require<DataError>(array.is_numeric(), "{}: holds no numbers", array.where());
+  require<DataError>(array.is_numeric(), "{}: holds no numbers{}", array.where(),
+                     array.is_record() ? " but records; flow_data import makes columns of them" : "");
+  require_plain(array);
   require<DataError>(shape[0] > 0, "{}: has no rows", array.where());
   require<DataError>(shape.back() > 0, "{}: has rows of no numbers (d = 0)", array.where());
 }

@@ -2,10 +2,16 @@
 
 #include <pushforward/core/text.hpp>
 #include <pushforward/h5/detail.hpp>
+#include <pushforward/h5/storage.hpp>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <numeric>
+#include <set>
 #include <system_error>
 
 namespace pushforward::h5 {
@@ -22,7 +28,12 @@ const char* class_name(H5T_class_t kind) {
     case H5T_STRING: return "text";
     case H5T_COMPOUND: return "compound";
     case H5T_ENUM: return "enumeration";
-    default: return "another type";
+    case H5T_REFERENCE: return "reference";
+    case H5T_VLEN: return "variable-length";
+    case H5T_BITFIELD: return "bit field";
+    case H5T_OPAQUE: return "opaque";
+    case H5T_ARRAY: return "array";
+    default: return "unknown";
   }
 }
 
@@ -44,6 +55,21 @@ std::vector<std::string> link_names(hid_t group, const std::string& where) {
   };
   check(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names), "listing {}", where);
   return names;
+}
+
+// What is behind a link that leads nowhere: "is a link to 'x', which is not there".
+std::string describe_broken_link(hid_t group, const std::string& name) {
+  H5L_info_t info{};
+  if (H5Lget_info(group, name.c_str(), &info, H5P_DEFAULT) < 0) return "is a link that cannot be read";
+  if (info.type != H5L_TYPE_SOFT && info.type != H5L_TYPE_EXTERNAL) return "is a link that leads nowhere";
+  std::vector<char> target(info.u.val_size + 1, '\0');
+  check(H5Lget_val(group, name.c_str(), target.data(), info.u.val_size, H5P_DEFAULT), "reading link '{}'", name);
+  if (info.type == H5L_TYPE_SOFT) return fmt::format("is a link to '{}', which is not in the file", target.data());
+  const char* file = nullptr;
+  const char* path = nullptr;
+  check(H5Lunpack_elink_val(target.data(), info.u.val_size, nullptr, &file, &path), "reading link '{}'", name);
+  return fmt::format("is a link to {}:{}, which cannot be opened; the other file must be where the link says", file,
+                     path);
 }
 
 bool leads_somewhere(hid_t group, const std::string& name) {
@@ -160,6 +186,12 @@ bool Object::has_text(std::string_view name) const {
   return a.kind == H5T_STRING && a.count == 1;
 }
 
+bool Object::has_numbers(std::string_view name) const {
+  if (!has_attribute(name)) return false;
+  const auto a = open_attribute(*this, handle_.id(), std::string(name));
+  return (a.kind == H5T_INTEGER || a.kind == H5T_FLOAT || a.kind == H5T_ENUM) && a.count > 0;
+}
+
 Dataset::Dataset(Handle handle, std::string where) : Object(std::move(handle), std::move(where)) {
   shape_ = detail::extents(own(H5Dget_space(handle_.id()), "{}: shape", where_).id());
 }
@@ -168,19 +200,129 @@ Index Dataset::size() const {
   return std::accumulate(shape_.begin(), shape_.end(), Index{1}, std::multiplies<>());
 }
 
+namespace {
+
+bool is_number(H5T_class_t kind) {
+  return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
+}
+
+// The type in memory of a record in the file, and what is in it. The type holds nothing but doubles.
+struct RecordType {
+  Handle type;
+  std::vector<std::string> names, skipped;
+};
+
+constexpr Index most_list = 1 << 16;
+
+// Numbers of a member: a double, or a list of them. An invalid handle for any other type.
+Handle numbers_type(hid_t type, std::vector<Index>& shape) {
+  if (is_number(H5Tget_class(type))) return own(H5Tcopy(H5T_NATIVE_DOUBLE), "type of a number");
+  if (H5Tget_class(type) != H5T_ARRAY) return {};
+  const Handle base = own(H5Tget_super(type), "type of a list");
+  if (!is_number(H5Tget_class(base.id()))) return {};
+  std::vector<hsize_t> extents(H5Tget_array_ndims(type));
+  check(H5Tget_array_dims2(type, extents.data()), "extents of a list");
+  shape.assign(extents.begin(), extents.end());
+  if (std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>()) > most_list) return {};
+  return own(H5Tarray_create2(H5T_NATIVE_DOUBLE, static_cast<unsigned>(extents.size()), extents.data()),
+             "type of a list");
+}
+
+RecordType record_type(hid_t type, const std::string& prefix) {
+  RecordType record;
+  std::vector<std::pair<std::string, Handle>> members;
+  const int count = H5Tget_nmembers(type);
+  for (unsigned i = 0; static_cast<int>(i) < count; ++i) {
+    char* const text = H5Tget_member_name(type, i);
+    const std::string name = text == nullptr ? "" : text;
+    H5free_memory(text);
+    const Handle member = own(H5Tget_member_type(type, i), "type of '{}'", name);
+    if (H5Tget_class(member.id()) == H5T_COMPOUND) {
+      auto inner = record_type(member.id(), prefix + name + ".");
+      record.names.insert(record.names.end(), inner.names.begin(), inner.names.end());
+      record.skipped.insert(record.skipped.end(), inner.skipped.begin(), inner.skipped.end());
+      if (!inner.names.empty()) members.emplace_back(name, std::move(inner.type));
+      continue;
+    }
+    std::vector<Index> shape;
+    Handle numbers = numbers_type(member.id(), shape);
+    if (numbers.id() < 0) {
+      record.skipped.push_back(prefix + name);
+      continue;
+    }
+    std::vector<std::string> names{prefix + name};
+    for (const Index extent : shape) {
+      std::vector<std::string> wider;
+      for (const auto& one : names) {
+        for (Index k = 0; k < extent; ++k) wider.push_back(fmt::format("{}[{}]", one, k));
+      }
+      names = std::move(wider);
+    }
+    record.names.insert(record.names.end(), names.begin(), names.end());
+    members.emplace_back(name, std::move(numbers));
+  }
+  if (record.names.empty()) return record;
+  record.type = own(H5Tcreate(H5T_COMPOUND, record.names.size() * sizeof(double)), "type of a record");
+  std::size_t offset = 0;
+  for (const auto& [name, member] : members) {
+    check(H5Tinsert(record.type.id(), name.c_str(), offset, member.id()), "type of a record, '{}'", name);
+    offset += H5Tget_size(member.id());
+  }
+  return record;
+}
+
+Handle type_of(hid_t dataset, const std::string& where) {
+  return own(H5Dget_type(dataset), "{}: type", where);
+}
+
+}  // namespace
+
 bool Dataset::is_integer() const {
-  return H5Tget_class(own(H5Dget_type(handle_.id()), "{}: type", where_).id()) == H5T_INTEGER;
+  return H5Tget_class(type_of(handle_.id(), where_).id()) == H5T_INTEGER;
+}
+
+bool Dataset::is_signed() const {
+  const Handle type = type_of(handle_.id(), where_);
+  return H5Tget_class(type.id()) == H5T_INTEGER && H5Tget_sign(type.id()) == H5T_SGN_2;
+}
+
+Index Dataset::element_bytes() const {
+  return static_cast<Index>(H5Tget_size(type_of(handle_.id(), where_).id()));
+}
+
+std::string Dataset::type_name() const {
+  return class_name(H5Tget_class(type_of(handle_.id(), where_).id()));
 }
 
 bool Dataset::is_numeric() const {
-  const auto kind = H5Tget_class(own(H5Dget_type(handle_.id()), "{}: type", where_).id());
-  return kind == H5T_INTEGER || kind == H5T_FLOAT;
+  return is_number(H5Tget_class(type_of(handle_.id(), where_).id()));
+}
+
+bool Dataset::is_record() const {
+  const Handle type = type_of(handle_.id(), where_);
+  return H5Tget_class(type.id()) == H5T_COMPOUND && !record_type(type.id(), "").names.empty();
 }
 
 void Dataset::require_numeric(bool integer) const {
-  const auto kind = H5Tget_class(own(H5Dget_type(handle_.id()), "{}: type", where_).id());
-  require<DataError>(kind == H5T_INTEGER || (kind == H5T_FLOAT && !integer), "{}: holds {} elements, not {}", where_,
+  const auto kind = H5Tget_class(type_of(handle_.id(), where_).id());
+  require<DataError>(integer ? kind == H5T_INTEGER : is_number(kind), "{}: holds {} elements, not {}", where_,
                      class_name(kind), integer ? "integers" : "numbers");
+}
+
+void Dataset::require_complete() const {
+  if (!is_complete_) detail::require_complete_storage(handle_.id(), where_);
+  is_complete_ = true;
+}
+
+// Says which filter is missing, if one is: HDF5's own reason has no remedy.
+void Dataset::fail_reading(const std::string& what) const {
+  const std::string reason = detail::take_error_stack();
+  const std::string filters = detail::missing_filters(handle_.id());
+  require<IoError>(filters.empty(),
+                   "{}: is packed with a filter that is not installed here: {}. Set HDF5_PLUGIN_PATH to a folder that "
+                   "has it, or unpack the file with h5repack -f NONE where it is installed",
+                   where_, filters);
+  throw IoError(fmt::format("{}: {}", what, reason));
 }
 
 template <class T>
@@ -188,9 +330,28 @@ std::vector<T> Dataset::read() const {
   require_numeric(std::is_same_v<T, Index>);
   std::vector<T> values(size());
   if (values.empty()) return values;
-  check(H5Dread(handle_.id(), detail::native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "reading {}",
-        where_);
+  require_complete();
+  const herr_t result = H5Dread(handle_.id(), detail::native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+  if (result < 0) fail_reading("reading " + where_);
   return values;
+}
+
+Records Dataset::read_records() const {
+  const Handle type = type_of(handle_.id(), where_);
+  require<DataError>(H5Tget_class(type.id()) == H5T_COMPOUND, "{}: holds {} elements, not records", where_,
+                     class_name(H5Tget_class(type.id())));
+  auto record = record_type(type.id(), "");
+  require<DataError>(!record.names.empty(), "{}: holds records without any number; members: {}", where_,
+                     listing(record.skipped));
+  require<DataError>(shape_.size() == 1, "{}: holds records ({}) in shape ({}); a list of records is wanted", where_,
+                     listing(record.names), fmt::join(shape_, ", "));
+  Records records{std::move(record.names), std::move(record.skipped), {}};
+  records.values.resize(static_cast<std::size_t>(size()) * records.names.size());
+  if (records.values.empty()) return records;
+  require_complete();
+  const herr_t result = H5Dread(handle_.id(), record.type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, records.values.data());
+  if (result < 0) fail_reading("reading " + where_);
+  return records;
 }
 
 template <class T>
@@ -208,8 +369,10 @@ void Dataset::read_rows(Index first, MatrixView<T> values) const {
   const Handle file_space = own(H5Dget_space(handle_.id()), "{}: shape", where_);
   detail::select_range(file_space.id(), 0, first, values.cols());
   const Handle memory_space = detail::column_space(values.rows(), values.cols(), values.ld());
-  check(H5Dread(handle_.id(), detail::native_type<T>(), memory_space.id(), file_space.id(), H5P_DEFAULT, values.data()),
-        "reading rows [{}, {}) of {}", first, first + values.cols(), where_);
+  require_complete();
+  const herr_t result =
+      H5Dread(handle_.id(), detail::native_type<T>(), memory_space.id(), file_space.id(), H5P_DEFAULT, values.data());
+  if (result < 0) fail_reading(fmt::format("reading rows [{}, {}) of {}", first, first + values.cols(), where_));
 }
 
 std::vector<std::string> Dataset::read_strings() const {
@@ -252,6 +415,10 @@ Handle Group::open(std::string_view path) const {
     require<DataError>(kind_of(at) == H5I_GROUP, "{}: is a dataset, so there is no '{}' in it", name, part);
     if (!leads_somewhere(at.id(), part)) {
       const auto names = link_names(at.id(), name);
+      if (std::ranges::find(names, part) != names.end()) {
+        throw DataError(
+            fmt::format("{}{}{}: {}", name, name.ends_with('/') ? "" : "/", part, describe_broken_link(at.id(), part)));
+      }
       throw DataError(
           fmt::format("{}: no '{}' in it{}; there is {}", name, part, suggestion(part, names), listing(names)));
     }
@@ -273,8 +440,108 @@ Dataset Group::dataset(std::string_view path) const {
     const auto names = link_names(found.id(), child_name(path));
     throw DataError(fmt::format("{}: is a group, not a dataset; in it there is {}", child_name(path), listing(names)));
   }
-  require<DataError>(kind_of(found) == H5I_DATASET, "{}: is not a dataset", child_name(path));
+  require<DataError>(kind_of(found) == H5I_DATASET, "{}: is a type that has a name, not a dataset", child_name(path));
   return {std::move(found), child_name(path)};
+}
+
+namespace {
+
+using ObjectId = std::pair<unsigned long, haddr_t>;
+
+ObjectId identity(const Handle& handle) {
+  H5O_info_t info{};
+  check(H5Oget_info2(handle.id(), &info, H5O_INFO_BASIC), "identity of an object");
+  return {info.fileno, info.addr};
+}
+
+std::string problem_of(const Dataset& dataset) {
+  if (dataset.shape().empty() || dataset.size() == 0) return "an array without rows";
+  if (dataset.has_text("MATLAB_class") && dataset.attribute<std::string>("MATLAB_class") == "char") return "text";
+  if (dataset.is_numeric() || dataset.is_record()) return "";
+  return fmt::format("an array of {} elements", dataset.type_name());
+}
+
+}  // namespace
+
+std::vector<Found> Group::search() const {
+  std::vector<Found> found;
+  std::set<ObjectId> seen;
+  std::vector<std::string> waiting{""};  // groups, by path
+  for (std::size_t at = 0; at < waiting.size(); ++at) {
+    const std::string path = waiting[at];
+    const Handle here = open(path);
+    if (!seen.insert(identity(here)).second) continue;
+    for (const auto& name : link_names(here.id(), where_)) {
+      if (name.starts_with('#')) continue;
+      std::string whole = path.empty() ? name : path + "/" + name;
+      if (!leads_somewhere(here.id(), name)) {
+        found.push_back({std::move(whole), describe_broken_link(here.id(), name), true});
+        continue;
+      }
+      const Handle child = open(whole);
+      if (kind_of(child) == H5I_GROUP) waiting.push_back(whole);
+      if (kind_of(child) != H5I_DATASET || !seen.insert(identity(child)).second) continue;
+      found.push_back({whole, problem_of(dataset(whole))});
+    }
+  }
+  return found;
+}
+
+namespace {
+
+constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
+constexpr std::size_t first_user_block = 512;
+
+// The places where the signature may stand: 0, 512, 1024, 2048, ….
+std::size_t next_place(std::size_t at) {
+  return at == 0 ? first_user_block : 2 * at;
+}
+
+Handle root_of(hid_t file, const std::string& path) {
+  if (file < 0) {
+    const std::string reason = detail::take_error_stack();
+    require<IoError>(reason.find("truncated") == std::string::npos,
+                     "{}: is truncated: the file is shorter than it says; copy or make it again ({})", path, reason);
+    throw IoError(fmt::format("{}: cannot be opened: {}", path, reason));
+  }
+  const Handle owner(file);
+  return own(H5Gopen2(file, "/", H5P_DEFAULT), "opening {}", path);
+}
+
+}  // namespace
+
+bool is_hdf5_file(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return false;
+  const auto size = std::filesystem::file_size(path, error);
+  std::ifstream stream(path, std::ios::binary);
+  std::array<char, signature.size()> bytes{};
+  for (std::size_t at = 0; stream && at + signature.size() <= size; at = next_place(at)) {
+    stream.seekg(static_cast<std::streamoff>(at));
+    stream.read(bytes.data(), bytes.size());
+    if (stream && std::string_view(bytes.data(), bytes.size()) == signature) return true;
+  }
+  return false;
+}
+
+bool is_hdf5_image(std::span<const std::byte> bytes) {
+  for (std::size_t at = 0; at + signature.size() <= bytes.size(); at = next_place(at)) {
+    if (std::memcmp(bytes.data() + at, signature.data(), signature.size()) == 0) return true;
+  }
+  return false;
+}
+
+Group open_image(std::span<const std::byte> bytes, const std::string& name) {
+  detail::silence_hdf5();
+  static std::atomic<int> count = 0;
+  constexpr std::size_t growth = 1 << 16;
+  const Handle list = own(H5Pcreate(H5P_FILE_ACCESS), "file access list");
+  check(H5Pset_fapl_core(list.id(), growth, false), "core driver");
+  // HDF5 copies the bytes, although it takes a pointer to what may change.
+  void* const image = const_cast<std::byte*>(bytes.data());
+  check(H5Pset_file_image(list.id(), image, bytes.size()), "image of {}", name);
+  const hid_t file = H5Fopen(fmt::format("read image {}", count++).c_str(), H5F_ACC_RDONLY, list.id());
+  return {root_of(file, name), name + ":/"};
 }
 
 Group open_file(const std::string& path) {
@@ -284,20 +551,14 @@ Group open_file(const std::string& path) {
   require<IoError>(status.type() != std::filesystem::file_type::not_found, "{}: no such file", path);
   require<IoError>(!error, "{}: cannot be opened: {}", path, error.message());
   require<IoError>(status.type() != std::filesystem::file_type::directory, "{}: is a folder, not a file", path);
+  require<IoError>(status.type() == std::filesystem::file_type::regular,
+                   "{}: is a pipe or a device; HDF5 is read in any order, so save the data in a file first", path);
   require<IoError>(std::filesystem::file_size(path, error) > 0, "{}: is empty (0 bytes)", path);
 
   const htri_t is_hdf5 = H5Fis_hdf5(path.c_str());
   check(is_hdf5, "{}: cannot be opened", path);
   require<IoError>(is_hdf5 > 0, "{}: is not an HDF5 file; flow_data import makes one from CSV, NPY and NPZ", path);
-  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (file < 0) {
-    const std::string reason = detail::take_error_stack();
-    require<IoError>(reason.find("truncated") == std::string::npos,
-                     "{}: is truncated: the file is shorter than it says; copy or make it again ({})", path, reason);
-    throw IoError(fmt::format("{}: cannot be opened: {}", path, reason));
-  }
-  const Handle owner(file);
-  return {own(H5Gopen2(file, "/", H5P_DEFAULT), "opening {}", path), path + ":/"};
+  return {root_of(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), path), path + ":/"};
 }
 
 template std::vector<double> Dataset::read() const;

@@ -12,6 +12,8 @@
 #include <pushforward/h5/handle.hpp>
 #include <pushforward/linalg/matrix.hpp>
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +29,8 @@ class Object {
   bool has_attribute(std::string_view name) const;
   /// True if there is an attribute of this name whose value is one text.
   bool has_text(std::string_view name) const;
+  /// True if there is an attribute of this name that holds at least one number.
+  bool has_numbers(std::string_view name) const;
   /// Names of all attributes, in alphabetical order.
   std::vector<std::string> attribute_names() const;
 
@@ -45,6 +49,13 @@ class Object {
   std::string where_;
 };
 
+/// The rows of an array of records: (m × N) numbers, row after row, with a name for each of the m numbers.
+struct Records {
+  std::vector<std::string> names;    ///< "mass", "spin.x" of a record in a record, "axis[0]" of a list in a record
+  std::vector<std::string> skipped;  ///< the members that hold no numbers
+  std::vector<double> values;
+};
+
 /// An array in a file.
 class Dataset : public Object {
  public:
@@ -52,10 +63,18 @@ class Dataset : public Object {
   const std::vector<Index>& shape() const { return shape_; }
   /// Product of the extents.
   Index size() const;
-  /// True when the elements are integers or floating-point numbers.
+  /// True when the elements are integers, floating-point numbers or enumerations, as the Booleans of h5py are.
   bool is_numeric() const;
+  /// True when the elements are records (a compound type) with at least one number.
+  bool is_record() const;
   /// True when the elements are integers.
   bool is_integer() const;
+  /// True when the elements are integers that may be negative.
+  bool is_signed() const;
+  /// The bytes of an element in the file.
+  Index element_bytes() const;
+  /// The type of the elements in words, as "text" or "references".
+  std::string type_name() const;
 
   /// All elements in C order, converted to T: double, float or Index (which wants integers in the file).
   template <class T>
@@ -66,6 +85,13 @@ class Dataset : public Object {
   template <class T>
   void read_rows(Index first, MatrixView<T> values) const;
 
+  /// All rows of a 1-D array of records. Members that are numbers are converted to double.
+  Records read_records() const;
+
+  /// Throws IoError if parts of the array are in other files that are missing or too short, or nowhere. HDF5 itself
+  /// gives fill values for most of them. Functions that read elements call it.
+  void require_complete() const;
+
   /// A 1-D dataset of strings of fixed or variable length, or a single string.
   std::vector<std::string> read_strings() const;
 
@@ -74,8 +100,17 @@ class Dataset : public Object {
   Dataset(Handle handle, std::string where);
 
   void require_numeric(bool integer) const;
+  [[noreturn]] void fail_reading(const std::string& what) const;
 
   std::vector<Index> shape_;
+  mutable bool is_complete_ = false;  // true once require_complete() has passed
+};
+
+/// An array that search() has found, or the reason why it is none.
+struct Found {
+  std::string path;            ///< below the group, without a slash in front
+  std::string problem;         ///< "" for an array of numbers or records; otherwise what it is
+  bool leads_nowhere = false;  ///< true for a link without a target; `problem` then begins with "is a link"
 };
 
 /// A group in a file; a file is its root group.
@@ -92,16 +127,32 @@ class Group : public Object {
   Group group(std::string_view path) const;
   Dataset dataset(std::string_view path) const;
 
+  /// All arrays in this group and in the groups below it, each once, and the links that lead nowhere. Arrays in
+  /// groups come after the arrays of the group that holds them. Names that begin with '#' are MATLAB's own and are
+  /// passed over.
+  std::vector<Found> search() const;
+
  private:
   friend Group open_file(const std::string& path);
+  friend Group open_image(std::span<const std::byte> bytes, const std::string& name);
   Group(Handle handle, std::string where) : Object(std::move(handle), std::move(where)) {}
 
   Handle open(std::string_view path) const;
   std::string child_name(std::string_view path) const;
 };
 
+/// True if this is a regular file with the signature of HDF5, which stands at the beginning, or after a user block at
+/// byte 512, 1024, 2048 and so on, as in the files of MATLAB 7.3.
+bool is_hdf5_file(const std::string& path);
+/// The same for the bytes of a file.
+bool is_hdf5_image(std::span<const std::byte> bytes);
+
+/// The root of an HDF5 file whose bytes are in memory; they are copied. `name` stands for the file in messages. Throws
+/// IoError if the bytes cannot be opened.
+Group open_image(std::span<const std::byte> bytes, const std::string& name);
+
 /// The root of an HDF5 file, for reading. Throws IoError with a message of its own for a missing file, a folder, an
-/// empty file, a file that is not HDF5 and a truncated one.
+/// empty file, a pipe, a file that is not HDF5 and a truncated one.
 Group open_file(const std::string& path);
 
 }  // namespace pushforward::h5

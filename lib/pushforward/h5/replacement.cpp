@@ -24,11 +24,18 @@ fs::path folder_of(const std::string& path) {
   return folder.empty() ? fs::path(".") : folder;
 }
 
-// Where the name is a symbolic link, the file that it leads to is replaced, not the link.
+// Where the name is a symbolic link, the file that it leads to is replaced, not the link, or comes into being.
 std::string resolve(const std::string& path) {
-  std::error_code error;
-  const auto target = fs::is_symlink(path, error) ? fs::weakly_canonical(path, error) : fs::path(path);
-  return error || target.empty() ? path : target.string();
+  constexpr int most = 40;  // as the system has it
+  fs::path at = path;
+  for (int i = 0; i < most; ++i) {
+    std::error_code error;
+    if (!fs::is_symlink(at, error)) return at;
+    const auto target = fs::read_symlink(at, error);
+    if (error) return path;
+    at = target.is_absolute() ? target : at.parent_path() / target;
+  }
+  return path;
 }
 
 std::string temporary_name(const std::string& path) {
@@ -39,7 +46,8 @@ std::string temporary_name(const std::string& path) {
 
 }  // namespace
 
-void require_writable(const std::string& path) {
+void require_writable(const std::string& name) {
+  const std::string path = resolve(name);
   require<IoError>(!fs::path(path).filename().empty(), "cannot write '{}': it names no file", path);
   const auto folder = folder_of(path);
   std::error_code error;

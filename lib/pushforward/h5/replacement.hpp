@@ -13,7 +13,8 @@
 namespace pushforward::h5 {
 
 /// Throws IoError unless a file can be created or replaced under this name: its folder must exist and be writable,
-/// and if there is a file already, it must be a regular file that may be written. Programs call this before they
+/// and if there is a file already, it must be a regular file that may be written. If the name is a symbolic link, this
+/// holds for the name that it leads to. Programs call this before they
 /// compute.
 void require_writable(const std::string& path);
 

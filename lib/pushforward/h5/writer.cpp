@@ -34,8 +34,7 @@ void write_attribute(Id object, const std::string& where, const std::string& nam
   const Handle space = detail::data_space(shape);
   const Handle attribute = own(H5Acreate2(object, name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT),
                                "{}: creating attribute '{}'", where, name);
-  const bool is_empty = std::ranges::find(shape, Index{0}) != shape.end();
-  if (!is_empty) check(H5Awrite(attribute.id(), type, value), "{}: writing attribute '{}'", where, name);
+  check(H5Awrite(attribute.id(), type, value), "{}: writing attribute '{}'", where, name);
 }
 
 void write_text(Id object, const std::string& where, const std::string& name, std::string_view value) {
@@ -67,6 +66,7 @@ void GroupWriter::put_integer(std::string_view name, Index value) const {
 }
 
 void GroupWriter::put_reals(std::string_view name, std::span<const Index> shape, std::span<const double> values) const {
+  if (!shape.empty() && values.empty()) return;
   write_attribute(group_.id(), where_, std::string(name), H5T_NATIVE_DOUBLE, shape, values.data());
 }
 
@@ -74,7 +74,9 @@ Handle GroupWriter::create(std::string_view name, Id type, std::span<const Index
   const std::string text(name);
   const Handle list = own(H5Pcreate(H5P_DATASET_CREATE), "dataset creation list");
   check(H5Pset_alloc_time(list.id(), H5D_ALLOC_TIME_LATE), "allocation time");
-  check(H5Pset_fill_time(list.id(), H5D_FILL_TIME_NEVER), "fill time");
+  if (H5Tis_variable_str(type) <= 0) {  // text of variable length needs a fill value
+    check(H5Pset_fill_time(list.id(), H5D_FILL_TIME_NEVER), "fill time");
+  }
   const Handle links = own(H5Pcreate(H5P_LINK_CREATE), "link creation list");
   check(H5Pset_create_intermediate_group(links.id(), 1), "intermediate groups");
   Handle dataset = own(
@@ -110,14 +112,12 @@ void GroupWriter::write(std::string_view name, MatrixView<const T> values, const
 }
 
 void GroupWriter::write_strings(std::string_view name, std::span<const std::string> values) const {
-  std::size_t longest = 1;
-  for (const auto& v : values) longest = std::max(longest, v.size());
-  std::string padded;
-  for (const auto& v : values) padded.append(v).append(longest - v.size(), '\0');
-  const Handle type = detail::string_type(longest);
+  std::vector<const char*> texts;
+  for (const auto& v : values) texts.push_back(v.c_str());
+  const Handle type = detail::string_type(0);
   const Handle dataset = create(name, type.id(), std::array{static_cast<Index>(values.size())}, {});
   if (values.empty()) return;
-  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, padded.data()), "{}: writing dataset '{}'",
+  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, texts.data()), "{}: writing dataset '{}'",
         where_, name);
 }
 

@@ -40,6 +40,7 @@ class GroupWriter {
   GroupWriter group(std::string_view name) const;
 
   /// Attributes of this group: text (variable-length UTF-8), a number, a bool (as integer 0 or 1), several doubles.
+  /// An empty list is left out: readers in other languages, such as R's hdf5r, break on attributes without elements.
   template <class V>
   void attribute(std::string_view name, const V& value) const {
     if constexpr (std::convertible_to<const V&, std::string_view>) {
@@ -73,7 +74,7 @@ class GroupWriter {
   void write_array(std::string_view name, std::span<const Index> shape, const T* values,
                    const Meaning& meaning = {}) const;
 
-  /// A dataset (N) of fixed-length UTF-8 strings.
+  /// A dataset (N) of variable-length UTF-8 strings. The netCDF library crashes on text of fixed length.
   void write_strings(std::string_view name, std::span<const std::string> values) const;
 
   /// A dataset of doubles, floats or Index of this shape, without storage until something is written to it.

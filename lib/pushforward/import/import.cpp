@@ -135,7 +135,8 @@ struct Tables {
 Tables read_all(const ImportOptions& options, Report& report) {
   Tables tables;
   const auto append = [&](const std::vector<std::string>& locations, std::optional<Split> split) {
-    for (const auto& location : locations) tables.append(read_table(location, options.format), split, report);
+    for (const auto& location : locations)
+      tables.append(read_table(location, options.format, options.transpose), split, report);
   };
   append(options.inputs, {});
   for (const Split split : splits) append(options.assigned[index_of(split)], split);

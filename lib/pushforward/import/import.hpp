@@ -7,6 +7,7 @@
 #include <pushforward/dataset/dataset_writer.hpp>
 #include <pushforward/dataset/split.hpp>
 #include <pushforward/import/import_csv.hpp>
+#include <pushforward/import/import_hdf5.hpp>
 #include <pushforward/import/samples.hpp>
 
 #include <string>
@@ -19,6 +20,7 @@ namespace pushforward::data {
 /// columns of contexts alone, unless they are named.
 struct ImportOptions {
   CsvFormat format;
+  Transpose transpose = Transpose::automatic;  ///< whether the axes of arrays of HDF5 change places
   std::vector<std::string> inputs;             ///< FILE[:PATH][+LABELS[:PATH]], to be divided by `fractions`
   BySplit<std::vector<std::string>> assigned;  ///< files of the same form that make up a whole split
   std::string weight;                          ///< column with the rows' weights, or ""

@@ -4,11 +4,12 @@
 #include <pushforward/core/text.hpp>
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/reader.hpp>
+#include <pushforward/import/decompress.hpp>
+#include <pushforward/import/file_kinds.hpp>
+#include <pushforward/import/import_hdf5.hpp>
 #include <pushforward/import/import_idx.hpp>
 #include <pushforward/import/import_npy.hpp>
 #include <pushforward/import/zip_archive.hpp>
-
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -17,63 +18,43 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <system_error>
 
 namespace pushforward::data {
 
 namespace {
 
-constexpr std::string_view hdf5_magic = "\x89HDF\r\n\x1a\n", zip_magic = "PK\x03\x04", npy_magic = "\x93NUMPY",
-                           gzip_magic = "\x1f\x8b";
+constexpr std::string_view zip_magic = "PK\x03\x04", npy_magic = "\x93NUMPY";
 
-std::ifstream open_binary(const std::string& file) {
+// All bytes of a file of known or unknown size, as a pipe has.
+std::string read_file(const std::string& file) {
+  constexpr std::size_t slice = 1 << 20;
   std::error_code error;
   require<IoError>(!std::filesystem::is_directory(file, error), "{}: is a folder, not a file", file);
   std::ifstream stream(file, std::ios::binary);
   require<IoError>(stream.is_open(), "{}: cannot be opened: {}", file, std::strerror(errno));
-  return stream;
-}
-
-std::string first_bytes(const std::string& file) {
-  std::array<char, 8> bytes{};
-  auto stream = open_binary(file);
-  stream.read(bytes.data(), bytes.size());
-  return {bytes.data(), static_cast<std::size_t>(stream.gcount())};
-}
-
-std::string read_file(const std::string& file) {
-  auto stream = open_binary(file);
-  std::string bytes(std::filesystem::file_size(file), '\0');
-  stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  require<IoError>(stream.gcount() == static_cast<std::streamsize>(bytes.size()), "{}: cannot be read: {}", file,
-                   std::strerror(errno));
-  return bytes;
-}
-
-std::string unpack_gzip(const std::string& file) {
-  constexpr unsigned slice = 1 << 20;
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> stream(gzopen(file.c_str(), "rb"), gzclose_r);
-  require<IoError>(stream != nullptr, "{}: cannot be opened: {}", file, std::strerror(errno));
   std::string bytes;
-  int count = 0;
-  do {
+  const bool is_regular = std::filesystem::is_regular_file(file, error);
+  if (is_regular) bytes.reserve(std::filesystem::file_size(file, error) + 1);
+  while (stream) {
     const std::size_t before = bytes.size();
-    bytes.resize(before + slice);
-    count = gzread(stream.get(), bytes.data() + before, slice);
-    bytes.resize(before + std::max(count, 0));
-  } while (count > 0);
-  int error = Z_OK;
-  const char* const reason = gzerror(stream.get(), &error);
-  require<IoError>(error == Z_OK, "{}: cannot be unpacked: it is truncated or damaged ({})", file, reason);
+    bytes.resize(before + std::max(slice, std::min(before, bytes.capacity() - before)));
+    stream.read(bytes.data() + before, static_cast<std::streamsize>(bytes.size() - before));
+    bytes.resize(before + static_cast<std::size_t>(stream.gcount()));
+  }
+  require<IoError>(!stream.bad(), "{}: cannot be read: {}", file, std::strerror(errno));
   return bytes;
 }
 
-// The file's own name in lower case, without .gz.
+// The file's own name in lower case, without the ending of a compression.
 std::string plain_name(const std::string& file) {
   std::string name = std::filesystem::path(file).filename();
   std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  for (const std::string_view ending : {".gz", ".xz", ".bz2", ".zst"}) {
+    if (!name.ends_with(ending)) continue;
+    name.resize(name.size() - ending.size());
+    break;
+  }
   return name;
 }
 
@@ -89,67 +70,97 @@ bool is_named_as_idx(const std::string& name) {
       fmt::format("{}: holds several arrays; choose one as {}:NAME; there is {}", file, file, join_some(names)));
 }
 
-Table read_hdf5(const Location& location) {
-  const auto root = h5::open_file(location.file);
-  std::string path = location.path;
-  if (path.empty()) {
-    std::vector<std::string> names;
-    for (const auto& name : root.names()) {
-      if (root.has_dataset(name) && root.dataset(name).is_numeric() && !root.dataset(name).shape().empty()) {
-        names.push_back(name);
-      }
-    }
-    if (names.size() != 1) refuse_choice(location.file, names);
-    path = names.front();
-  }
-  const auto dataset = root.dataset(path);
-  const auto& shape = dataset.shape();
-  require<DataError>(!shape.empty() && dataset.size() > 0, "{}: has shape ({}): no rows, or rows of no numbers",
-                     dataset.where(), fmt::join(shape, ", "));
-  Table table;
-  table.source = dataset.where();
-  table.values = dataset.read<double>();
-  table.names = default_names(dataset.size() / shape[0]);
-  if (root.has_dataset("feature_names")) {
-    auto names = root.dataset("feature_names").read_strings();
-    table.named = names.size() == table.names.size();
-    if (table.named) table.names = std::move(names);
-  }
-  table.text.resize(table.names.size());
-  table.remark = fmt::format("array ({})", fmt::join(shape, ", "));
-  return table;
+// Whether the name is that of a text with numbers.
+bool is_named_as_text(const std::string& name) {
+  const auto plain = plain_name(name);
+  return std::ranges::any_of(std::array<std::string_view, 5>{".csv", ".tsv", ".txt", ".dat", ".data"},
+                             [&](std::string_view ending) { return plain.ends_with(ending); });
 }
 
-Table read_npz(const Location& location, std::string_view bytes) {
+Table read_content(const Location& location, const std::string& content, const CsvFormat& format, Transpose transpose);
+
+void refuse_office(const std::vector<std::string>& names, const std::string& file) {
+  const auto has = [&](std::string_view beginning) {
+    return std::ranges::any_of(names, [&](const std::string& name) { return name.starts_with(beginning); });
+  };
+  require<DataError>(!has("xl/"), "{}: is an Excel workbook; save it as CSV", file);
+  require<DataError>(!has("word/"), "{}: is a Word document, not a table of numbers", file);
+  const bool is_open_document = has("mimetype") && has("content.xml");
+  require<DataError>(!is_open_document, "{}: is a spreadsheet or document of LibreOffice; save it as CSV", file);
+}
+
+Table read_zip(const Location& location, std::string_view bytes, const CsvFormat& format, Transpose transpose) {
   constexpr std::string_view suffix = ".npy";
   const ZipArchive archive(std::as_bytes(std::span(bytes)), location.file);
+  const auto& members = archive.names();
+  refuse_office(members, location.file);
+  const auto is_array = [&](const std::string& name) { return name.ends_with(suffix); };
+  const bool holds_arrays = members.empty() || std::ranges::any_of(members, is_array);
   std::vector<std::string> names;
-  for (const auto& name : archive.names()) {
-    names.push_back(name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name);
+  std::vector<std::size_t> candidates;
+  for (const auto& name : members) {
+    if (holds_arrays || is_named_as_text(name)) candidates.push_back(names.size());
+    names.push_back(is_array(name) ? name.substr(0, name.size() - suffix.size()) : name);
   }
-  if (location.path.empty() && names.size() != 1) refuse_choice(location.file, names);
-  const auto found = location.path.empty() ? names.begin() : std::ranges::find(names, location.path);
-  require<DataError>(found != names.end(), "{}: no array '{}' in it{}; there is {}", location.file, location.path,
-                     suggestion(location.path, names), join_some(names));
-  const auto content = archive.extract(static_cast<std::size_t>(found - names.begin()));
-  return parse_npy(content, location.file + ":" + *found);
+  if (location.path.empty() && candidates.size() != 1) {
+    require<DataError>(holds_arrays,
+                       "{}: is a zip archive with {} members of text; choose one as {}:MEMBER; there is {}",
+                       location.file, candidates.size(), location.file, join_some(names));
+    refuse_choice(location.file, names);
+  }
+  auto at = location.path.empty() ? candidates.front() : names.size();
+  if (!location.path.empty()) {
+    at = static_cast<std::size_t>(std::ranges::find(names, location.path) - names.begin());
+    if (at == names.size()) {
+      at = static_cast<std::size_t>(std::ranges::find(members, location.path) - members.begin());
+    }
+  }
+  require<DataError>(at < names.size(), "{}: no {} '{}' in it{}; there is {}", location.file,
+                     holds_arrays ? "array" : "member", location.path, suggestion(location.path, names),
+                     join_some(names));
+  const auto content = archive.extract(at);
+  const std::string source = location.file + ":" + names[at];
+  if (is_array(members[at]) || holds_arrays) return parse_npy(content, source);
+  const std::string text(reinterpret_cast<const char*>(content.data()), content.size());
+  require<DataError>(!text.starts_with(zip_magic), "{}: is an archive in an archive; unpack it first", source);
+  return read_content({source, ""}, text, format, transpose);
 }
 
-Table read_location(const std::string& text, const CsvFormat& format) {
-  const auto location = parse_location(text);
-  const auto magic = first_bytes(location.file);
-  if (magic == hdf5_magic) return read_hdf5(location);
-  const auto content = magic.starts_with(gzip_magic) ? unpack_gzip(location.file) : read_file(location.file);
-  require<DataError>(!content.starts_with(hdf5_magic), "{}: is compressed HDF5; unpack it with gunzip", location.file);
-  if (content.starts_with(zip_magic)) return read_npz(location, content);
+// Refuses what is no text, with its kind if that is known.
+void require_text(std::string_view content, const std::string& file) {
+  const auto foreign = describe_foreign(content);
+  require<DataError>(foreign.empty(), "{}: {}", file, foreign);
+  const bool is_utf16 = content.starts_with("\xff\xfe") || content.starts_with("\xfe\xff");
+  const auto zero = content.find('\0');
+  require<DataError>(is_utf16 || zero == std::string_view::npos,
+                     "{}: is binary, not text (byte {} is 0). What can be read is {}", file, zero, readable_formats);
+}
+
+Table read_content(const Location& location, const std::string& packed, const CsvFormat& format, Transpose transpose) {
+  const bool is_packed = !compression_of(packed).empty();
+  const std::string unpacked = is_packed ? decompress(packed, location.file) : "";
+  const std::string& content = is_packed ? unpacked : packed;
+  const auto bytes = std::as_bytes(std::span(content));
+  if (h5::is_hdf5_image(bytes)) {
+    return read_hdf5(h5::open_image(bytes, location.file), location.file, location.path, transpose);
+  }
+  if (content.starts_with(zip_magic)) return read_zip(location, content, format, transpose);
   require<DataError>(location.path.empty(), "{}: holds one table, so there is no '{}' to choose", location.file,
                      location.path);
-  const auto bytes = std::as_bytes(std::span(content));
   const auto name = plain_name(location.file);
   if (content.starts_with(npy_magic)) return parse_npy(bytes, location.file);
   if (name.ends_with(".bin")) return parse_cifar(bytes, location.file);
   if (begins_as_idx(bytes) || is_named_as_idx(name)) return parse_idx(bytes, location.file);
+  require_text(content, location.file);
   return parse_csv(content, location.file, format);
+}
+
+Table read_location(const std::string& text, const CsvFormat& format, Transpose transpose) {
+  const auto location = parse_location(text);
+  if (h5::is_hdf5_file(location.file)) {
+    return read_hdf5(h5::open_file(location.file), location.file, location.path, transpose);
+  }
+  return read_content(location, read_file(location.file), format, transpose);
 }
 
 // Puts the one column of `labels` before those of the table.
@@ -184,10 +195,10 @@ void join_labels(Table& table, const Table& labels) {
 
 }  // namespace
 
-Table read_table(const std::string& text, const CsvFormat& format) {
+Table read_table(const std::string& text, const CsvFormat& format, Transpose transpose) {
   const auto [rows, labels] = parse_labelled(text);
-  Table table = read_location(rows, format);
-  if (!labels.empty()) join_labels(table, read_location(labels, format));
+  Table table = read_location(rows, format, transpose);
+  if (!labels.empty()) join_labels(table, read_location(labels, format, transpose));
   return table;
 }
 

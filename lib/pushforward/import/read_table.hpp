@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pushforward/import/import_csv.hpp>
+#include <pushforward/import/import_hdf5.hpp>
 #include <pushforward/table/table.hpp>
 
 #include <string>
@@ -9,15 +10,17 @@ namespace pushforward::data {
 
 /// Reads the numbers of a file of any kind that can be imported. The content of the file tells its kind, except for
 /// CIFAR:
-///   HDF5             FILE:/PATH; the path may be left out if there is one array
+///   HDF5             FILE:/PATH; the path may be left out if there is one array (import_hdf5.hpp)
 ///   .npz             FILE:NAME; the name may be left out if there is one array
+///   zip of texts     FILE:MEMBER; the name may be left out if there is one text
 ///   .npy, IDX        FILE
 ///   separated text   FILE
 ///   CIFAR            FILE.bin
-/// All of them except HDF5 may be compressed with gzip. If the location is A+B, then B is a table of one column with
-/// as many rows as A. This column is put before the columns of A. Its name is that in the file, or `label`. Throws
-/// IoError if a file cannot be read. Throws DataError if a file holds no table of numbers, if it holds several and
-/// none is named, and if the labels do not fit.
-Table read_table(const std::string& location, const CsvFormat& format = {});
+/// All of them may be compressed with gzip, xz, bzip2 or zstd, and all may come from a pipe, which is read to its end.
+/// If the location is A+B, then B is a table of one column with as many rows as A. This column is put before the
+/// columns of A. Its name is that in the file, or `label`. Throws IoError if a file cannot be read. Throws DataError if
+/// a file holds no table of numbers, if it is of another kind, which is named, if it holds several tables and none is
+/// chosen, and if the labels do not fit. `transpose` is for arrays of HDF5.
+Table read_table(const std::string& location, const CsvFormat& format = {}, Transpose transpose = Transpose::automatic);
 
 }  // namespace pushforward::data

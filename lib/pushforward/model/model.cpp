@@ -73,8 +73,11 @@ void write_provenance(const h5::GroupWriter& root, const ModelNotes& notes) {
 Architecture read_architecture(const h5::Group& group) {
   Architecture a{.data = {.shape = read_shape(group, "shape"), .context = group.attribute<Index>("context")},
                  .chain = {}};
-  for (const double row : group.attribute<std::vector<double>>("periodic"))
-    a.data.periodic.push_back(std::llround(row));
+  if (group.has_attribute("periodic")) {  // an empty list is left out
+    for (const double row : group.attribute<std::vector<double>>("periodic")) {
+      a.data.periodic.push_back(std::llround(row));
+    }
+  }
   const auto length = group.attribute<Index>("length");
   require<DataError>(length >= 0 && a.data.context >= 0, "{}: length {} and context {} must not be negative",
                      group.where(), length, a.data.context);

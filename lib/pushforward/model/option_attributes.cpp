@@ -28,10 +28,14 @@ struct Read {
 
   template <class V>
   OptionValue operator()(const V*) const {
+    if constexpr (std::is_same_v<V, std::vector<double>>) {
+      if (!group.has_attribute(key)) return V{};
+    }
     return group.attribute<V>(key);
   }
   OptionValue operator()(const std::vector<Index>*) const {
     std::vector<Index> values;
+    if (!group.has_attribute(key)) return values;  // empty lists are left out
     for (const double value : group.attribute<std::vector<double>>(key)) {
       require<DataError>(std::abs(value) < 1e15 && value == std::round(value),
                          "{}: attribute '{}' holds {}, which is no integer", group.where(), key, value);

@@ -11,8 +11,8 @@ namespace pushforward::flow {
 /// Writes every option. An option may be a text, a number or a list of numbers.
 void write_options(const h5::GroupWriter& group, const OptionSet& options);
 
-/// Reads every option. An option without effect may be missing. Throws DataError if another option is missing or if an
-/// attribute has the wrong type, and OptionError if a value breaks its rule.
+/// Reads every option. An option without effect may be missing, and a list that is missing is empty. Throws DataError
+/// if another option is missing or if an attribute has the wrong type, and OptionError if a value breaks its rule.
 void read_options(const h5::Group& group, OptionSet& options);
 
 }  // namespace pushforward::flow
