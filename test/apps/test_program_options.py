@@ -117,6 +117,7 @@ PROGRAMS = {
         "--validation-fraction": flag("--validation-fraction 0.3", base=TRAIN),
         "--header": flag("--header yes", base="numbers.csv -o imported.h5"),
         "--separator": flag("--separator semicolon", base=TABLE, part=CODE),
+        "--decimal": flag("--decimal comma", base=TABLE, part=CODE),
         "--columns": flag("--columns a,b", base=TABLE),
         "--exclude": flag("--exclude a,b", base=TABLE),
         "--weight": flag("--weight weight", base=TABLE),
