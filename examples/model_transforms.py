@@ -191,7 +191,7 @@ def scaling(group, x, _):
 def elementwise(group, x, _):
     """Gives −∞ for rows outside the domain of the function."""
     o = group.attrs
-    columns = integers(o["columns"]) or list(range(x.shape[1]))
+    columns = integers(o.get("columns", [])) or list(range(x.shape[1]))
     u = (x[:, columns] - o["shift"]) / o["scale"]
     low, high = domain(o["function"], o["margin"])
     z = x.copy()

@@ -75,11 +75,11 @@ def write_h5(path, arrays, **attributes):
 
 
 def read_h5(path):
-    """All arrays of a file by path."""
+    """All arrays of a file by path. Texts have a fixed length, so that their bytes can be compared."""
     arrays = {}
     with h5py.File(path) as file:
         file.visititems(lambda name, o: arrays.update({name: o[()]}) if isinstance(o, h5py.Dataset) else None)
-    return arrays
+    return {name: x.astype("S") if getattr(x, "dtype", None) == object else x for name, x in arrays.items()}
 
 
 def read_history(path):

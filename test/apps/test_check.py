@@ -214,7 +214,7 @@ class Spoilt(FlowTest):
                 (change_attribute(block, "activation", "tanhh"), "must be one of lipswish"),
                 (change_attribute(block, "lipschitz", 1.5), "lipschitz = 1.5: must be more than 0 and less than 1"),
                 (change_attribute(block, "hidden", np.array([8.0])), "layer_1/weight has shape (8, 8) where"),
-                (lose_attribute(block, "hidden"), "no attribute 'hidden'"),
+                (lose_attribute(block, "hidden"), "layer_0/weight has shape (2, 8) where"),
                 (change_attribute(block, "kind", "residal"), "'residal' is unknown (did you mean 'residual'?)"),
                 (change_attribute(block, "kind", "coupling"), "no attribute"),
                 (change_attribute("flow", "length", 6), "no '005' in it"),

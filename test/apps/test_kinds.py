@@ -197,7 +197,7 @@ class Kinds(CourseTest):
             (["data.h5", "--context", "a=2"], "--context: no value for b; the model takes a, b=1"),
             (["data.h5", "--context", "a=2,a=3"], "--context 'a=3': a has a value already"),
             (["data.h5", "--context", "a=nan"], "--context 'a=nan': no finite number after the equals sign"),
-            (["data.h5", "--context", "b=12"], "--context 'b=12': there is no such class of b; there are a, b=1"),
+            (["data.h5", "--context", "b=12"], "--context 'b=12': there is no such class of b (did you mean 'b=1'?); there are a, b=1"),
             (["context.h5:/rows"], "context.h5:/rows has no context"),
         ]:
             self.assertFailure(self.run_program("flow_density", "flow.h5", *arguments), 2, message)

@@ -95,7 +95,7 @@ struct Tables {
     }
     require<DataError>(std::ssize(all) <= most_classes, "column {}: {} different texts are too many classes",
                        samples.names[column], all.size());
-    const std::vector<std::string> sorted(all.begin(), all.end());
+    std::vector<std::string> sorted(all.begin(), all.end());
     const auto x = samples.view();
     for (std::size_t t = 0; t < sources.size(); ++t) {
       const auto& [texts, rows] = labels[t][column];

@@ -52,11 +52,11 @@ std::vector<Index> columns_in(const std::pair<Index, Index>& range) {
 
 std::vector<Index> select_columns(std::string_view selector, std::span<const std::string> names) {
   const auto d = static_cast<Index>(names.size());
-  const auto with_name = named(selector, names);
+  auto with_name = named(selector, names);
   const bool numbered = selector.starts_with(by_number);
   if (with_name.empty() && selector.starts_with(by_name)) {
     const auto name = selector.substr(by_name.size());
-    const auto columns = named(name, names);
+    auto columns = named(name, names);
     require<OptionError>(!columns.empty(), "no column '{}'{}; there are {}", name, suggestion(name, names),
                          join_some(names));
     if (columns.size() > 1) refuse_twice(name, columns);
