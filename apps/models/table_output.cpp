@@ -44,7 +44,10 @@ void write_csv(const h5::Group& root, const std::vector<TableColumns>& columns, 
   std::vector<Part> parts;
   std::string text;
   for (const auto& [array, names] : columns) {
-    for (const auto& name : names) text += (text.empty() ? "" : ",") + quoted(name);
+    for (const auto& name : names) {
+      if (!text.empty()) text += ',';
+      text += quoted(name);
+    }
     auto dataset = root.dataset(array);
     const Index most = std::min(most_rows, dataset.shape()[0]);
     parts.push_back({std::move(dataset), Matrix<double>(static_cast<Index>(names.size()), most)});
