@@ -277,21 +277,6 @@ class Density {
     output.write(columns, "log_prob");
   }
 
-  /// Returns the largest weight of all rows. Throws DataError if all weights are 0. Collective.
-  double largest_weight(const data::Rows& rows) const {
-    double largest = 0;
-    comm::agree(comm_, [&] {
-      const auto mine = comm::share(rows.count(), comm_.rank(), comm_.size());
-      largest = data::largest_weight(
-          mine.first, mine.last, [&](Index first, std::span<double> weights) { rows.read_weights(first, weights); });
-    });
-    largest = comm_.max(largest);
-    comm::agree(comm_, [&] {
-      require<DataError>(largest > 0 || rows.count() == 0, "{}: all weights of the rows are 0", data_);
-    });
-    return largest;
-  }
-
   /// Returns the mean NLL.
   double evaluate_rows(h5::ResultFile& file, const data::Rows& rows, const apps::ContextSource& context,
                        std::optional<double> entropy) {
@@ -301,7 +286,9 @@ class Density {
     Matrix<double> given(context.dimension(), most);
     Matrix<Index> status_numbers(1, most), repeats(1, most);
     std::vector<flow::Status> status(most);
-    const double largest = largest_weight(rows);
+    const double largest =
+        data::largest_weight(comm_, rows.count(), data_ + ": all weights of the rows",
+                             [&](Index first, std::span<double> weights) { rows.read_weights(first, weights); });
     std::vector<flow::LossSums> sums(static_cast<std::size_t>(comm_.size()));
     RepeatCount repeat_count;
     apps::in_shared_slabs(comm_, rows.count(), [&](Index first, Index count) {

@@ -209,7 +209,7 @@ class Hdf5(Formats):
         with self.h5() as file:
             for i in range(10):
                 file[f"df/block{i}_values"] = X
-        self.assertRefuses("a.h5", 3, "a.h5: holds 10 arrays; choose one: a.h5:/df/block0_values, ", "and 2 more")
+        self.assertRefuses("a.h5", 3, "a.h5: holds 10 arrays; choose one: a.h5:/df/block0_values, ", "(10 in all)")
         self.assertImports("a.h5:/df/block0_values", X)
         with self.h5() as file:
             file["df/values"] = X

@@ -56,19 +56,8 @@ void for_each_inverse_gradient(Case<T>& c, const InverseGradient<T>& gradient, F
   };
   auto scale = taylor_scale<T>(1e-12 * static_cast<double>(1 + z.size()) * (1 + std::abs(loss(z))));
   scale.h *= c.step;
-  std::uint64_t line = 0;
-  for (const auto& block : c.subject->layout().blocks()) {
-    const auto at = static_cast<std::size_t>(block.offset), size = static_cast<std::size_t>(block.size());
-    const auto moved = [&](std::span<const double> values) {
-      auto parameters = c.parameters;
-      std::copy(values.begin(), values.end(), parameters.begin() + block.offset);
-      c.exact->set(parameters, nn::Normalization::svd);
-      return loss(z);
-    };
-    f(block.name, is_gradient(moved, std::span<const double>(c.parameters).subspan(at, size),
-                              std::span<const T>(gradient.parameters).subspan(at, size), scale, ++line));
-  }
-  c.exact->set(c.parameters, nn::Normalization::svd);
+  std::uint64_t line = for_each_block<T>(
+      c, gradient.parameters, scale, [&] { return loss(z); }, f);
   const auto moved = [&](std::span<const double> values) {
     return loss(Matrix<double>(ConstMatrixView<double>(values.data(), z.rows(), n)));
   };

@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(decimal_commas) {
   BOOST_TEST(refuses("1,5;1.500\n2;6\n", 1, "'1.500' in column 2 (x2) has a point"));
   BOOST_TEST(refuses("1,5;1,234,567\n2;6\n", 0, "'1,5' in column 1 (x1) has a decimal comma"));
   BOOST_TEST(refuses("1,5;1,234,567\n2;6\n", 1, "'1,234,567' in column 2 (x2) has commas between thousands"));
-  // What is text stays text.
+  // Text stays text.
   BOOST_TEST(parse("x;name\n1,5;Smith, J\n").text[0].empty());
   BOOST_TEST(!parse("x;name\n1,5;Smith, J\n").text[1].empty());
 }

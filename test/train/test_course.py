@@ -32,6 +32,9 @@ REALNVP = {"model.kind": "realnvp", **SMALL}
 PLANAR = {"model.kind": "planar", "model.blocks": 2}
 RESIDUAL = {"model.kind": "residual", "log_det.train": "exact", **SMALL}
 
+# The identity. A chain that has it takes values as they are.
+RAW = {"kind": "elementwise", "function": "affine"}
+
 
 @functools.cache
 def plain(d=2, train=1200):
@@ -230,10 +233,10 @@ class Reference(CourseTest):
         fast = {"train.schedule": "constant", "train.warmup": 0, "train.average": 0.0, "train.steps": 20,
                 "data.standardize": "none", "model.kind": "chain", "log_det.train": "exact", "train.learning_rate": 0.3}
         linear = fast | {"train.beta1": 0.5, "train.beta2": 0.5, "train.seed": 71,
-                         "model.chain": [{"kind": "residual", "hidden": []}]}
-        hidden = fast | {"train.beta1": 0.0, "train.beta2": 0.99, "train.seed": 70,
-                         "model.chain": [{"kind": "residual", "hidden": [4]}]}
-        subjects = {"linear": (linear, stretched(184, 2)), "hidden": (hidden, stretched(282, 3))}
+                         "model.chain": [RAW, {"kind": "residual", "hidden": []}]}
+        hidden = fast | {"train.beta1": 0.0, "train.beta2": 0.99, "train.seed": 71,
+                         "model.chain": [RAW, {"kind": "residual", "hidden": [4]}]}
+        subjects = {"linear": (linear, stretched(184, 2)), "hidden": (hidden, stretched(192, 3))}
         for name, run in self.runs(subjects).items():
             with self.subTest(name):
                 reference = run.reference()

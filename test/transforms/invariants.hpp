@@ -250,6 +250,26 @@ Verdict precisions_agree(Case<T>& c) {
   return verdict ? kit::close_log_dets<T>(image.log_det, exact.log_det, c.subject->dimension()) : verdict;
 }
 
+/// Holds the gradient with respect to each block of parameters against differences of value() at the exact subject:
+/// f(name, verdict) for each. Returns the number of lines that the differences were taken along.
+template <class T, class Scale, class V, class F>
+std::uint64_t for_each_block(Case<T>& c, std::span<const T> gradient, const Scale& scale, V&& value, F&& f) {
+  std::uint64_t line = 0;
+  for (const auto& block : c.subject->layout().blocks()) {
+    const auto at = static_cast<std::size_t>(block.offset), size = static_cast<std::size_t>(block.size());
+    const auto moved = [&](std::span<const double> values) {
+      auto parameters = c.parameters;
+      std::copy(values.begin(), values.end(), parameters.begin() + block.offset);
+      c.exact->set(parameters, nn::Normalization::svd);
+      return value();
+    };
+    f(block.name, is_gradient(moved, std::span<const double>(c.parameters).subspan(at, size),
+                              gradient.subspan(at, size), scale, ++line));
+  }
+  c.exact->set(c.parameters, nn::Normalization::svd);
+  return line;
+}
+
 /// The gradient with respect to each block of parameters, and to x where it is offered: f(name, verdict) for each.
 /// Values come from the exact subject. `weight` may be empty.
 template <class T, class F>
@@ -270,19 +290,8 @@ void for_each_gradient(Case<T>& c, std::span<const T> weight, F&& f) {
   };
   auto scale = taylor_scale<T>(1e-13 * static_cast<double>(1 + exact_x.size()) * std::abs(objective(exact_x)));
   scale.h *= c.step;
-  std::uint64_t line = 0;
-  for (const auto& block : c.subject->layout().blocks()) {
-    const auto at = static_cast<std::size_t>(block.offset), size = static_cast<std::size_t>(block.size());
-    const auto moved = [&](std::span<const double> values) {
-      auto parameters = c.parameters;
-      std::copy(values.begin(), values.end(), parameters.begin() + block.offset);
-      c.exact->set(parameters, nn::Normalization::svd);
-      return objective(exact_x);
-    };
-    f(block.name, is_gradient(moved, std::span<const double>(c.parameters).subspan(at, size),
-                              std::span<const T>(gradient.parameters).subspan(at, size), scale, ++line));
-  }
-  c.exact->set(c.parameters, nn::Normalization::svd);
+  std::uint64_t line = for_each_block<T>(
+      c, gradient.parameters, scale, [&] { return objective(exact_x); }, f);
   if (gradient.x.size() == 0) return;
   const auto moved = [&](std::span<const double> values) {
     return objective(Matrix<double>(ConstMatrixView<double>(values.data(), c.x.rows(), c.x.cols())));
@@ -435,5 +444,20 @@ class Broken final : public Subject<T> {
   std::unique_ptr<Subject<T>> inner_;
   Fault fault_;
 };
+
+/// All gradients of `good` hold, with and without weights, and those of `broken` do not. The twin must fail for all
+/// parameters together, not for each block: it cannot fail where the gradient is 0, since 1.01 · 0 = 0.
+template <class T>
+void check_gradients(Case<T>& good, Case<T>& broken) {
+  for (const bool weighted : {false, true}) {
+    const std::span<const T> weight = weighted ? std::span<const T>(good.weight) : std::span<const T>();
+    for_each_gradient(good, weight, [&](const std::string& name, const Verdict& verdict) {
+      BOOST_TEST_CONTEXT(name << (weighted ? ", weighted" : "")) {
+        BOOST_TEST(verdict);
+      }
+    });
+    BOOST_TEST(!gradient_is_the_derivative(broken, weight));
+  }
+}
 
 }  // namespace pushforward::test

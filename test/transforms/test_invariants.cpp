@@ -257,15 +257,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_of_the_inverse_is_the_derivative, T, 
   for_each_map([](const auto& kind, Index d) {
     if (!has_inverse(kind) || !inverse_depends_on_parameters(kind) || d > 20) return;
     auto good = make_inverse_case<T>(kind, d), broken = make_inverse_case<T>(kind, d, 1.01);
-    for (const bool weighted : {false, true}) {
-      const std::span<const T> weight = weighted ? std::span<const T>(good.weight) : std::span<const T>();
-      for_each_gradient(good, weight, [&](const std::string& name, const Verdict& verdict) {
-        BOOST_TEST_CONTEXT(name << (weighted ? ", weighted" : "")) {
-          BOOST_TEST(verdict);
-        }
-      });
-      BOOST_TEST(!gradient_is_the_derivative(broken, weight));
-    }
+    check_gradients(good, broken);
     BOOST_TEST(transposed_solve_undoes_the_jacobian(good));
     BOOST_TEST(inverse_holds_both_ways(good, InverseAlgorithm::newton));
   });

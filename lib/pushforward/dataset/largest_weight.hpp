@@ -1,9 +1,12 @@
 #pragma once
 
+#include <pushforward/comm/communicator.hpp>
+#include <pushforward/core/error.hpp>
 #include <pushforward/core/index.hpp>
 
 #include <algorithm>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace pushforward::data {
@@ -21,6 +24,20 @@ double largest_weight(Index first, Index last, Read&& read) {
     read(first, part);
     largest = std::max(largest, *std::ranges::max_element(part));
   }
+  return largest;
+}
+
+/// The same over the rows that all ranks share out. Throws DataError, the same on all ranks, if there are rows and all
+/// weights are 0; `what` names them: "x.h5: all weights of the test rows". Collective.
+template <class Read>
+double largest_weight(const comm::Communicator& comm, Index rows, std::string_view what, Read&& read) {
+  double largest = 0;
+  comm::agree(comm, [&] {
+    const auto mine = comm::share(rows, comm.rank(), comm.size());
+    largest = largest_weight(mine.first, mine.last, read);
+  });
+  largest = comm.max(largest);
+  comm::agree(comm, [&] { require<DataError>(largest > 0 || rows == 0, "{} are 0", what); });
   return largest;
 }
 

@@ -57,7 +57,7 @@ std::vector<std::string> link_names(hid_t group, const std::string& where) {
   return names;
 }
 
-// What is behind a link that leads nowhere: "is a link to 'x', which is not there".
+// Describes a link that leads nowhere: "is a link to 'x', which is not in the file".
 std::string describe_broken_link(hid_t group, const std::string& name) {
   H5L_info_t info{};
   if (H5Lget_info(group, name.c_str(), &info, H5P_DEFAULT) < 0) return "is a link that cannot be read";
@@ -77,10 +77,7 @@ bool leads_somewhere(hid_t group, const std::string& name) {
 }
 
 std::string listing(const std::vector<std::string>& names) {
-  constexpr std::size_t most = 12;
-  if (names.empty()) return "nothing";
-  const auto shown = std::span(names).first(std::min(most, names.size()));
-  return join(shown) + (names.size() > most ? fmt::format(" and {} more", names.size() - most) : "");
+  return names.empty() ? "nothing" : join_some(names);
 }
 
 H5I_type_t kind_of(const Handle& handle) {

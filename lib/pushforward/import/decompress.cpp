@@ -28,7 +28,7 @@ constexpr std::size_t slice = 1 << 20;
   throw IoError(fmt::format("{}: cannot be unpacked: it is truncated or damaged ({})", source, reason));
 }
 
-// What the libraries take as sizes: at most the range of unsigned int.
+// Limits a size to the range of unsigned int, which the libraries take.
 unsigned portion(std::size_t size) {
   return static_cast<unsigned>(std::min<std::size_t>(size, std::numeric_limits<unsigned>::max()));
 }

@@ -14,12 +14,6 @@ namespace pushforward::data {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t most_listed = 8;
-
-std::string listed(std::span<const std::string> texts) {
-  const auto shown = texts.first(std::min(most_listed, texts.size()));
-  return join(shown) + (texts.size() > most_listed ? fmt::format(" and {} more", texts.size() - most_listed) : "");
-}
 
 [[noreturn]] void refuse_choice(const std::string& file, const std::vector<h5::Found>& found) {
   std::vector<std::string> arrays, others;
@@ -33,8 +27,8 @@ std::string listed(std::span<const std::string> texts) {
   const bool has_links = std::ranges::any_of(found, [](const h5::Found& one) { return one.leads_nowhere; });
   require<DataError>(!arrays.empty(), "{}: {}{}{}", file,
                      has_links ? "no array of numbers can be opened" : "holds no array of numbers",
-                     others.empty() ? "" : "; ", listed(others));
-  throw DataError(fmt::format("{}: holds {} arrays; choose one: {}", file, arrays.size(), listed(arrays)));
+                     others.empty() ? "" : "; ", join_some(others));
+  throw DataError(fmt::format("{}: holds {} arrays; choose one: {}", file, arrays.size(), join_some(arrays)));
 }
 
 std::string choose(const h5::Group& root, const std::string& file) {
@@ -159,7 +153,7 @@ Table read_records(const h5::Dataset& dataset) {
   table.text.resize(table.names.size());
   table.remark = "records";
   if (!records.skipped.empty()) {
-    table.remark += fmt::format(" without the members that hold no numbers: {}", listed(records.skipped));
+    table.remark += fmt::format(" without the members that hold no numbers: {}", join_some(records.skipped));
   }
   return table;
 }

@@ -11,7 +11,7 @@
 
 namespace pushforward::data {
 
-/// What the lines after the first one have in a column.
+/// Counts of the fields of a column, without the first line.
 struct ColumnFacts {
   Index numbers = 0;         ///< the fields that are numbers
   Index plain_integers = 0;  ///< the numbers that are written with nothing but digits

@@ -14,7 +14,7 @@ enum class Commas {
   decimal     ///< decimals follow a comma, and points are between groups of three digits
 };
 
-/// What the comma of a number can be.
+/// The meanings that the commas of one number allow.
 enum class CommaUse {
   none,        ///< the field has no comma, or is no number
   decimals,    ///< "1,5": decimals follow it

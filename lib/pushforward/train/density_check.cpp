@@ -1,9 +1,10 @@
 #include <pushforward/core/error.hpp>
+#include <pushforward/core/text.hpp>
+#include <pushforward/standardization/moments.hpp>
 #include <pushforward/train/density_check.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 
 namespace pushforward::train {
 
@@ -21,14 +22,8 @@ constexpr Index sample_rows = 4096;
 constexpr double no_own_variance = 1e-11, little_own_variance = 1e-6;
 constexpr Index most_columns = 512;
 
-// The columns x1, x4 and 3 more.
 std::string listed(const std::vector<std::string>& names) {
-  constexpr std::size_t shown = 5;
-  const auto count = std::min(names.size(), shown);
-  std::string text = names.size() == 1 ? "column " : "columns ";
-  text += fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count), ", "));
-  if (names.size() > count) text += fmt::format(" and {} more", names.size() - count);
-  return text;
+  return (names.size() == 1 ? "column " : "columns ") + join_some(names);
 }
 
 // Whether a column has at most few_values distinct values.
@@ -60,42 +55,37 @@ double largest_share(ConstMatrixView<T> x, Index column) {
   return longest < 10 ? 0 : static_cast<double>(longest) / static_cast<double>(n);
 }
 
-// The part of each column's variance that the columns before it do not explain. Columns of angles, and columns that
-// nearly depend on others, explain nothing.
+// The part of each column's variance that the columns before it do not explain, by the Cholesky factor of the
+// correlations. Columns of angles, and columns that nearly depend on others, explain nothing.
 template <class T>
 std::vector<double> own_variances(ConstMatrixView<T> x, const std::vector<Index>& periodic) {
   const Index d = x.rows(), n = std::min(x.cols(), 20 * d + 1000);
-  Matrix<double> values(d, n);
+  Matrix<double> sample(d, n);
   for (Index j = 0; j < n; ++j) {
-    for (Index i = 0; i < d; ++i) values(i, j) = static_cast<double>(x(i, j * x.cols() / n));
+    for (Index i = 0; i < d; ++i) sample(i, j) = static_cast<double>(x(i, j * x.cols() / n));
   }
-  for (Index i = 0; i < d; ++i) {
-    double mean = 0, square = 0;
-    for (Index j = 0; j < n; ++j) mean += values(i, j) / static_cast<double>(n);
-    for (Index j = 0; j < n; ++j) square += (values(i, j) - mean) * (values(i, j) - mean);
-    const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
-    for (Index j = 0; j < n; ++j) values(i, j) = scale * (values(i, j) - mean);
-  }
-  // Gram–Schmidt on the columns, twice for each, which keeps what is left when most of it is taken away.
+  data::Moments moments(d);
+  moments.add(sample, {});
+  const auto covariance = moments.covariance();
+  Matrix<double> factor(d, d);
   std::vector<double> own(static_cast<std::size_t>(d), 1);
-  std::vector<std::vector<double>> basis;
+  std::vector<Index> independent;
   for (Index i = 0; i < d; ++i) {
-    if (std::ranges::find(periodic, i) != periodic.end()) continue;
-    std::vector<double> rest(static_cast<std::size_t>(n));
-    for (Index j = 0; j < n; ++j) rest[static_cast<std::size_t>(j)] = values(i, j);
-    double left = 0;
-    for (int pass = 0; pass < 2; ++pass) {
-      for (const auto& q : basis) {
-        double along = 0;
-        for (std::size_t j = 0; j < rest.size(); ++j) along += q[j] * rest[j];
-        for (std::size_t j = 0; j < rest.size(); ++j) rest[j] -= along * q[j];
+    if (std::ranges::find(periodic, i) != periodic.end() || covariance(i, i) == 0) continue;
+    double left = 1;
+    for (const Index k : independent) {
+      double value = covariance(i, k) / std::sqrt(covariance(i, i) * covariance(k, k));
+      for (const Index m : independent) {
+        if (m == k) break;
+        value -= factor(i, m) * factor(k, m);
       }
+      factor(i, k) = value / factor(k, k);
+      left -= factor(i, k) * factor(i, k);
     }
-    for (const double value : rest) left += value * value;
-    own[static_cast<std::size_t>(i)] = left;
+    own[i] = left;
     if (left < little_own_variance) continue;
-    for (double& value : rest) value /= std::sqrt(left);
-    basis.push_back(std::move(rest));
+    factor(i, i) = std::sqrt(left);
+    independent.push_back(i);
   }
   return own;
 }

@@ -9,7 +9,7 @@
 
 namespace pushforward::train {
 
-/// What speaks against a density of some rows, for people, each with a remedy.
+/// Reasons against a density of some rows, for people, each with a remedy.
 struct DensityFindings {
   std::vector<std::string> doubts;    ///< the log-likelihood may mislead
   std::vector<std::string> refusals;  ///< the likelihood has no bound, so there is nothing to train

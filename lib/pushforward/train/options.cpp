@@ -35,11 +35,11 @@ DataOptions Options::data_of_model() const {
   if (data.standardize != "auto" && data.standardize != "none") return chosen;
   const bool is_raw = model.levels > 0 || model.logit > 0 || model.base.chosen().is_bounded ||
                       std::ranges::any_of(model.chain, [](const flow::TransformOptions& transform) {
-                        return transform.facts().wants_integers || transform.bounds() != flow::Bounds::keeps ||
-                               transform.kind() == "elementwise";
+                        return transform.facts().wants_integers || transform.facts().has_units ||
+                               transform.bounds() != flow::Bounds::keeps;
                       });
   if (data.standardize == "auto") chosen.standardize = is_raw ? "none" : "scale";
-  if (data.standardize == "none" && !is_raw && model.kind != "chain") chosen.standardize = "unit";
+  if (data.standardize == "none" && !is_raw) chosen.standardize = "unit";
   return chosen;
 }
 
@@ -61,9 +61,9 @@ OptionSet Options::declare() {
       .add(
           "data.standardize", data.standardize,
           "scale: columns get mean 0 and deviation 1; whiten: with the Cholesky factor of the covariance; unit: all "
-          "columns are divided by one number, their deviation; none: values as they are for a chain of one's own and "
-          "for a flow that dequantizes or has bounds, else unit; auto: none for a flow that dequantizes or has bounds, "
-          "else scale",
+          "columns are divided by one number, their deviation; none: values as they are for a flow that wants them so, "
+          "because it dequantizes, has bounds or has elementwise functions, else unit; auto: none for such a "
+          "flow, else scale",
           one_of({"auto", "none", "unit", "scale", "whiten"}))
       .add("data.periodic", data.periodic,
            "columns that are angles in radians, by name, number from 1, range 2-5 or *; those that the file names are "

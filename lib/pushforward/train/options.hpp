@@ -70,8 +70,8 @@ struct Options {
   /// Throws OptionError for options that do not go together, whatever the data.
   void require_consistent() const;
   /// The data options with the standardization of this model. A flow that wants values as they are, because it
-  /// dequantizes or has bounds, gets none for auto. Any other flow gets scale for auto, and unit for none, unless
-  /// it is a chain of one's own. With unit and scale, the unit of the data does not change the result.
+  /// dequantizes, has bounds or has options in the units of the data, gets none for auto. Any other flow gets scale for
+  /// auto, and unit for none. With unit and scale, the unit of the data does not change the result.
   DataOptions data_of_model() const;
   /// The flow for data of this domain. Throws OptionError, also for what require_consistent() refuses.
   flow::Architecture architecture(const flow::Domain& domain) const;

@@ -137,19 +137,10 @@ typename TrainingData<T>::Slab TrainingData<T>::read(const data::RowReader& read
 template <class T>
 void TrainingData<T>::measure_weights(const comm::Communicator& comm, const data::RowReader& reader) {
   for (const Split split : splits) {
-    double largest = 0;
-    comm::agree(comm, [&] {
-      const auto mine = comm::share(rows(split), comm.rank(), comm.size());
-      largest = data::largest_weight(mine.first, mine.last, [&](Index first, std::span<double> weights) {
-        reader.read_weights(split, first, weights);
-      });
-    });
-    largest = comm.max(largest);
-    comm::agree(comm, [&] {
-      require<DataError>(rows(split) == 0 || largest > 0, "{}: all weights of the {} rows are 0", description_.name,
-                         split_name(split));
-    });
-    largest_weight_[data::index_of(split)] = largest;
+    const auto what = fmt::format("{}: all weights of the {} rows", description_.name, split_name(split));
+    largest_weight_[data::index_of(split)] = data::largest_weight(
+        comm, rows(split), what,
+        [&](Index first, std::span<double> weights) { reader.read_weights(split, first, weights); });
   }
 }
 

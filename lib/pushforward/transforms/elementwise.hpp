@@ -21,7 +21,7 @@ namespace pushforward::flow {
 struct ElementwiseOptions {
   static constexpr const char* kind = "elementwise";
   static constexpr const char* help = "a fixed increasing function of single values";
-  static constexpr TransformFacts facts{.is_fixed = true};
+  static constexpr TransformFacts facts{.is_fixed = true, .has_units = true};
   std::string function = "affine";  ///< one of function_names()
   std::vector<Index> columns{};     ///< values it is applied to, from 0; empty: all
   double shift = 0;                 ///< subtracted first

@@ -8,6 +8,7 @@ struct TransformFacts {
   bool is_fixed = false;        ///< it has no parameters: the class is not Trained
   bool takes_context = false;   ///< it can be conditioned
   bool wants_integers = false;  ///< its samples are integers
+  bool has_units = false;       ///< its options are in the units of its samples
 };
 
 /// The effect of a transform on bounds: it keeps bounds as they are, it makes values bounded, or it removes bounds by

@@ -62,6 +62,14 @@ class Scaling(Transform):
         return along(np.exp(log_scale)) * x, log_scale.sum(axis=-1)[..., None]
 
 
+class Elementwise(Transform):
+    """The function affine with its default shift and scale, which is the identity."""
+
+    def forward(self, p, x, context, draws, method):
+        assert self.options["function"] == "affine"
+        return x, np.zeros(x.shape[:-1])
+
+
 class Dequantize(Transform):
     def forward(self, p, x, context, draws, method):
         levels = self.options["levels"]
@@ -126,7 +134,7 @@ class Residual(Transform):
         return x + g, LOG_DETS[kind](jacobian, rest, draws, self.place)
 
 
-TRANSFORMS = {"actnorm": ActNorm, "scaling": Scaling, "dequantize": Dequantize, "planar": Planar,
+TRANSFORMS = {"actnorm": ActNorm, "scaling": Scaling, "dequantize": Dequantize, "elementwise": Elementwise, "planar": Planar,
               "coupling": Coupling, "residual": Residual}
 
 
