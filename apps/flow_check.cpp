@@ -24,8 +24,8 @@ struct Options {
 
 class Check {
  public:
-  Check(apps::Console& console, const Options& options, const std::string& path)
-      : console_(console), options_(options), path_(path), model_(flow::load_model<double>(path)) {}
+  Check(apps::Console& console, const Options& options, const std::string& path, flow::Model<double> model)
+      : console_(console), options_(options), path_(path), model_(std::move(model)) {}
 
   void run(const std::string& data) {
     summarize();
@@ -69,6 +69,7 @@ class Check {
                     model_.standardization().log_det());
     if (model_.notes().entropy)
       console_.result("entropy of the training data's density {:.6f} nats", *model_.notes().entropy);
+    if (!model_.notes().digest.empty()) console_.result("file intact, SHA-256 {}", model_.notes().digest);
     for (const auto& [name, text] : model_.notes().provenance) {
       if (name != "configuration") console_.result("{:<15} {}", name, text);
     }
@@ -194,7 +195,8 @@ int main(int argc, char** argv) {
                              "dataset FILE.h5, or any numeric array FILE.h5:/PATH; if not given, samples of the model");
     program.add_options(keys, program.cli());
     if (!program.parse()) return;
+    auto opened = apps::open_model<double>(program, model);
     // Every rank does the same; one of them prints.
-    comm::agree(program.comm(), [&] { Check(program.console(), options, model).run(data); });
+    comm::agree(program.comm(), [&] { Check(program.console(), options, model, std::move(opened)).run(data); });
   });
 }

@@ -131,7 +131,7 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   auto& console = program.console();
   logdet::Method method;
   comm::agree(comm, [&] { method = logdet::parse_method(options.method); });
-  auto model = apps::open_model<T>(comm, path);
+  auto model = apps::open_model<T>(program, path);
   const auto& flow = model.flow();
   const auto network = flow::largest_contraction(flow.architecture());
   if (!network) {
@@ -234,7 +234,7 @@ class Density {
     }
     const double bias_bound = flow::log_det_bias_bound(model_);
     const apps::TableOutput output(comm_, options_.output);
-    h5::ResultFile file(comm_, output.result_file(), "pushforward-density", 1, arrays,
+    h5::ResultFile file(comm_, output.result_file(), "pushforward-density", 2, arrays,
                         [&](const h5::GroupWriter& root) {
                           root.attribute("log_det", to_string(model_.log_det()));
                           root.attribute("bias_bound", bias_bound);

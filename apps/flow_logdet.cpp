@@ -73,7 +73,7 @@ class Comparison {
         methods_(std::move(methods)),
         model_path_(model),
         data_(data),
-        model_(apps::open_model<T>(program.comm(), model)) {
+        model_(apps::open_model<T>(program, model)) {
     if (are_default) fit_methods();
   }
 
@@ -101,7 +101,7 @@ class Comparison {
       console_.result("would compare {} methods on {} rows into {}", methods_.size(), n, options_.output);
       return;
     }
-    h5::ResultFile file(comm_, options_.output, "pushforward-log-det", 1, arrays(comparison, n),
+    h5::ResultFile file(comm_, options_.output, "pushforward-log-det", 2, arrays(comparison, n),
                         [&](const h5::GroupWriter& root) { describe(root, comparison, *rows); });
     compare(file, comparison, *rows, *context, n);
     file.commit();

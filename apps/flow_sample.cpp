@@ -26,7 +26,7 @@ struct Options {
 template <class T>
 void run(apps::Program& program, const Options& options, const std::string& path) {
   const auto& comm = program.comm();
-  const auto model = apps::open_model<T>(comm, path);
+  const auto model = apps::open_model<T>(program, path);
   auto workspace = flow::FlowWorkspace<T>::within(model.flow(), flow::default_workspace_bytes, apps::workspace_samples,
                                                   nn::Pass::evaluate);
   const Index d = model.dimension(), n = options.rows;
@@ -42,7 +42,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
       .max_iterations = static_cast<int>(options.max_iterations)};
   const apps::TableOutput output(comm, options.output);
   h5::ResultFile file(
-      comm, output.result_file(), "pushforward-samples", 1,
+      comm, output.result_file(), "pushforward-samples", 2,
       {{"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
        {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
        {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each sample"}},

@@ -21,7 +21,7 @@ import sys
 import h5py
 import numpy as np
 
-from model_transforms import TRANSFORMS, Place, double, integers, place_after
+from model_transforms import TRANSFORMS, Place, attributes, double, integers, place_after
 
 
 def standardized(group, x):
@@ -60,7 +60,7 @@ def steps(model, x, context=None, seed=None, first=0, dequantized=False):
     place = Place(tuple(integers(flow.attrs["shape"])), integers(flow.attrs.get("periodic", [])), u)
     z, log_det = standardized(model["standardization"], x)
     if dequantized:
-        if flow["transforms/000"].attrs["kind"] != "dequantize":
+        if attributes(flow["transforms/000"])["kind"] != "dequantize":
             raise ValueError("the model does not begin by dequantizing; give its rows as they are")
         z = x
     angles = set(place.angles)
@@ -68,10 +68,10 @@ def steps(model, x, context=None, seed=None, first=0, dequantized=False):
     for k in range(int(flow.attrs["length"])):
         group, size = flow[f"transforms/{k:03d}"], place.size
         z = z.copy()
-        if group.attrs["kind"] == "dequantize":
+        if attributes(group)["kind"] == "dequantize":
             place.noise = None if seed is None else uniform_noise(seed, k, range(first, first + len(z)), size)
             place.dequantized = dequantized and k == 0
-        z[:, :size], log_det = TRANSFORMS[group.attrs["kind"]](group, z[:, :size], place)
+        z[:, :size], log_det = TRANSFORMS[attributes(group)["kind"]](group, z[:, :size], place)
         place = place_after(group, place)
         # Angles that a split drops keep their columns.
         angles = set(place.angles) | {i for i in angles if i >= place.size}
@@ -118,7 +118,7 @@ BASES = {
 def base_log_prob(base, z, angles):
     """Gives log p₀ of latents z (n, d), in which the angles are uniform."""
     is_angle = np.isin(np.arange(z.shape[1]), list(angles))
-    return uniform(-np.pi, np.pi, z[:, is_angle]) + BASES[base.attrs["kind"]](base, z[:, ~is_angle])
+    return uniform(-np.pi, np.pi, z[:, is_angle]) + BASES[attributes(base)["kind"]](base, z[:, ~is_angle])
 
 
 def log_prob(model, x, context=None, **noise):

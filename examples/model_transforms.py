@@ -38,6 +38,11 @@ def integers(attribute):
     return [int(value) for value in attribute]
 
 
+def attributes(group):
+    """Gives the attributes of a group by name. h5py gives text of fixed length as bytes; here it is str."""
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in group.attrs.items()}
+
+
 # Networks.
 
 def lipswish(a, beta):
@@ -82,9 +87,9 @@ def linear_map(h, weight, pixels, kernel):
 def network(group, x, angles, place, jacobian=False):
     """Gives g(x; u) (n, e) of the network whose layers are in the group, and its Jacobian (n, d, e), row j along
     x_j."""
-    activation = ACTIVATIONS[group.attrs["activation"]]
-    layers = len(group.attrs.get("hidden", [])) + 1
-    kernels = integers(group.attrs.get("kernels", [])) or [0] * layers
+    activation = ACTIVATIONS[attributes(group)["activation"]]
+    layers = len(attributes(group).get("hidden", [])) + 1
+    kernels = integers(attributes(group).get("kernels", [])) or [0] * layers
     h, tangents = features(x, angles)
     for l in range(layers):
         layer = group[f"layer_{l}"]
@@ -133,20 +138,20 @@ def passive_columns(mask, shape):
 
 def parameters_of_each(group, columns, angles):
     """Gives m, the number of a network's outputs for each of these columns."""
-    return max(map_of(group.attrs, column in angles)[1] for column in columns)
+    return max(map_of(attributes(group), column in angles)[1] for column in columns)
 
 
 def map_column(group, x, theta, is_angle, inverse=False):
-    tau, m = map_of(group.attrs, is_angle)
-    return tau(x, theta[:, :m], group.attrs, inverse)
+    tau, m = map_of(attributes(group), is_angle)
+    return tau(x, theta[:, :m], attributes(group), inverse)
 
 
 def coupling(group, x, place):
-    stays = passive_columns(group.attrs["mask"], place.shape)
+    stays = passive_columns(attributes(group)["mask"], place.shape)
     passive, active = np.flatnonzero(stays), np.flatnonzero(~stays)
     m = parameters_of_each(group, active, place.angles)
     z = wrapped(x, [i for i in place.angles if stays[i]])
-    whole = len(group.attrs.get("kernels", [])) > 0 and group.attrs["mask"].startswith("checkerboard")
+    whole = len(attributes(group).get("kernels", [])) > 0 and attributes(group)["mask"].startswith("checkerboard")
     if whole:
         outputs, places = network(group, np.where(stays, z, 0), [], place), active
     else:
@@ -164,7 +169,7 @@ def autoregressive(group, x, place):
     d = x.shape[1]
     m = parameters_of_each(group, range(d), place.angles)
     theta_of = lambda y: network(group, y, place.angles, place).reshape(len(x), d, m)
-    inverse = bool(group.attrs["inverse"])
+    inverse = bool(attributes(group)["inverse"])
     theta = None if inverse else theta_of(x)
     z, total = np.zeros_like(x), np.zeros(len(x))
     for r in range(d):
@@ -190,7 +195,7 @@ def scaling(group, x, _):
 
 def elementwise(group, x, _):
     """Gives −∞ for rows outside the domain of the function."""
-    o = group.attrs
+    o = attributes(group)
     columns = integers(o.get("columns", [])) or list(range(x.shape[1]))
     u = (x[:, columns] - o["shift"]) / o["scale"]
     low, high = domain(o["function"], o["margin"])
@@ -203,7 +208,7 @@ def elementwise(group, x, _):
 
 def dequantize(group, x, place):
     """Gives −∞ for rows that are not integers from 0 to levels − 1, or, if they are dequantized, not in [0, 1)."""
-    levels = group.attrs["levels"]
+    levels = attributes(group)["levels"]
     log_det = -x.shape[1] * np.log(levels)
     if place.dequantized:
         return x, np.where(np.all((x >= 0) & (x < 1), axis=1), log_det, -np.inf)
@@ -215,20 +220,20 @@ def dequantize(group, x, place):
 
 def permutation(group, x, place):
     pixels = x.reshape(len(x), place.pixels, -1)
-    return pixels[:, :, integers(group.attrs["indices"])].reshape(x.shape), 0.0
+    return pixels[:, :, integers(attributes(group)["indices"])].reshape(x.shape), 0.0
 
 
 def matrix_of(group, channels):
     """Gives W (c, c) of z = W x + b, and log|det W|."""
-    form = group.attrs["form"]
+    form = attributes(group)["form"]
     if form == "dense":
         weight = double(group["weight"]).T
         return weight, np.linalg.slogdet(weight)[1]
     if form == "plu":
         lu = double(group["lu"]).T
         lower, upper = np.tril(lu, -1) + np.eye(channels), np.triu(lu, 1)
-        diagonal = double(group.attrs["signs"]) * np.exp(np.diag(lu))
-        return (lower @ (upper + np.diag(diagonal)))[integers(group.attrs["indices"])], np.diag(lu).sum()
+        diagonal = double(attributes(group)["signs"]) * np.exp(np.diag(lu))
+        return (lower @ (upper + np.diag(diagonal)))[integers(attributes(group)["indices"])], np.diag(lu).sum()
     weight = np.eye(channels)
     for v in double(group["vectors"]):
         weight -= 2 * np.outer(v, v @ weight) / (v @ v)
@@ -275,11 +280,11 @@ def split(group, x, place):
 def place_after(group, place):
     """Gives the Place after a transform."""
     height, width, channels = place.shape
-    kind = group.attrs["kind"]
+    kind = attributes(group)["kind"]
     if kind == "squeeze":
         return dataclasses.replace(place, shape=(height // 2, width // 2, 4 * channels))
     if kind == "split":
-        keep = int(group.attrs["keep"]) or (channels + 1) // 2
+        keep = int(attributes(group)["keep"]) or (channels + 1) // 2
         return dataclasses.replace(place, shape=(height, width, keep), angles=[i for i in place.angles if i < keep])
     if kind == "permutation" and place.angles:
         is_angle = np.isin(np.arange(place.size), place.angles)[None]

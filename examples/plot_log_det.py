@@ -24,16 +24,17 @@ least_draws = 100  # for a curve of the sample variance
 
 def label(group):
     """Puts methods that differ only in their number of terms on one line."""
-    kind = group.attrs["kind"]
+    texts = {name: group.attrs[name].decode() for name in ["kind", "trace", "probe"] if name in group.attrs}
+    kind = texts["kind"]
     words = [kind]
     if kind == "roulette":
         words.append(f"p={group.attrs['p']:.3g}")
     if kind == "poisson":
         words.append(f"rate={group.attrs['rate']:g}")
-    if group.attrs.get("trace", "probes") == "exact":
+    if texts.get("trace", "probes") == "exact":
         words.append("exact traces")
-    if group.attrs.get("probe", "rademacher") != "rademacher":
-        words.append(group.attrs["probe"])
+    if texts.get("probe", "rademacher") != "rademacher":
+        words.append(texts["probe"])
     if group.attrs.get("probes", 1) > 1:
         words.append(f"{group.attrs['probes']} probes")
     return ", ".join(words)

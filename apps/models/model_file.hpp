@@ -8,11 +8,15 @@
 
 namespace pushforward::apps {
 
-/// Reads a model on every rank. Throws the same error on all of them. Collective.
+/// Reads a model on every rank, and says so if nothing tells whether the file is undamaged. Throws the same error on
+/// all ranks. Collective.
 template <class T>
-flow::Model<T> open_model(const comm::Communicator& comm, const std::string& path) {
+flow::Model<T> open_model(Program& program, const std::string& path) {
   std::optional<flow::Model<T>> model;
-  comm::agree(comm, [&] { model.emplace(flow::load_model<T>(path)); });
+  comm::agree(program.comm(), [&] { model.emplace(flow::load_model<T>(path)); });
+  if (model->notes().digest.empty()) {
+    program.console().message("{} is of format 1, which has no digest: damage would not be noticed", path);
+  }
   return std::move(*model);
 }
 

@@ -4,8 +4,10 @@ Small models are trained once for each file of tests and kept in a folder of its
 """
 
 import atexit
+import contextlib
 import csv
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -80,6 +82,39 @@ def read_h5(path):
     with h5py.File(path) as file:
         file.visititems(lambda name, o: arrays.update({name: o[()]}) if isinstance(o, h5py.Dataset) else None)
     return {name: x.astype("S") if getattr(x, "dtype", None) == object else x for name, x in arrays.items()}
+
+
+def text(attribute):
+    """An attribute as str: h5py gives text of fixed length as bytes."""
+    return attribute.decode() if isinstance(attribute, bytes) else attribute
+
+
+def attributes(h5_object):
+    """The attributes of an object of a file, by name, with texts as str."""
+    return {name: text(value) for name, value in h5_object.attrs.items()}
+
+
+def texts(dataset):
+    """The texts of a dataset (N, bytes) of single characters."""
+    return [b"".join(row).decode() for row in dataset[()]]
+
+
+SEAL_BYTES = 512
+
+
+def seal(path):
+    """Puts the seal of its present bytes in front of a model file, so that a test may change it."""
+    content = path.read_bytes()[SEAL_BYTES:]
+    text = f"pushforward seal 1\nbytes {len(content)}\nsha256 {hashlib.sha256(content).hexdigest()}\n"
+    path.write_bytes(text.encode().ljust(SEAL_BYTES, b"\0") + content)
+
+
+@contextlib.contextmanager
+def edited_model(path):
+    """A model file of h5py that may be changed, with a good seal afterwards."""
+    with h5py.File(path, "r+") as file:
+        yield file
+    seal(path)
 
 
 def read_history(path):

@@ -144,7 +144,7 @@ class Models(BadInputTest):
                 refused("flow_check", file, code=code, says=says, ranks=2)
 
     def test_a_block_that_is_no_contraction_is_not_inverted(self):
-        with h5py.File(self.copy(flows.model(2), "wild.h5"), "r+") as file:
+        with flows.edited_model(self.copy(flows.model(2), "wild.h5")) as file:
             weight = file["flow/transforms/003/layer_0/weight"]
             weight[...] = 100 * weight[...]
         with self.refusals() as refused:

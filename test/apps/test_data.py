@@ -138,7 +138,7 @@ class TextTables(FlowData):
         (self.folder / "t.csv").write_bytes(content)
         stdout = self.made("import", "t.csv", "--split", "1,0,0", "-o", "t.h5", *arguments)
         with h5py.File(self.folder / "t.h5") as file:
-            names = [name.decode() for name in file["feature_names"][()]]
+            names = flows.texts(file["feature_names"])
             return file["train"][()].tolist(), names, stdout.splitlines()[0]
 
     def assertRefused(self, text, *messages, arguments=(), code=3):
@@ -200,7 +200,7 @@ class TextTables(FlowData):
         stdout = self.made("import", "c.csv", "--context", "kind", "--one-hot", "kind", "-o", "c.h5")
         self.assertIn("kind: 3 classes, <=50K, STAR, a, b\n", stdout)
         with h5py.File(self.folder / "c.h5") as file:
-            self.assertEqual(list(file["context_names"][()]), [b"kind=<=50K", b"kind=STAR", b"kind=a, b"])
+            self.assertEqual(flows.texts(file["context_names"]), ["kind=<=50K", "kind=STAR", "kind=a, b"])
             by_value = {x: kinds[i % 3] for i, x in enumerate(rows)}
             order = sorted(kinds)
             for split in ["train", "validation", "test"]:
@@ -259,7 +259,7 @@ class Conditions(FlowData):
         with h5py.File(self.folder / "m.h5") as file:
             self.assertEqual(list(file.attrs["image_shape"]), [5, 4, 1])
             self.assertNotIn("periodic", file.attrs)
-            self.assertEqual(list(file["context_names"][()]), [b"label=0", b"label=1", b"label=2"])
+            self.assertEqual(flows.texts(file["context_names"]), ["label=0", "label=1", "label=2"])
             for split in ["train", "test"]:
                 np.testing.assert_array_equal(file[split][()].reshape(-1, 5, 4), images[split])
                 np.testing.assert_array_equal(file["context"][split][()], np.eye(3)[labels[split]])

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 import cases
+import flows
 from harness import ProgramTest
 
 X = np.round(np.random.default_rng(1).normal(size=(20, 3)), 3)
@@ -200,7 +201,7 @@ class Hdf5(Formats):
         self.assertSuccess(run)
         self.assertIn("records without the members that hold no numbers: name", run.stdout)
         with h5py.File(self.folder / "b.h5") as file:
-            names = [name.decode() for name in file["feature_names"]]
+            names = flows.texts(file["feature_names"])
         self.assertEqual(names, ["m", "spin.x", "spin.y", "k[0]", "k[1]", "ok"])
         expected = np.column_stack([X[:, 0], 0 * X[:, 0], 0 * X[:, 0] + 7, X[:, 1:], X[:, 0] > 0])
         self.assertImports("a.h5", expected)
@@ -341,7 +342,7 @@ def read(group):
         read(inner)
 for name in sys.argv[1:]:
     read(netCDF4.Dataset(name))
-print(*netCDF4.Dataset("d.h5")["feature_names"][:])
+print(*(b"".join(name).decode() for name in netCDF4.Dataset("d.h5")["feature_names"][:].data))
 """
         # In a process of its own, because that library crashes on what it does not know.
         run = subprocess.run([sys.executable, "-c", code, "m.h5", "d.h5", "s.h5", "p.h5"], cwd=self.folder,

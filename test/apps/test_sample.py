@@ -91,7 +91,7 @@ class Draws(FlowTest):
         run = self.succeed("flow_sample", flows.model(5), "-n", 9, "--seed", 3, "-o", "s.h5", ranks=2)
         self.assertEqual(run.stdout, "wrote s.h5: 9 samples of dimension 5\n")
         with h5py.File(self.folder / "s.h5") as file:
-            self.assertEqual((file.attrs["format"], file.attrs["format_version"], file.attrs["seed"]),
+            self.assertEqual((flows.text(file.attrs["format"]), file.attrs["format_version"], file.attrs["seed"]),
                              ("pushforward-samples", 1, 3))
             self.assertEqual({name: o.shape for name, o in file.items()},
                              {"x": (9, 5), "z": (9, 5), "log_prob": (9,), "status": (9,), "feature_names": (5,)})

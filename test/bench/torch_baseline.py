@@ -61,7 +61,8 @@ class Case:
 
     def __init__(self, path):
         with h5py.File(path) as file:
-            self.attributes = dict(file.attrs)
+            self.attributes = {key: value.decode() if isinstance(value, bytes) else value
+                               for key, value in file.attrs.items()}
             self.name, self.work, self.kind, self.flow = (
                 self.attributes[key] for key in ("case", "work", "kind", "flow"))
             self.dtype = torch.float32 if self.attributes["precision"] == "float" else torch.float64

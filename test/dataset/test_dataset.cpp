@@ -230,14 +230,14 @@ BOOST_AUTO_TEST_CASE(files_of_another_format_are_no_datasets) {
     BOOST_TEST(Dataset(tagged(format, 1)).description().dimension == 2);
     BOOST_TEST(data::open_rows(path).count() == 4);
   }
-  BOOST_TEST(Dataset(tagged("format of somebody", 2)).description().dimension == 2);
+  BOOST_TEST(Dataset(tagged("format of somebody", 3)).description().dimension == 2);
   const auto other = says({path + ": is a file of format 'pushforward-samples', not a dataset", "as FILE:/NAME"});
   BOOST_CHECK_EXCEPTION(Dataset(tagged("pushforward-samples", 1)), DataError, other);
   BOOST_CHECK_EXCEPTION(data::open_rows(path), DataError, other);
   BOOST_TEST(Dataset(path + ":/train").description().dimension == 2);
   BOOST_TEST(data::open_rows(path + ":/train").dimension() == 2);
-  const auto newer = says({path + ": has format version 2; this program reads up to 1"});
-  BOOST_CHECK_EXCEPTION(Dataset(tagged(data::dataset_format, 2)), DataError, newer);
+  const auto newer = says({path + ": has format version 3; this program reads up to 2"});
+  BOOST_CHECK_EXCEPTION(Dataset(tagged(data::dataset_format, 3)), DataError, newer);
   BOOST_CHECK_EXCEPTION(data::open_rows(path), DataError, newer);
 }
 

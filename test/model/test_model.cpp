@@ -220,8 +220,8 @@ BOOST_AUTO_TEST_CASE(files_that_are_no_model_are_refused_by_name) {
   HandWritten{}.load();
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.format = "pushforward-dataset"; }), DataError,
                         says({"hand.h5 is not a model file", "'pushforward-model'", "flow_train"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.version = 2; }), DataError,
-                        says({"hand.h5 has format version 2; this program reads up to 1"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.version = 3; }), DataError,
+                        says({"hand.h5 has format version 3; this program reads up to 2"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.standardization = false; }), DataError,
                         says({"hand.h5", "no 'standardization' in it"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.flow = false; }), DataError, says({"hand.h5", "no 'flow' in it"}));

@@ -90,7 +90,7 @@ class Run:
         self.weights = {key.removeprefix("flow/"): array for key, array in arrays.items() if key.startswith("flow/")}
         with h5py.File(test.folder / f"{name}.h5") as file:
             # Values of keys that the settings leave out are the defaults.
-            self.config = tomllib.loads(file["provenance"].attrs["configuration"])
+            self.config = tomllib.loads(file["provenance"].attrs["configuration"].decode())
             self.best_step = int(file["provenance"].attrs["best_step"])
         self.log_prob = None
         if "test" in data:

@@ -25,7 +25,7 @@ namespace pushforward::data {
 /// The root attributes `format` and `format_version` of a dataset file. Files with the other spelling of the format,
 /// "pushforward-dataset", and files without the attribute are datasets as well.
 inline constexpr std::string_view dataset_format = "pushforward dataset";
-inline constexpr Index dataset_format_version = 1;
+inline constexpr Index dataset_format_version = 2;
 
 /// Elements of the buffer for rows that are read in slabs: 8 MB of doubles.
 inline constexpr Index default_slab_elements = Index{1} << 20;

@@ -38,9 +38,9 @@ std::string take_error_stack() {
 
 Handle string_type(std::size_t bytes) {
   Handle type = own(H5Tcopy(H5T_C_S1), "string type");
-  check(H5Tset_size(type.id(), bytes == 0 ? H5T_VARIABLE : bytes), "size of a string type");
+  check(H5Tset_size(type.id(), bytes), "size of a string type");
   check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "encoding of a string type");
-  if (bytes > 0) check(H5Tset_strpad(type.id(), H5T_STR_NULLPAD), "padding of a string type");
+  check(H5Tset_strpad(type.id(), H5T_STR_NULLPAD), "padding of a string type");
   return type;
 }
 

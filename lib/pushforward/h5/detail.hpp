@@ -47,7 +47,7 @@ hid_t native_type() {
   if constexpr (std::is_same_v<T, Index>) return H5T_NATIVE_INT64;
 }
 
-/// UTF-8 strings: of variable length for `bytes` = 0, else of that many bytes, padded with zeros.
+/// UTF-8 strings of this many bytes, padded with zeros; bytes ≥ 1.
 Handle string_type(std::size_t bytes);
 
 /// A dataspace of this shape; a scalar for an empty shape.

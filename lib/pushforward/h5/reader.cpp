@@ -375,11 +375,19 @@ void Dataset::read_rows(Index first, MatrixView<T> values) const {
 std::vector<std::string> Dataset::read_strings() const {
   const Handle type = own(H5Dget_type(handle_.id()), "{}: type", where_);
   const Handle space = own(H5Dget_space(handle_.id()), "{}: shape", where_);
-  require<DataError>(H5Tget_class(type.id()) == H5T_STRING && shape_.size() <= 1, "{}: is not a list of strings",
-                     where_);
-  return detail::read_strings(type.id(), space.id(), [&](hid_t memory_type, void* buffer) {
+  const bool is_text = H5Tget_class(type.id()) == H5T_STRING;
+  const bool is_characters = is_text && shape_.size() == 2 && H5Tget_size(type.id()) == 1;
+  require<DataError>(is_text && (shape_.size() <= 1 || is_characters), "{}: is not a list of strings", where_);
+  require_complete();
+  auto texts = detail::read_strings(type.id(), space.id(), [&](hid_t memory_type, void* buffer) {
     check(H5Dread(handle_.id(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer), "reading {}", where_);
   });
+  if (!is_characters) return texts;
+  std::vector<std::string> lines(shape_[0]);
+  for (Index i = 0; i < shape_[0]; ++i) {
+    for (Index k = 0; k < shape_[1]; ++k) lines[i] += texts[i * shape_[1] + k];
+  }
+  return lines;
 }
 
 std::string Group::child_name(std::string_view path) const {
@@ -486,7 +494,6 @@ std::vector<Found> Group::search() const {
 
 namespace {
 
-constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
 constexpr std::size_t first_user_block = 512;
 
 // The places where the signature may stand: 0, 512, 1024, 2048, ….

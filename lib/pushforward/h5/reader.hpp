@@ -92,7 +92,8 @@ class Dataset : public Object {
   /// gives fill values for most of them. Functions that read elements call it.
   void require_complete() const;
 
-  /// A 1-D dataset of strings of fixed or variable length, or a single string.
+  /// A 1-D dataset of strings of fixed or variable length, a single string, or a 2-D dataset (N, bytes) of single
+  /// characters, as GroupWriter::write_strings writes it.
   std::vector<std::string> read_strings() const;
 
  private:
@@ -140,6 +141,9 @@ class Group : public Object {
   Handle open(std::string_view path) const;
   std::string child_name(std::string_view path) const;
 };
+
+/// The first bytes of HDF5.
+inline constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
 
 /// True if this is a regular file with the signature of HDF5, which stands at the beginning, or after a user block at
 /// byte 512, 1024, 2048 and so on, as in the files of MATLAB 7.3.

@@ -6,6 +6,7 @@
 #include <pushforward/core/version.hpp>
 #include <pushforward/h5/detail.hpp>
 #include <pushforward/h5/replacement.hpp>
+#include <pushforward/h5/sealed.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -17,15 +18,27 @@ namespace {
 using detail::check;
 using detail::own;
 
+// Objects that keep the order of their attributes and links have headers of HDF5 1.8: with checksums, and with space
+// for attributes beyond 64 KB. The whole file cannot be of that version, because H5Fget_file_image of HDF5 1.10 then
+// spoils the checksum of the superblock.
+void keep_order(const Handle& creation, bool is_group) {
+  constexpr unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+  check(H5Pset_attr_creation_order(creation.id(), order), "order of attributes");
+  if (is_group) check(H5Pset_link_creation_order(creation.id(), order), "order of links");
+}
+
 // HDF5 knows files in memory by their names, which must differ. Closing one closes all that is open in it.
-Handle create_in_memory() {
+Handle create_in_memory(std::size_t user_block) {
   detail::silence_hdf5();
   static std::atomic<int> count = 0;
   constexpr std::size_t growth = 1 << 16;
   const Handle list = own(H5Pcreate(H5P_FILE_ACCESS), "file access list");
   check(H5Pset_fclose_degree(list.id(), H5F_CLOSE_STRONG), "close degree");
   check(H5Pset_fapl_core(list.id(), growth, false), "core driver");
-  return own(H5Fcreate(fmt::format("image {}", count++).c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, list.id()),
+  const Handle creation = own(H5Pcreate(H5P_FILE_CREATE), "file creation list");
+  check(H5Pset_userblock(creation.id(), user_block), "user block");
+  keep_order(creation, true);
+  return own(H5Fcreate(fmt::format("image {}", count++).c_str(), H5F_ACC_TRUNC, creation.id(), list.id()),
              "building a file in memory");
 }
 
@@ -38,9 +51,9 @@ void write_attribute(Id object, const std::string& where, const std::string& nam
 }
 
 void write_text(Id object, const std::string& where, const std::string& name, std::string_view value) {
-  const std::string text(value);
-  const char* pointer = text.c_str();
-  write_attribute(object, where, name, detail::string_type(0).id(), {}, &pointer);
+  std::string text(value);
+  if (text.empty()) text.push_back('\0');  // HDF5 has no text without bytes
+  write_attribute(object, where, name, detail::string_type(text.size()).id(), {}, text.data());
 }
 
 }  // namespace
@@ -52,7 +65,9 @@ GroupWriter GroupWriter::group(std::string_view name) const {
 
 GroupWriter GroupWriter::make_group(std::string_view name) const {
   const std::string text(name);
-  return {own(H5Gcreate2(group_.id(), text.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), "{}: creating group '{}'",
+  const Handle creation = own(H5Pcreate(H5P_GROUP_CREATE), "group creation list");
+  keep_order(creation, true);
+  return {own(H5Gcreate2(group_.id(), text.c_str(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), "{}: creating group '{}'",
               where_, name),
           fmt::format("{}/{}", where_, name)};
 }
@@ -74,9 +89,8 @@ Handle GroupWriter::create(std::string_view name, Id type, std::span<const Index
   const std::string text(name);
   const Handle list = own(H5Pcreate(H5P_DATASET_CREATE), "dataset creation list");
   check(H5Pset_alloc_time(list.id(), H5D_ALLOC_TIME_LATE), "allocation time");
-  if (H5Tis_variable_str(type) <= 0) {  // text of variable length needs a fill value
-    check(H5Pset_fill_time(list.id(), H5D_FILL_TIME_NEVER), "fill time");
-  }
+  check(H5Pset_fill_time(list.id(), H5D_FILL_TIME_NEVER), "fill time");
+  keep_order(list, false);
   const Handle links = own(H5Pcreate(H5P_LINK_CREATE), "link creation list");
   check(H5Pset_create_intermediate_group(links.id(), 1), "intermediate groups");
   Handle dataset = own(
@@ -112,12 +126,15 @@ void GroupWriter::write(std::string_view name, MatrixView<const T> values, const
 }
 
 void GroupWriter::write_strings(std::string_view name, std::span<const std::string> values) const {
-  std::vector<const char*> texts;
-  for (const auto& v : values) texts.push_back(v.c_str());
-  const Handle type = detail::string_type(0);
-  const Handle dataset = create(name, type.id(), std::array{static_cast<Index>(values.size())}, {});
+  std::size_t width = 1;
+  for (const auto& v : values) width = std::max(width, v.size());
+  std::string characters;
+  for (const auto& v : values) characters.append(v).append(width - v.size(), '\0');
+  const Handle type = detail::string_type(1);
+  const std::array shape{static_cast<Index>(values.size()), static_cast<Index>(width)};
+  const Handle dataset = create(name, type.id(), shape, {});
   if (values.empty()) return;
-  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, texts.data()), "{}: writing dataset '{}'",
+  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, characters.data()), "{}: writing dataset '{}'",
         where_, name);
 }
 
@@ -135,8 +152,10 @@ void GroupWriter::set_scale(std::string_view dataset, Index axis, std::string_vi
         "{}: attaching scale '{}' to axis {} of '{}'", where_, scale, axis, dataset);
 }
 
-FileImage::FileImage(std::string_view format, Index format_version)
-    : file_(create_in_memory()), root_(own(H5Gopen2(file_.id(), "/", H5P_DEFAULT), "root of a file in memory"), "") {
+FileImage::FileImage(std::string_view format, Index format_version, Seal seal)
+    : is_sealed_(seal == Seal::yes),
+      file_(create_in_memory(is_sealed_ ? seal_bytes : 0)),
+      root_(own(H5Gopen2(file_.id(), "/", H5P_DEFAULT), "root of a file in memory"), "") {
   root_.attribute("format", format);
   root_.attribute("format_version", format_version);
   root_.attribute("creator", fmt::format("pushforward {}", version()));
@@ -147,9 +166,12 @@ std::vector<std::byte> FileImage::finish() {
   check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "completing a file in memory");
   const auto size = H5Fget_file_image(file_.id(), nullptr, 0);
   check(size, "size of a file in memory");
-  std::vector<std::byte> bytes(size);
-  check(H5Fget_file_image(file_.id(), bytes.data(), bytes.size()), "reading a file in memory");
+  // HDF5 leaves out the user block.
+  const std::size_t front = is_sealed_ ? seal_bytes : 0;
+  std::vector<std::byte> bytes(front + size);
+  check(H5Fget_file_image(file_.id(), bytes.data() + front, size), "reading a file in memory");
   file_.close();
+  if (is_sealed_) seal(bytes);
   return bytes;
 }
 

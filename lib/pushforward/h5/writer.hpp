@@ -39,7 +39,7 @@ class GroupWriter {
   /// A group that is there already, also by a path.
   GroupWriter group(std::string_view name) const;
 
-  /// Attributes of this group: text (variable-length UTF-8), a number, a bool (as integer 0 or 1), several doubles.
+  /// Attributes of this group: text (UTF-8, of its own length), a number, a bool (as integer 0 or 1), several doubles.
   /// An empty list is left out: readers in other languages, such as R's hdf5r, break on attributes without elements.
   template <class V>
   void attribute(std::string_view name, const V& value) const {
@@ -74,7 +74,8 @@ class GroupWriter {
   void write_array(std::string_view name, std::span<const Index> shape, const T* values,
                    const Meaning& meaning = {}) const;
 
-  /// A dataset (N) of variable-length UTF-8 strings. The netCDF library crashes on text of fixed length.
+  /// A dataset (N, bytes) of single characters: UTF-8 strings, padded with zeros to the longest. The netCDF library
+  /// crashes on other text of fixed length, and HDF5 1.10 crashes on damaged text of variable length.
   void write_strings(std::string_view name, std::span<const std::string> values) const;
 
   /// A dataset of doubles, floats or Index of this shape, without storage until something is written to it.
@@ -94,10 +95,13 @@ class GroupWriter {
   std::string where_;
 };
 
+/// Whether a file carries a digest of its bytes (sealed.hpp).
+enum class Seal { no, yes };
+
 /// A file that is built in memory. Its root has the attributes `format`, `format_version`, `creator` and `created`.
 class FileImage {
  public:
-  FileImage(std::string_view format, Index format_version);
+  FileImage(std::string_view format, Index format_version, Seal seal = Seal::no);
 
   const GroupWriter& root() const { return root_; }
 
@@ -109,6 +113,7 @@ class FileImage {
   void save(const std::string& path);
 
  private:
+  bool is_sealed_;
   Handle file_;
   GroupWriter root_;
 };

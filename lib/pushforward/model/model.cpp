@@ -1,4 +1,5 @@
 #include <pushforward/core/chunks.hpp>
+#include <pushforward/h5/sealed.hpp>
 #include <pushforward/model/model.hpp>
 #include <pushforward/model/option_attributes.hpp>
 #include <pushforward/transforms/described.hpp>
@@ -12,7 +13,9 @@ namespace pushforward::flow {
 namespace {
 
 constexpr std::string_view format_name = "pushforward-model";
-constexpr Index format_version = 1;
+constexpr Index format_version = 2;
+// Files of the first version have no seal.
+constexpr Index first_version = 1;
 
 // Number of samples that are converted at a time between the data's units in double and the flow's units in T.
 constexpr Index slab = 4096;
@@ -134,8 +137,9 @@ data::Standardization read_standardization(const h5::Group& group) {
 }
 
 template <class T>
-Model<T> read_model(const h5::Group& root) {
+Model<T> read_model(const h5::Group& root, const std::string& digest) {
   ModelNotes notes;
+  notes.digest = digest;
   if (root.has("feature_names")) notes.feature_names = root.dataset("feature_names").read_strings();
   if (root.has_attribute("image_shape")) notes.image = read_shape(root, "image_shape");
   if (root.has_attribute("entropy")) notes.entropy = root.attribute<double>("entropy");
@@ -235,7 +239,7 @@ template <class T>
 void save_model(const std::string& path, const data::Standardization& standardization, const Flow<T>& flow,
                 const ModelNotes& notes, const std::optional<ModelContext>& context,
                 const std::function<void(const h5::GroupWriter&)>& add) {
-  h5::FileImage file(format_name, format_version);
+  h5::FileImage file(format_name, format_version, h5::Seal::yes);
   const auto& root = file.root();
   write_standardization(root.make_group("standardization"), standardization);
   if (context) {
@@ -254,15 +258,17 @@ void save_model(const std::string& path, const data::Standardization& standardiz
 
 template <class T>
 Model<T> load_model(const std::string& path) {
-  const auto root = h5::open_file(path);
+  const auto [root, digest] = h5::open_sealed(path);
   const bool is_model = root.has_attribute("format") && root.attribute<std::string>("format") == format_name;
   require<DataError>(is_model, "{} is not a model file (its attribute 'format' is not '{}'); train one with flow_train",
                      path, format_name);
   const Index version = root.attribute<Index>("format_version");
   require<DataError>(version <= format_version, "{} has format version {}; this program reads up to {}", path, version,
                      format_version);
+  require<DataError>(version <= first_version || !digest.empty(),
+                     "{} is damaged: a model of format {} has a seal in front, and this file has none", path, version);
   try {
-    return read_model<T>(root);
+    return read_model<T>(root, digest);
   } catch (const Error& error) {
     // The parts throw without knowing the name of the file, so it is added here.
     const bool named = std::string_view(error.what()).find(path) != std::string_view::npos;

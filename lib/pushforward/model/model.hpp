@@ -25,6 +25,9 @@ struct ModelNotes {
   std::optional<double> entropy;           ///< of the density that the training data was drawn from, nats
   /// Configuration, seed, versions, ranks, input: attributes of `/provenance`.
   std::vector<std::pair<std::string, std::string>> provenance;
+  /// Of a model that was read: the SHA-256 digest of its file (h5/sealed.hpp), or "" if the file is of format 1, which
+  /// has none. It is not written.
+  std::string digest{};
 };
 
 template <class T>
@@ -75,7 +78,8 @@ void save_model(const std::string& path, const data::Standardization& standardiz
                 const std::function<void(const h5::GroupWriter&)>& add = {});
 
 /// Reads a model file of any precision; the weights are taken as they are. Not collective: any number of ranks may
-/// read. Throws IoError, and DataError for a file that is not a model or whose arrays do not fit its architecture.
+/// read. Throws IoError, also for a file that does not agree with its digest, and DataError for a file that is not a
+/// model or whose arrays do not fit its architecture.
 template <class T>
 Model<T> load_model(const std::string& path);
 

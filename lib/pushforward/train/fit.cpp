@@ -1,6 +1,6 @@
+#include <pushforward/core/digest.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/core/version.hpp>
-#include <pushforward/dataset/digest.hpp>
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/linalg/threads.hpp>
 #include <pushforward/model/model.hpp>
@@ -80,7 +80,7 @@ void Fit<T>::save(const std::string& path) {
                                           {"best_step", fmt::format("{}", outcome_.best_step)}}};
     if (!options_.data.file.empty()) {
       const auto file = data::parse_location(options_.data.file).file;
-      notes.provenance.emplace_back("input_sha256", data::file_digest(file));
+      notes.provenance.emplace_back("input_sha256", file_digest(file));
     }
     std::optional<flow::ModelContext> context;
     if (data_.context_standardization()) {
