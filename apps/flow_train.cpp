@@ -3,6 +3,8 @@
 #include <cli/outputs.hpp>
 #include <cli/program.hpp>
 #include <cli/progress.hpp>
+#include <cli/requests.hpp>
+#include <cli/watchdog.hpp>
 #include <models/kinds.hpp>
 #include <models/report.hpp>
 #include <pushforward/core/angle.hpp>
@@ -12,18 +14,12 @@
 #include <pushforward/train/fit.hpp>
 
 #include <cmath>
-#include <csignal>
+#include <filesystem>
 
 namespace {
 
 using namespace pushforward;
 using data::Split;
-
-volatile std::sig_atomic_t stop_signal = 0;
-
-void on_stop_signal(int signal) {
-  stop_signal = signal;
-}
 
 std::vector<std::string> activations_for_log_dets() {
   std::vector<std::string> names;
@@ -43,7 +39,7 @@ class Reporter {
         options_(options),
         data_(data),
         fit_(fit),
-        progress_(console_, "steps", options.train.steps),
+        progress_(console_, "steps", options.train.steps, fit.steps_before()),
         ranks_(program.comm().size()) {}
 
   /// Before the first step.
@@ -64,6 +60,9 @@ class Reporter {
                      ranks_ == 1 ? "rank" : "ranks", linalg::blas_core(), linalg::blas_threads(),
                      linalg::blas_threads() == 1 ? "thread" : "threads",
                      human_bytes(static_cast<double>(fit_.objective().workspace_bytes())));
+    if (fit_.continued_from()) {
+      console_.message("continued  from step {} of {}", fit_.steps_before(), *fit_.continued_from());
+    }
     for (const auto& note : fit_.log_dets().notes) console_.message("log-det    {}", note);
     for (const auto& warning : fit_.log_dets().warnings) console_.message("warning: {}", warning);
     if (data_.largest_angle() > more_than_a_turn) {
@@ -107,9 +106,14 @@ class Reporter {
   /// After the last step.
   void outcome(const train::Outcome& outcome) {
     const char* const end = outcome.end == train::End::patience ? ", ended because validation no longer improves"
-                            : outcome.end == train::End::stop   ? ", ended by a signal"
+                            : outcome.end == train::End::stop   ? ", stopped by request"
                                                                 : "";
-    console_.message("trained    {} steps in {}{}", outcome.steps, human_seconds(timer_.seconds()), end);
+    const Index before = fit_.steps_before();
+    console_.message("trained    {} steps in {}{}", outcome.steps - before, human_seconds(timer_.seconds()), end);
+    if (outcome.skipped > 0) console_.message("           {} of them left out, not finite", outcome.skipped);
+    if (outcome.returned > 0) {
+      console_.message("           {} returns to a checkpoint after steps that were not finite", outcome.returned);
+    }
     if (outcome.repeated > 0) {
       console_.message(
           "           {} of them taken again with spectral norms by SVD, because a block was not a contraction",
@@ -149,11 +153,19 @@ void run(apps::Program& program, train::Options& options, const OptionSet& keys)
   const Timer total;
   profile().clear();
   comm::agree(comm, [&] { options.require_consistent(); });
+  apps::Watchdog watchdog(comm, "flow_train", options.train.hang_timeout);
   const auto asked = options.data.standardize;
   comm::agree(comm, [&] { options.data = options.data_of_model(); });
   train::TrainingData<T> data(comm, options.data);
   comm::agree(comm, [&] { require_effect(keys, options.model, data.domain()); });
-  train::Fit<T> fit(comm, options, data, {.history = options.history_path()});
+  const auto warn = [&](const std::string& text) { program.console().message("warning: {}", text); };
+  const std::filesystem::path model(options.output.model);
+  train::Fit<T> fit(comm, options, data,
+                    {.architecture = {},
+                     .history = options.history_path(),
+                     .checkpoint = options.checkpoint_path(),
+                     .diagnosis = std::filesystem::path(model).replace_extension(".diagnosis.toml").string()},
+                    warn);
   Reporter<T> reporter(program, options, data, fit);
   reporter.announce();
   if (asked == "auto" && options.data.standardize == "none") {
@@ -164,10 +176,20 @@ void run(apps::Program& program, train::Options& options, const OptionSet& keys)
     program.console().message("data       divided by {:.4g}, the deviation of its columns (data.standardize = unit)",
                               data.standardization().factor()(0, 0));
   }
-  fit.require_data([&](const std::string& text) { program.console().message("warning: {}", text); });
+  fit.require_data(warn);
   if (program.dry_run()) return data.release();
+  watchdog.alive(fit.steps_before());
 
-  const auto outcome = fit.run([&](const auto& row) { reporter.row(row); }, [] { return stop_signal != 0; });
+  apps::Requests requests(comm, (model.parent_path() / "STOP").string(), options.max_seconds());
+  Index steps = fit.steps_before();
+  const auto outcome = fit.run({.observer = [&](const auto& row) { reporter.row(row); },
+                                .wish =
+                                    [&] {
+                                      watchdog.alive(steps++);
+                                      if (!requests.stop().empty()) return train::Wish::stop;
+                                      return requests.checkpoint() ? train::Wish::checkpoint : train::Wish::none;
+                                    },
+                                .warn = warn});
   reporter.outcome(outcome);
   double test = 0;
   if (outcome.end != train::End::diverged || outcome.best_step > 0) {
@@ -183,6 +205,11 @@ void run(apps::Program& program, train::Options& options, const OptionSet& keys)
   // The rate is the better one of the start and of now, in case the machine did other work at one of these times.
   apps::print_profile(program.console(), profile(), seconds, std::max(gemm_rate, linalg::measure_gemm_rate<T>()));
   data.release();
+  comm::agree(comm, [&] { require<IoError>(fit.history().problem().empty(), "{}", fit.history().problem()); });
+  if (outcome.end == train::End::stop) {
+    program.console().message("stopped    by request; the same command goes on from {}", options.checkpoint_path());
+    program.set_exit_code(ExitCode::stopped);
+  }
   require<NumericalError>(std::isfinite(test), "the test NLL is {}, though the validation NLL was finite", test);
   if (outcome.end == train::End::diverged) {
     throw_error(ErrorKind::numerical, fmt::format("training failed: {}", outcome.reason), true);
@@ -205,11 +232,12 @@ int main(int argc, char** argv) {
     if (kinds) return program.console().print(apps::kinds_text());
     comm::agree(program.comm(), [&] {
       if (!program.comm().is_root()) return;
-      apps::check_outputs({{"output.model", options.output.model}, {"output.history", options.history_path()}},
+      apps::check_outputs({{"output.model", options.output.model},
+                           {"output.history", options.history_path()},
+                           {"checkpoint.file", options.checkpoint_path()}},
                           {{"data.file", options.data.file}});
       apps::require_result_name({"output.model", options.output.model});
     });
-    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, on_stop_signal);
     (options.model.precision == "float" ? run<float> : run<double>)(program, options, keys);
   });
 }

@@ -204,7 +204,7 @@ class Ridge final : public pf::train::Objective<T> {
   void plan_evaluation() override { inner_.plan_evaluation(); }
   Index workspace_bytes() const override { return inner_.workspace_bytes(); }
   void require_data(const pf::comm::Communicator& comm, const pf::train::TrainingData<T>& data,
-                    const pf::train::Warn& warn) override {
+                    const pf::Warn& warn) override {
     inner_.require_data(comm, data, warn);
   }
   std::span<T> parameters() override { return inner_.parameters(); }

@@ -57,7 +57,7 @@ Program::Program(const comm::Communicator& comm, Console& console, const std::st
   cli_.set_version_flag("--version", fmt::format("{} {}", name, version()), "print the version and stop");
   cli_.footer(
       "Exit codes: 0 done, 2 usage or configuration, 3 data, 4 numerical failure, 5 input or output,\n"
-      "6 internal error.");
+      "6 internal error, 7 stopped by request with a checkpoint, 8 a rank hangs.");
 }
 
 CLI::App& Program::add_command(const std::string& name, const std::string& summary) {
@@ -149,6 +149,7 @@ int run_program(int argc, char** argv, const std::string& name, const std::strin
     Program program(world, console, name, summary, {argv + 1, argv + argc});
     body(program);
     comm::agree(world, [&] { console.finish(); });
+    return static_cast<int>(program.exit_code());
   } catch (const Error& error) {
     return end_with(error, name, world, console);
   } catch (const std::bad_alloc&) {
@@ -156,7 +157,6 @@ int run_program(int argc, char** argv, const std::string& name, const std::strin
   } catch (const std::exception& error) {
     return end_with(BugError(error.what()), name, world, console);
   }
-  return static_cast<int>(ExitCode::done);
 }
 
 }  // namespace pushforward::apps

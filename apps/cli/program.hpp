@@ -60,6 +60,10 @@ class Program {
   /// Throws OptionError or IoError, the same on all ranks. Collective.
   bool parse();
 
+  /// The code with which the program ends unless there is an error.
+  void set_exit_code(ExitCode code) { exit_code_ = code; }
+  ExitCode exit_code() const { return exit_code_; }
+
   /// Returns whether --dry-run was given. Call it after parse().
   bool dry_run() const;
 
@@ -73,6 +77,7 @@ class Program {
   CLI::App cli_;
   std::vector<std::string> arguments_;
   std::deque<OptionFlags> flags_;
+  ExitCode exit_code_ = ExitCode::done;
 };
 
 /// Runs `body` in the scope of MPI, under mpirun or not, and returns the exit code for main, the same on all ranks.

@@ -31,7 +31,7 @@ COLUMNS = ["step", "seconds", "train_nll", "validation_nll", "learning_rate", "g
 
 # Flags of a model that trains in a moment.
 SMALL = ["--model.blocks", 2, "--model.hidden", "8,8", "--train.steps", 30, "--train.batch", 64, "--train.warmup", 5,
-         "--train.learning_rate", 0.02]
+         "--train.learning_rate", 0.02, "--restart", "never"]
 
 
 TWICE = ["--model.precision", "double", "--output.every", 1]  # the arithmetic and the rows of a comparison
@@ -107,6 +107,13 @@ def seal(path):
     content = path.read_bytes()[SEAL_BYTES:]
     text = f"pushforward seal 1\nbytes {len(content)}\nsha256 {hashlib.sha256(content).hexdigest()}\n"
     path.write_bytes(text.encode().ljust(SEAL_BYTES, b"\0") + content)
+
+
+def require_sealed(path, content):
+    """Raises AssertionError unless a model or a checkpoint agrees with its seal."""
+    number, digest = (content[:SEAL_BYTES].rstrip(b"\0").decode().split("\n")[line].split()[1] for line in (1, 2))
+    if (int(number), digest) != (len(content) - SEAL_BYTES, hashlib.sha256(content[SEAL_BYTES:]).hexdigest()):
+        raise AssertionError(f"{path} does not agree with its seal")
 
 
 @contextlib.contextmanager

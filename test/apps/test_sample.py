@@ -92,9 +92,9 @@ class Draws(FlowTest):
         self.assertEqual(run.stdout, "wrote s.h5: 9 samples of dimension 5\n")
         with h5py.File(self.folder / "s.h5") as file:
             self.assertEqual((flows.text(file.attrs["format"]), file.attrs["format_version"], file.attrs["seed"]),
-                             ("pushforward-samples", 1, 3))
+                             ("pushforward-samples", 2, 3))
             self.assertEqual({name: o.shape for name, o in file.items()},
-                             {"x": (9, 5), "z": (9, 5), "log_prob": (9,), "status": (9,), "feature_names": (5,)})
+                             {"x": (9, 5), "z": (9, 5), "log_prob": (9,), "status": (9,), "feature_names": (5, 2)})
 
     def test_dry_run_and_print_config_write_nothing(self):
         run = self.succeed("flow_sample", flows.model(5), "-n", 9, "--dry-run", ranks=2)

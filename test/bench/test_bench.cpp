@@ -266,10 +266,10 @@ BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
     flow.prepare(nn::Normalization::svd);
     bench::TrainingStep<double> step(self, flow, data.batch(data::Split::train).x, options);
     std::vector<double> expected, taken;
-    fit.run([&](const train::HistoryRow& row) {
+    fit.run({.observer = [&](const train::HistoryRow& row) {
       expected.push_back(row.train_loss + data.standardization().log_det());
       taken.push_back(step.take(step.steps()));
-    });
+    }});
     BOOST_TEST(expected.size() == 5U);
     BOOST_TEST(close_relative(taken, expected, 1e-9));
     // The trainer ends with the average, baked.

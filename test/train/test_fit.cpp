@@ -61,7 +61,7 @@ BOOST_FIXTURE_TEST_CASE(arrays_become_a_model, Ranks) {
   Fit<double> fit(comm, options, data);
   const double before = fit.evaluate(Split::test).mean;
   std::vector<Index> steps;
-  const auto outcome = fit.run([&](const auto& row) { steps.push_back(row.step); });
+  const auto outcome = fit.run({.observer = [&](const auto& row) { steps.push_back(row.step); }});
   const auto test = fit.evaluate(Split::test);
   BOOST_TEST(on_all_ranks(comm, Verdict(test.mean < before - 0.5)));
   BOOST_TEST(test.rows == 100);
@@ -141,7 +141,7 @@ class InBits final : public train::Objective<T> {
   void plan(Index n) override { likelihood_.plan(n); }
   void plan_evaluation() override { likelihood_.plan_evaluation(); }
   Index workspace_bytes() const override { return likelihood_.workspace_bytes(); }
-  void require_data(const comm::Communicator&, const TrainingData<T>&, const train::Warn&) override { ++checks; }
+  void require_data(const comm::Communicator&, const TrainingData<T>&, const Warn&) override { ++checks; }
   std::span<T> parameters() override { return likelihood_.parameters(); }
   void prepare() override { likelihood_.prepare(); }
   train::LossSum add(const flow::Batch<T>& batch, std::span<T> gradient) override {

@@ -29,7 +29,7 @@ class SquaredDistance final : public train::Objective<T> {
   void plan(Index n) override { planned = n; }
   void plan_evaluation() override { evaluates = true; }
   Index workspace_bytes() const override { return 0; }
-  void require_data(const Communicator&, const train::TrainingData<T>&, const train::Warn&) override { checked = true; }
+  void require_data(const Communicator&, const train::TrainingData<T>&, const Warn&) override { checked = true; }
   std::span<T> parameters() override { return mean_; }
   void prepare() override {
     used_ = mean_;
@@ -131,7 +131,7 @@ Run run(const Communicator& comm, const Options& options, train::Objective<T>& o
   train::Trainer<T> trainer(comm, options, objective, source);
   train::History history(objective.loss_name());
   Run result;
-  result.outcome = trainer.run(history, [&](const auto& row) { result.rows.push_back(row); }, {});
+  result.outcome = trainer.run(history, {}, {.observer = [&](const auto& row) { result.rows.push_back(row); }});
   return result;
 }
 

@@ -80,7 +80,7 @@ void train_on(const Communicator& comm, const Options& options, Index& steps) {
   steps = 0;
   try {
     train::Fit<T> fit(comm, options, data);
-    fit.run([&](const auto&) { ++steps; });
+    fit.run({.observer = [&](const auto&) { ++steps; }});
   } catch (const Error&) {
     data.release();
     throw;

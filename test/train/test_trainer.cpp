@@ -45,13 +45,13 @@ Course run(
   TrainingData<T> data(comm, options.data);
   Fit<T> fit(comm, options, data);
   Course course;
-  course.outcome = fit.run(
-      [&](const train::HistoryRow& row) {
-        course.train_nll.push_back(row.train_loss);
-        course.gradient_norm.push_back(row.gradient_norm);
-        if (row.validation) course.validation_nll.push_back(row.validation->mean);
-      },
-      stop);
+  course.outcome = fit.run({.observer =
+                                [&](const train::HistoryRow& row) {
+                                  course.train_nll.push_back(row.train_loss);
+                                  course.gradient_norm.push_back(row.gradient_norm);
+                                  if (row.validation) course.validation_nll.push_back(row.validation->mean);
+                                },
+                            .wish = [&] { return stop() ? train::Wish::stop : train::Wish::none; }});
   for (const T p : fit.flow().parameters()) course.parameters.push_back(static_cast<double>(p));
   data.release();
   return course;
@@ -184,7 +184,7 @@ BOOST_FIXTURE_TEST_CASE(the_best_weights_are_kept, Ranks) {
   TrainingData<double> data(comm, options.data);
   Fit<double> fit(comm, options, data);
   std::vector<double> validation;
-  const auto outcome = fit.run([&](const auto& row) { validation.push_back(row.validation->mean); });
+  const auto outcome = fit.run({.observer = [&](const auto& row) { validation.push_back(row.validation->mean); }});
   const auto best = std::min_element(validation.begin(), validation.end());
   BOOST_TEST(on_all_ranks(comm, Verdict(outcome.best_step == best - validation.begin() + 1)));
   BOOST_TEST(on_all_ranks(comm, close_relative(outcome.best_validation->mean, *best, 0)));
@@ -225,11 +225,16 @@ BOOST_FIXTURE_TEST_CASE(divergence_names_the_step_and_the_cause, Ranks) {
   BOOST_TEST(course.outcome.reason.find("finite") != std::string::npos);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_history_that_cannot_be_written_ends_all_ranks, Ranks) {
+BOOST_FIXTURE_TEST_CASE(a_history_that_cannot_be_written_does_not_end_the_run, Ranks) {
   const auto options = small_run(32);
   TrainingData<double> data(comm, options.data);
   Fit<double> fit(comm, options, data, {.history = "/dev/full"});
-  BOOST_CHECK_EXCEPTION(fit.run(), IoError, says({"/dev/full", "No space left"}));
+  std::vector<std::string> warnings;
+  const auto outcome = fit.run({.warn = [&](const std::string& text) { warnings.push_back(text); }});
+  BOOST_TEST((outcome.end == End::steps));
+  BOOST_TEST(warnings.size() == (comm.is_root() ? 1u : 0u));
+  if (comm.is_root()) BOOST_TEST(says({"/dev/full", "No space left"})(IoError(fit.history().problem())));
+  BOOST_TEST(fit.history().rows().empty() != comm.is_root());
   data.release();
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -14,7 +15,16 @@
 namespace pushforward {
 
 /// Exit codes of all programs, the same on all ranks.
-enum class ExitCode : int { done = 0, usage = 2, data = 3, numerical = 4, io = 5, internal = 6 };
+enum class ExitCode : int {
+  done = 0,
+  usage = 2,
+  data = 3,
+  numerical = 4,
+  io = 5,
+  internal = 6,
+  stopped = 7,  ///< by request and in order; the same command goes on
+  hang = 8      ///< a rank has not moved for too long
+};
 
 /// The cause of an error. Each cause has one class below.
 enum class ErrorKind : int { shape, option, data, numerical, io, mpi, bug };
@@ -66,6 +76,9 @@ struct MpiError : Error {
 struct BugError : Error {
   explicit BugError(const std::string& m) : Error(ErrorKind::bug, m) {}
 };
+
+/// Takes a warning, for people.
+using Warn = std::function<void(const std::string&)>;
 
 /// Throws the class that belongs to `kind`.
 [[noreturn]] void throw_error(ErrorKind kind, const std::string& message, bool agreed = false);

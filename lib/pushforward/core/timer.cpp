@@ -9,6 +9,11 @@ std::string_view phase_name(Phase phase) {
   return names[static_cast<std::size_t>(phase)];
 }
 
+std::string_view current_phase() {
+  const int phase = PhaseScope::present_.load(std::memory_order_relaxed);
+  return phase == PhaseScope::none ? "" : phase_name(static_cast<Phase>(phase));
+}
+
 Profile& profile() {
   static Profile instance;
   return instance;

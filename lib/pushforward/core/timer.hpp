@@ -3,6 +3,7 @@
 // Wall-clock timers, and the profile that says on which phases a run spends its time and its arithmetic.
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <string_view>
 #include <utility>
@@ -68,18 +69,25 @@ Profile& profile();
 class PhaseScope {
  public:
   explicit PhaseScope(Phase phase, double flops = 0)
-      : phase_(phase), flops_(flops), outer_(std::exchange(innermost_, this)) {}
+      : phase_(phase), flops_(flops), outer_(std::exchange(innermost_, this)) {
+    present_.store(static_cast<int>(phase), std::memory_order_relaxed);
+  }
   ~PhaseScope() {
     const double seconds = timer_.seconds();
     profile().add(phase_, seconds - within_, flops_);
     if (outer_ != nullptr) outer_->within_ += seconds;
     innermost_ = outer_;
+    present_.store(outer_ != nullptr ? static_cast<int>(outer_->phase_) : none, std::memory_order_relaxed);
   }
   PhaseScope(const PhaseScope&) = delete;
   PhaseScope& operator=(const PhaseScope&) = delete;
 
  private:
+  friend std::string_view current_phase();
+
+  static constexpr int none = -1;
   static inline PhaseScope* innermost_ = nullptr;
+  static inline std::atomic<int> present_ = none;  // for other threads
 
   Phase phase_;
   double flops_;
@@ -87,5 +95,8 @@ class PhaseScope {
   double within_ = 0;  // seconds of scopes that this one encloses
   Timer timer_;
 };
+
+/// The name of the phase that the process is in, "" outside of all phases. May be called from any thread.
+std::string_view current_phase();
 
 }  // namespace pushforward

@@ -161,6 +161,13 @@ void Flow<T>::prepare(std::span<const T> parameters, Normalization normalization
 }
 
 template <class T>
+void Flow<T>::add_state(StateSet& state) {
+  for (std::size_t k = 0; k < roles_.size(); ++k) {
+    if (roles_[k].trained != nullptr) roles_[k].trained->add_state(state, fmt::format("transforms/{:03d}", k));
+  }
+}
+
+template <class T>
 void Flow<T>::set_log_det(Pass pass, const logdet::Method& method) {
   for (const auto& role : roles_) {
     if (role.estimated != nullptr) role.estimated->set_log_det(pass, method);

@@ -65,6 +65,10 @@ class Flow {
   /// has the layout of parameters().
   void prepare(std::span<const T> parameters, Normalization normalization);
 
+  /// What prepare() keeps for its next call: the vectors of power iterations. With it and with parameters(), another
+  /// flow of the same architecture goes on as this one.
+  void add_state(StateSet& state);
+
   /// Chooses the estimator of log-dets for add_gradient() (Pass::gradient) or for log_prob() (Pass::evaluate). Until
   /// then it is the exact one. The choice holds for workspaces that are planned from now on. inverse() needs an exact
   /// one. Throws OptionError.

@@ -4,6 +4,7 @@
 #include <pushforward/core/text.hpp>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <array>
@@ -38,10 +39,32 @@ std::string resolve(const std::string& path) {
   return path;
 }
 
-std::string temporary_name(const std::string& path) {
+// ".<file>.<host>-", which the temporary names of all processes on this machine begin with.
+std::string temporary_prefix(const std::string& path) {
   std::array<char, 256> host{};
   gethostname(host.data(), host.size() - 1);
-  return folder_of(path) / fmt::format(".{}.{}-{}.part", fs::path(path).filename().string(), host.data(), getpid());
+  return fmt::format(".{}.{}-", fs::path(path).filename().string(), host.data());
+}
+
+constexpr std::string_view temporary_suffix = ".part";
+
+std::string temporary_name(const std::string& path) {
+  return folder_of(path) / fmt::format("{}{}{}", temporary_prefix(path), getpid(), temporary_suffix);
+}
+
+// Removes temporary files of this machine's processes that were killed.
+void remove_leftovers(const std::string& path) {
+  const std::string prefix = temporary_prefix(path);
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder_of(path), error)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(prefix) || !name.ends_with(temporary_suffix)) continue;
+    const auto number =
+        std::string_view(name).substr(prefix.size(), name.size() - prefix.size() - temporary_suffix.size());
+    const auto process = parse_number<Index>(number);
+    const bool is_dead = process && kill(static_cast<pid_t>(*process), 0) != 0 && errno == ESRCH;
+    if (is_dead) unlink(entry.path().c_str());
+  }
 }
 
 }  // namespace
@@ -63,6 +86,7 @@ void require_writable(const std::string& name) {
 
 Replacement::Replacement(const std::string& path) : path_(resolve(path)), temporary_(temporary_name(path_)) {
   require_writable(path_);
+  remove_leftovers(path_);
   descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail("creating", errno);
 }
@@ -106,8 +130,18 @@ void Replacement::reserve(Index bytes) {
   if (error != 0) fail(fmt::format("reserving {} for", human_bytes(static_cast<double>(bytes))).c_str(), error);
 }
 
-void Replacement::commit() {
+void Replacement::flush() {
   if (fsync(descriptor_) != 0) fail("flushing", errno);
+}
+
+void Replacement::commit_keeping(const std::string& previous) {
+  flush();
+  if (rename(path_.c_str(), previous.c_str()) != 0 && errno != ENOENT) fail("keeping the old", errno);
+  commit();
+}
+
+void Replacement::commit() {
+  flush();
   if (rename(temporary_.c_str(), path_.c_str()) != 0) fail("renaming to", errno);
   close(std::exchange(descriptor_, -1));
   // The new name is durable once its folder is; a file system that cannot sync folders is left as it is.

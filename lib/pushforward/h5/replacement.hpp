@@ -37,8 +37,13 @@ class Replacement {
   /// Makes the file `bytes` long, with space on disk for all of it. Throws IoError where there is not enough.
   void reserve(Index bytes);
 
+  /// Flushes to disk.
+  void flush();
   /// Flushes to disk and takes the final name.
   void commit();
+  /// As commit(), but keeps the file that has the final name under another name in the same folder, in the place of
+  /// what is there. At any time one of the two names leads to a complete file.
+  void commit_keeping(const std::string& previous);
 
  private:
   [[noreturn]] void fail(const char* operation, int error) const;

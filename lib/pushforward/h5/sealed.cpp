@@ -49,6 +49,10 @@ void seal(std::span<std::byte> file) {
   std::memcpy(file.data(), text.data(), text.size());
 }
 
+std::string digest_of(std::span<const std::byte> sealed_file) {
+  return digest(sealed_file.subspan(seal_bytes));
+}
+
 Sealed open_sealed(const std::string& path) {
   std::error_code error;
   const bool is_regular = std::filesystem::is_regular_file(path, error);

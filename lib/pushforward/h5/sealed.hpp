@@ -23,6 +23,9 @@ inline constexpr std::size_t seal_bytes = 512;
 /// Puts the seal into the first `seal_bytes` bytes of a file, which are its user block.
 void seal(std::span<std::byte> file);
 
+/// The digest that the seal of these bytes states: of all bytes after the seal.
+std::string digest_of(std::span<const std::byte> sealed_file);
+
 /// A file that was opened, and the digest that it agrees with.
 struct Sealed {
   Group root;

@@ -224,6 +224,14 @@ T ConvLayer<T>::measure_norm(Normalization normalization) {
   return linalg::singular_values(ConstMatrixView<T>(map)).front();
 }
 
+template <class T>
+void ConvLayer<T>::add_state(StateSet& state, const std::string& name) {
+  power_.add_state(state, name);
+  transfer_power_.add_state(state, name + "/transfer");
+  state.add(name + "/vertical", largest_.vertical);
+  state.add(name + "/horizontal", largest_.horizontal);
+}
+
 // Returns true if the certificate comes from the circular convolution.
 template <class T>
 bool ConvLayer<T>::by_frequency() const {

@@ -67,6 +67,8 @@ class ConvLayer final : public Layer<T> {
   void to_matrix(MatrixView<T> matrix) const override;
   void add_matrix_gradient(ConstMatrixView<T> bar, std::span<T> gradient) const override;
 
+  void add_state(StateSet& state, const std::string& name) override;
+
   /// Returns the norm of the circular convolution, which is an upper bound on the norm of the map for any image size.
   T circular_norm();
 

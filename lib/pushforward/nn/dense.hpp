@@ -23,6 +23,7 @@ class DenseLayer final : public Layer<T> {
   double flops(Index columns) const override;
   void to_matrix(MatrixView<T> matrix) const override;
   void add_matrix_gradient(ConstMatrixView<T> bar, std::span<T> gradient) const override;
+  void add_state(StateSet& state, const std::string& name) override { power_.add_state(state, name); }
   ConstMatrixView<T> weight() const override { return this->effective(); }
   MatrixView<T> weight_gradient(std::span<T> gradient) const override { return this->weight_in(gradient); }
 

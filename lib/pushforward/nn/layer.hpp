@@ -42,6 +42,9 @@ class Layer {
   /// Overwrites W with Ŵ in the parameter buffer. A model file holds Ŵ.
   void bake_normalization(std::span<T> parameters) const;
 
+  /// What prepare() keeps for its next call: the vectors of power iterations.
+  virtual void add_state(StateSet& /*state*/, const std::string& /*name*/) {}
+
   /// b (channels), valid after prepare().
   std::span<const T> bias() const { return bias_; }
   /// The norm of the linear map. After a power iteration it is a lower bound, else an upper bound up to rounding. It is

@@ -148,6 +148,13 @@ void Network<T>::bake_normalization(std::span<T> parameters) const {
 }
 
 template <class T>
+void Network<T>::add_state(StateSet& state, const std::string& name) {
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    if (std::isfinite(layers_[l]->bound())) layers_[l]->add_state(state, fmt::format("{}/layer_{}", name, l));
+  }
+}
+
+template <class T>
 double Network<T>::lipschitz() const {
   double product = 1;
   for (const auto& layer : layers_) product *= static_cast<double>(layer->norm());

@@ -132,6 +132,8 @@ class Network {
   void gradient_of_raw_parameters(std::span<T> gradient) const;
   /// Overwrites the weights in the parameter buffer with the effective weights.
   void bake_normalization(std::span<T> parameters) const;
+  /// What prepare() keeps for its next call, of each layer whose norm is bounded.
+  void add_state(StateSet& state, const std::string& name);
   /// Returns the product of the layers' norms. After prepare(…, svd) it is a certified upper bound on Lip(g). After a
   /// power iteration it may be too small. It is infinite if the norms are free.
   double lipschitz() const;

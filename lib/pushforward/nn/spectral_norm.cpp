@@ -53,6 +53,13 @@ T PowerIteration<T>::update(const Product& apply, const Product& apply_transpose
   return sigma_;
 }
 
+template <class T>
+void PowerIteration<T>::add_state(StateSet& state, const std::string& name) {
+  state.add(name + "/left", u_);
+  state.add(name + "/right", v_);
+  state.add(name + "/sigma", sigma_);
+}
+
 template class PowerIteration<float>;
 template class PowerIteration<double>;
 

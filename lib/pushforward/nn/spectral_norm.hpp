@@ -3,6 +3,7 @@
 // The spectral norm (largest singular value) of a linear map. Training uses a power iteration that starts from the
 // vectors of the step before [Miyato et al. 2018]. It gives a lower bound. A guarantee needs the SVD.
 
+#include <pushforward/core/state_set.hpp>
 #include <pushforward/linalg/matrix.hpp>
 #include <pushforward/random/stream.hpp>
 
@@ -44,6 +45,9 @@ class PowerIteration {
   /// writes wᵀy to x.
   using Product = std::function<void(std::span<const T>, std::span<T>)>;
   T update(const Product& apply, const Product& apply_transpose, T tolerance, int max_iterations);
+
+  /// The vectors and σ, from which the next call goes on.
+  void add_state(StateSet& state, const std::string& name);
 
   T sigma() const { return sigma_; }
   std::span<const T> left() const { return u_; }

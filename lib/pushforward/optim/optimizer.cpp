@@ -88,6 +88,13 @@ void Optimizer<T>::step(double rate, std::span<const T> gradient, std::span<T> p
 }
 
 template <class T>
+void Optimizer<T>::add_state(StateSet& state) {
+  state.add("optimizer/first_moment", first_);
+  state.add("optimizer/second_moment", second_);
+  state.add("optimizer/steps", steps_);
+}
+
+template <class T>
 double clip_norm(std::span<T> gradient, double limit) {
   const double norm = std::sqrt(linalg::dot_in_double(gradient.data(), gradient.data(), std::ssize(gradient)));
   if (limit > 0 && norm > limit) {

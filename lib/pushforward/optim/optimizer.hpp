@@ -4,6 +4,7 @@
 // of the gradient's norm, and averages of weights.
 
 #include <pushforward/core/index.hpp>
+#include <pushforward/core/state_set.hpp>
 
 #include <span>
 #include <string>
@@ -33,6 +34,9 @@ class Optimizer {
 
   /// Takes one step of size `rate` against the gradient of the loss. Sizes as constructed. No allocation.
   void step(double rate, std::span<const T> gradient, std::span<T> parameters);
+
+  /// The moments and the number of steps.
+  void add_state(StateSet& state);
 
  private:
   OptimizerOptions options_;

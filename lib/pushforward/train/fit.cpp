@@ -1,4 +1,5 @@
 #include <pushforward/core/digest.hpp>
+#include <pushforward/core/text.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/core/version.hpp>
 #include <pushforward/dataset/location.hpp>
@@ -15,14 +16,109 @@ using data::Split;
 // The least number of rows from which data-dependent parameters are initialized. Every rank works all of them.
 constexpr Index initial_rows = 1024;
 
+// Keys that change nothing about the course of a run, apart from rounding.
+const std::vector<std::string>& free_keys() {
+  static const std::vector<std::string> keys{
+      "data.file",          "train.steps",        "train.patience",     "train.workspace",
+      "train.max_time",     "train.hang_timeout", "train.on_nonfinite", "train.nonfinite_limit",
+      "train.back_factor",  "checkpoint.file",    "checkpoint.steps",   "checkpoint.seconds",
+      "checkpoint.restart", "output.model",       "output.history",     "output.every"};
+  return keys;
+}
+
+// The values of a printed configuration by key. Keys of [[model.chain]] get the number of their table.
+std::vector<std::pair<std::string, std::string>> values_of(const std::string& toml) {
+  std::vector<std::pair<std::string, std::string>> values;
+  std::string table;
+  Index tables = 0;
+  for (const auto line : parts_of(toml, '\n')) {
+    if (line.empty() || line.starts_with('#')) continue;
+    if (line.starts_with("[[")) {
+      table = fmt::format("{} {}.", line.substr(2, line.size() - 4), ++tables);
+    } else if (line.starts_with('[')) {
+      table = fmt::format("{}.", line.substr(1, line.size() - 2));
+    } else if (const auto equals = line.find(" = "); equals != std::string_view::npos) {
+      values.emplace_back(table + std::string(line.substr(0, equals)), line.substr(equals + 3));
+    }
+  }
+  return values;
+}
+
+// Says which keys differ: "train.batch (was 250, is 100)".
+std::vector<std::string> differences(const std::string& stored, const std::string& present) {
+  const auto before = values_of(stored), now = values_of(present);
+  const auto value_in = [](const auto& values, const std::string& key) {
+    const auto found = std::ranges::find(values, key, [](const auto& entry) { return entry.first; });
+    return found == values.end() ? std::string("not set") : found->second;
+  };
+  std::vector<std::string> found;
+  const auto compare = [&](const std::string& key) {
+    const auto was = value_in(before, key), is = value_in(now, key);
+    if (was != is && std::ranges::find(free_keys(), key) == free_keys().end()) {
+      found.push_back(fmt::format("{} (was {}, is {})", key, was, is));
+    }
+  };
+  for (const auto& [key, value] : now) compare(key);
+  for (const auto& [key, value] : before) {
+    if (value_in(now, key) == "not set") compare(key);
+  }
+  return found;
+}
+
+void require_same_run(const StoredRun& stored, const Options& options, const std::string& configuration,
+                      const std::string& data) {
+  const auto changed = differences(stored.fact("configuration"), configuration);
+  require<DataError>(changed.empty(),
+                     "{} is the checkpoint of another run: {}. Use the configuration of that run to continue it, or "
+                     "--restart never to start anew",
+                     stored.path(), join_some(changed));
+  require<DataError>(stored.fact("data") == data,
+                     "{} is the checkpoint of a run on other data: {} has been changed since. Use the data of that run "
+                     "to continue it, or --restart never to start anew",
+                     stored.path(), options.data.file.empty() ? "the dataset" : options.data.file);
+}
+
+// A digest of the dataset: of its file, or of the rows themselves if they come from a program.
+template <class T>
+std::string digest_of(const Options& options, const TrainingData<T>& data) {
+  if (!options.data.file.empty()) return file_digest(data::parse_location(options.data.file).file);
+  std::string all;
+  for (const auto split : data::splits) {
+    const auto rows = data.batch(split);
+    for (const auto& part : {rows.x, rows.context}) {
+      all += digest(std::as_bytes(std::span(part.data(), static_cast<std::size_t>(part.ld() * part.cols()))));
+    }
+    all += digest(std::as_bytes(rows.weight));
+  }
+  return digest(std::as_bytes(std::span(all)));
+}
+
 }  // namespace
 
 template <class T>
-Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup)
-    : comm_(comm), options_(options), data_(data), history_path_(std::move(setup.history)), history_(LossName()) {
+Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup,
+            const Warn& warn)
+    : comm_(comm), options_(options), data_(data), setup_(std::move(setup)), history_(LossName()) {
+  configuration_ = options_.declare().to_toml();
+  std::optional<StoredRun> stored;
+  if (!setup_.checkpoint.empty()) {
+    comm::agree(comm_, [&] {
+      if (comm_.is_root()) data_digest_ = digest_of(options_, data_);
+    });
+    if (options_.checkpoint.restart != "never") stored = StoredRun::find(comm_, setup_.checkpoint, warn);
+    comm::agree(comm_, [&] {
+      require<IoError>(stored || options_.checkpoint.restart != "always",
+                       "there is no checkpoint {}, and checkpoint.restart = \"always\" wants one", setup_.checkpoint);
+      if (stored && comm_.is_root()) require_same_run(*stored, options_, configuration_, data_digest_);
+    });
+  }
+  if (stored) {  // `auto` measures, and the batch of a rank depends on their number
+    options_.log_det.train = stored->fact("log_det_train");
+    options_.log_det.evaluate = stored->fact("log_det_evaluate");
+  }
   flow::Architecture architecture;
   comm::agree(comm_, [&] {
-    architecture = setup.architecture ? *std::move(setup.architecture) : options_.architecture(data_.domain());
+    architecture = setup_.architecture ? *std::move(setup_.architecture) : options_.architecture(data_.domain());
     domains_of(architecture);  // an error in it is better reported before anything is measured
   });
   log_dets_ = choose_log_dets<T>(comm_, options_, architecture);
@@ -40,6 +136,25 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
     if (data_.rows(Split::test) > 0) objective_->plan_evaluation();
     history_ = History(objective_->loss_name());
   });
+  if (!setup_.checkpoint.empty()) {
+    checkpoints_.emplace(comm_, setup_.checkpoint,
+                         CheckpointInterval{options_.checkpoint.steps, options_.checkpoint.seconds},
+                         RunFacts{{"configuration", configuration_},
+                                  {"data", data_digest_},
+                                  {"version", std::string(version())},
+                                  {"ranks", fmt::format("{}", comm_.size())},
+                                  {"log_det_train", to_string(log_dets_.train)},
+                                  {"log_det_evaluate", to_string(log_dets_.evaluate)}});
+  }
+  if (stored) {
+    history_ = History(objective_->loss_name(), "", stored->restore(comm_, trainer_->state(), objective_->loss_name()));
+    continued_from_ = stored->path();
+    comm::agree(comm_, [&] {
+      require<OptionError>(trainer_->steps() <= options_.train.steps,
+                           "{} has {} steps, more than train.steps = {}; it can be extended, not shortened",
+                           stored->path(), trainer_->steps(), options_.train.steps);
+    });
+  }
 }
 
 template <class T>
@@ -50,12 +165,14 @@ void Fit<T>::require_data(const Warn& warn) {
 }
 
 template <class T>
-const Outcome& Fit<T>::run(const Observer& observer, const StopRequest& stop_requested) {
+const Outcome& Fit<T>::run(const Hooks& hooks) {
   require_data();
   comm::agree(comm_, [&] {
-    if (comm_.is_root() && !history_path_.empty()) history_ = History(objective_->loss_name(), history_path_);
+    if (!comm_.is_root() || setup_.history.empty()) return;
+    history_ = continued_from_ ? History(objective_->loss_name(), setup_.history, history_.rows())
+                               : History(objective_->loss_name(), setup_.history);
   });
-  outcome_ = trainer_->run(history_, observer, stop_requested);
+  outcome_ = trainer_->run(history_, {checkpoints_ ? &*checkpoints_ : nullptr, setup_.diagnosis}, hooks);
   return outcome_;
 }
 
@@ -68,7 +185,7 @@ void Fit<T>::save(const std::string& path) {
     flow::ModelNotes notes{.feature_names = about.feature_names,
                            .image = about.image_shape,
                            .entropy = about.entropy,
-                           .provenance = {{"configuration", options_.declare().to_toml()},
+                           .provenance = {{"configuration", configuration_},
                                           {"version", std::string(version())},
                                           {"seed", fmt::format("{}", options_.train.seed)},
                                           {"ranks", fmt::format("{}", comm_.size())},
@@ -79,8 +196,8 @@ void Fit<T>::save(const std::string& path) {
                                           {"steps", fmt::format("{}", outcome_.steps)},
                                           {"best_step", fmt::format("{}", outcome_.best_step)}}};
     if (!options_.data.file.empty()) {
-      const auto file = data::parse_location(options_.data.file).file;
-      notes.provenance.emplace_back("input_sha256", file_digest(file));
+      if (data_digest_.empty()) data_digest_ = digest_of(options_, data_);
+      notes.provenance.emplace_back("input_sha256", data_digest_);
     }
     std::optional<flow::ModelContext> context;
     if (data_.context_standardization()) {
@@ -93,17 +210,17 @@ void Fit<T>::save(const std::string& path) {
 
 template <class T>
 Fitted<T> fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup,
-              const Observer& observer, const StopRequest& stop_requested) {
-  Fit<T> run(comm, options, data, std::move(setup));
-  run.run(observer, stop_requested);
+              const Hooks& hooks) {
+  Fit<T> run(comm, options, data, std::move(setup), hooks.warn);
+  run.run(hooks);
   return std::move(run).result();
 }
 
 template class Fit<float>;
 template class Fit<double>;
 template Fitted<float> fit(const comm::Communicator&, const Options&, const TrainingData<float>&, FitSetup<float>,
-                           const Observer&, const StopRequest&);
+                           const Hooks&);
 template Fitted<double> fit(const comm::Communicator&, const Options&, const TrainingData<double>&, FitSetup<double>,
-                            const Observer&, const StopRequest&);
+                            const Hooks&);
 
 }  // namespace pushforward::train

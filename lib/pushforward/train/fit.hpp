@@ -21,6 +21,8 @@ template <class T>
 struct FitSetup {
   std::optional<flow::Architecture> architecture{};  ///< of the flow; if there is none, options.model decides
   std::string history{};                             ///< CSV file; "" for a history in memory only
+  std::string checkpoint{};                          ///< checkpoint file; "" for a run without checkpoints
+  std::string diagnosis{};                           ///< file that is written if a step is not finite; "" for none
 };
 
 /// The result of fit().
@@ -36,9 +38,17 @@ template <class T>
 class Fit {
  public:
   /// Prepares everything for the first step: log-dets, a fresh flow that is initialized from the first rows, the
-  /// objective, and memory. comm and data must outlive the object. Collective. Throws OptionError and ShapeError, the
-  /// same on all ranks, if options, architecture and data do not go together or train.workspace is too small.
-  Fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup = {});
+  /// objective, and memory. If there is a checkpoint and checkpoint.restart allows it, the run goes on from there:
+  /// options and data must be those of the checkpoint, but for keys without effect on the course and a larger
+  /// train.steps. comm and data must outlive the object. `warn` is called on rank 0. Collective. Throws OptionError and
+  /// ShapeError, the same on all ranks, if options, architecture and data do not go together or train.workspace is too
+  /// small; DataError for a checkpoint of another run; IoError for one that cannot be used.
+  Fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup = {},
+      const Warn& warn = {});
+
+  /// The checkpoint that the run goes on from, and the steps that it has; none for a new run.
+  const std::optional<std::string>& continued_from() const { return continued_from_; }
+  Index steps_before() const { return trainer_->steps(); }
 
   const LogDets& log_dets() const { return log_dets_; }
   /// The flow, on standardized rows. After run() it has its best parameters.
@@ -50,7 +60,7 @@ class Fit {
   void require_data(const Warn& warn = [](const std::string&) {});
   /// Trains, as Trainer::run() does. Check the end of the outcome: a run that has diverged is no error here.
   /// Collective.
-  const Outcome& run(const Observer& observer = {}, const StopRequest& stop_requested = {});
+  const Outcome& run(const Hooks& hooks = {});
   const Outcome& outcome() const { return outcome_; }
   const History& history() const { return history_; }
   /// Moves the flow and the records of the run out of an object that is of no use afterwards.
@@ -66,7 +76,11 @@ class Fit {
   const comm::Communicator& comm_;
   Options options_;
   const TrainingData<T>& data_;
-  std::string history_path_;
+  FitSetup<T> setup_;
+  std::string configuration_;
+  std::string data_digest_;  // on rank 0
+  std::optional<std::string> continued_from_;
+  std::optional<CheckpointWriter> checkpoints_;
   LogDets log_dets_;
   std::optional<flow::Flow<T>> flow_;
   std::unique_ptr<Objective<T>> objective_;
@@ -80,13 +94,13 @@ class Fit {
 /// Trains a flow on data. Collective. Throws what Fit throws.
 template <class T>
 Fitted<T> fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data,
-              FitSetup<T> setup = {}, const Observer& observer = {}, const StopRequest& stop_requested = {});
+              FitSetup<T> setup = {}, const Hooks& hooks = {});
 
 extern template class Fit<float>;
 extern template class Fit<double>;
 extern template Fitted<float> fit(const comm::Communicator&, const Options&, const TrainingData<float>&,
-                                  FitSetup<float>, const Observer&, const StopRequest&);
+                                  FitSetup<float>, const Hooks&);
 extern template Fitted<double> fit(const comm::Communicator&, const Options&, const TrainingData<double>&,
-                                   FitSetup<double>, const Observer&, const StopRequest&);
+                                   FitSetup<double>, const Hooks&);
 
 }  // namespace pushforward::train

@@ -18,13 +18,14 @@ struct StepTotals {
   double loss = 0;
   double weight = 0;
   double failed = 0;  ///< parts whose loss is not finite
+  double keep = 0;    ///< parts of ranks that want a checkpoint
   double stop = 0;    ///< parts of ranks that want to stop
   double error = 0;   ///< parts of ranks with an error
 
-  static constexpr std::size_t size = 5;
-  std::array<double, size> values() const { return {loss, weight, failed, stop, error}; }
+  static constexpr std::size_t size = 6;
+  std::array<double, size> values() const { return {loss, weight, failed, keep, stop, error}; }
   static StepTotals from(std::span<const double> values) {
-    return {values[0], values[1], values[2], values[3], values[4]};
+    return {values[0], values[1], values[2], values[3], values[4], values[5]};
   }
 };
 
@@ -38,7 +39,7 @@ struct StepSum {
 /// How a global batch of rows is divided into parts that are worked and added up one by one.
 ///
 /// If `reproducible` is false, each rank has one part. One all-reduce sums the gradients and one sums the totals, which
-/// are five doubles. If it is true, there are eight parts on any number of ranks, and each rank has contiguous parts.
+/// are six doubles. If it is true, there are eight parts on any number of ranks, and each rank has contiguous parts.
 /// Each rank collects its slice of the gradient from all parts and adds the parts in their order, and then the slices
 /// are gathered. So the result has the same bits on any number of ranks. This costs more communication, and ranks
 /// beyond the eighth have no rows.

@@ -2,31 +2,75 @@
 #include <pushforward/train/history.hpp>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <limits>
 
 namespace pushforward::train {
 
+namespace {
+
+[[noreturn]] void fail(const std::string& path) {
+  throw IoError(
+      fmt::format("cannot write the history {}: {}; choose another with --output.history", path, std::strerror(errno)));
+}
+
+}  // namespace
+
 History::History(LossName loss, const std::string& path) : loss_(std::move(loss)), path_(path) {
   std::error_code ignored, error;
   if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::rename(path, path + ".old", error);
   require<IoError>(!error, "cannot keep the old {} as {}.old: {}", path, path, error.message());
-  file_.reset(std::fopen(path.c_str(), "w"));
-  require<IoError>(file_ != nullptr, "cannot write the history {}: {}; choose another with --output.history", path,
-                   std::strerror(errno));
-  fmt::print(file_.get(), "step,seconds,train_{0},validation_{0},learning_rate,gradient_norm\n", loss_.name);
+  begin();
 }
 
-void History::add(const HistoryRow& row) {
-  rows_.push_back(row);
-  if (file_ == nullptr) return;
+History::History(LossName loss, const std::string& path, std::vector<HistoryRow> rows)
+    : loss_(std::move(loss)), path_(path), rows_(std::move(rows)) {
+  if (!path_.empty()) begin();
+}
+
+void History::begin() {
+  file_.reset(std::fopen(path_.c_str(), "w"));
+  if (file_ == nullptr) fail(path_);
+  fmt::print(file_.get(), "step,seconds,train_{0},validation_{0},learning_rate,gradient_norm\n", loss_.name);
+  for (const auto& row : rows_) append(row);
+}
+
+void History::append(const HistoryRow& row) {
   const auto line =
       fmt::format("{},{:.3f},{},{},{},{}\n", row.step, row.seconds, row.train_loss,
                   row.validation ? fmt::format("{}", row.validation->mean) : "", row.learning_rate, row.gradient_norm);
   const bool written =
       std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size() && std::fflush(file_.get()) == 0;
-  require<IoError>(written, "cannot write to the history {}: {}", path_, std::strerror(errno));
+  if (!written) fail(path_);
+}
+
+void History::cut(Index step) {
+  const auto removed = std::erase_if(rows_, [&](const HistoryRow& row) { return row.step > step; });
+  if (removed == 0 || path_.empty()) return;
+  try {
+    begin();
+  } catch (const IoError& error) {
+    problem_ = error.what();
+    file_.reset();
+  }
+}
+
+void History::add(const HistoryRow& row) {
+  rows_.push_back(row);
+  if (path_.empty()) return;
+  try {
+    if (file_ == nullptr) {
+      begin();
+    } else {
+      append(row);
+    }
+    problem_.clear();
+  } catch (const IoError& error) {
+    problem_ = error.what();
+    file_.reset();
+  }
 }
 
 void History::write(const h5::GroupWriter& root) const {
@@ -46,6 +90,26 @@ void History::write(const h5::GroupWriter& root) const {
   });
   column("learning_rate", "1", [](const HistoryRow& r) { return r.learning_rate; });
   column("gradient_norm", "1", [](const HistoryRow& r) { return r.gradient_norm; });
+}
+
+std::vector<HistoryRow> History::read(const h5::Group& root, const LossName& loss) {
+  const auto group = root.group("history");
+  const auto steps = group.dataset("step").read<Index>();
+  const auto column = [&](const std::string& name) {
+    auto values = group.dataset(name).read<double>();
+    require<DataError>(values.size() == steps.size(), "{}: '{}' has {} rows, and 'step' has {}", group.where(), name,
+                       values.size(), steps.size());
+    return values;
+  };
+  const auto seconds = column("seconds"), train = column("train_" + loss.name),
+             validation = column("validation_" + loss.name), rate = column("learning_rate"),
+             norm = column("gradient_norm");
+  std::vector<HistoryRow> rows(steps.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = {steps[i], seconds[i], train[i], {}, rate[i], norm[i]};
+    if (!std::isnan(validation[i])) rows[i].validation = flow::Evaluation{.mean = validation[i]};
+  }
+  return rows;
 }
 
 }  // namespace pushforward::train

@@ -3,6 +3,7 @@
 // The course of a run: a CSV file that grows while it runs, and the same table in the model file at the end.
 
 #include <pushforward/analysis/evaluation.hpp>
+#include <pushforward/h5/reader.hpp>
 #include <pushforward/h5/writer.hpp>
 
 #include <cstdio>
@@ -35,19 +36,34 @@ class History {
   explicit History(LossName loss) : loss_(std::move(loss)) {}
   /// Also begins a file. If a file of this name exists, it is kept as `path`.old. Throws IoError.
   History(LossName loss, const std::string& path);
+  /// Goes on with a table: its file has these rows and no others, whatever it had. Throws IoError.
+  History(LossName loss, const std::string& path, std::vector<HistoryRow> rows);
 
-  /// Adds a row, flushed. Throws IoError.
+  /// Adds a row, flushed. If it cannot be written, the table in memory has it, problem() says so, and the next row
+  /// tries again to write all of them.
   void add(const HistoryRow& row);
+  /// Forgets the rows after a step, also in the file.
+  void cut(Index step);
+  /// Why the file lacks rows, or "".
+  const std::string& problem() const { return problem_; }
   const std::vector<HistoryRow>& rows() const { return rows_; }
   /// Writes the table as group /history, with one dataset (rows) for each column. NaN stands for no validation.
   void write(const h5::GroupWriter& root) const;
+  /// The rows that write() has written. Of a validation, only the mean comes back. Throws DataError.
+  static std::vector<HistoryRow> read(const h5::Group& root, const LossName& loss);
 
  private:
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
+  /// Writes the whole table to a new file. Throws IoError.
+  void begin();
+  /// Adds a row to the file. Throws IoError.
+  void append(const HistoryRow& row);
+
   LossName loss_;
   std::string path_;
+  std::string problem_;
   std::unique_ptr<std::FILE, Close> file_;
   std::vector<HistoryRow> rows_;
 };

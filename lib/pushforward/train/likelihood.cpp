@@ -1,9 +1,11 @@
 #include <pushforward/core/text.hpp>
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/train/density_check.hpp>
 #include <pushforward/train/likelihood.hpp>
 #include <pushforward/train/options.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace pushforward::train {
 
@@ -61,6 +63,16 @@ flow::FlowWorkspace<T> Likelihood<T>::workspace(Index most, nn::Pass pass) const
 template <class T>
 void Likelihood<T>::plan_evaluation() {
   if (!evaluation_workspace_) evaluation_workspace_.emplace(workspace(evaluation_chunk, nn::Pass::evaluate));
+}
+
+template <class T>
+std::vector<std::pair<std::string, double>> Likelihood<T>::norms(std::span<const T> values) const {
+  std::vector<std::pair<std::string, double>> norms;
+  for (const auto& block : flow_.layout().blocks()) {
+    const auto part = values.subspan(block.offset, block.size());
+    norms.emplace_back(block.name, std::sqrt(linalg::dot_in_double(part.data(), part.data(), block.size())));
+  }
+  return norms;
 }
 
 template <class T>

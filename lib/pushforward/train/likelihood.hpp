@@ -47,6 +47,8 @@ class Likelihood final : public Objective<T> {
   void require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) override;
 
   std::span<T> parameters() override { return flow_.parameters(); }
+  void add_state(StateSet& state) override { flow_.add_state(state); }
+  std::vector<std::pair<std::string, double>> norms(std::span<const T> values) const override;
   void prepare() override { flow_.prepare(nn::Normalization::power_iteration); }
   bool prepare_again() override {
     flow_.prepare(nn::Normalization::svd);

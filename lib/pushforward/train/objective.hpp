@@ -11,17 +11,21 @@
 //   for a validation   prepare_with() and evaluate()
 //   at the end         bake()
 //
-// An objective may keep state from step to step.
+// An objective may keep state from step to step, which add_state() names.
 
 #include <pushforward/analysis/evaluation.hpp>
+#include <pushforward/core/state_set.hpp>
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/train/history.hpp>
 #include <pushforward/train/training_data.hpp>
 #include <pushforward/transforms/batch.hpp>
 
-#include <functional>
+#include <cmath>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace pushforward::train {
 
@@ -34,9 +38,6 @@ struct LossSum {
 
 /// The end of messages about steps that went too far.
 inline constexpr std::string_view smaller_steps = "; try a smaller train.learning_rate, or train.clip = 1";
-
-/// Takes a warning, for people.
-using Warn = std::function<void(const std::string&)>;
 
 template <class T>
 class Objective {
@@ -61,6 +62,12 @@ class Objective {
 
   /// The parameters that are trained, flat. The trainer changes them between steps.
   virtual std::span<T> parameters() = 0;
+  /// What the objective keeps from step to step in addition to parameters(). A checkpoint holds it.
+  virtual void add_state(StateSet& /*state*/) {}
+  /// The norms of parts of an array with the layout of parameters(), by name, for diagnoses.
+  virtual std::vector<std::pair<std::string, double>> norms(std::span<const T> values) const {
+    return {{"parameters", std::sqrt(linalg::dot_in_double(values.data(), values.data(), std::ssize(values)))}};
+  }
   /// Prepares for add() after the parameters have changed.
   virtual void prepare() = 0;
   /// Prepares again, in another way, after a loss was not finite. Returns false if there is nothing else to try; then

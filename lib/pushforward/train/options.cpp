@@ -1,8 +1,10 @@
+#include <pushforward/core/text.hpp>
 #include <pushforward/standardization/standardization.hpp>
 #include <pushforward/toys/toy.hpp>
 #include <pushforward/train/options.hpp>
 
 #include <filesystem>
+#include <limits>
 
 namespace pushforward::train {
 
@@ -24,6 +26,7 @@ OptionTables chain_tables(std::vector<flow::TransformOptions>& chain) {
 }  // namespace
 
 void Options::require_consistent() const {
+  max_seconds();
   require<OptionError>(
       (model.levels == 0 && model.logit == 0) || data.standardize == "none" || data.standardize == "auto",
       "model.levels = {} and model.logit = {} want data as it is: data.standardize = \"none\"", model.levels,
@@ -97,13 +100,39 @@ OptionSet Options::declare() {
            "number of validations without improvement after which the run ends; 0: never", at_least(0))
       .add("train.seed", train.seed, "seed of initial weights and batches", at_least(0))
       .add("train.reproducible", train.reproducible, "get the same bits on any number of ranks")
+      .add("train.on_nonfinite", train.on_nonfinite,
+           "what follows a loss or gradient that is not finite. stop: the run ends; skip: the step is left out; back: "
+           "the "
+           "run goes back to its last checkpoint with a smaller learning rate",
+           one_of({"stop", "skip", "back"}))
+      .add("train.nonfinite_limit", train.nonfinite_limit,
+           "steps that are left out, or returns to a checkpoint, before the run ends", at_least(1))
+      .add("train.back_factor", train.back_factor, "factor of the learning rate at each return to a checkpoint",
+           strictly_between(0, 1))
+      .add("train.max_time", train.max_time,
+           "time as H:M:S, after which the run stops with a checkpoint and code 7; empty: no limit")
+      .add("train.hang_timeout", train.hang_timeout,
+           "seconds without progress after which every rank says where it stands, and the job ends with code 8; 0: "
+           "never",
+           at_least(0, "s"))
       .add("train.workspace", train.workspace, "memory of each rank for the passes of a step or of an evaluation",
            more_than(0, "MB"))
+      .add("checkpoint.file", checkpoint.file,
+           "file from which the same command goes on; empty: the model file's name with .checkpoint.h5")
+      .add("checkpoint.steps", checkpoint.steps, "steps between checkpoints; 0: not by steps", at_least(0, "steps"))
+      .add("checkpoint.seconds", checkpoint.seconds, "seconds between checkpoints; 0: not by time", at_least(0, "s"))
+      .add("checkpoint.restart", checkpoint.restart,
+           "auto: go on from the checkpoint if there is one; always: an error if there is none; never: start anew",
+           one_of({"auto", "always", "never"}))
       .add("output.model", output.model, "model file")
       .add("output.history", output.history, "training history (CSV); empty: the model file's name with .csv")
       .add("output.every", output.every, "steps between rows of the history", at_least(1, "steps"));
   set.add_tables(chain_tables(model.chain));
   set.alias("data.file", "--data").alias("output.model", "--output").alias("output.model", "-o");
+  set.alias("checkpoint.restart", "--restart").alias("train.max_time", "--max-time");
+  set.alias("train.hang_timeout", "--hang-timeout");
+  set.only_with("train.nonfinite_limit", "train.on_nonfinite", {"skip", "back"});
+  set.only_with("train.back_factor", "train.on_nonfinite", {"back"});
   set.alias("train.seed", "--seed").alias("train.reproducible", "--reproducible");
   return set;
 }
@@ -111,6 +140,27 @@ OptionSet Options::declare() {
 std::string Options::history_path() const {
   return output.history.empty() ? std::filesystem::path(output.model).replace_extension(".csv").string()
                                 : output.history;
+}
+
+std::string Options::checkpoint_path() const {
+  return checkpoint.file.empty() ? std::filesystem::path(output.model).replace_extension(".checkpoint.h5").string()
+                                 : checkpoint.file;
+}
+
+double Options::max_seconds() const {
+  if (train.max_time.empty()) return std::numeric_limits<double>::infinity();
+  constexpr double base = 60;
+  const auto parts = parts_of(train.max_time, ':');
+  double seconds = 0;
+  bool is_good = parts.size() == 3;
+  for (const auto part : parts) {
+    const auto number = parse_number<Index>(part);
+    is_good = is_good && number && *number >= 0;
+    seconds = base * seconds + static_cast<double>(number.value_or(0));
+  }
+  require<OptionError>(is_good && seconds > 0, "train.max_time = \"{}\": must be hours:minutes:seconds, as 11:30:00",
+                       train.max_time);
+  return seconds;
 }
 
 Index Options::validation_interval() const {

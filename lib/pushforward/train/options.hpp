@@ -43,12 +43,17 @@ struct TrainOptions {
   double beta1 = 0.9;
   double beta2 = 0.99;
   double weight_decay = 0;
-  double average = 0.998;     ///< decay of the average of weights; 0: none
-  double clip = 0;            ///< gradient norm; 0: none
-  Index validate_every = 0;   ///< steps; 0: a twentieth of the run
-  Index patience = 0;         ///< validations without improvement before the run ends; 0: never
-  Index seed = 1;             ///< of initial weights and batches
-  bool reproducible = false;  ///< the same bits on any number of ranks
+  double average = 0.998;             ///< decay of the average of weights; 0: none
+  double clip = 0;                    ///< gradient norm; 0: none
+  Index validate_every = 0;           ///< steps; 0: a twentieth of the run
+  Index patience = 0;                 ///< validations without improvement before the run ends; 0: never
+  Index seed = 1;                     ///< of initial weights and batches
+  bool reproducible = false;          ///< the same bits on any number of ranks
+  std::string on_nonfinite = "stop";  ///< what follows a loss or a gradient that is not finite: stop, skip, back
+  Index nonfinite_limit = 10;         ///< steps that may be skipped, or returns to a checkpoint, before the run ends
+  double back_factor = 0.5;           ///< of the learning rate, at each return to a checkpoint
+  std::string max_time{};             ///< H:M:S after which the run stops with a checkpoint; empty: never
+  double hang_timeout = 0;            ///< seconds without a step after which each rank says where it stands; 0: never
   double workspace = 1e-6 * flow::default_workspace_bytes;  ///< MB a rank. The passes of a step, of an evaluation
                                                             ///< and of initialization must each do with it.
 };
@@ -59,12 +64,20 @@ struct OutputOptions {
   Index every = 100;      ///< steps between rows of the history
 };
 
+struct CheckpointOptions {
+  std::string file{};            ///< empty: the model's name with .checkpoint.h5
+  Index steps = 0;               ///< steps between checkpoints; 0: not by steps
+  double seconds = 600;          ///< seconds between checkpoints; 0: not by time
+  std::string restart = "auto";  ///< never, auto, always
+};
+
 struct Options {
   DataOptions data;
   ModelOptions model;
   LogDetOptions log_det;
   Choice<ObjectiveKind> objective;
   TrainOptions train;
+  CheckpointOptions checkpoint;
   OutputOptions output;
 
   /// Throws OptionError for options that do not go together, whatever the data.
@@ -80,6 +93,9 @@ struct Options {
   OptionSet declare();
 
   std::string history_path() const;
+  std::string checkpoint_path() const;
+  /// train.max_time in seconds; infinite if there is none. Throws OptionError.
+  double max_seconds() const;
   Index validation_interval() const;
   Index workspace_bytes() const;
   optim::OptimizerOptions optimizer_options() const;

@@ -1,4 +1,6 @@
+#include <pushforward/core/option_value.hpp>
 #include <pushforward/core/timer.hpp>
+#include <pushforward/h5/replacement.hpp>
 #include <pushforward/train/trainer.hpp>
 
 #include <algorithm>
@@ -23,7 +25,35 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, Obje
 }
 
 template <class T>
-StepSum<T> Trainer<T>::add_up(bool error, bool stop) {
+StateSet Trainer<T>::state() {
+  StateSet state;
+  state.add("step", step_);
+  state.add("repeated", repeated_);
+  state.add("skipped", skipped_);
+  state.add("returned", returned_);
+  state.add("without_improvement", without_improvement_);
+  state.add("validated", validated_);
+  state.add("loss_sum", loss_sum_);
+  state.add("loss_count", loss_count_);
+  state.add("seconds", seconds_);
+  state.add("rate_factor", rate_factor_);
+  state.add("best/found", has_best_);
+  state.add("best/step", best_step_);
+  state.add("best/mean", best_validation_.mean);
+  state.add("best/standard_error", best_validation_.standard_error);
+  state.add("best/rows", best_validation_.rows);
+  state.add("best/failed", best_validation_.failed);
+  state.add("best/outside", best_validation_.outside);
+  state.add("best/parameters", best_);
+  state.add("parameters", objective_.parameters());
+  state.add("average", average_);
+  optimizer_.add_state(state);
+  objective_.add_state(state);
+  return state;
+}
+
+template <class T>
+StepSum<T> Trainer<T>::add_up(Wish wish) {
   failure_.clear();
   const auto parts = sum_.local_parts();
   for (Index p = parts.first; p < parts.last; ++p) {
@@ -37,27 +67,36 @@ StepSum<T> Trainer<T>::add_up(bool error, bool stop) {
     sum_.totals(p - parts.first) = {.loss = sum.loss,
                                     .weight = sum.weight,
                                     .failed = failed ? 1.0 : 0.0,
-                                    .stop = stop ? 1.0 : 0.0,
-                                    .error = error ? 1.0 : 0.0};
+                                    .keep = wish == Wish::checkpoint ? 1.0 : 0.0,
+                                    .stop = wish == Wish::stop ? 1.0 : 0.0};
   }
   return sum_.reduce();
 }
 
 template <class T>
-typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& error, bool stop) {
+double Trainer<T>::learning_rate(Index step) const {
+  return rate_factor_ * optim::learning_rate(options_.schedule_options(), step);
+}
+
+template <class T>
+typename Trainer<T>::Step Trainer<T>::take_step(Wish wish) {
   objective_.prepare();
-  auto sum = add_up(error != nullptr, stop);
+  auto sum = add_up(wish);
   if (sum.totals.failed > 0 && objective_.prepare_again()) {
-    sum = add_up(error != nullptr, stop);
+    sum = add_up(wish);
     ++repeated_;
   }
-  if (sum.totals.error > 0) {
-    comm::agree(comm_, [&] {
-      if (error) std::rethrow_exception(error);
-    });
-  }
+  Step step;
+  step.keep = sum.totals.keep > 0;
+  step.stop = sum.totals.stop > 0;
   if (sum.totals.failed > 0) {
-    comm::agree(comm_, [&] { require<NumericalError>(failure_.empty(), "step {}: {}", step_ + 1, failure_); });
+    // The reason of the lowest rank that has one.
+    try {
+      comm::agree(comm_, [&] { require<NumericalError>(failure_.empty(), "step {}: {}", step_ + 1, failure_); });
+    } catch (const NumericalError& error) {
+      step.failure = error.what();
+    }
+    return step;
   }
 
   const PhaseScope scope(Phase::optimizer);
@@ -65,16 +104,14 @@ typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& error,
   // A batch whose weights are all 0 has no gradient.
   const double scale = sum.totals.weight > 0 ? 1 / sum.totals.weight : 0;
   for (T& g : sum.gradient) g *= static_cast<T>(scale);
-  Step step;
   step.train_loss = sum.totals.loss * scale;
   step.gradient_norm = optim::clip_norm(sum.gradient, options_.train.clip);
-  step.stop = sum.totals.stop > 0;
-  // The sum is the same on all ranks, so all of them throw.
+  // The sum is the same on all ranks, and so is what follows from it.
   if (!std::isfinite(step.gradient_norm)) {
-    throw_error(ErrorKind::numerical, fmt::format("step {}: the gradient is not finite{}", step_ + 1, smaller_steps),
-                true);
+    step.failure = fmt::format("step {}: the gradient is not finite{}", step_ + 1, smaller_steps);
+    return step;
   }
-  optimizer_.step(optim::learning_rate(options_.schedule_options(), step_), sum.gradient, objective_.parameters());
+  optimizer_.step(learning_rate(step_), sum.gradient, objective_.parameters());
   const double decay =
       std::min(options_.train.average, (1.0 + static_cast<double>(step_)) / (10.0 + static_cast<double>(step_)));
   optim::update_average<T>(decay, objective_.parameters(), average_);
@@ -83,15 +120,57 @@ typename Trainer<T>::Step Trainer<T>::take_step(const std::exception_ptr& error,
 }
 
 template <class T>
-flow::Evaluation Trainer<T>::validate(const flow::Batch<T>& rows, Outcome& outcome) {
+void Trainer<T>::diagnose(const Step& step, const std::string& path, const Warn& warn) {
+  std::string text = fmt::format(
+      "# A loss or a gradient that is not finite.\nstep = {}\nreason = {}\nlearning_rate = {}\ntrain_loss = {}\n"
+      "gradient_norm = {}\n",
+      step_ + 1, toml_text(OptionValue(step.failure)), learning_rate(step_), step.train_loss, step.gradient_norm);
+  const auto batch = source_.next(step_, {0, options_.train.batch});
+  std::vector<Index> rows;
+  for (Index i = 0; i < batch.size(); ++i) rows.push_back(static_cast<Index>(batch.draws.sample(i)));
+  text += fmt::format("# Training rows of the global batch, from 0.\nrows = [{}]\n\n[norms]\n", fmt::join(rows, ", "));
+  for (const auto& [name, norm] : objective_.norms(objective_.parameters())) {
+    text += fmt::format("\"{}\" = {}\n", name, norm);
+  }
+  try {
+    h5::Replacement file(path);
+    file.write(std::as_bytes(std::span(text)));
+    file.commit();
+    if (warn) warn(fmt::format("{}; {} has the rows and the norms", step.failure, path));
+  } catch (const IoError& error) {
+    if (warn) warn(error.what());
+  }
+}
+
+template <class T>
+bool Trainer<T>::recover(const Step& step, const StateCopy& good, const Keeping& keeping, const Hooks& hooks) {
+  if (comm_.is_root() && !keeping.diagnosis.empty()) diagnose(step, keeping.diagnosis, hooks.warn);
+  const auto& train = options_.train;
+  if (train.on_nonfinite == "stop" || skipped_ + returned_ >= train.nonfinite_limit) return false;
+  if (train.on_nonfinite == "skip") {
+    ++skipped_;
+    ++step_;
+    return true;
+  }
+  const Index returned = returned_ + 1;
+  const double factor = rate_factor_ * train.back_factor, seconds = seconds_;
+  good.restore(state());
+  returned_ = returned;
+  rate_factor_ = factor;
+  seconds_ = seconds;
+  return true;
+}
+
+template <class T>
+flow::Evaluation Trainer<T>::validate(const flow::Batch<T>& rows) {
   objective_.prepare_with(average_);
   const auto validation = objective_.evaluate(comm_, rows);
   validated_ = true;
-  const bool best = std::isfinite(validation.mean) &&
-                    (!outcome.best_validation || objective_.better(validation, *outcome.best_validation));
+  const bool best = std::isfinite(validation.mean) && (!has_best_ || objective_.better(validation, best_validation_));
   if (best) {
-    outcome.best_validation = validation;
-    outcome.best_step = step_;
+    has_best_ = true;
+    best_validation_ = validation;
+    best_step_ = step_;
     best_ = average_;
   }
   without_improvement_ = best ? 0 : without_improvement_ + 1;
@@ -99,66 +178,83 @@ flow::Evaluation Trainer<T>::validate(const flow::Batch<T>& rows, Outcome& outco
 }
 
 template <class T>
-Outcome Trainer<T>::run(History& history, const Observer& observer, const StopRequest& stop_requested) {
+Outcome Trainer<T>::run(History& history, const Keeping& keeping, const Hooks& hooks) {
   const Timer timer;
+  const double before = seconds_;
   const auto& train = options_.train;
   const auto validation = source_.validation();
-  std::exception_ptr error;  // from writing the history; all ranks learn of it with the next step
+  auto* const checkpoints = keeping.checkpoints;
+  const auto warn = [&](const std::string& text) {
+    if (comm_.is_root() && hooks.warn) hooks.warn(text);
+  };
+  const bool returns = train.on_nonfinite == "back";
+  StateCopy good(returns ? state() : StateSet());
+  bool history_fails = false;
   Outcome outcome;
-  double loss_sum = 0;
-  Index loss_count = 0;
-  while (step_ < train.steps) {
-    Step step;
-    try {
-      step = take_step(error, stop_requested && stop_requested());
-    } catch (const NumericalError& e) {
+  const auto is_patient = [&] { return train.patience == 0 || without_improvement_ < train.patience; };
+  Index kept = step_;
+  const auto keep = [&] {
+    kept = step_;
+    if (checkpoints != nullptr) {
+      const auto problem = checkpoints->write(state(), history);
+      if (!problem.empty()) warn(fmt::format("no checkpoint after step {}: {}", step_, problem));
+    }
+    if (returns) good = StateCopy(state());
+  };
+  while (step_ < train.steps && is_patient()) {
+    auto wish = hooks.wish ? hooks.wish() : Wish::none;
+    if (wish == Wish::none && checkpoints != nullptr && checkpoints->is_overdue()) wish = Wish::checkpoint;
+    const Step step = take_step(wish);
+    seconds_ = before + timer.seconds();
+    if (!step.failure.empty()) {
+      if (recover(step, good, keeping, hooks)) {
+        history.cut(step_);
+        continue;
+      }
       outcome.end = End::diverged;
-      outcome.reason = e.what();
+      outcome.reason = step.failure;
       break;
     }
-    loss_sum += step.train_loss;
-    ++loss_count;
+    loss_sum_ += step.train_loss;
+    ++loss_count_;
     const bool last = step_ == train.steps;
     HistoryRow row;
     if (validation.size() > 0 && (step_ % options_.validation_interval() == 0 || last)) {
-      row.validation = validate(validation, outcome);
+      row.validation = validate(validation);
     }
     if (row.validation || last || step_ % options_.output.every == 0) {
       row.step = step_;
-      row.seconds = timer.seconds();
-      row.train_loss = objective_.reported(loss_sum / static_cast<double>(loss_count));
-      row.learning_rate = optim::learning_rate(options_.schedule_options(), step_ - 1);
+      row.seconds = seconds_;
+      row.train_loss = objective_.reported(loss_sum_ / static_cast<double>(loss_count_));
+      row.learning_rate = learning_rate(step_ - 1);
       row.gradient_norm = step.gradient_norm;
-      loss_sum = 0;
-      loss_count = 0;
-      try {
-        if (comm_.is_root()) history.add(row);
-      } catch (...) {
-        error = std::current_exception();
-      }
-      if (observer) observer(row);
+      loss_sum_ = 0;
+      loss_count_ = 0;
+      if (comm_.is_root()) history.add(row);
+      if (!history.problem().empty() && !history_fails) warn(history.problem());
+      history_fails = !history.problem().empty();
+      if (hooks.observer) hooks.observer(row);
     }
-    if (step.stop) {
-      outcome.end = End::stop;
-      break;
-    }
-    if (train.patience > 0 && without_improvement_ >= train.patience) {
-      outcome.end = End::patience;
-      break;
-    }
+    if (step.stop) outcome.end = End::stop;
+    if (step.stop || step.keep || (checkpoints != nullptr && checkpoints->is_due(step_))) keep();
+    if (step.stop) break;
   }
-  comm::agree(comm_, [&] {
-    if (error) std::rethrow_exception(error);
-  });
+  if (outcome.end != End::diverged && kept != step_) keep();
+  if (outcome.end == End::steps && !is_patient()) outcome.end = End::patience;
   outcome.steps = step_;
   outcome.repeated = repeated_;
-  if (outcome.end != End::diverged && validated_ && !outcome.best_validation) {
+  outcome.skipped = skipped_;
+  outcome.returned = returned_;
+  if (outcome.end != End::diverged && validated_ && !has_best_) {
     outcome.end = End::diverged;
     outcome.reason = fmt::format("no validation gave a finite {}", objective_.loss_name().name);
   }
-  if (!outcome.best_validation && outcome.end != End::diverged) {
-    best_ = average_;
+  outcome.best_step = best_step_;
+  if (has_best_) {
+    outcome.best_validation = best_validation_;
+  } else if (outcome.end != End::diverged) {
     outcome.best_step = step_;
+    best_ = average_;
   }
   std::ranges::copy(best_, objective_.parameters().begin());
   objective_.bake();

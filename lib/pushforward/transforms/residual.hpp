@@ -49,6 +49,7 @@ class ResidualBlock final : public Transform<T>, public Trained<T>, public Estim
   void prepare(std::span<const T> parameters, Normalization normalization) override {
     network_.prepare(parameters, normalization);
   }
+  void add_state(StateSet& state, const std::string& name) override { network_.add_state(state, name); }
   void gradient_of_raw_parameters(std::span<T> gradient) const override {
     network_.gradient_of_raw_parameters(gradient);
   }

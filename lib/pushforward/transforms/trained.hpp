@@ -2,6 +2,7 @@
 
 // The interface of transforms that have parameters, which are a part of the flow's flat buffer.
 
+#include <pushforward/core/state_set.hpp>
 #include <pushforward/transforms/transform.hpp>
 
 namespace pushforward::flow {
@@ -18,6 +19,8 @@ class Trained {
   virtual void initialize_from_data(std::span<T> /*parameters*/, ConstMatrixView<T> /*x*/) const {}
   /// Computes what the passes need from the parameters. Call it whenever the parameters have changed.
   virtual void prepare(std::span<const T> parameters, Normalization normalization) = 0;
+  /// What prepare() keeps for its next call. Most kinds keep nothing.
+  virtual void add_state(StateSet& /*state*/, const std::string& /*name*/) {}
   /// Turns the gradient with respect to effective parameters into the gradient with respect to parameters, in place.
   virtual void gradient_of_raw_parameters(std::span<T> /*gradient*/) const {}
   /// Overwrites parameters with effective parameters, which a model file holds.

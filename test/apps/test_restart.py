@@ -1,0 +1,312 @@
+"""Runs that stop, are killed, fail and go on."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+import tomllib
+
+import h5py
+import numpy as np
+
+import cases
+import flows
+import kills
+from flows import FlowTest
+from harness import TIME_LIMIT, command
+
+AUTO = ["--data.rows", 2000, "--restart", "auto", "--reproducible"]
+LONG = [*AUTO, "--train.steps", 1_000_000, "--train.warmup", 0, "--checkpoint.seconds", 0]
+
+
+class RestartTest(FlowTest):
+    def start(self, *arguments, ranks=2):
+        """A run that goes on while the test does something to it."""
+        run = subprocess.Popen(command("flow_train", *flows.small(*arguments), ranks=ranks), cwd=self.folder, text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.end, run)
+        return run
+
+    def end(self, run):
+        for pid in kills.processes_below(run.pid) if run.poll() is None else []:
+            os.kill(pid, signal.SIGKILL)
+        run.communicate()
+
+    def await_history(self, run):
+        """Waits until the run has written a row of its history."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end and run.poll() is None:
+            path = self.folder / "flow.csv"
+            if path.exists() and path.read_text().count("\n") > 1:
+                return
+            time.sleep(0.02)
+        self.fail(f"the run did not begin: {run.communicate()[1]}")
+
+    def ended(self, run, code):
+        """What the run printed on standard error, once it has ended with this code, within ten seconds."""
+        _, errors = run.communicate(timeout=10)
+        self.assertEqual(run.returncode, code, errors)
+        return errors
+
+    def step_of_checkpoint(self, name="flow.checkpoint.h5"):
+        path = self.folder / name
+        flows.require_sealed(path, path.read_bytes())
+        with h5py.File(path) as file:
+            return int(file["state/step"][0])
+
+    def steps_of_history(self):
+        return list(map(int, flows.read_history(self.folder / "flow.csv")[1]["step"]))
+
+    def weights(self):
+        return {name: values for name, values in flows.read_h5(self.folder / "flow.h5").items()
+                if name.startswith("flow/")}
+
+    def assertSameWeights(self, a, b):
+        self.assertTrue(kills.same(a, b))
+
+
+class Killed(RestartTest):
+    def test_runs_go_on_with_the_same_bits(self):
+        self.assertGreater(kills.check_kills(10, seed=3), 5)
+
+    def test_the_twin_another_run_has_other_bits(self):
+        first = kills.finish(self.folder, kills.SETTINGS[0])[0]
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
+        second = kills.finish(self.folder, [*kills.SETTINGS[0], "--seed", "2"])[0]
+        self.assertFalse(kills.same(first, second))
+
+
+class Requests(RestartTest):
+    def stop(self, how, code=7, ranks=2):
+        run = self.start(*LONG, ranks=ranks)
+        self.await_history(run)
+        how(run)
+        errors = self.ended(run, code)
+        self.assertIn("the same command goes on from flow.checkpoint.h5", errors)
+        return self.step_of_checkpoint()
+
+    def test_signals_stop_with_a_checkpoint(self):
+        for number in [signal.SIGUSR2, signal.SIGTERM, signal.SIGINT]:
+            with self.subTest(number.name):
+                # A program without mpirun gets each signal itself; mpirun passes on SIGUSR2.
+                ranks = 2 if number == signal.SIGUSR2 else 0
+                before = self.step_of_checkpoint() if (self.folder / "flow.checkpoint.h5").exists() else 0
+                (self.folder / "flow.csv").unlink(missing_ok=True)
+                after = self.stop(lambda run: run.send_signal(number), ranks=ranks)
+                self.assertGreater(after, before)
+                self.assertTrue((self.folder / "flow.h5").exists())
+
+    def test_a_batch_system_ends_all_ranks(self):
+        run = self.start(*LONG)
+        self.await_history(run)
+        run.send_signal(signal.SIGTERM)  # mpirun ends the ranks after two seconds, whatever they do
+        run.communicate(timeout=10)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertGreater(self.step_of_checkpoint(), 0)
+
+    def test_a_checkpoint_on_demand(self):
+        run = self.start(*LONG)
+        self.await_history(run)
+        self.assertFalse((self.folder / "flow.checkpoint.h5").exists())
+        run.send_signal(signal.SIGUSR1)
+        end = time.monotonic() + 10
+        while not (self.folder / "flow.checkpoint.h5").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        first = self.step_of_checkpoint()
+        run.send_signal(signal.SIGUSR2)
+        self.ended(run, 7)
+        self.assertGreater(self.step_of_checkpoint(), first)
+        self.assertEqual(self.step_of_checkpoint("flow.checkpoint.previous.h5"), first)
+
+    def test_a_file_stops_the_run(self):
+        self.stop(lambda run: self.write("STOP", ""))
+        self.assertFalse((self.folder / "STOP").exists())
+
+    def test_a_limit_of_time(self):
+        run = self.run_program("flow_train", *flows.small(*LONG, "--max-time", "0:00:02"), ranks=2)
+        self.assertEqual(run.returncode, 7, run.stderr)
+        self.assertIn("stopped by request", run.stderr)
+        for text in ["2", "1:00", "0:0:0", "a:b:c", "-1:00:00"]:
+            self.assertFailure(self.run_program("flow_train", "--max-time", text), 2, "train.max_time", "11:30:00")
+
+
+class Continued(RestartTest):
+    def test_on_other_numbers_of_ranks(self):
+        self.train(*AUTO)
+        whole = self.weights()
+        for ranks in [(1, 2, 3), (8, 1, 2)]:
+            self.clean()
+            for k, number in enumerate(ranks):
+                steps = 10 * (k + 1)
+                self.train(*AUTO, "--train.steps", steps, "--train.schedule", "constant", "--train.validate_every", 5,
+                           ranks=number)
+            parts = self.weights()
+            self.clean()
+            self.train(*AUTO, "--train.schedule", "constant", "--train.validate_every", 5)
+            self.assertSameWeights(self.weights(), parts)
+            self.assertFalse(kills.same(self.weights(), whole))  # the twin
+
+    def clean(self):
+        for path in self.folder.iterdir():
+            path.unlink()
+
+    def test_without_reproducible_up_to_rounding(self):
+        arguments = ["--data.rows", 2000, "--restart", "auto", "--model.precision", "double", "--train.schedule",
+                     "constant"]
+        self.train(*arguments)
+        whole = self.weights()
+        self.clean()
+        self.train(*arguments, "--train.steps", 12, ranks=2)
+        self.train(*arguments, "--train.steps", 30, ranks=3)
+        for name, values in self.weights().items():
+            self.assertNear(values, whole[name], 1e-9)
+
+    def test_a_killed_run_doubles_no_rows(self):
+        run = self.start(*LONG, "--checkpoint.steps", 7, "--output.every", 1)
+        self.await_history(run)
+        time.sleep(0.5)
+        self.end(run)
+        step = self.step_of_checkpoint()
+        self.assertGreaterEqual(self.steps_of_history()[-1], step)
+        run = self.start(*LONG, "--checkpoint.steps", 7, "--output.every", 1)
+        time.sleep(3)
+        run.send_signal(signal.SIGUSR2)
+        self.ended(run, 7)
+        self.assertEqual(self.steps_of_history(), list(range(1, self.steps_of_history()[-1] + 1)))
+        self.assertGreater(self.steps_of_history()[-1], step)
+
+    def test_restart(self):
+        self.assertFailure(self.run_program("flow_train", *flows.small(*AUTO[:2], "--restart", "always")), 5,
+                           "there is no checkpoint flow.checkpoint.h5")
+        self.train(*AUTO)
+        run = self.run_program("flow_train", *flows.small(*AUTO, "--train.batch", 65), ranks=2)
+        self.assertEqual(run.returncode, 3)
+        self.assertIn("flow.checkpoint.h5 is the checkpoint of another run: train.batch (was 64, is 65)", run.stderr)
+        self.assertIn("--restart never", run.stderr)
+        self.assertIn("continued  from step 30", self.train(*AUTO).stderr)
+        self.assertNotIn("continued", self.train(*AUTO[:2], "--train.batch", 65).stderr)
+
+    def test_data_that_has_changed(self):
+        x = flows.split_rows(2)
+        self.put("a.h5", x)
+        arguments = ["--data", "a.h5", "--restart", "auto"]
+        self.train(*arguments)
+        os.rename(self.folder / "a.h5", self.folder / "b.h5")
+        self.assertIn("continued", self.train("--data", "b.h5", "--restart", "auto").stderr)  # the same rows elsewhere
+        x["train"][7, 1] += 1e-9
+        self.put("a.h5", x)
+        self.assertFailure(self.run_program("flow_train", *flows.small(*arguments)), 3,
+                           "the checkpoint of a run on other data: a.h5 has been changed since", "--restart never")
+
+    def test_damaged_checkpoints(self):
+        self.train(*AUTO, "--checkpoint.steps", 20)
+        whole = self.weights()
+        path = self.folder / "flow.checkpoint.h5"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        run = self.train(*AUTO, "--checkpoint.steps", 20, ranks=2)
+        self.assertIn("warning: flow.checkpoint.h5: is damaged", run.stderr)
+        self.assertIn("continued  from step 20 of flow.checkpoint.previous.h5", run.stderr)
+        self.assertSameWeights(self.weights(), whole)
+        for name in ["flow.checkpoint.h5", "flow.checkpoint.previous.h5"]:
+            (self.folder / name).write_bytes(content[: len(content) // 3])
+        self.assertFailure(self.run_program("flow_train", *flows.small(*AUTO)), 5,
+                           "no checkpoint can be used: flow.checkpoint.h5: is truncated", "--restart never")
+        shutil.copy(self.folder / "flow.h5", path)
+        (self.folder / "flow.checkpoint.previous.h5").unlink()
+        self.assertFailure(self.run_program("flow_train", *flows.small(*AUTO)), 5, "is not a checkpoint of flow_train")
+
+
+class Faults(RestartTest):
+    """On 2 and 8 ranks: an error within ten seconds, a defined code, no torn file."""
+
+    def test_a_rank_is_killed(self):
+        for ranks in [2, 8]:
+            with self.subTest(ranks):
+                run = self.start(*LONG, "--checkpoint.steps", 50, ranks=ranks)
+                self.await_history(run)
+                os.kill(kills.processes_below(run.pid)[0], signal.SIGKILL)
+                start = time.monotonic()
+                run.communicate(timeout=10)
+                self.assertLess(time.monotonic() - start, 10)
+                self.assertNotEqual(run.returncode, 0)
+                kills.require_readable(self.folder)
+                (self.folder / "flow.csv").unlink()
+
+    def test_a_full_disk(self):
+        """At each write of a checkpoint in turn. The run goes on, and the next checkpoint is good."""
+        self.train(*AUTO, "--checkpoint.steps", 6)
+        whole = self.weights()
+        for at in range(1, 6):
+            with self.subTest(at):
+                self.clean()
+                environment = os.environ | {"LD_PRELOAD": os.environ["PUSHFORWARD_FULL_DISK"],
+                                            "FULL_DISK_NAME": "checkpoint", "FULL_DISK_AT": str(at)}
+                run = self.train(*AUTO, "--checkpoint.steps", 6, env=environment)
+                self.assertIn(f"warning: no checkpoint after step {6 * at}: writing flow.checkpoint.h5: No space left",
+                              run.stderr)
+                self.assertSameWeights(self.weights(), whole)
+                self.assertEqual(self.step_of_checkpoint(), 30 if at < 5 else 24)
+                self.assertIn("continued", self.train(*AUTO, "--checkpoint.steps", 6).stderr)
+                self.assertSameWeights(self.weights(), whole)
+
+    def clean(self):
+        for path in self.folder.iterdir():
+            path.unlink()
+
+    def test_a_history_that_cannot_be_written(self):
+        for ranks in [2, 8]:
+            run = self.run_program("flow_train", *flows.small("--output.history", "/dev/full"), ranks=ranks)
+            self.assertEqual(run.returncode, 5, run.stderr)
+            self.assertIn("cannot write the history /dev/full: No space left", run.stderr)
+            self.assertTrue((self.folder / "flow.h5").exists())  # the model is not lost
+            (self.folder / "flow.h5").unlink()
+
+    def test_a_rank_that_hangs(self):
+        for ranks in [2, 8]:
+            run = self.start(*LONG, "--hang-timeout", 2, ranks=ranks)
+            self.await_history(run)
+            os.kill(kills.processes_below(run.pid)[0], signal.SIGSTOP)
+            _, errors = run.communicate(timeout=20)
+            self.assertEqual(run.returncode, 8, errors)
+            self.assertIn("has not moved for 2 s: after step", errors)
+            self.assertIn("in all-reduce", errors)
+            (self.folder / "flow.csv").unlink()
+
+
+class NotFinite(RestartTest):
+    """A row that is too large for the flow makes the loss of its batch infinite."""
+
+    def setUp(self):
+        super().setUp()
+        x = flows.split_rows(2)
+        x["train"][17] = 3e30
+        self.put("a.h5", x)
+        self.arguments = ["--data", "a.h5", "--model.kind", "realnvp", "--data.standardize", "unit"]
+
+    def test_the_run_stops_and_says_where(self):
+        run = self.run_program("flow_train", *flows.small(*self.arguments), ranks=2)
+        self.assertEqual(run.returncode, 4, run.stderr)
+        with open(self.folder / "flow.diagnosis.toml", "rb") as file:
+            diagnosis = tomllib.load(file)
+        self.assertIn(17, diagnosis["rows"])
+        self.assertEqual(len(diagnosis["rows"]), 64)
+        self.assertIn(f"step {diagnosis['step']}: ", diagnosis["reason"])
+        self.assertIn("training row 17", diagnosis["reason"])
+        self.assertTrue(all(np.isfinite(norm) for norm in diagnosis["norms"].values()))
+
+    def test_steps_are_left_out(self):
+        run = self.run_program("flow_train", *flows.small(*self.arguments, "--train.on_nonfinite", "skip"), ranks=2)
+        self.assertIn("left out, not finite", run.stderr)
+
+    def test_back_to_the_last_checkpoint(self):
+        run = self.run_program("flow_train", *flows.small(*self.arguments, "--train.on_nonfinite", "back",
+                                                          "--train.nonfinite_limit", 3), ranks=2)
+        self.assertEqual(run.returncode, 4, run.stderr)
+        self.assertIn("3 returns to a checkpoint", run.stderr)
+
+
+cases.main()
