@@ -45,6 +45,14 @@ class Trainer {
   /// collective, but the same on all ranks. Throws what plan() and plan_evaluation() of the objective throw.
   Trainer(const comm::Communicator& comm, const Options& options, Objective<T>& objective, BatchSource<T>& source);
 
+  /// The number of rows of the largest part of a batch.
+  static Index largest_part(const comm::Communicator& comm, const Options& options);
+  /// Bytes that a rank keeps for each parameter, in addition to those of the objective: gradients, two moments of the
+  /// optimizer, the averaged and the best parameters.
+  static double bytes_of_parameter(int ranks, bool reproducible) {
+    return GradientSum<T>::bytes_of_parameter(ranks, reproducible) + 4 * sizeof(T);
+  }
+
   /// Runs. Rows of the history go to `history` on rank 0 only, then to `observer`; either function may be empty.
   /// Afterwards the objective has the best parameters, baked. With validation, these are the parameters with the best
   /// validation, otherwise the last ones. They are averaged if train.average is not 0. Collective. Throws what
