@@ -112,6 +112,27 @@ class UnsoundData(FlowTest):
             self.succeed("flow_data", "import", "x.csv", *remedy, "-o", "mended.h5")
             self.train("--model.kind", "maf", "--data", "mended.h5", "-o", "flow.h5")
 
+    def test_a_column_that_the_context_determines_is_refused(self):
+        u, x = normal(2000, 1, 8), normal(2000)
+        for name, y, expected in [("exact", 1.8 * u + 32, "refused"), ("noisy", 1.8 * u + 32 + 0.1 * x[:, 1:], "read"),
+                                  ("float", (1.8 * u + 32).astype(np.float32), "refused")]:
+            np.savetxt(self.folder / "x.csv", np.c_[u, x[:, :1], y], delimiter=",", header="u,a,y", comments="")
+            self.succeed("flow_data", "import", "x.csv", "--context", "u", "-o", f"{name}.h5")
+            for ranks in [0, 2]:
+                arguments = ["flow_train", *SMALL, "--data", f"{name}.h5", "--dry-run"]
+                run = self.run_program(*arguments, ranks=ranks)
+                if expected == "read":
+                    self.assertEqual(run.returncode, 0, run.stderr)
+                    self.assertNotIn("warning: column", run.stderr)
+                    continue
+                self.assertFailure(run, 3, "column y: the contexts, or contexts and other columns, determine it",
+                                   "make it a context only")
+        # The remedies.
+        np.savetxt(self.folder / "x.csv", np.c_[u, x[:, :1], 1.8 * u + 32], delimiter=",", header="u,a,y", comments="")
+        for remedy in [["--context", "u", "--exclude", "y"], ["--context", "u,y"]]:
+            self.succeed("flow_data", "import", "x.csv", *remedy, "-o", "mended.h5")
+            self.succeed("flow_train", "--model.kind", "maf", "--data", "mended.h5", "--dry-run")
+
     def test_thin_data_are_doubted(self):
         x = normal(2000)
         x[:, 1] = x[:, 0] + 3e-4 * x[:, 1]
