@@ -108,6 +108,14 @@ struct Make {
   }
 };
 
+// The words for separators, which messages and help name, and the characters themselves.
+OptionRule separators() {
+  const std::vector<std::string> words{"auto", "comma", "semicolon", "tab", "blank", "pipe", "colon"};
+  auto all = words;
+  all.insert(all.end(), {",", ";", "|", ":"});
+  return {.text = one_of(words).text, .number = {}, .word = one_of(all).word};
+}
+
 struct ImportFiles {
   std::vector<std::string> inputs;
   std::string header = "auto", separator = "auto", decimal = "auto", transpose = "auto";
@@ -129,8 +137,8 @@ struct ImportFiles {
              "fraction of the rows of --train that is kept for validation if there are no other validation rows",
              from_to_below(0, 1))
         .add("header", header, "whether text files begin with a line of names", one_of({"auto", "yes", "no"}))
-        .add("separator", separator, "separator between the fields of text files",
-             one_of({"auto", "comma", "semicolon", "tab", "blank", "pipe"}))
+        .add("separator", separator, "separator between the fields of text files, as a word or as the character itself",
+             separators())
         .add("decimal", decimal,
              "mark before the decimals of numbers in text files; the other one of point and comma is then between "
              "thousands",
@@ -194,12 +202,14 @@ struct ImportFiles {
     all.transpose = transpose == "yes"  ? data::Transpose::yes
                     : transpose == "no" ? data::Transpose::no
                                         : data::Transpose::automatic;
-    all.format.separator = separator == "comma"       ? ','
+    all.format.separator = separator == "auto"        ? '\0'
+                           : separator == "comma"     ? ','
                            : separator == "semicolon" ? ';'
                            : separator == "tab"       ? '\t'
                            : separator == "blank"     ? ' '
                            : separator == "pipe"      ? '|'
-                                                      : '\0';
+                           : separator == "colon"     ? ':'
+                                                      : separator.front();
     using Mark = data::CsvFormat::Decimal;
     all.format.decimal = decimal == "point" ? Mark::point : decimal == "comma" ? Mark::comma : Mark::automatic;
     return all;

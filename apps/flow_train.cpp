@@ -174,7 +174,7 @@ void run(apps::Program& program, train::Options& options, const OptionSet& keys)
   }
   if (asked == "none" && options.data.standardize == "unit") {
     program.console().message("data       divided by {:.4g}, the deviation of its columns (data.standardize = unit)",
-                              data.standardization().factor()(0, 0));
+                              data.standardization().scale(0));
   }
   fit.require_data(warn);
   if (program.dry_run()) return data.release();

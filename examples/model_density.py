@@ -26,7 +26,9 @@ from model_transforms import TRANSFORMS, Place, attributes, double, integers, pl
 
 def standardized(group, x):
     """Gives L⁻¹ (x − mean) for rows x, and the log-det −Σ ln L_jj."""
-    factor = double(group["factor"])  # lower triangular
+    factor = double(group["factor"])  # L, lower triangular, or its diagonal
+    if factor.ndim == 1:
+        return (x - double(group["mean"])) / factor, -np.log(factor).sum()
     return np.linalg.solve(factor, (x - double(group["mean"])).T).T, -np.log(np.diag(factor)).sum()
 
 

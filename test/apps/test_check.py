@@ -210,7 +210,7 @@ class Spoilt(FlowTest):
                 (text, "standardization/mean: holds text elements, not numbers"),
                 (later, "has format version 3; this program reads up to 2"),
                 (not_finite, "NaN or infinity"),
-                (lambda file: file["standardization/factor"].__setitem__((0, 0), 0.0), "column 0 has mean"),
+                (lambda file: file["standardization/factor"].__setitem__(0, 0.0), "column 0 has mean"),
                 (change_attribute(block, "activation", "tanhh"), "must be one of lipswish"),
                 (change_attribute(block, "lipschitz", 1.5), "lipschitz = 1.5: must be more than 0 and less than 1"),
                 (change_attribute(block, "hidden", np.array([8.0])), "layer_1/weight has shape (8, 8) where"),

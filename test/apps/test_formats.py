@@ -406,4 +406,81 @@ print(*(b"".join(name).decode() for name in netCDF4.Dataset("d.h5")["feature_nam
         self.assertEqual((run.returncode, run.stderr), (0, ""))
 
 
+class SpellingsAndFills(Formats):
+    def test_numbers_as_other_languages_write_them(self):
+        self.write("fr.csv", "a;b\n\u22121\u202f234\u202f567,5;2\n3;4,5\n")
+        self.assertImports("fr.csv", [[-1234567.5, 2], [3, 4.5]], "decimal commas, blanks between thousands")
+        self.write("ch.csv", "a,b\n1'234.5,2\n3,4\n")
+        self.assertImports("ch.csv", [[1234.5, 2], [3, 4]], "apostrophes between thousands")
+        # Without groups of three, it is text.
+        self.write("no.csv", "a;b\n12 34;2\n3;4\n")
+        self.assertRefuses("no.csv", 3, "no.csv:2: '12 34' in column 1 (a) is not a number")
+
+    def test_a_colon_between_fields(self):
+        self.write("colon.txt", "1:2\n3:4\n")
+        for name in ["colon", ":"]:
+            self.assertImports("colon.txt", [[1, 2], [3, 4]], "separator ':'", ["--separator", name])
+        self.assertRefuses("colon.txt", 3, "choose what is between them with --separator")
+        self.assertFailure(self.data("import", "colon.txt", "--separator", "/", "-o", "out.h5"), 2,
+                           "--separator", "must be one of auto, comma")
+
+    def test_a_first_column_of_text_is_refused(self):
+        self.write("text.csv", "a,1\nb,2\n")
+        self.assertRefuses("text.csv", 3, "text.csv:1: 'a' in column 1 (x1) is not a number; leave the column out")
+
+    def test_arrays_of_records_are_refused(self):
+        with self.h5() as file:
+            file["r"] = np.zeros((20, 2), [("m", "f8"), ("k", "f4")])
+        self.assertRefuses("a.h5", 3, "a.h5:/r: holds records (m, k) in shape (20, 2); a list of records is wanted")
+
+    FILLS = {"i2": -32767, "u2": 65535, "i4": -2147483647, "u4": 4294967295, "i8": -9223372036854775806,
+             "f4": 9.969209968386869e36, "f8": 9.969209968386869e36}
+
+    def test_default_fill_values_of_netcdf(self):
+        for kind, fill in self.FILLS.items():
+            values = np.array([1, 2, fill, 4], kind)
+            with self.h5() as file:
+                file.attrs["_NCProperties"] = "version=2,netcdf=4.9.0"
+                file["v"] = values
+            self.assertRefuses("a.h5", 3, "a.h5:/v (1 values missing by the default fill value of netCDF), row 3")
+            self.assertImports("a.h5", [[1], [2], [4]], arguments=["--drop-nonfinite"])
+            # The twins: a file of another program, and a fill value of its own.
+            with self.h5() as file:
+                file["v"] = values
+            self.assertImports("a.h5", values[:, None])
+            with self.h5() as file:
+                file.attrs["_NCProperties"] = "version=2,netcdf=4.9.0"
+                file["v"] = values
+                file["v"].attrs["_FillValue"] = np.array(4, kind)
+            self.assertImports("a.h5", values[:3, None], arguments=["--drop-nonfinite"])
+        # All values of bytes are data.
+        for kind, fill in [("i1", -127), ("u1", 255)]:
+            with self.h5() as file:
+                file.attrs["_NCProperties"] = "version=2,netcdf=4.9.0"
+                file["v"] = np.array([1, fill], kind)
+            self.assertImports("a.h5", [[1], [fill]])
+
+    def test_scales_of_dimensions_tell_netcdf(self):
+        with self.h5() as file:
+            file["v"], file["time"] = np.array([[1, 2], [9.969209968386869e36, 4], [5, 6]]), np.arange(3)
+            file["time"].make_scale("time")
+            file["v"].dims[0].attach_scale(file["time"])
+        self.assertRefuses("a.h5:v", 3, "the default fill value of netCDF")
+
+    @unittest.skipUnless(importlib.util.find_spec("netCDF4"), "needs python3-netcdf4")
+    def test_what_is_missing_is_what_netcdf4_masks(self):
+        import netCDF4
+        with netCDF4.Dataset(self.folder / "a.nc", "w") as file:
+            file.createDimension("n", 4)
+            for kind in self.FILLS:
+                variable = file.createVariable(kind, kind, ("n",))
+                variable[:2] = [1, 2]  # the others are filled
+        with netCDF4.Dataset(self.folder / "a.nc") as file:
+            for kind in self.FILLS:
+                expected = np.ma.filled(file[kind][:].astype(float), np.nan)
+                expected = expected[np.isfinite(expected)]
+                self.assertEqual(len(expected), 2)
+                self.assertImports(f"a.nc:{kind}", expected[:, None], arguments=["--drop-nonfinite"])
+
+
 cases.main()

@@ -9,6 +9,7 @@ from flows import FlowTest
 
 SMALL = ["--model.kind", "realnvp", "--model.blocks", 2, "--model.hidden", 8, "--train.steps", 40, "--train.batch", 100,
          "--model.precision", "double"]
+FLOAT = SMALL[:-1] + ["float"]
 
 
 def normal(n, d=2, seed=3):
@@ -24,9 +25,9 @@ class UnsoundData(FlowTest):
         self.put(name, arrays, **attributes)
         return name
 
-    def nll(self, *arguments, **options):
+    def nll(self, *arguments, settings=SMALL, **options):
         """The test NLL of a short run, and what it printed."""
-        run = self.train(*SMALL, *arguments, "-o", "flow.h5", **options)
+        run = self.train(*settings, *arguments, "-o", "flow.h5", **options)
         line = next(line for line in run.stdout.splitlines() if line.startswith("test NLL"))
         return float(line.split()[2]), line
 
@@ -51,6 +52,18 @@ class UnsoundData(FlowTest):
         self.density("flow.h5", file)
         with h5py.File(self.folder / "density.h5") as density:
             self.assertFar(density.attrs["mean_nll"], expected[1][0], 1e-6)
+
+    def test_a_factor_of_the_weights_changes_nothing_in_float(self):
+        # Floats end at 1e-45 and 3e38, so that weights must be brought to a common size before they are narrowed.
+        x, w = normal(600), np.random.default_rng(4).uniform(0.1, 1, 600)
+        values = []
+        for factor in ["1", "1e-300", "1e-50", "1e50", "1e300"]:
+            file = self.splits(f"w{factor}.h5", x, w * float(factor))
+            values.append(self.nll("--data", file, settings=FLOAT)[0])
+        self.assertNear(values, values[:1] * 5, 1e-3)
+        # The twin: other weights give another result.
+        file = self.splits("other.h5", x, np.where(x[:, 0] > 0, w, 0.01 * w))
+        self.assertFar(self.nll("--data", file, settings=FLOAT)[0], values[0], 1e-2)
 
     def test_the_standard_error_is_numpys(self):
         x, w = normal(600), np.random.default_rng(4).uniform(0.1, 1, 600)
@@ -98,6 +111,27 @@ class UnsoundData(FlowTest):
         for remedy in [["--dequantize", "b"], ["--context", "b"], ["--exclude", "b"]]:
             self.succeed("flow_data", "import", "x.csv", *remedy, "-o", "mended.h5")
             self.train("--model.kind", "maf", "--data", "mended.h5", "-o", "flow.h5")
+
+    def test_a_column_that_the_context_determines_is_refused(self):
+        u, x = normal(2000, 1, 8), normal(2000)
+        for name, y, expected in [("exact", 1.8 * u + 32, "refused"), ("noisy", 1.8 * u + 32 + 0.1 * x[:, 1:], "read"),
+                                  ("float", (1.8 * u + 32).astype(np.float32), "refused")]:
+            np.savetxt(self.folder / "x.csv", np.c_[u, x[:, :1], y], delimiter=",", header="u,a,y", comments="")
+            self.succeed("flow_data", "import", "x.csv", "--context", "u", "-o", f"{name}.h5")
+            for ranks in [0, 2]:
+                arguments = ["flow_train", *SMALL, "--data", f"{name}.h5", "--dry-run"]
+                run = self.run_program(*arguments, ranks=ranks)
+                if expected == "read":
+                    self.assertEqual(run.returncode, 0, run.stderr)
+                    self.assertNotIn("warning: column", run.stderr)
+                    continue
+                self.assertFailure(run, 3, "column y: the contexts, or contexts and other columns, determine it",
+                                   "make it a context only")
+        # The remedies.
+        np.savetxt(self.folder / "x.csv", np.c_[u, x[:, :1], 1.8 * u + 32], delimiter=",", header="u,a,y", comments="")
+        for remedy in [["--context", "u", "--exclude", "y"], ["--context", "u,y"]]:
+            self.succeed("flow_data", "import", "x.csv", *remedy, "-o", "mended.h5")
+            self.succeed("flow_train", "--model.kind", "maf", "--data", "mended.h5", "--dry-run")
 
     def test_thin_data_are_doubted(self):
         x = normal(2000)

@@ -275,8 +275,9 @@ BOOST_AUTO_TEST_CASE(transforms_of_different_needs_are_initialized_within_the_bu
 
 BOOST_AUTO_TEST_CASE(memory_that_there_is_not_is_an_error) {
   const flow::Flow<double> flow(5, {.blocks = 1, .hidden = {8}}, 1);
-  BOOST_CHECK_EXCEPTION(flow::FlowWorkspace<double>(flow, Index{1} << 45, flow::Pass::evaluate), NumericalError,
-                        says({"no memory for 35184372088832 samples at a time", "a sample takes", "residual"}));
+  BOOST_CHECK_EXCEPTION(flow::FlowWorkspace<double>(flow, Index{1} << 45, flow::Pass::evaluate), OptionError,
+                        says({"passes of 35184372088832 samples at a time need", "PB of memory, and",
+                              "are available; take fewer; a sample takes", "residual"}));
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(steps_of_all_flows_allocate_nothing, T, Precisions) {

@@ -289,6 +289,68 @@ BOOST_AUTO_TEST_CASE(uses_of_commas) {
   for (const auto& [text, use] : uses) BOOST_TEST((data::comma_use(text) == use), text);
 }
 
+BOOST_AUTO_TEST_CASE(the_minus_of_unicode_is_a_sign) {
+  BOOST_TEST((data::number_in("\u22121.5") == -1.5));
+  BOOST_TEST((data::number_in("1.5e\u22123") == 1.5e-3));
+  BOOST_TEST((data::number_in("\u2212inf") == -std::numeric_limits<double>::infinity()));
+  BOOST_TEST((data::comma_use("\u22121,5") == CommaUse::decimals));
+  BOOST_TEST(data::is_missing("\u2212"));
+  BOOST_TEST(reads("x;y\n\u22121.5;2\n3;\u22124e\u22121\n", xy, {-1.5, 2, 3, -0.4}));
+  BOOST_TEST(reads("x;y\n\u22121,5;2\n3;4\n", xy, {-1.5, 2, 3, 4}));
+  // Hyphens and dashes are other characters.
+  for (const char* text :
+       {"\u20101.5", "\u20111.5", "\u20121.5", "\u20131.5", "\u20141.5", "1\u22122", "\u2212\u22121"}) {
+    BOOST_TEST(!data::number_in(text), text);
+    BOOST_TEST(!data::is_missing(text), text);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(blanks_and_apostrophes_are_between_thousands) {
+  for (const char* const mark : {" ", "\u00A0", "\u2007", "\u2009", "\u202F", "'", "\u2019"}) {
+    const auto number = [&](std::string_view form) { return fmt::format(fmt::runtime(form), mark); };
+    BOOST_TEST((data::number_in(number("1{0}234{0}567.5")) == 1234567.5), mark);
+    BOOST_TEST((data::number_in(number("-12{0}345")) == -12345), mark);
+    BOOST_TEST((data::number_in(number("\u221212{0}345e2")) == -1234500), mark);
+    BOOST_TEST((data::number_in(number("1{0}234{0}567,5"), Commas::decimal) == 1234567.5), mark);
+    BOOST_TEST(!data::number_in(number("1{0}234{0}567,5"), Commas::thousands), mark);
+    BOOST_TEST((data::comma_use(number("1{0}234,567")) == CommaUse::decimals), mark);
+    BOOST_TEST(reads(number("x;y\n1{0}234{0}567,5;2\n3;4,5\n"), xy, {1234567.5, 2, 3, 4.5}), mark);
+    BOOST_TEST(reads(number("x,y\n1{0}234.5,2\n3,12{0}345\n"), xy, {1234.5, 2, 3, 12345}), mark);
+    const auto remark = parse(number("x;y\n1{0}234;2\n")).remark;
+    BOOST_TEST(remark.find(*mark == '\'' || mark == std::string_view("\u2019")
+                               ? "apostrophes between thousands"
+                               : "blanks between thousands") != std::string::npos);
+    // Groups are of three digits, of one mark, and the first does not begin with 0.
+    for (const char* const form : {"1{0}23", "1{0}2345", "1234{0}567", "012{0}345", "1{0}234{0}56", "1{0}{0}234",
+                                   "{0}234", "1{0}234.5{0}000", "a{0}123", "1{0}234,567,890"}) {
+      BOOST_TEST(!data::number_in(number(form)), number(form));
+    }
+  }
+  BOOST_TEST(!data::number_in("1 234'567"));
+  BOOST_TEST(!data::number_in("1\t234"));
+  // Where blanks separate the fields, they are not between thousands.
+  BOOST_TEST(reads("1 234\n5 678\n", none, {1, 234, 5, 678}));
+  BOOST_TEST(reads("1 234,5\n3 456,5\n", none, {1, 234.5, 3, 456.5}));
+  BOOST_TEST(reads("x y\n\"1 234\" 2\n3 4\n", xy, {1234, 2, 3, 4}));
+}
+
+BOOST_AUTO_TEST_CASE(a_colon_separates_if_it_is_said) {
+  BOOST_TEST(reads("1:2\n3:4\n", none, one_to_four, {.separator = ':'}));
+  BOOST_TEST(reads("sep=:\n1:2\n3:4\n", none, one_to_four));
+  // Times of the day would be divided, so it is not found by itself.
+  BOOST_TEST(!parse("12:30\n13:45\n").text[0].empty());
+}
+
+// R and pandas take the first line for names. It is a row: nothing in it stands over a column of another kind.
+BOOST_AUTO_TEST_CASE(a_first_column_of_text_is_no_header) {
+  for (const char* const text : {"a,1\nb,2\n", "a,1\nb,2\nc,3\n", "a,1\na,2\nb,3\n", "a,1.5\nb,2.5\n"}) {
+    const auto table = parse(text);
+    BOOST_TEST(!table.named, text);
+    BOOST_TEST(table.text[0].starts_with("F.csv:1: 'a' in column 1 (x1) is not a number; leave the column out"), text);
+  }
+  BOOST_TEST(parse("k,1\nb,2\nc,3\n", {.header = Header::yes}).names == (Names{"k", "1"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_line_is_not_blamed_on_its_column) {
   const auto table = parse("x,y\n1,2\n3,abc\n5,6\nx,y\n7,8\n9,1\n");
   BOOST_TEST(table.text[1] ==

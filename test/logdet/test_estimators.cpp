@@ -383,6 +383,15 @@ BOOST_AUTO_TEST_CASE(methods_read_back_as_they_are_written) {
   BOOST_TEST(to_string(parse_method("exact:through=cheaper")) == "exact");
 }
 
+BOOST_AUTO_TEST_CASE(keys_without_effect_are_not_written) {
+  logdet::SeriesOptions options;
+  options.probe = "gaussian";
+  options.probes = 4;
+  BOOST_TEST(to_string(logdet::Method(options)) == "series:10,probe=gaussian,probes=4");
+  options.trace = "exact";
+  BOOST_TEST(to_string(logdet::Method(options)) == "series:10,trace=exact");
+}
+
 BOOST_AUTO_TEST_CASE(what_is_no_method_is_refused_with_its_rule) {
   const auto refused = [](const char* text, std::vector<std::string> parts) {
     parts.push_back(fmt::format("log-det method '{}'", text));

@@ -10,9 +10,10 @@ namespace pushforward::test {
 
 inline data::Standardization standardization_of(data::Standardization::Kind kind, Index d) {
   if (kind == data::Standardization::Kind::none) return data::Standardization(d);
-  const auto factor = matrix_of<double>(d, d, [&](Index i, Index j) {
-    if (i == j) return 0.5 + static_cast<double>(i);
-    return i > j && kind == data::Standardization::Kind::whiten ? 0.3 : 0.0;
+  const bool whitens = kind == data::Standardization::Kind::whiten;
+  const auto factor = matrix_of<double>(d, whitens ? d : 1, [&](Index i, Index j) {
+    if (i == j || !whitens) return 0.5 + static_cast<double>(i);
+    return i > j ? 0.3 : 0.0;
   });
   return {kind, random_vector<double>(d, 91), factor};
 }

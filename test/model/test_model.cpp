@@ -60,6 +60,7 @@ struct HandWritten {
   double lipschitz = 0.9;
   bool attribute_missing = false;
   std::vector<double> mean{2}, factor{4};
+  std::vector<Index> factor_shape{1};
   std::vector<double> weight{0.5}, bias{-4.75};
 
   std::string save() const {
@@ -68,7 +69,7 @@ struct HandWritten {
       const auto group = file.root().make_group("standardization");
       group.attribute("kind", standardization_kind);
       group.write("mean", mean);
-      group.write_array("factor", std::array{Index{1}, std::ssize(factor)}, factor.data());
+      group.write_array("factor", factor_shape, factor.data());
     }
     if (flow) write_flow(file.root().make_group("flow"));
     if (provenance) file.root().make_group("provenance");
@@ -241,7 +242,12 @@ BOOST_AUTO_TEST_CASE(models_whose_parts_do_not_fit_are_refused_by_name) {
                         }),
                         DataError,
                         says({"hand.h5:/flow/transforms/000/layer_1/bias has shape (2) where", "wants (1)"}));
-  BOOST_CHECK_EXCEPTION(load([](H& m) { m.factor = {4, 5}; }), DataError, says({"hand.h5", "2 values for 1 columns"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) {
+                          m.factor = {4, 5}, m.factor_shape = {2};
+                        }),
+                        DataError, says({"hand.h5", "factor has shape (2) for 1 columns and kind scale"}));
+  BOOST_CHECK_EXCEPTION(load([](H& m) { m.standardization_kind = "whiten"; }), DataError,
+                        says({"hand.h5", "factor has shape (1) for 1 columns and kind whiten"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.factor = {0}; }), DataError, says({"hand.h5", "column 0", "scale 0"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.standardization_kind = "scaled"; }), DataError,
                         says({"hand.h5", "standardization 'scaled' is unknown (did you mean 'scale'?)"}));
@@ -266,7 +272,7 @@ BOOST_AUTO_TEST_CASE(models_whose_parts_do_not_fit_are_refused_by_name) {
                         says({"hand.h5:/flow/transforms/000/layer_0: no 'context' in it"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) { m.weight = {nan_of<double>}; }), DataError, says({"hand.h5", "NaN"}));
   BOOST_CHECK_EXCEPTION(load([](H& m) {
-                          m.mean = {2, 2}, m.factor = {1, 0, 0, 1};
+                          m.mean = {2, 2}, m.factor = {1, 1}, m.factor_shape = {2};
                         }),
                         DataError, says({"hand.h5", "2 columns before a flow of dimension 1"}));
   BOOST_CHECK_EXCEPTION(flow::load_model<double>(scratch_file("absent.h5")), IoError,

@@ -207,13 +207,16 @@ BOOST_AUTO_TEST_CASE(log_det_is_that_of_the_jacobian) {
 
 BOOST_AUTO_TEST_CASE(a_stored_map_is_the_same_map) {
   const auto x = correlated(3, 50);
-  const Standardization map(Kind::whiten, moments_of(x, {}, 50), names(3));
-  const Standardization stored(map.kind(), map.mean(), map.factor());
-  Matrix<double> z(3, 50), again(3, 50);
-  map.forward(x.view(), z.view());
-  stored.forward(x.view(), again.view());
-  BOOST_TEST(close_absolute(again.view(), z.view(), 0));
-  BOOST_TEST(stored.log_det() == map.log_det());
+  for (const Kind kind : {Kind::none, Kind::unit, Kind::scale, Kind::whiten}) {
+    const Standardization map(kind, moments_of(x, {}, 50), names(3));
+    BOOST_TEST(map.factor().size() == (kind == Kind::whiten ? 9 : 3));
+    const Standardization stored(map.kind(), map.mean(), map.factor());
+    Matrix<double> z(3, 50), again(3, 50);
+    map.forward(x.view(), z.view());
+    stored.forward(x.view(), again.view());
+    BOOST_TEST(close_absolute(again.view(), z.view(), 0));
+    BOOST_TEST(stored.log_det() == map.log_det());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(none_is_the_identity) {
@@ -245,8 +248,10 @@ BOOST_AUTO_TEST_CASE(misuse_is_refused) {
   Matrix<double> x(2, 5), z(3, 5);
   BOOST_CHECK_EXCEPTION(map.forward(x.view(), z.view()), ShapeError, says({"x (2 × 5)", "d = 3"}));
   BOOST_CHECK_EXCEPTION(map.inverse(ConstMatrixView<double>(z), x.view()), ShapeError, says({"x (2 × 5)", "d = 3"}));
-  BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, {0, 0}, Matrix<double>(2, 2)), DataError, says({"scale 0"}));
-  BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, {0, 0}, Matrix<double>(3, 3)), DataError, says({"(3 × 3)"}));
+  BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, {0, 0}, Matrix<double>(2, 1)), DataError, says({"scale 0"}));
+  BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, {0, 0}, Matrix<double>(3, 1)), DataError, says({"(3 × 1)"}));
+  BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, {0, 0}, Matrix<double>(2, 2)), DataError, says({"(2 × 2)"}));
+  BOOST_CHECK_EXCEPTION(Standardization(Kind::whiten, {0, 0}, Matrix<double>(2, 1)), DataError, says({"(2 × 1)"}));
   BOOST_CHECK_EXCEPTION(Standardization(Kind::scale, Moments(2), names(2)), DataError, says({"no rows"}));
   BOOST_CHECK_EXCEPTION(data::parse_kind("whitten"), OptionError,
                         says({"did you mean 'whiten'?", "none, unit, scale"}));

@@ -244,7 +244,7 @@ BOOST_FIXTURE_TEST_CASE(contexts_are_standardized_and_shared, Ranks) {
   Matrix<double> raw(3, 2);
   data.context_standardization()->inverse(data.batch(Split::test).context, raw.view());
   BOOST_TEST(on_all_ranks(comm, close_absolute(raw.span(), std::vector<double>{0, 0, 7, 1, 1, 7}, 1e-14)));
-  BOOST_TEST(data.context_standardization()->factor()(2, 2) == 1);
+  BOOST_TEST(data.context_standardization()->scale(2) == 1);
   BOOST_TEST(data.batch(Split::validation).context.empty());
   data.release();
 
@@ -282,7 +282,7 @@ BOOST_FIXTURE_TEST_CASE(angles_are_wrapped_and_keep_their_scale, Ranks) {
   const auto x = data.batch(Split::train).x;
   for (const Index i : {1, 2}) {
     BOOST_TEST(data.standardization().mean()[i] == 0);
-    BOOST_TEST(data.standardization().factor()(i, i) == 1);
+    BOOST_TEST(data.standardization().scale(i) == 1);
     const std::vector<double> angles{x(i, 0), x(i, 1), x(i, 2), x(i, 3), x(i, 4)};
     // Numbers below 16 are spaced by at most 2⁻⁴⁹.
     BOOST_TEST(on_all_ranks(comm, close_absolute(angles, std::vector<double>{-pi, -pi, 1, 1, -1}, 0x1p-48)));

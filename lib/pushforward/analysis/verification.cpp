@@ -78,7 +78,7 @@ std::optional<double> differenced_log_det(const Model<double>& model, std::span<
     std::copy_n(context.column(0), context.rows(), given.view().column(j));
   }
   std::vector<Status> status(most);
-  const auto scale = [&](Index i) { return step * model.standardization().factor()(i, i); };
+  const auto scale = [&](Index i) { return step * model.standardization().scale(i); };
   const auto periodic = periodic_rows(model.flow());
   for (Index first = 0; first < 4 * d; first += most) {
     const Index n = std::min(most, 4 * d - first);

@@ -246,6 +246,16 @@ void throw_lowest(const Communicator& comm, const LocalError& local) {
 
 }  // namespace detail
 
+int ranks_on_node(const Communicator& comm) {
+  MPI_Comm node = MPI_COMM_NULL;
+  int size = 1;
+  check(MPI_Comm_split_type(comm.handle(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &node),
+        "MPI_Comm_split_type");
+  check(MPI_Comm_size(node, &size), "MPI_Comm_size");
+  check(MPI_Comm_free(&node), "MPI_Comm_free");
+  return size;
+}
+
 template <class T>
 SharedArray<T>::SharedArray(const Communicator& comm, Index size) : size_(size) {
   check(MPI_Comm_split_type(comm.handle(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &node_),

@@ -124,6 +124,9 @@ void agree(const Communicator& comm, F&& body) {
   detail::throw_lowest(comm, local);
 }
 
+/// Returns the number of ranks of `comm` on this rank's node. Collective.
+int ranks_on_node(const Communicator& comm);
+
 /// One array per node, shared by its ranks (MPI-3 shared memory): each fills a part, all read the whole. Collective
 /// over `comm`: construction, fence() and release(). A SharedArray that is not released by hand lives until MPI is
 /// finalised.

@@ -1,3 +1,4 @@
+#include <pushforward/core/memory.hpp>
 #include <pushforward/flow/families.hpp>
 #include <pushforward/maps/spline.hpp>
 
@@ -197,6 +198,9 @@ class Builder {
 Architecture build(const FlowOptions& given, const Domain& data, std::set<std::string>& used) {
   const Family& family = Family::registry().at(given.kind);
   require<OptionError>(given.blocks >= 0, "model.blocks = {}: must be at least 0", given.blocks);
+  constexpr double bytes_of_block = 4096;  // of its transforms without any parameter, at least
+  require_memory(bytes_of_block * static_cast<double>(given.blocks),
+                 fmt::format("model.blocks = {}: the blocks need", given.blocks), "choose fewer");
   require<OptionError>(given.scales >= 0, "model.scales = {}: must be at least 0", given.scales);
   require<OptionError>(family.chain.empty() != given.chain.empty(),
                        "model.kind = '{}' with {} tables [[model.chain]]: the chain of kind 'chain' is written out "

@@ -4,6 +4,7 @@
 #include <pushforward/flow/flow.hpp>
 #include <pushforward/maps/scalar_function.hpp>
 #include <pushforward/transforms/inverse.hpp>
+#include <pushforward/transforms/linear_form.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -115,12 +116,26 @@ std::vector<std::uint64_t> keys_of(const std::vector<TransformOptions>& chain) {
   return keys;
 }
 
+// The number of elements of all matrices of linear transforms. Each takes long to initialize, so it is known before.
+double size_of_matrices(const Architecture& architecture, const std::vector<Domain>& domains) {
+  double sum = 0;
+  for (std::size_t k = 0; k < architecture.chain.size(); ++k) {
+    const auto* const linear = architecture.chain[k].get_if<LinearOptions>();
+    if (linear == nullptr || linear->form == "householder") continue;
+    const auto channels = static_cast<double>(domains[k].shape.channels);
+    sum += channels * channels;
+  }
+  return sum;
+}
+
 }  // namespace
 
 template <class T>
-Flow<T>::Flow(Architecture architecture, std::uint64_t seed) : architecture_(std::move(architecture)) {
+Flow<T>::Flow(Architecture architecture, std::uint64_t seed, double bytes_each)
+    : architecture_(std::move(architecture)), layout_(bytes_each) {
   const auto domains = domains_of(architecture_);
   const auto keys = keys_of(architecture_.chain);
+  layout_.require_room("linear transforms", size_of_matrices(architecture_, domains));
   for (std::size_t k = 0; k < architecture_.chain.size(); ++k) {
     auto& transform = architecture_.chain[k];
     const auto name = fmt::format("transforms/{:03d}", k);

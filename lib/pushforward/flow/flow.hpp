@@ -45,9 +45,14 @@ class FlowWorkspace;
 template <class T>
 class Flow {
  public:
-  /// Makes a flow with the parameters of Trained::initialize(), and prepares it. seed: of the initial weights. Throws
-  /// OptionError and ShapeError, with transform and sizes, if the pieces of the chain do not fit.
-  Flow(Architecture architecture, std::uint64_t seed);
+  /// Bytes that a flow keeps for each parameter, at least: the parameter itself and its effective value.
+  static constexpr double bytes_of_parameter = 2 * sizeof(T);
+
+  /// Makes a flow with the parameters of Trained::initialize(), and prepares it. seed: of the initial weights.
+  /// bytes_each: the memory of each parameter, with everything that the caller keeps for it. Throws OptionError
+  /// and ShapeError, with transform and sizes, if the pieces of the chain do not fit, and OptionError, before anything
+  /// is computed, if there is no memory for the parameters.
+  Flow(Architecture architecture, std::uint64_t seed, double bytes_each = bytes_of_parameter);
   /// Makes a flow of a family on vectors of this dimension.
   Flow(Index dimension, const FlowOptions& options, std::uint64_t seed);
 
@@ -154,7 +159,7 @@ template <class T>
 class FlowWorkspace {
  public:
   /// Room for n ≥ 1 samples at a time. A workspace of Pass::map_only is for Flow::map() and Flow::excluded() alone; it
-  /// has no memory for log-dets. Throws NumericalError if there is not enough memory.
+  /// has no memory for log-dets. Throws OptionError if there is not enough memory.
   FlowWorkspace(const Flow<T>& flow, Index n, Pass pass);
   /// Chooses the number of samples at a time: at most `most` samples, at most `bytes` bytes, and at least one sample.
   /// If the memory of each transform for some hundred samples fits into a core's cache, no more samples are taken at a

@@ -1,9 +1,9 @@
+#include <pushforward/core/memory.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/flow/flow.hpp>
 
 #include <algorithm>
 #include <array>
-#include <new>
 
 namespace pushforward::flow {
 
@@ -23,14 +23,13 @@ FlowWorkspace<T>::FlowWorkspace(const Flow<T>& flow, Index n, Pass pass) : capac
   require<ShapeError>(n >= 1, "workspace for {} samples: must be at least 1", n);
   linalg::Workspace kept, scratch;
   plan(flow, n, pass, kept, scratch);
-  try {
-    kept_ = linalg::Workspace(kept.peak());
-    scratch_ = linalg::Workspace(scratch.peak());
-  } catch (const std::bad_alloc&) {
-    throw NumericalError(fmt::format("no memory for {} samples at a time, {}{}", n,
-                                     human_bytes(static_cast<double>(kept.peak() + scratch.peak())),
-                                     pass == Pass::map_only ? "" : ": " + demand(flow, pass)));
+  const auto bytes = static_cast<double>(kept.peak()) + static_cast<double>(scratch.peak());
+  if (!fits_in_memory(bytes)) {
+    require_memory(bytes, fmt::format("passes of {} samples at a time need", n),
+                   pass == Pass::map_only ? "take fewer" : fmt::format("take fewer; {}", demand(flow, pass)));
   }
+  kept_ = linalg::Workspace(kept.peak());
+  scratch_ = linalg::Workspace(scratch.peak());
   parts_ = plan(flow, n, pass, kept_, scratch_);
 }
 

@@ -224,6 +224,9 @@ std::string remark(const Content& content, const TextReader& reader, const TextB
   if (reader.commas == Commas::thousands && std::ranges::any_of(body.columns, &TextColumn::has_commas)) {
     remarks.emplace_back("commas between thousands");
   }
+  if (std::ranges::any_of(body.columns, &TextColumn::blanks)) remarks.emplace_back("blanks between thousands");
+  if (std::ranges::any_of(body.columns, &TextColumn::apostrophes))
+    remarks.emplace_back("apostrophes between thousands");
   if (comments > 0) remarks.push_back(fmt::format("{} comments", comments));
   if (choice.row_names) remarks.emplace_back("names of the rows left out");
   if (choice.trailing == 1) remarks.emplace_back("empty last column left out");

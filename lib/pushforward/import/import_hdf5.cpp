@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <span>
@@ -55,8 +56,10 @@ std::optional<double> number(const h5::Dataset& array, std::string_view name) {
 // Applies what netCDF's attributes say about the raw values of an array.
 class Conventions {
  public:
-  explicit Conventions(const h5::Dataset& array) : array_(array) {
+  /// is_netcdf: whether a value that is the default of netCDF for what was never written is missing.
+  Conventions(const h5::Dataset& array, bool is_netcdf) : array_(array) {
     read_sign();
+    if (is_netcdf && !array.has_attribute("_FillValue")) add_default_fill();
     for (const char* name : {"_FillValue", "missing_value"}) {
       for (const double value : numbers(array, name)) missing_.push_back(as_stored(value));
       if (array.has_numbers(name)) missing_names_.emplace_back(name);
@@ -92,7 +95,11 @@ class Conventions {
     }
     std::vector<std::string> parts, absent;
     if (modulus_ > 0) parts.push_back(unsigned_ ? "unsigned by _Unsigned" : "signed by _Unsigned");
-    if (missing > 0) absent.push_back(fmt::format("{} values missing by {}", missing, join(missing_names_)));
+    if (missing > 0) {
+      auto names = missing_names_;
+      if (has_default_fill_) names.emplace_back("the default fill value of netCDF");
+      absent.push_back(fmt::format("{} values missing by {}", missing, join(names)));
+    }
     if (missing == 0 && !missing_names_.empty())
       parts.push_back(fmt::format("none missing by {}", join(missing_names_)));
     if (outside > 0) absent.push_back(fmt::format("{} values outside {}", outside, join(range_names_)));
@@ -110,6 +117,22 @@ class Conventions {
     if (unsigned_ != array_.is_signed()) return;
     constexpr int bits = 8;
     modulus_ = std::ldexp(1.0, bits * static_cast<int>(array_.element_bytes()));
+  }
+
+  // As the netCDF library fills arrays of this type. Bytes are excepted, since all of their values are data.
+  void add_default_fill() {
+    constexpr double real = 9.9692099683868690e+36;
+    constexpr int bits = 8;
+    const auto bytes = static_cast<int>(array_.element_bytes());
+    if (bytes == 1) return;
+    if (!array_.is_integer()) {
+      missing_.push_back(as_stored(real));
+    } else if (array_.is_signed()) {
+      missing_.push_back(as_stored((bytes == sizeof(std::int64_t) ? 2 : 1) - std::ldexp(1.0, bits * bytes - 1)));
+    } else {
+      missing_.push_back(as_stored(std::ldexp(1.0, bits * bytes) - (bytes == sizeof(std::int64_t) ? 2 : 1)));
+    }
+    has_default_fill_ = true;
   }
 
   // The value as the array's elements have it: in single precision, and with the sign of _Unsigned.
@@ -131,9 +154,15 @@ class Conventions {
   std::vector<std::string> missing_names_, range_names_;
   double least_ = -std::numeric_limits<double>::infinity(), greatest_ = std::numeric_limits<double>::infinity();
   std::optional<double> factor_, offset_;
-  bool unsigned_ = false;
+  bool unsigned_ = false, has_default_fill_ = false;
   double modulus_ = 0;  // 2^bits if the values change their sign, else 0
 };
+
+// Whether the netCDF library has written the file, or the array has scales of dimensions as netCDF-4 has them.
+bool is_netcdf(const h5::Group& root, const h5::Dataset& array) {
+  return root.has_attribute("_NCProperties") || array.has_attribute("DIMENSION_LIST") ||
+         array.has_attribute("_Netcdf4Dimid");
+}
 
 void transpose_values(Table& table, Index rows, Index columns) {
   std::vector<double> turned(table.values.size());
@@ -176,7 +205,7 @@ Table read_hdf5(const h5::Group& root, const std::string& file, const std::strin
   Table table;
   table.source = dataset.where();
   table.values = dataset.read<double>();
-  const Conventions conventions(dataset);
+  const Conventions conventions(dataset, is_netcdf(root, dataset));
   const auto changes = conventions.apply(table.values);
   if (!changes.missing.empty()) table.source += fmt::format(" ({})", changes.missing);
   Index rows = shape[0], columns = dataset.size() / shape[0];

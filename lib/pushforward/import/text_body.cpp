@@ -60,6 +60,9 @@ double TextReader::read(TextColumn& column, std::string_view field, Index line, 
   const auto value = number_in(field, commas);
   auto& facts = column.facts;
   if (value) {
+    const auto marks = marks_in(field);
+    column.blanks = column.blanks || marks == Marks::blanks;
+    column.apostrophes = column.apostrophes || marks == Marks::apostrophes;
     if (commas != Commas::undecided) note(column, field, line, is_first);
     if (is_first || std::isnan(*value)) return *value;
     ++facts.numbers;

@@ -34,6 +34,8 @@ struct TextColumn {
   FoundField points;           ///< "1.5" in a table with decimal commas
   FoundField doubtful_points;  ///< "1.234" in a table with decimal commas
   bool point_groups = false;   ///< true if a field is as "1.234,5"
+  bool blanks = false;         ///< true if a field is as "1 234"
+  bool apostrophes = false;    ///< true if a field is as "1'234"
 
   bool has_commas() const { return decimals || separation || either; }
 };

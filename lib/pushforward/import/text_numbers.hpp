@@ -22,12 +22,20 @@ enum class CommaUse {
   either       ///< "1,234"
 };
 
+/// The marks between thousands that have no other meaning in a number: blanks of any kind, as the no-break and the thin
+/// space, and apostrophes.
+enum class Marks { none, blanks, apostrophes };
+
+/// Returns the marks between the groups of three digits of a number, as in "1 234 567,5" and "1'234.5".
+Marks marks_in(std::string_view field);
+
 /// Returns true for the spellings of a missing value: nothing, NA, N/A, NULL, None, ?, -, . and others. NaN is a
 /// number.
 bool is_missing(std::string_view field);
 
 /// Returns the number that a field spells, as strtod() reads it, or nothing. In addition, exponents may have a D as in
-/// Fortran, and true and false are 1 and 0. Numbers beyond the range of double become ±∞ or 0.
+/// Fortran, true and false are 1 and 0, the minus of Unicode (U+2212) is a sign, and marks_in() may be between
+/// thousands. Numbers beyond the range of double become ±∞ or 0.
 std::optional<double> number_in(std::string_view field, Commas commas = Commas::undecided);
 
 CommaUse comma_use(std::string_view field);

@@ -30,6 +30,10 @@ bool is_value(const std::string& field) {
   return number_in(field) || is_missing(field) || comma_use(field) != CommaUse::none;
 }
 
+bool has_blanks(const Record& record) {
+  return std::ranges::any_of(record, [](const std::string& field) { return marks_in(field) == Marks::blanks; });
+}
+
 // The share of fields that are values, or nothing if the separator does not divide the records into equally many
 // fields, two or more. The first record may have one name fewer, or one field more or fewer that is empty.
 std::optional<double> share_of_values(const std::vector<Record>& records) {
@@ -81,13 +85,18 @@ char take_declared_separator(std::string_view& text) {
 char find_separator(std::string_view text, bool decimal_commas) {
   std::optional<char> best;
   double most = -1;
+  bool comma_leaves_blanks = false;
   for (const char candidate : candidates) {
     if (candidate == ',' && decimal_commas) continue;
-    const auto share = share_of_values(first_records(text, candidate));
-    if (share && *share > most) {
+    const auto records = first_records(text, candidate);
+    const auto share = share_of_values(records);
+    // In "1 234,5", the blank is a separator and the comma is decimal, unless other fields speak against it.
+    const bool replaces_comma = candidate == ' ' && best == ',' && comma_leaves_blanks;
+    if (share && (*share > most || (replaces_comma && *share == most))) {
       best = candidate;
       most = *share;
     }
+    if (candidate == ',') comma_leaves_blanks = std::ranges::any_of(records, has_blanks);
   }
   if (best) return *best;
   if (const auto frequent = most_frequent(text, decimal_commas)) return *frequent;

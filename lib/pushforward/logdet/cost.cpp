@@ -41,27 +41,36 @@ double best_time(F&& f) {
   return best;
 }
 
-// Seconds of the product of the two widest layers, and its operations.
+// The layer with most operations.
+Index largest_layer(const nn::NetworkOptions& network) {
+  Index largest = 0;
+  for (Index l = 1; l < network.depth(); ++l) {
+    if (network.layer_flops(l) > network.layer_flops(largest)) largest = l;
+  }
+  return largest;
+}
+
+// Seconds of the product of the largest layer, and its operations. A larger product takes long to measure and runs at
+// the same rate.
 template <class T>
 std::pair<double, double> time_product(const nn::NetworkOptions& network, Index columns) {
-  auto w = network.widths();
-  std::sort(w.begin(), w.end(), std::greater<>());
-  Matrix<T> a(w[0], w[1]), b(w[1], columns), c(w[0], columns);
+  constexpr Index largest_width = 4096, largest_size = Index{1} << 30;
+  const auto widths = network.widths();
+  const Index l = largest_layer(network);
+  const Index in = std::min(widths[l], largest_width), out = std::min(widths[l + 1], largest_width);
+  columns = std::min(columns, std::max<Index>(1, largest_size / (in * out)));
+  Matrix<T> a(out, in), b(in, columns), c(out, columns);
   a.fill(T(0.5));
   b.fill(T(0.25));
   const double seconds = best_time([&] { linalg::gemm(linalg::Op::none, linalg::Op::none, T(1), a, b, T(0), c); });
-  return {seconds, linalg::gemm_flops(w[0], columns, w[1])};
+  return {seconds, linalg::gemm_flops(out, columns, in)};
 }
 
 // The same of a convolution, patches and all: that with most operations.
 template <class T>
 std::pair<double, double> time_convolution(const nn::NetworkOptions& network, Index columns) {
-  Index widest = 0;
-  for (Index l = 1; l < network.depth(); ++l) {
-    if (network.layer_flops(l) > network.layer_flops(widest)) widest = l;
-  }
   nn::ParameterLayout layout;
-  nn::ConvLayer<T> layer(layout, "timed", network.conv_size(widest), std::numeric_limits<T>::infinity(),
+  nn::ConvLayer<T> layer(layout, "timed", network.conv_size(largest_layer(network)), std::numeric_limits<T>::infinity(),
                          {0, random::Purpose::power_start});
   layer.prepare(std::vector<T>(layout.size(), T(0.5)), nn::Normalization::power_iteration);
   Matrix<T> x(layer.in(), columns), y(layer.out(), columns);

@@ -41,9 +41,9 @@ struct Rates {
   double lu = 1;
 };
 
-/// Measures the rates at the shapes of exact log-dets of n samples: products of the two widest layers, or the
-/// convolution with most operations, and LU and inverse of order d. It takes about 30 ms. Not collective: ranks that
-/// must make the same choice share the rates of one of them.
+/// Measures the rates at the shapes of exact log-dets of n samples: products, or the convolution, of the layer with
+/// most operations, and LU and inverse of order d. Shapes beyond some thousands are cut. It takes about 30 ms. Not
+/// collective: ranks that must make the same choice share the rates of one of them.
 template <class T>
 Rates measure_rates(const nn::NetworkOptions& network, Index n);
 

@@ -115,6 +115,10 @@ void write_standardization(const h5::GroupWriter& group, const data::Standardiza
   group.attribute("kind", data::kind_name(s.kind()));
   group.attribute("log_det", s.log_det());
   group.write("mean", s.mean());
+  if (s.is_diagonal()) {
+    group.write<double>("factor", s.factor().span(), {.units = "", .long_name = "the diagonal of L: x = mean + L z"});
+    return;
+  }
   // Rows of the file are columns in memory: the transpose makes the file's array the lower triangle.
   Matrix<double> transposed(s.dimension(), s.dimension());
   for (Index j = 0; j < s.dimension(); ++j) {
@@ -123,17 +127,24 @@ void write_standardization(const h5::GroupWriter& group, const data::Standardiza
   group.write<double>("factor", transposed.view(), {.units = "", .long_name = "L, lower triangular: x = mean + L z"});
 }
 
+// Reads L: (d, d), or its diagonal (d). Files of format version 1 have (d, d) for all kinds.
 data::Standardization read_standardization(const h5::Group& group) {
+  const auto kind = data::parse_kind(group.attribute<std::string>("kind"));
   auto mean = group.dataset("mean").read<double>();
   const auto d = static_cast<Index>(mean.size());
-  const auto stored = group.dataset("factor").read<double>();
-  require<DataError>(std::ssize(stored) == d * d, "{}/factor has {} values for {} columns", group.where(),
-                     stored.size(), d);
-  Matrix<double> factor(d, d);
-  for (Index j = 0; j < d; ++j) {
-    for (Index i = 0; i < d; ++i) factor(i, j) = stored[i * d + j];
+  const auto dataset = group.dataset("factor");
+  const auto shape = dataset.shape();
+  const bool whitens = kind == data::Standardization::Kind::whiten;
+  const bool is_matrix = shape == std::vector<Index>{d, d};
+  require<DataError>(is_matrix || (!whitens && shape == std::vector<Index>{d}),
+                     "{} has shape ({}) for {} columns and kind {}", dataset.where(), fmt::join(shape, ", "), d,
+                     data::kind_name(kind));
+  const auto stored = dataset.read<double>();
+  Matrix<double> factor(d, whitens ? d : 1);
+  for (Index j = 0; j < factor.cols(); ++j) {
+    for (Index i = 0; i < d; ++i) factor(i, j) = stored[whitens ? i * d + j : i * (is_matrix ? d + 1 : 1)];
   }
-  return {data::parse_kind(group.attribute<std::string>("kind")), std::move(mean), std::move(factor)};
+  return {kind, std::move(mean), std::move(factor)};
 }
 
 template <class T>

@@ -14,6 +14,22 @@ namespace {
 using linalg::gemm;
 using linalg::Op;
 
+// The number of weights, which may be beyond the range of Index.
+double weights_of(const NetworkOptions& options) {
+  double sum = 0;
+  const auto widths = options.widths();
+  for (Index l = 0; l < options.depth(); ++l) {
+    if (options.is_convolutional()) {
+      const auto size = options.conv_size(l);
+      sum += static_cast<double>(size.kernel_height) * static_cast<double>(size.kernel_width) *
+             static_cast<double>(size.image.channels) * static_cast<double>(size.channels);
+    } else {
+      sum += static_cast<double>(widths[l]) * static_cast<double>(widths[l + 1]);
+    }
+  }
+  return sum;
+}
+
 // Views a contiguous (channels·pixels × n) matrix as (channels × pixels·n).
 template <class T>
 MatrixView<T> by_pixel(MatrixView<T> a, Index channels) {
@@ -64,6 +80,7 @@ Network<T>::Network(ParameterLayout& layout, const std::string& name, const Netw
       features_(options.in, options.periodic) {
   options.check(name);
   const auto offset = [&](Index block) { return layout.blocks()[block].offset; };
+  layout.require_room(name, weights_of(options));
   for (Index l = 0; l < options.depth(); ++l) {
     const auto path = fmt::format("{}/layer_{}", name, l);
     layers_.push_back(make_layer(layout, path, l));

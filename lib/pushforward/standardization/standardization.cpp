@@ -24,10 +24,10 @@ const NameTable<Standardization::Kind>& kinds() {
   return table;
 }
 
-Matrix<double> identity(Index d) {
-  Matrix<double> one(d, d);
-  for (Index i = 0; i < d; ++i) one(i, i) = 1;
-  return one;
+Matrix<double> diagonal(Index d, double value) {
+  Matrix<double> all(d, 1);
+  all.fill(value);
+  return all;
 }
 
 void refuse_constant_columns(const Moments& moments, std::span<const std::string> names) {
@@ -43,13 +43,12 @@ void require_weight(const Moments& moments) {
 }
 
 Matrix<double> deviations(const std::vector<double>& variances) {
-  const auto d = std::ssize(variances);
-  Matrix<double> factor(d, d);
-  for (Index i = 0; i < d; ++i) factor(i, i) = std::sqrt(variances[i]);
+  Matrix<double> factor(std::ssize(variances), 1);
+  std::ranges::transform(variances, factor.data(), [](double variance) { return std::sqrt(variance); });
   return factor;
 }
 
-// s · I, s the root mean square of the deviations of the columns that are no angles.
+// The diagonal of s · I, s the root mean square of the deviations of the columns that are no angles.
 Matrix<double> common_deviation(const std::vector<double>& variances, std::span<const Index> periodic) {
   const auto d = std::ssize(variances);
   double sum = 0, count = 0;
@@ -58,9 +57,7 @@ Matrix<double> common_deviation(const std::vector<double>& variances, std::span<
     sum += variances[i];
     count += 1;
   }
-  Matrix<double> factor(d, d);
-  for (Index i = 0; i < d; ++i) factor(i, i) = count > 0 ? std::sqrt(sum / count) : 1;
-  return factor;
+  return diagonal(d, count > 0 ? std::sqrt(sum / count) : 1);
 }
 
 // The factor of the correlations, which is better conditioned than that of the covariance, times the deviations.
@@ -69,7 +66,7 @@ Matrix<double> cholesky_factor(const Moments& moments, std::span<const std::stri
   const Matrix<double> covariance = moments.covariance(), scale = deviations(moments.variances());
   Matrix<double> correlation(d, d);
   for (Index j = 0; j < d; ++j) {
-    for (Index i = j; i < d; ++i) correlation(i, j) = covariance(i, j) / (scale(i, i) * scale(j, j));
+    for (Index i = j; i < d; ++i) correlation(i, j) = covariance(i, j) / (scale(i, 0) * scale(j, 0));
   }
   const auto factor_of = [&](Index size) {
     Matrix<double> factor(ConstMatrixView<double>(correlation).block(0, 0, size, size));
@@ -86,7 +83,9 @@ Matrix<double> cholesky_factor(const Moments& moments, std::span<const std::stri
                     "leave it out with flow_data import --exclude, or use data.standardize = scale",
                     names[size - 1]));
   }
-  linalg::multiply_lower(scale, factor.view());
+  for (Index j = 0; j < d; ++j) {
+    for (Index i = j; i < d; ++i) factor(i, j) *= scale(i, 0);
+  }
   return factor;
 }
 
@@ -109,17 +108,17 @@ Standardization::Kind parse_kind(std::string_view name) {
 }
 
 Standardization::Standardization(Index dimension)
-    : kind_(Kind::none), mean_(static_cast<std::size_t>(dimension)), factor_(identity(dimension)) {}
+    : kind_(Kind::none), mean_(static_cast<std::size_t>(dimension)), factor_(diagonal(dimension, 1)) {}
 
 Standardization::Standardization(Kind kind, std::vector<double> mean, Matrix<double> factor)
     : kind_(kind), mean_(std::move(mean)), factor_(std::move(factor)) {
-  require<DataError>(factor_.rows() == dimension() && factor_.cols() == dimension(),
-                     "standardization: a factor ({} × {}) for a mean of {} numbers", factor_.rows(), factor_.cols(),
-                     dimension());
+  require<DataError>(factor_.rows() == dimension() && factor_.cols() == (is_diagonal() ? 1 : dimension()),
+                     "standardization {}: a factor ({} × {}) for a mean of {} numbers", kind_name(kind), factor_.rows(),
+                     factor_.cols(), dimension());
   for (Index i = 0; i < dimension(); ++i) {
-    require<DataError>(std::isfinite(factor_(i, i)) && factor_(i, i) > 0 && std::isfinite(mean_[i]),
+    require<DataError>(std::isfinite(scale(i)) && scale(i) > 0 && std::isfinite(mean_[i]),
                        "standardization: column {} has mean {} and scale {}; finite and positive is wanted", i,
-                       mean_[i], factor_(i, i));
+                       mean_[i], scale(i));
   }
 }
 
@@ -146,13 +145,13 @@ Standardization::Standardization(Kind kind, const Moments& moments, std::span<co
   }
   for (const Index i : periodic) {
     mean_[i] = 0;
-    factor_(i, i) = 1;
+    factor_(i, 0) = 1;
   }
 }
 
 double Standardization::log_det() const {
   double sum = 0;
-  for (Index i = 0; i < dimension(); ++i) sum -= std::log(factor_(i, i));
+  for (Index i = 0; i < dimension(); ++i) sum -= std::log(scale(i));
   return sum;
 }
 
@@ -160,7 +159,7 @@ double Standardization::log_deviations() const {
   double sum = 0;
   for (Index i = 0; i < dimension(); ++i) {
     double variance = 0;  // on the diagonal of L Lᵀ
-    for (Index k = 0; k < dimension(); ++k) variance += factor_(i, k) * factor_(i, k);
+    for (Index k = 0; k < factor_.cols(); ++k) variance += factor_(i, k) * factor_(i, k);
     sum += 0.5 * std::log(variance);
   }
   return sum;
@@ -179,7 +178,7 @@ void Standardization::forward(ConstMatrixView<double> x, MatrixView<T> z) const 
     linalg::solve_lower(linalg::Op::none, factor_, centered.view());
   } else {
     for (Index j = 0; j < x.cols(); ++j) {
-      for (Index i = 0; i < x.rows(); ++i) centered(i, j) /= factor_(i, i);
+      for (Index i = 0; i < x.rows(); ++i) centered(i, j) /= factor_(i, 0);
     }
   }
   for (Index j = 0; j < x.cols(); ++j) {
@@ -198,7 +197,7 @@ void Standardization::inverse(ConstMatrixView<T> z, MatrixView<double> x) const 
     linalg::multiply_lower(factor_, x);
   } else {
     for (Index j = 0; j < x.cols(); ++j) {
-      for (Index i = 0; i < x.rows(); ++i) x(i, j) *= factor_(i, i);
+      for (Index i = 0; i < x.rows(); ++i) x(i, j) *= factor_(i, 0);
     }
   }
   for (Index j = 0; j < x.cols(); ++j) {
@@ -247,7 +246,7 @@ Standardization fit_context(const Moments& moments) {
   require_weight(moments);
   auto factor = deviations(moments.variances());
   for (Index i = 0; i < factor.rows(); ++i) {
-    if (moments.is_constant(i)) factor(i, i) = 1;
+    if (moments.is_constant(i)) factor(i, 0) = 1;
   }
   return {Standardization::Kind::scale, moments.mean(), std::move(factor)};
 }

@@ -31,8 +31,8 @@ class Standardization {
 
   /// z = x on d columns.
   explicit Standardization(Index dimension);
-  /// As stored in a model. mean: (d). factor: L (d × d), lower triangular with a positive diagonal; diagonal for
-  /// `scale` and `unit`. Throws DataError otherwise.
+  /// As stored in a model. mean: (d). factor: as factor() returns it, with a positive diagonal. Throws DataError
+  /// otherwise.
   Standardization(Kind kind, std::vector<double> mean, Matrix<double> factor);
   /// Fitted to moments, weighted as they are. `names` (d) are those of the columns; those in `periodic` are angles,
   /// which keep mean 0 and scale 1. Throws DataError naming the columns that are constant or, for `whiten`, a linear
@@ -43,7 +43,12 @@ class Standardization {
   Kind kind() const { return kind_; }
   Index dimension() const { return static_cast<Index>(mean_.size()); }
   const std::vector<double>& mean() const { return mean_; }
+  /// Whether L is diagonal, as it is for all kinds but `whiten`.
+  bool is_diagonal() const { return kind_ != Kind::whiten; }
+  /// L: (d × d), lower triangular. If L is diagonal, its diagonal alone: (d × 1).
   const Matrix<double>& factor() const { return factor_; }
+  /// L_ii, the unit of column i.
+  double scale(Index i) const { return factor_(i, is_diagonal() ? 0 : i); }
 
   /// log|det ∂z/∂x|, nats, the same for every sample.
   double log_det() const;

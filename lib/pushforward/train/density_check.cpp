@@ -55,23 +55,27 @@ double largest_share(ConstMatrixView<T> x, Index column) {
   return longest < 10 ? 0 : static_cast<double>(longest) / static_cast<double>(n);
 }
 
-// The part of each column's variance that the columns before it do not explain, by the Cholesky factor of the
-// correlations. Columns of angles, and columns that nearly depend on others, explain nothing.
+// The part of each column's variance that the contexts and the columns before it do not explain, by the Cholesky factor
+// of the correlations. Columns of angles, and columns that nearly depend on others, explain nothing. x: (d × n).
+// context: (c × n), or empty. Returns d numbers.
 template <class T>
-std::vector<double> own_variances(ConstMatrixView<T> x, const std::vector<Index>& periodic) {
-  const Index d = x.rows(), n = std::min(x.cols(), 20 * d + 1000);
-  Matrix<double> sample(d, n);
+std::vector<double> own_variances(ConstMatrixView<T> x, ConstMatrixView<T> context,
+                                  const std::vector<Index>& periodic) {
+  const Index c = context.rows(), all = c + x.rows(), n = std::min(x.cols(), 20 * all + 1000);
+  Matrix<double> sample(all, n);
   for (Index j = 0; j < n; ++j) {
-    for (Index i = 0; i < d; ++i) sample(i, j) = static_cast<double>(x(i, j * x.cols() / n));
+    const Index row = j * x.cols() / n;
+    for (Index i = 0; i < c; ++i) sample(i, j) = static_cast<double>(context(i, row));
+    for (Index i = c; i < all; ++i) sample(i, j) = static_cast<double>(x(i - c, row));
   }
-  data::Moments moments(d);
+  data::Moments moments(all);
   moments.add(sample, {});
   const auto covariance = moments.covariance();
-  Matrix<double> factor(d, d);
-  std::vector<double> own(static_cast<std::size_t>(d), 1);
+  Matrix<double> factor(all, all);
+  std::vector<double> own(static_cast<std::size_t>(all), 1);
   std::vector<Index> independent;
-  for (Index i = 0; i < d; ++i) {
-    if (std::ranges::find(periodic, i) != periodic.end() || covariance(i, i) == 0) continue;
+  for (Index i = 0; i < all; ++i) {
+    if (std::ranges::find(periodic, i - c) != periodic.end() || covariance(i, i) == 0) continue;
     double left = 1;
     for (const Index k : independent) {
       double value = covariance(i, k) / std::sqrt(covariance(i, i) * covariance(k, k));
@@ -87,7 +91,25 @@ std::vector<double> own_variances(ConstMatrixView<T> x, const std::vector<Index>
     factor(i, i) = std::sqrt(left);
     independent.push_back(i);
   }
-  return own;
+  return {own.begin() + c, own.end()};
+}
+
+// The columns that depend on others exactly, and nearly.
+struct Dependent {
+  std::vector<Index> exactly, nearly;
+};
+
+template <class T>
+Dependent dependent_columns(ConstMatrixView<T> x, ConstMatrixView<T> context, const std::vector<Index>& periodic) {
+  Dependent found;
+  const Index all = x.rows() + context.rows();
+  if (x.cols() <= all + 1 || all > most_columns) return found;
+  const auto own = own_variances<T>(x, context, periodic);
+  for (Index i = 0; i < x.rows(); ++i) {
+    const double part = own[static_cast<std::size_t>(i)];
+    if (part < little_own_variance) (part < no_own_variance ? found.exactly : found.nearly).push_back(i);
+  }
+  return found;
 }
 
 }  // namespace
@@ -95,7 +117,7 @@ std::vector<double> own_variances(ConstMatrixView<T> x, const std::vector<Index>
 template <class T>
 DensityFindings check_density(const flow::Batch<T>& rows, const std::vector<std::string>& names,
                               const std::vector<Index>& periodic) {
-  std::vector<std::string> few, shared, dependent, nearly;
+  std::vector<std::string> few, shared;
   const Index d = rows.x.rows();
   for (Index i = 0; i < d; ++i) {
     if (has_few_values(rows.x, i)) {
@@ -104,19 +126,32 @@ DensityFindings check_density(const flow::Batch<T>& rows, const std::vector<std:
       shared.push_back(names[i]);
     }
   }
-  if (rows.size() > d + 1 && d <= most_columns) {
-    const auto own = own_variances<T>(rows.x, periodic);
-    for (Index i = 0; i < d; ++i) {
-      const double part = own[static_cast<std::size_t>(i)];
-      if (part < little_own_variance) (part < no_own_variance ? dependent : nearly).push_back(names[i]);
+  const auto alone = dependent_columns<T>(rows.x, {}, periodic);
+  const auto given = rows.context.empty() ? Dependent() : dependent_columns<T>(rows.x, rows.context, periodic);
+  const auto names_of = [&](const std::vector<Index>& columns, std::initializer_list<const std::vector<Index>*> but) {
+    std::vector<std::string> list;
+    for (const Index i : columns) {
+      const auto has = [i](const std::vector<Index>* others) { return std::ranges::find(*others, i) != others->end(); };
+      if (std::ranges::none_of(but, has)) list.push_back(names[i]);
     }
-  }
+    return list;
+  };
+  const auto dependent = names_of(alone.exactly, {}), nearly = names_of(alone.nearly, {&given.exactly});
+  const auto determined = names_of(given.exactly, {&alone.exactly});
+  const auto nearly_determined = names_of(given.nearly, {&alone.exactly, &alone.nearly});
   DensityFindings findings;
   if (!dependent.empty()) {
     findings.refusals.push_back(fmt::format(
         "{}: a linear combination of other columns, so the rows have no density; leave one of them out with "
         "flow_data import --exclude",
         listed(dependent)));
+  }
+  if (!determined.empty()) {
+    findings.refusals.push_back(fmt::format(
+        "{}: the contexts, or contexts and other columns, determine it as a linear combination, so the rows have no "
+        "density given the context; leave it out with flow_data import --exclude, or make it a context only with "
+        "--context",
+        listed(determined)));
   }
   if (!few.empty()) {
     findings.refusals.push_back(
@@ -129,6 +164,12 @@ DensityFindings check_density(const flow::Batch<T>& rows, const std::vector<std:
         fmt::format("{}: nearly a linear combination of other columns, so the NLL depends on how far training goes; "
                     "leave one out, or use data.standardize = whiten",
                     listed(nearly)));
+  }
+  if (!nearly_determined.empty()) {
+    findings.doubts.push_back(fmt::format(
+        "{}: nearly a linear combination of contexts and other columns, so the NLL depends on how far training goes; "
+        "leave it out, or make it a context only",
+        listed(nearly_determined)));
   }
   if (!shared.empty()) {
     findings.doubts.push_back(

@@ -1,4 +1,5 @@
 #include <pushforward/core/digest.hpp>
+#include <pushforward/core/memory.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/core/version.hpp>
@@ -122,18 +123,27 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
     domains_of(architecture);  // an error in it is better reported before anything is measured
   });
   log_dets_ = choose_log_dets<T>(comm_, options_, architecture);
+  const int ranks = comm::ranks_on_node(comm_);
   comm::agree(comm_, [&] {
     const auto seed = static_cast<std::uint64_t>(options_.train.seed);
-    flow_.emplace(std::move(architecture), seed);
+    const auto bytes_of_parameter =
+        flow::Flow<T>::bytes_of_parameter + Trainer<T>::bytes_of_parameter(comm_.size(), options_.train.reproducible);
+    flow_.emplace(std::move(architecture), seed, ranks * bytes_of_parameter);
     flow_->set_log_det(nn::Pass::gradient, log_dets_.train);
     flow_->set_log_det(nn::Pass::evaluate, log_dets_.evaluate);
+    // Memory is planned before anything takes time.
+    const Index rows = Trainer<T>::largest_part(comm_, options_);
+    const Index values = data_.description().dimension + data_.description().context_dimension();
+    require_memory(static_cast<double>(ranks) * static_cast<double>(rows) * static_cast<double>(values) * sizeof(T),
+                   fmt::format("train.batch = {}: the rows need", options_.train.batch), "choose a smaller batch");
+    const auto& objective = std::as_const(options_).objective;
+    objective_ = objective.chosen().make(ObjectivePlace<T>{*flow_, options_, data_}, objective.options());
+    objective_->plan(rows);
+    if (data_.rows(Split::validation) + data_.rows(Split::test) > 0) objective_->plan_evaluation();
     source_.emplace(data_.batch(Split::train), data_.batch(Split::validation), options_.train.batch, seed);
     const Index first = std::min(data_.rows(Split::train), std::max(initial_rows, options_.train.batch));
     flow_->initialize_from_data(source_->first_rows(first), options_.workspace_bytes());
-    const auto& objective = std::as_const(options_).objective;
-    objective_ = objective.chosen().make(ObjectivePlace<T>{*flow_, options_, data_}, objective.options());
     trainer_.emplace(comm_, options_, *objective_, *source_);
-    if (data_.rows(Split::test) > 0) objective_->plan_evaluation();
     history_ = History(objective_->loss_name());
   });
   if (!setup_.checkpoint.empty()) {

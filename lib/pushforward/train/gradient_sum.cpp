@@ -9,7 +9,7 @@ template <class T>
 GradientSum<T>::GradientSum(const comm::Communicator& comm, Index parameters, bool reproducible)
     : comm_(comm),
       length_(parameters),
-      parts_(reproducible ? reproducible_parts : comm.size()),
+      parts_(parts(comm.size(), reproducible)),
       local_(comm::share(parts_, comm.rank(), comm.size())),
       reproducible_(reproducible),
       buffers_(static_cast<std::size_t>(length_ * local_.count())),
@@ -32,6 +32,13 @@ GradientSum<T>::GradientSum(const comm::Communicator& comm, Index parameters, bo
   send_.resize(buffers_.size());
   slices_.resize(mine * parts_);
   result_.resize(length_);
+}
+
+template <class T>
+double GradientSum<T>::bytes_of_parameter(int ranks, bool reproducible) {
+  if (!reproducible) return sizeof(T);
+  const auto local = static_cast<double>(comm::share(reproducible_parts, 0, ranks).count());
+  return sizeof(T) * (2 * local + reproducible_parts / static_cast<double>(ranks) + 1);
 }
 
 template <class T>

@@ -49,6 +49,11 @@ class GradientSum {
   static constexpr int reproducible_parts = 8;
 
   GradientSum(const comm::Communicator& comm, Index parameters, bool reproducible);
+  /// Bytes that rank 0, which has most of them, keeps for each parameter on a number of ranks.
+  static double bytes_of_parameter(int ranks, bool reproducible);
+
+  /// The number of parts of a batch on a number of ranks. The first part is the largest.
+  static int parts(int ranks, bool reproducible) { return reproducible ? reproducible_parts : ranks; }
 
   /// The number of parts of the batch, and the parts of this rank: [first, last).
   int parts() const { return parts_; }

@@ -77,6 +77,7 @@ std::vector<std::pair<std::string, double>> Likelihood<T>::norms(std::span<const
 
 template <class T>
 void Likelihood<T>::plan(Index n) {
+  if (workspace_ && std::ssize(log_prob_) == n) return;
   workspace_.emplace(workspace(n, nn::Pass::gradient));
   log_prob_.resize(static_cast<std::size_t>(n));
   status_.resize(log_prob_.size());

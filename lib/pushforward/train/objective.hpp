@@ -50,7 +50,8 @@ class Objective {
   /// report.
   virtual double reported(double mean_loss) const { return mean_loss; }
 
-  /// Plans memory for batches of at most n samples. Throws OptionError if the options leave too little. Not collective.
+  /// Plans memory for batches of at most n samples, unless that has been done. Throws OptionError if the options leave
+  /// too little. Not collective.
   virtual void plan(Index n) = 0;
   /// Plans memory for evaluate(), unless that has been done. Throws what plan() throws. Not collective.
   virtual void plan_evaluation() = 0;

@@ -21,7 +21,7 @@ class Objective;
 /// Where an objective stands in a run. All of it outlives the objective.
 template <class T>
 struct ObjectivePlace {
-  flow::Flow<T>& flow;  ///< initialized, on standardized rows
+  flow::Flow<T>& flow;  ///< on standardized rows; it is initialized from data once plan() has been called
   const Options& options;
   const TrainingData<T>& data;
 };

@@ -19,9 +19,14 @@ Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, Obje
       optimizer_(std::ssize(objective.parameters()), options.optimizer_options()),
       average_(objective.parameters().begin(), objective.parameters().end()),
       best_(average_) {
-  // The first part of a batch is the largest.
-  objective.plan(comm::share(options.train.batch, 0, sum_.parts()).count());
+  objective.plan(largest_part(comm, options));
   if (source.validation().size() > 0) objective.plan_evaluation();
+}
+
+template <class T>
+Index Trainer<T>::largest_part(const comm::Communicator& comm, const Options& options) {
+  const int parts = GradientSum<T>::parts(comm.size(), options.train.reproducible);
+  return comm::share(options.train.batch, 0, parts).count();
 }
 
 template <class T>

@@ -62,6 +62,14 @@ class Trainer {
   /// collective, but the same on all ranks. Throws what plan() and plan_evaluation() of the objective throw.
   Trainer(const comm::Communicator& comm, const Options& options, Objective<T>& objective, BatchSource<T>& source);
 
+  /// The number of rows of the largest part of a batch.
+  static Index largest_part(const comm::Communicator& comm, const Options& options);
+  /// Bytes that a rank keeps for each parameter, in addition to those of the objective: gradients, two moments of the
+  /// optimizer, the averaged and the best parameters.
+  static double bytes_of_parameter(int ranks, bool reproducible) {
+    return GradientSum<T>::bytes_of_parameter(ranks, reproducible) + 4 * sizeof(T);
+  }
+
   /// Steps taken so far.
   Index steps() const { return step_; }
   /// Everything that changes from step to step. A trainer of the same options with these values goes on as this one.

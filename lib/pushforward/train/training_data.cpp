@@ -1,4 +1,5 @@
 #include <pushforward/core/angle.hpp>
+#include <pushforward/core/memory.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/dataset/dataset.hpp>
@@ -7,6 +8,7 @@
 #include <pushforward/table/columns.hpp>
 #include <pushforward/train/training_data.hpp>
 
+#include <cmath>
 #include <set>
 
 namespace pushforward::train {
@@ -53,7 +55,7 @@ Moments merge_moments(Index d, Moments::Second second, std::span<const double> t
 data::Standardization broadcast(const comm::Communicator& comm, const std::optional<data::Standardization>& fitted,
                                 Kind kind, Index d) {
   std::vector<double> mean = comm.is_root() ? fitted->mean() : std::vector<double>(d);
-  Matrix<double> factor = comm.is_root() ? fitted->factor() : Matrix<double>(d, d);
+  Matrix<double> factor = comm.is_root() ? fitted->factor() : Matrix<double>(d, kind == Kind::whiten ? d : 1);
   comm.broadcast(mean);
   comm.broadcast(factor.span());
   return {kind, std::move(mean), std::move(factor)};
@@ -92,6 +94,8 @@ TrainingData<T>::TrainingData(const comm::Communicator& comm, const data::RowRea
     kind = data::parse_kind(options.standardize == "auto" ? "scale" : options.standardize);
     description_.periodic = periodic_columns(description_, options);
   });
+  const int ranks = comm::ranks_on_node(comm);
+  comm::agree(comm, [&] { require_room(kind, ranks); });
   for (const Split split : splits) {
     const auto at = data::index_of(split);
     samples_[at] = std::make_unique<comm::SharedArray<T>>(comm, description_.dimension * rows(split));
@@ -113,6 +117,31 @@ TrainingData<T>::TrainingData(const comm::Communicator& comm, const data::RowRea
     const auto at = data::index_of(split);
     for (auto* array : {samples_[at].get(), weights_[at].get(), contexts_[at].get()}) array->fence();
   }
+}
+
+template <class T>
+void TrainingData<T>::require_room(Kind kind, int ranks) const {
+  const auto d = static_cast<double>(description_.dimension);
+  const auto c = static_cast<double>(description_.context_dimension());
+  const double numbers = d + c + (description_.weighted ? 1 : 0), train = static_cast<double>(rows(Split::train));
+  double bytes = 0;
+  for (const Split split : splits) bytes += sizeof(T) * numbers * static_cast<double>(rows(split));
+  // The training rows are kept as doubles until their moments are known.
+  if (kind != Kind::none) bytes += sizeof(double) * numbers * train;
+  require_memory(
+      bytes,
+      fmt::format("{}: {} rows of {} columns need", description_.name, rows(Split::train), description_.dimension),
+      "take fewer rows or columns");
+  if (kind != Kind::whiten) return;
+  // Each slab has moments, and each rank works on those of one at a time. Rank 0 merges and factors them.
+  const double matrices = std::ceil(train / static_cast<double>(slab_)) + 2 * ranks + 4;
+  require_memory(bytes + sizeof(double) * d * d * matrices,
+                 fmt::format("{}: the covariance of {} columns needs", description_.name, description_.dimension),
+                 "choose data.standardize = scale, or take fewer columns");
+  require<DataError>(rows(Split::train) > description_.dimension,
+                     "{}: {} rows for training have no covariance of {} columns that could be whitened; choose "
+                     "data.standardize = scale",
+                     description_.name, rows(Split::train), description_.dimension);
 }
 
 template <class T>

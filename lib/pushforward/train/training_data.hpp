@@ -57,6 +57,9 @@ class TrainingData {
     std::vector<double> weights;  // (n), or empty
   };
 
+  /// Throws OptionError if the rows, or the moments of the columns, need more memory than a node has, and DataError for
+  /// whitening with too few rows. ranks: those of this rank's node.
+  void require_room(data::Standardization::Kind kind, int ranks) const;
   Slab read(const data::RowReader& reader, data::Split split, Index number) const;
   /// Finds the largest weight of each split. Throws DataError if all weights of a split are 0. Collective.
   void measure_weights(const comm::Communicator& comm, const data::RowReader& reader);

@@ -360,6 +360,9 @@ template <class T>
 std::unique_ptr<LinearForm<T>> make_linear_form(nn::ParameterLayout& layout, const std::string& name, Index channels,
                                                 const LinearOptions& options, std::uint64_t seed, std::uint64_t key) {
   check(name, channels, options);
+  if (options.form != "householder") {
+    layout.require_room(name, static_cast<double>(channels) * static_cast<double>(channels));
+  }
   LinearOptions resolved = options;
   const random::Stream stream(seed, random::Purpose::parameters, 0, key);
   if (options.form == "dense") return std::make_unique<DenseForm<T>>(layout, name, channels, resolved, stream);
