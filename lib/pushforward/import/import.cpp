@@ -117,8 +117,10 @@ struct Tables {
     for (const Index column : columns) {
       bool empty = true;
       for (Index row = 0; empty && row < x.cols(); ++row) empty = std::isnan(x(column, row));
-      require<DataError>(!empty, "{}: column {} ({}) has no value in any row; leave it out with --exclude {}",
-                         sources.front(), column + 1, samples.names[column], selector_of(column, samples.names));
+      if (!empty) continue;
+      throw DataError(fmt::format("{}: column {} ({}) has no value in any row; leave it out with --exclude {}",
+                                  sources.front(), column + 1, samples.names[column],
+                                  selector_of(column, samples.names)));
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <pushforward/core/error.hpp>
 #include <pushforward/core/text.hpp>
+#include <pushforward/dataset/foreign_arrays.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -55,12 +56,13 @@ std::optional<double> number(const h5::Dataset& array, std::string_view name) {
 // Applies what netCDF's attributes say about the raw values of an array.
 class Conventions {
  public:
-  explicit Conventions(const h5::Dataset& array) : array_(array) {
+  Conventions(const h5::Group& root, const h5::Dataset& array) : array_(array) {
     read_sign();
     for (const char* name : {"_FillValue", "missing_value"}) {
       for (const double value : numbers(array, name)) missing_.push_back(as_stored(value));
       if (array.has_numbers(name)) missing_names_.emplace_back(name);
     }
+    if (root.has_attribute("_NCProperties") && !array.has_attribute("_FillValue")) default_fill_ = default_fill();
     const auto range = numbers(array, "valid_range");
     require<DataError>(range.empty() || range.size() == 2, "{}: attribute 'valid_range' has {} values, not two",
                        array.where(), range.size());
@@ -77,13 +79,16 @@ class Conventions {
   };
 
   Changes apply(std::vector<double>& values) const {
-    Index missing = 0, outside = 0;
+    Index missing = 0, outside = 0, unwritten = 0;
     for (double& value : values) {
       if (modulus_ > 0 && unsigned_ && value < 0) value += modulus_;
       if (modulus_ > 0 && !unsigned_ && value >= modulus_ / 2) value -= modulus_;
       if (std::ranges::find(missing_, value) != missing_.end()) {
         value = nan;
         ++missing;
+      } else if (value == default_fill_) {
+        value = nan;
+        ++unwritten;
       } else if (value < least_ || value > greatest_) {
         value = nan;
         ++outside;
@@ -93,6 +98,7 @@ class Conventions {
     std::vector<std::string> parts, absent;
     if (modulus_ > 0) parts.push_back(unsigned_ ? "unsigned by _Unsigned" : "signed by _Unsigned");
     if (missing > 0) absent.push_back(fmt::format("{} values missing by {}", missing, join(missing_names_)));
+    if (unwritten > 0) absent.push_back(fmt::format("{} values missing by netCDF's default fill value", unwritten));
     if (missing == 0 && !missing_names_.empty())
       parts.push_back(fmt::format("none missing by {}", join(missing_names_)));
     if (outside > 0) absent.push_back(fmt::format("{} values outside {}", outside, join(range_names_)));
@@ -110,6 +116,18 @@ class Conventions {
     if (unsigned_ != array_.is_signed()) return;
     constexpr int bits = 8;
     modulus_ = std::ldexp(1.0, bits * static_cast<int>(array_.element_bytes()));
+  }
+
+  // The value that netCDF gives to elements that were never written. Elements of one byte have none.
+  std::optional<double> default_fill() const {
+    constexpr double fill = 9.9692099683868690e+36, reserved = 2;
+    constexpr Index long_bytes = 8;
+    if (!array_.is_integer()) return fill;
+    const Index bytes = array_.element_bytes();
+    if (bytes == 1 || modulus_ > 0) return {};
+    const int bits = 8 * static_cast<int>(bytes);
+    if (array_.is_signed()) return -std::ldexp(1.0, bits - 1) + (bytes == long_bytes ? reserved : 1);
+    return std::ldexp(1.0, bits) - (bytes == long_bytes ? reserved : 1);
   }
 
   // The value as the array's elements have it: in single precision, and with the sign of _Unsigned.
@@ -131,6 +149,7 @@ class Conventions {
   std::vector<std::string> missing_names_, range_names_;
   double least_ = -std::numeric_limits<double>::infinity(), greatest_ = std::numeric_limits<double>::infinity();
   std::optional<double> factor_, offset_;
+  std::optional<double> default_fill_;
   bool unsigned_ = false;
   double modulus_ = 0;  // 2^bits if the values change their sign, else 0
 };
@@ -161,22 +180,23 @@ Table read_records(const h5::Dataset& dataset) {
 }  // namespace
 
 Table read_hdf5(const h5::Group& root, const std::string& file, const std::string& path, Transpose transpose) {
-  const auto dataset = root.dataset(path.empty() ? choose(root, file) : path);
+  const auto chosen = path.empty() ? choose(root, file) : path;
+  const auto dataset = root.dataset(chosen);
   const auto& shape = dataset.shape();
-  const bool is_matlab = dataset.has_text("MATLAB_class");
+  const auto writer = writer_of_reversed_axes(root, chosen);
   require<DataError>(!dataset.has_attribute("MATLAB_empty"), "{}: is an empty array of MATLAB", dataset.where());
-  require<DataError>(!is_matlab || dataset.attribute<std::string>("MATLAB_class") != "char",
+  require<DataError>(writer != "MATLAB" || dataset.attribute<std::string>("MATLAB_class") != "char",
                      "{}: holds text of MATLAB, not numbers", dataset.where());
   require<DataError>(!shape.empty() && dataset.size() > 0, "{}: has shape ({}): no rows, or rows of no numbers",
                      dataset.where(), fmt::join(shape, ", "));
   if (dataset.is_record()) return read_records(dataset);
-  const bool turn = transpose == Transpose::yes || (transpose == Transpose::automatic && is_matlab);
+  const bool turn = transpose == Transpose::yes || (transpose == Transpose::automatic && !writer.empty());
   require<DataError>(!turn || shape.size() <= 2, "{}: has shape ({}); only an array of two axes can be transposed",
                      dataset.where(), fmt::join(shape, ", "));
   Table table;
   table.source = dataset.where();
   table.values = dataset.read<double>();
-  const Conventions conventions(dataset);
+  const Conventions conventions(root, dataset);
   const auto changes = conventions.apply(table.values);
   if (!changes.missing.empty()) table.source += fmt::format(" ({})", changes.missing);
   Index rows = shape[0], columns = dataset.size() / shape[0];
@@ -193,9 +213,10 @@ Table read_hdf5(const h5::Group& root, const std::string& file, const std::strin
   table.text.resize(table.names.size());
   table.remark = fmt::format("array ({})", fmt::join(shape, ", "));
   if (turn && shape.size() == 2) {
-    table.remark += transpose == Transpose::yes
-                        ? ", transposed"
-                        : ", transposed because MATLAB wrote it; --transpose no reads it as it is in the file";
+    table.remark += ", transposed";
+    if (transpose != Transpose::yes) {
+      table.remark += fmt::format(" because {} wrote it; --transpose no reads it as it is in the file", writer);
+    }
   }
   if (!changes.remark.empty()) table.remark += "; " + changes.remark;
   return table;

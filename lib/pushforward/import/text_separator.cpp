@@ -30,9 +30,18 @@ bool is_value(const std::string& field) {
   return number_in(field) || is_missing(field) || comma_use(field) != CommaUse::none;
 }
 
-// The share of fields that are values, or nothing if the separator does not divide the records into equally many
-// fields, two or more. The first record may have one name fewer, or one field more or fewer that is empty.
-std::optional<double> share_of_values(const std::vector<Record>& records) {
+struct Division {
+  double values = -1;  // the share of fields that are values
+  bool whole = false;  // the separator divides the first record as well
+
+  bool better_than(const Division& other) const {
+    return values > other.values || (values == other.values && whole && !other.whole);
+  }
+};
+
+// Returns how a separator divides the records, or nothing if they have not equally many fields, two or more. The first
+// record may have one name fewer, or one field more or fewer that is empty.
+std::optional<Division> divide_by(const std::vector<Record>& records) {
   if (records.empty()) return {};
   const std::size_t count = records.back().size(), first = records.front().size();
   const auto fits = [&](const Record& record) { return record.size() == count; };
@@ -43,7 +52,7 @@ std::optional<double> share_of_values(const std::vector<Record>& records) {
     values += static_cast<std::size_t>(std::ranges::count_if(record, is_value));
     fields += record.size();
   }
-  return static_cast<double>(values) / static_cast<double>(fields);
+  return Division{static_cast<double>(values) / static_cast<double>(fields), first > 1};
 }
 
 // The first candidate that stands in the first line and in at least half of the first lines.
@@ -80,13 +89,13 @@ char take_declared_separator(std::string_view& text) {
 
 char find_separator(std::string_view text, bool decimal_commas) {
   std::optional<char> best;
-  double most = -1;
+  Division found;
   for (const char candidate : candidates) {
     if (candidate == ',' && decimal_commas) continue;
-    const auto share = share_of_values(first_records(text, candidate));
-    if (share && *share > most) {
+    const auto division = divide_by(first_records(text, candidate));
+    if (division && division->better_than(found)) {
       best = candidate;
-      most = *share;
+      found = *division;
     }
   }
   if (best) return *best;
