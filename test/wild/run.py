@@ -11,6 +11,7 @@ so. The exit code is 1 if a verdict is wrong.
 import argparse
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ def fetch(package, cache):
     folder = cache / package
     if folder.is_dir():
         return folder
+    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+        return None
     with tempfile.TemporaryDirectory(dir=cache) as temporary:
         run = subprocess.run(["apt-get", "download", package], cwd=temporary, capture_output=True, check=False)
         archives = list(pathlib.Path(temporary).glob("*.deb"))
@@ -42,6 +45,9 @@ def fetch(package, cache):
 
 
 def version_of(package):
+    """The version of a package that apt would download, or "?"."""
+    if shutil.which("apt-cache") is None:
+        return "?"
     run = subprocess.run(["apt-cache", "show", "--no-all-versions", package], capture_output=True, text=True,
                          check=False)
     return next((line.split()[1] for line in run.stdout.splitlines() if line.startswith("Version:")), "?")

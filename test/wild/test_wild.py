@@ -1,7 +1,10 @@
 """The comparison of the test of files of other programs: a wrong number, name, refusal or acceptance is seen."""
 
+import os
 import pathlib
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -85,6 +88,20 @@ class Verdicts(harness.ProgramTest):
         self.assertEqual(self.verdict(entry, "a.nc"), "right: 3 values")
         entry.read = array("t")
         self.assertIn("WRONG", self.verdict(entry, "a.nc"))
+
+
+class Packages(unittest.TestCase):
+    def test_what_cannot_be_fetched_is_skipped(self):
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {**os.environ, "PATH": folder}  # without apt-get
+            command = [sys.executable, pathlib.Path(run.__file__), "--cache", folder, "--only", FILES[0].path]
+            found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            self.assertEqual(found.returncode, 0, found.stderr)
+            self.assertIn("skipped: no such package", found.stdout)
+            self.assertIn("# 0 right, 0 wrong, 1 skipped", found.stdout)
+            (pathlib.Path(folder) / FILES[0].package).mkdir()
+            found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            self.assertIn("skipped: no such file in it", found.stdout)
 
 
 class List(unittest.TestCase):
