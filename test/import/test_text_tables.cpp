@@ -140,7 +140,9 @@ BOOST_AUTO_TEST_CASE(names_below_other_lines_are_seen) {
   const auto table = parse("4,2\na,b\n1,2\n3,4\n", {.header = Header::no});
   for (const auto& text : table.text)
     BOOST_TEST(says({"F.csv:2: ", "names of the columns", "line 1"})(DataError(text)));
-  // The twins: a column of text, and a line that is text in one column only.
+  // The twins: a column of text, a line that is text in one column only, and a line below many rows.
+  const auto below = parse("4,2\n1,2\n3,4\n5,6\n7,8\n9,0\na,b\n1,2\n", {.header = Header::no});
+  BOOST_TEST(!says({"names of the columns"})(DataError(below.text[0])));
   BOOST_TEST(!says({"names of the columns"})(DataError(parse("4,2\na,b\nc,2\n", {.header = Header::no}).text[0])));
   BOOST_TEST(!says({"names of the columns"})(DataError(parse("4,2\na,3\n5,2\n", {.header = Header::no}).text[0])));
 }

@@ -77,7 +77,10 @@ std::string text_complaint(const std::string& source, const TextBody& body, std:
   const auto has_name = [&](const TextColumn& other) {
     return other.facts.texts == 1 && other.text.line == column.text.line;
   };
-  if (!named && column.text.line > body.first_line && std::ranges::all_of(body.columns, has_name)) {
+  constexpr Index most_lines_above = 5;
+  const Index above = column.text.line - body.first_line;
+  if (!named && names.size() > 1 && above > 0 && above <= most_lines_above &&
+      std::ranges::all_of(body.columns, has_name)) {
     return complaint +
            fmt::format("; the line may be the names of the columns. Then remove line {} and others above it",
                        body.first_line);
