@@ -6,6 +6,7 @@ import importlib.util
 import lzma
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import unittest
@@ -83,6 +84,16 @@ class Packed(Formats):
                     file = self.bytes(name + ".csv" + ending, content)
                     self.assertRefuses(file, 5, f"{file}: cannot be unpacked: it is truncated or damaged")
 
+    def test_zip_of_one_file(self):
+        with self.h5() as file:
+            file["x"] = X
+        with zipfile.ZipFile(self.folder / "a.zip", "w") as archive:
+            archive.write(self.folder / "a.h5", "a.h5")
+        self.assertImports("a.zip", X)
+        with zipfile.ZipFile(self.folder / "a.zip", "a") as archive:
+            archive.writestr("readme.md", "words")
+        self.assertRefuses("a.zip", 3, "a.zip: is a zip archive with 0 members of text; choose one as a.zip:MEMBER")
+
     def test_hdf5_is_unpacked(self):
         with self.h5() as file:
             file["x"] = X
@@ -151,6 +162,51 @@ class Hdf5(Formats):
             file["X"] = X
         self.assertImports("a.h5", X.T, "transposed", arguments=["--transpose", "yes"])
         self.assertImports("a.h5", X)
+
+    def test_octave_arrays_are_transposed(self):
+        with self.h5() as file:
+            file["X/value"] = X.T
+            file["X/type"] = np.bytes_("matrix")
+            file["X"].attrs["OCTAVE_NEW_FORMAT"] = np.uint8(1)
+        for name in ["a.h5", "a.h5:/X/value"]:
+            self.assertImports(name, X, "transposed because Octave wrote it")
+        self.assertImports("a.h5", X.T, arguments=["--transpose", "no"])
+        self.assertFailure(self.data("info", "a.h5:X/value"), 3, "a.h5:/X/value: is an array that Octave wrote")
+        with self.h5() as file:
+            file["X/value"] = X.T
+        self.assertImports("a.h5", X.T)  # the twin: any other program
+
+    @unittest.skipUnless(shutil.which("octave-cli"), "there is no Octave")
+    def test_octave(self):
+        self.write("x.txt", "\n".join(" ".join(map(str, row)) for row in X))
+        code = "X = load('x.txt'); save('-hdf5', 'x.h5', 'X'); save('-text', 'one.txt', 'X'); Y = X + 1; " \
+               "save('-text', 'two.txt', 'X', 'Y'); save('-v4', 'x4.mat', 'X'); save('-v7', 'x7.mat', 'X'); " \
+               "save('-binary', 'x.bin.dat', 'X')"
+        subprocess.run(["octave-cli", "--eval", code], cwd=self.folder, capture_output=True, check=False)
+        self.assertImports("x.h5", X)
+        self.assertImports("one.txt", X)
+        self.assertRefuses("two.txt", 3, "two.txt: holds 2 variables of Octave, X, Y; save one of them")
+        self.assertRefuses("x4.mat", 3, "is a MATLAB 4 file")
+        self.assertRefuses("x7.mat", 3, "is a MATLAB 5 file")
+        self.assertRefuses("x.bin.dat", 3, "is an Octave file; save it in Octave with -hdf5")
+
+    def test_values_that_netcdf_never_wrote(self):
+        fills = {"i2": -2**15 + 1, "u2": 2**16 - 1, "i4": -2**31 + 1, "u4": 2**32 - 1, "i8": -2**63 + 2,
+                 "u8": 2**64 - 2, "f4": 9.9692099683868690e36, "f8": 9.9692099683868690e36}
+        for properties in [True, False]:
+            with self.h5() as file:
+                if properties:
+                    file.attrs["_NCProperties"] = "version=2"
+                for kind, fill in fills.items():
+                    file[kind] = np.array([1, fill, 3], kind)
+                file["bytes"] = np.array([1, -127, 255 - 256], "i1")
+            for kind, fill in fills.items():
+                if properties:
+                    self.assertRefuses(f"a.h5:{kind}", 3, "1 values missing by netCDF's default fill value), row 2")
+                    self.assertImports(f"a.h5:{kind}", [[1], [3]], arguments=["--drop-nonfinite"])
+                else:  # the twin: in files of other programs the numbers are numbers
+                    self.assertImports(f"a.h5:{kind}", [[1], [float(np.array(fill, kind))], [3]])
+            self.assertImports("a.h5:bytes", [[1], [-127], [-1]])
 
     def test_attributes_of_netcdf(self):
         raw = np.array([[2000, 1], [2100, 3], [-32768, 2], [1900, 900]], "i2")
@@ -291,6 +347,20 @@ class OtherKinds(Formats):
                 (b"\x0e\x03\x13\x01" + zeros, "is an HDF4 file"),
                 (b"GRIB\0\0\0\x02" + zeros, "is a GRIB file"),
                 (b"root\0\0\xf3" + zeros, "is a ROOT file"),
+                (struct.pack("<5i", 0, 2, 2, 0, 2) + b"x\0" + zeros, "is a MATLAB 4 file; save it in MATLAB with the"),
+                (struct.pack(">5i", 1030, 2, 2, 1, 3) + b"xy\0" + zeros, "is a MATLAB 4 file"),
+                (b"\x72\x02\x01\0" + zeros, "is a Stata file"),
+                (b"\x69\x01\x01\0" + zeros, "is a Stata file"),
+                (b"<stata_dta><header>", "is a Stata file"),
+                (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14" + zeros, "is a SAS file; save it as CSV"),
+                (b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!", "is a SAS file"),
+                (b"SR\0\4" + zeros, "is an IDL file"),
+                (b"Octave-1-L" + zeros, "is an Octave file; save it in Octave with -hdf5"),
+                (b"RIFF\x24\0\0\0WAVEfmt " + zeros, "is a sound or a film"),
+                (b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html>", "is an HTML page, not a table of numbers"),
+                (b"<HTML><body>1,2</body></HTML>", "is an HTML page"),
+                (b"<?xml version='1.0'?>\n<VOTABLE>", "is an XML file, not a table of numbers"),
+                (b"% Iris\n%\n\n@RELATION iris\n@DATA\n1,2\n", "is an ARFF file; the rows below its line @data are CSV"),
                 (b"1,2\n3,\x00\n", "is binary, not text (byte 6 is 0). What can be read is CSV")]:
             with self.subTest(message):
                 self.bytes("a.dat", content)
@@ -301,7 +371,7 @@ class OtherKinds(Formats):
         self.assertRefuses("a.xlsx", 3, "a.xlsx: is an Excel workbook; save it as CSV")
 
     def test_text_that_begins_alike_is_text(self):
-        for name in ["root", "GRIB", "PAR1", "ARROW1", "BZh9"]:
+        for name in ["root", "GRIB", "PAR1", "ARROW1", "BZh9", "RIFF", "@relative", "<htm", "%"]:
             self.write("a.csv", f"{name},y\n1,2\n3,4\n")
             self.assertImports("a.csv", [[1, 2], [3, 4]])
 
@@ -442,7 +512,7 @@ class SpellingsAndFills(Formats):
             with self.h5() as file:
                 file.attrs["_NCProperties"] = "version=2,netcdf=4.9.0"
                 file["v"] = values
-            self.assertRefuses("a.h5", 3, "a.h5:/v (1 values missing by the default fill value of netCDF), row 3")
+            self.assertRefuses("a.h5", 3, "a.h5:/v (1 values missing by netCDF's default fill value), row 3")
             self.assertImports("a.h5", [[1], [2], [4]], arguments=["--drop-nonfinite"])
             # The twins: a file of another program, and a fill value of its own.
             with self.h5() as file:
@@ -465,7 +535,7 @@ class SpellingsAndFills(Formats):
             file["v"], file["time"] = np.array([[1, 2], [9.969209968386869e36, 4], [5, 6]]), np.arange(3)
             file["time"].make_scale("time")
             file["v"].dims[0].attach_scale(file["time"])
-        self.assertRefuses("a.h5:v", 3, "the default fill value of netCDF")
+        self.assertRefuses("a.h5:v", 3, "netCDF's default fill value")
 
     @unittest.skipUnless(importlib.util.find_spec("netCDF4"), "needs python3-netcdf4")
     def test_what_is_missing_is_what_netcdf4_masks(self):

@@ -388,6 +388,25 @@ BOOST_AUTO_TEST_CASE(a_column_without_a_value_is_named) {
   BOOST_TEST(import_tables(options).layout.rows[0] == 2);
 }
 
+// A time that grew with the square of the number of columns would be minutes here.
+BOOST_AUTO_TEST_CASE(rows_may_be_very_wide) {
+  constexpr Index columns = 300'000, excluded = 100'000;
+  std::string text;
+  for (const int row : {1, 2}) {
+    for (Index i = 0; i < columns; ++i) text += fmt::format("{}{}", i == 0 ? "" : " ", i % 2 == 0 ? i * row : i);
+    text += '\n';
+  }
+  auto options = whole({file("wide.txt", text)});
+  options.format.header = data::CsvFormat::Header::no;
+  options.exclude = {fmt::format("1-{}", excluded)};
+  options.drop_constant = true;
+  const auto import = import_tables(options);
+  BOOST_TEST(import.layout.dimension == (columns - excluded) / 2);
+  BOOST_TEST(import.layout.feature_names.front() == fmt::format("x{}", excluded + 1));
+  BOOST_TEST(part(import, Split::train).view()(1, 0) == static_cast<double>(excluded + 2));
+  BOOST_TEST(part(import, Split::train).view()(1, 1) == static_cast<double>(2 * (excluded + 2)));
+}
+
 BOOST_AUTO_TEST_CASE(names_of_data_and_contexts_may_be_equal) {
   auto options = whole({file("a.csv", "x,y,x\n1,2,3\n4,5,6\n")});
   options.context = {"number:3"};

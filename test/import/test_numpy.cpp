@@ -92,7 +92,9 @@ BOOST_AUTO_TEST_CASE(what_is_no_table_is_refused) {
   const auto folder = numpy(R"(
 np.save('complex', np.array([1j]))
 np.save('text', np.array(['a']))
-np.save('records', np.zeros(2, [('a', 'f4'), ('b', 'i4')]))
+np.save('words', np.zeros(2, [('a', 'S4'), ('b', 'M8[D]')]))
+np.save('square', np.zeros((2, 2), [('a', 'f4')]))
+np.save('short', np.zeros(40, [('a', 'f4'), ('b', 'f8')]))
 np.save('single', np.float64(1))
 np.save('empty', np.zeros((0, 3)))
 np.save('no_columns', np.zeros((3, 0)))
@@ -101,7 +103,11 @@ np.save('whole', np.zeros((30, 3)))
   const auto file = [&](const char* name) { return (folder / name).string(); };
   BOOST_CHECK_EXCEPTION(read_table(file("complex.npy")), DataError, says({"complex.npy", "'<c16'"}));
   BOOST_CHECK_EXCEPTION(read_table(file("text.npy")), DataError, says({"text.npy", "not real numbers"}));
-  BOOST_CHECK_EXCEPTION(read_table(file("records.npy")), DataError, says({"records.npy", "several fields"}));
+  BOOST_CHECK_EXCEPTION(read_table(file("words.npy")), DataError, says({"words.npy", "without numbers: a, b"}));
+  BOOST_CHECK_EXCEPTION(read_table(file("square.npy")), DataError, says({"square.npy", "records in shape (2, 2)"}));
+  const auto records = content(folder / "short.npy");
+  const auto truncated = std::as_bytes(std::span(records).first(records.size() - 1));
+  BOOST_CHECK_EXCEPTION(data::parse_npy(truncated, "short.npy"), IoError, says({"40 records have 480"}));
   BOOST_CHECK_EXCEPTION(read_table(file("single.npy")), DataError, says({"single.npy", "a single number"}));
   BOOST_CHECK_EXCEPTION(read_table(file("empty.npy")), DataError, says({"empty.npy", "(0, 3)", "no rows"}));
   BOOST_CHECK_EXCEPTION(read_table(file("no_columns.npy")), DataError, says({"(3, 0)", "rows of no numbers"}));
@@ -111,6 +117,33 @@ np.save('whole', np.zeros((30, 3)))
     BOOST_CHECK_THROW(data::parse_npy(part, "part.npy"), IoError);
   }
   BOOST_CHECK_EXCEPTION(read_table(file("whole.npy") + ":x"), DataError, says({"holds one table", "'x'"}));
+}
+
+BOOST_AUTO_TEST_CASE(records_become_columns) {
+  const auto folder = numpy(R"(
+spin = [('x', '>f4'), ('y', 'i2')]
+a = np.zeros(3, [('m', '<f8'), ('day', 'M8[D]'), ("it's", '?'), ('spin', spin), ('word', 'U3'), ('k', '>u2', (2, 2))])
+a['m'] = [0.5, -1, np.inf]
+a["it's"] = [1, 0, 1]
+a['spin']['x'], a['spin']['y'] = 1.5, [7, 8, 9]
+a['k'] = np.arange(12).reshape(3, 2, 2) + 40000
+np.save('records', a)
+np.save('aligned', np.array([(1, 2.5), (3, 4.5)], np.dtype([('a', 'i1'), ('b', 'f8')], align=True)))
+)");
+  const auto table = read_table(folder / "records.npy");
+  const std::vector<std::string> names{"m", "it's", "spin.x", "spin.y", "k[0][0]", "k[0][1]", "k[1][0]", "k[1][1]"};
+  BOOST_TEST(table.names == names, boost::test_tools::per_element());
+  BOOST_TEST(table.named);
+  BOOST_TEST(table.remark == "records without the members that hold no numbers: day, word");
+  BOOST_TEST(table.rows() == 3);
+  const std::vector<double> second{-1, 0, 1.5, 8, 40004, 40005, 40006, 40007};
+  BOOST_TEST(close_absolute(std::span(table.values).subspan(8, 8), second, 0));
+  BOOST_TEST(!close_absolute(std::span(table.values).subspan(16, 8), second, 0));
+  // Gaps between the members have no name.
+  const auto aligned = read_table(folder / "aligned.npy");
+  const auto b = std::ranges::find(aligned.names, "b") - aligned.names.begin();
+  BOOST_REQUIRE(b < aligned.dimension());
+  BOOST_TEST(aligned.values[b] == 2.5);
 }
 
 BOOST_AUTO_TEST_CASE(members_of_archives_are_chosen_by_name) {

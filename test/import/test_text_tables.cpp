@@ -121,6 +121,42 @@ BOOST_AUTO_TEST_CASE(tables_of_r_and_pandas) {
   BOOST_CHECK_EXCEPTION(parse("x,y\n1,1,2\n2,3\n"), DataError, says({"F.csv:3: 2 fields, where line 2 has 3"}));
 }
 
+BOOST_AUTO_TEST_CASE(a_title_is_no_short_header) {
+  const auto refused = says({"F.csv:2: ", "are no names of rows", "if the line before is a title, remove it"});
+  for (const char* text : {"Title\n5 1\n6 2\n", "x\n2,7\n4,8\n",
+                           // R refuses names of rows that are not unique.
+                           "x y\nred 1 2\nred 3 4\n", "x,y\n1,1,2\n1,3,4\n"}) {
+    BOOST_CHECK_EXCEPTION(parse(text), DataError, refused);
+  }
+  BOOST_CHECK_EXCEPTION(parse("Population of the world\n1000\t310\n1750\t791\n"), DataError, refused);
+  // The twins: names of rows as R writes them.
+  for (const char* text : {"x\n1 2\n2 4\n", "\"x\"\n\"a\" 2\n\"b\" 4\n", "x\n0,2\n1,4\n"}) {
+    BOOST_TEST(reads(text, {"x"}, {2, 4}), text);
+  }
+  BOOST_TEST(reads("x y\n7 1 2\n3 3 4\n", xy, one_to_four));
+}
+
+BOOST_AUTO_TEST_CASE(names_below_other_lines_are_seen) {
+  const auto table = parse("4,2\na,b\n1,2\n3,4\n", {.header = Header::no});
+  for (const auto& text : table.text)
+    BOOST_TEST(says({"F.csv:2: ", "names of the columns", "line 1"})(DataError(text)));
+  // The twins: a column of text, a line that is text in one column only, and a line below many rows.
+  const auto below = parse("4,2\n1,2\n3,4\n5,6\n7,8\n9,0\na,b\n1,2\n", {.header = Header::no});
+  BOOST_TEST(!says({"names of the columns"})(DataError(below.text[0])));
+  BOOST_TEST(!says({"names of the columns"})(DataError(parse("4,2\na,b\nc,2\n", {.header = Header::no}).text[0])));
+  BOOST_TEST(!says({"names of the columns"})(DataError(parse("4,2\na,3\n5,2\n", {.header = Header::no}).text[0])));
+}
+
+BOOST_AUTO_TEST_CASE(variables_of_octave_are_not_joined) {
+  const std::string first =
+      "# Created by Octave 7.3.0\n# name: X\n# type: matrix\n# rows: 2\n# columns: 2\n 1 2\n 3 4\n";
+  BOOST_TEST(reads(first, none, one_to_four));
+  BOOST_CHECK_EXCEPTION(parse(first + "\n\n# name: Y\n# type: matrix\n# rows: 1\n# columns: 2\n 5 6\n"), DataError,
+                        says({"F.csv: holds 2 variables of Octave, X, Y"}));
+  // Comments of other programs may say what they want.
+  BOOST_TEST(parse("# name: a\n1 2\n# name: b\n3 4\n").rows() == 2);
+}
+
 BOOST_AUTO_TEST_CASE(names_that_are_numbers) {
   BOOST_TEST(reads("0,1\n0.5,0.1\n0.4,0.2\n", {"0", "1"}, {0.5, 0.1, 0.4, 0.2}));
   BOOST_TEST(reads("2019,2020\n0.5,0.1\n4,0.2\n", {"2019", "2020"}, {0.5, 0.1, 4, 0.2}));
@@ -222,6 +258,9 @@ BOOST_AUTO_TEST_CASE(separators_are_found) {
     BOOST_TEST(reads(text, none, one_to_four), text);
   }
   BOOST_TEST(reads("flux density\n1\n2\n", {"flux density"}, {1, 2}));
+  BOOST_TEST(reads("x y\n1\t2\n3\t4\n", xy, one_to_four));  // blanks between names, tabs between numbers
+  BOOST_TEST(reads("x\n\"a\"\t1\n\"b\"\t2\n", {"x"}, {1, 2}));
+  BOOST_TEST(reads("x a\ty a\n\"1\"\t1\t2\n\"2\"\t3\t4\n", {"x a", "y a"}, one_to_four));
   BOOST_TEST(data::find_separator("a;b c\n1;2\n", false) == ';');
   BOOST_TEST(data::find_separator("a, b;c\n1,5;2\n", false) == ';');
   BOOST_TEST(data::find_separator("\"a;b\",1\n\"c;d\",2\n", false) == ',');

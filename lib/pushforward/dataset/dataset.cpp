@@ -2,6 +2,7 @@
 
 #include <pushforward/core/error.hpp>
 #include <pushforward/core/text.hpp>
+#include <pushforward/dataset/foreign_arrays.hpp>
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/table/table.hpp>
 
@@ -24,6 +25,14 @@ std::vector<std::string> dataset_names(const h5::Group& group) {
   return names;
 }
 
+void refuse_reversed_axes(const h5::Group& file, const std::string& path) {
+  const auto writer = writer_of_reversed_axes(file, path);
+  const auto array = file.dataset(path);
+  require<DataError>(writer.empty() || array.shape().size() != 2,
+                     "{}: is an array that {} wrote, with columns for rows; flow_data import reads it as {} shows it",
+                     array.where(), writer, writer);
+}
+
 Rows open_array(const h5::Group& file, const std::string& path, Index slab_elements) {
   const auto name = path.substr(std::min(path.find_first_not_of('/'), path.size()));
   const auto beside = [&](const std::string& folder) {
@@ -32,8 +41,11 @@ Rows open_array(const h5::Group& file, const std::string& path, Index slab_eleme
   const auto names = [&](const char* of) {
     return file.has_dataset(of) ? file.dataset(of).read_strings() : std::vector<std::string>();
   };
-  return Rows(file.dataset(path), beside("weight/"), beside("context/"),
-              {names("feature_names"), names("context_names")}, slab_elements);
+  Rows rows(file.dataset(path), beside("weight/"), beside("context/"), {names("feature_names"), names("context_names")},
+            slab_elements);
+  refuse_reversed_axes(file, path);
+  if (beside("context/")) refuse_reversed_axes(file, "context/" + name);
+  return rows;
 }
 
 // Anybody's file may have any attributes; a file with one of our formats is a dataset or a mistake.
@@ -66,11 +78,6 @@ void require_plain(const h5::Dataset& array) {
   require<DataError>(names.empty(),
                      "{}: its attributes say that the numbers mean something else: {}. flow_data import applies them",
                      array.where(), join(names));
-  const bool is_turned = array.has_text("MATLAB_class") && array.shape().size() == 2;
-  require<DataError>(!is_turned,
-                     "{}: is an array that MATLAB wrote, with columns for rows; flow_data import reads it as MATLAB "
-                     "shows it",
-                     array.where());
 }
 
 void require_rows(const h5::Dataset& array) {

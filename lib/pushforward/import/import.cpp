@@ -117,8 +117,10 @@ struct Tables {
     for (const Index column : columns) {
       bool empty = true;
       for (Index row = 0; empty && row < x.cols(); ++row) empty = std::isnan(x(column, row));
-      require<DataError>(!empty, "{}: column {} ({}) has no value in any row; leave it out with --exclude {}",
-                         sources.front(), column + 1, samples.names[column], selector_of(column, samples.names));
+      if (!empty) continue;
+      throw DataError(fmt::format("{}: column {} ({}) has no value in any row; leave it out with --exclude {}",
+                                  sources.front(), column + 1, samples.names[column],
+                                  selector_of(column, samples.names)));
     }
   }
 
@@ -183,7 +185,8 @@ void choose_columns(Tables& tables, const ImportOptions& options, Report& report
   const auto contexts = select_columns(options.context, samples.names);
   auto without = select_columns(excluded, samples.names);
   without.insert(without.end(), contexts.begin(), contexts.end());
-  std::erase_if(columns, [&](Index column) { return std::ranges::find(without, column) != without.end(); });
+  std::ranges::sort(without);
+  std::erase_if(columns, [&](Index column) { return std::ranges::binary_search(without, column); });
   require<OptionError>(!columns.empty(), "no column is left to import");
   tables.classes = choose_classes(contexts, options, samples.names);
   tables.class_names.resize(contexts.size());
@@ -273,7 +276,7 @@ void handle_constant(Samples& samples, bool drop, Report& report) {
   report.push_back(fmt::format("dropped constant columns: {}", names_of(samples, constant)));
   std::vector<Index> others;
   for (Index i = 0; i < samples.dimension(); ++i) {
-    if (std::ranges::find(constant, i) == constant.end()) others.push_back(i);
+    if (!std::ranges::binary_search(constant, i)) others.push_back(i);
   }
   require<DataError>(!others.empty(), "all columns are constant");
   for (Index i = samples.dimension(); i < samples.columns(); ++i) others.push_back(i);

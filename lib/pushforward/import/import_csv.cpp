@@ -7,6 +7,9 @@
 #include <pushforward/table/columns.hpp>
 
 #include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
 
 namespace pushforward::data {
 
@@ -71,6 +74,17 @@ std::string text_complaint(const std::string& source, const TextBody& body, std:
   auto complaint = fmt::format("{}:{}: '{}' in column {} ({}) is not a number", source, column.text.line,
                                shown(column.text.field), i + 1, names[i]);
   if (named && body.repeated_line == column.text.line) return complaint + "; the line repeats the names";
+  const auto has_name = [&](const TextColumn& other) {
+    return other.facts.texts == 1 && other.text.line == column.text.line;
+  };
+  constexpr Index most_lines_above = 5;
+  const Index above = column.text.line - body.first_line;
+  if (!named && names.size() > 1 && above > 0 && above <= most_lines_above &&
+      std::ranges::all_of(body.columns, has_name)) {
+    return complaint +
+           fmt::format("; the line may be the names of the columns. Then remove line {} and others above it",
+                       body.first_line);
+  }
   if (names.size() == 1)
     return complaint + "; if lines have several fields, choose what is between them with --separator";
   const auto selector = selector_of(static_cast<Index>(i), names);
@@ -163,6 +177,20 @@ void open_content(Content& content, std::string_view text, const std::string& so
   content.text = text;
 }
 
+// Octave's `save` writes one variable below the other. Several of them are no table, even if they have equally many
+// columns.
+void refuse_several_variables(std::string_view text, const std::string& source) {
+  constexpr std::string_view mark = "\n# name: ";
+  if (!text.starts_with("# Created by Octave")) return;
+  std::vector<std::string> names;
+  for (auto at = text.find(mark); at != std::string_view::npos; at = text.find(mark, at)) {
+    at += mark.size();
+    names.emplace_back(trim_blanks(text.substr(at, text.find_first_of("\r\n", at) - at)));
+  }
+  require<DataError>(names.size() <= 1, "{}: holds {} variables of Octave, {}; save one of them", source, names.size(),
+                     join_some(names));
+}
+
 // Reads the records, and reads them again if the first reading tells what commas mean.
 TextBody read_body(TextReader& reader) {
   TextBody body = reader.read();
@@ -179,6 +207,29 @@ struct Choice {
   Index trailing = 0;      // last columns that are left out
 };
 
+// Whether the first fields of the rows below a short header can be names of rows, as R writes them: unique and without
+// fractions. Below a single name they are not other numbers than 0, 1, … or 1, 2, …, since the name may be a title.
+bool are_row_names(const TextReader& reader) {
+  auto records = reader.records();
+  Fields fields;
+  records.next(fields);
+  const bool single = fields.size() == 1;
+  std::set<std::string, std::less<>> seen;
+  bool has_text = false, counts = true;
+  std::optional<double> last;
+  while (records.next(fields)) {
+    const auto& field = fields.front();
+    if (!seen.emplace(field).second) return false;
+    const auto value = number_in(field);
+    has_text = has_text || !value;
+    if (!value) continue;
+    if (!is_plain_integer(field)) return false;
+    counts = counts && (last ? *value == *last + 1 : *value <= 1);
+    last = value;
+  }
+  return has_text || counts || !single;
+}
+
 // written: the names in the text, or nothing if it has none.
 Choice choose(const TextReader& reader, const TextBody& body, std::vector<std::string> written) {
   const std::size_t d = body.columns.size();
@@ -187,9 +238,9 @@ Choice choose(const TextReader& reader, const TextBody& body, std::vector<std::s
   const auto is_empty = [&](std::size_t i) { return body.columns[i].facts.empty == body.records; };
   if (reader.short_header) {
     choice.row_names = !is_empty(d - 1);
-    const auto& names = body.columns.front().facts;
-    require<DataError>(!choice.row_names || names.numbers == names.plain_integers,
-                       "{}:{}: {} fields, where the line before has {}, and the first of them are no names of rows",
+    require<DataError>(!choice.row_names || are_row_names(reader),
+                       "{}:{}: {} fields, where the line before has {}, and the first of them are no names of rows; if "
+                       "the line before is a title, remove it, and otherwise write a name for each column",
                        reader.source, body.first_line, d, body.first.size());
     written.insert(choice.row_names ? written.begin() : written.end(), "");
     choice.kept.front() = !choice.row_names;
@@ -239,6 +290,7 @@ std::string remark(const Content& content, const TextReader& reader, const TextB
 Table parse_csv(std::string_view text, const std::string& source, const CsvFormat& format) {
   Content content;
   open_content(content, text, source);
+  refuse_several_variables(content.text, source);
   TextReader reader{.text = content.text, .source = source, .begin = content.separator != '\0' ? 2 : 1};
   if (format.decimal != Decimal::automatic) {
     reader.commas = format.decimal == Decimal::comma ? Commas::decimal : Commas::thousands;

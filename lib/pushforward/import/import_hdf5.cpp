@@ -2,6 +2,7 @@
 
 #include <pushforward/core/error.hpp>
 #include <pushforward/core/text.hpp>
+#include <pushforward/dataset/foreign_arrays.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -97,7 +98,7 @@ class Conventions {
     if (modulus_ > 0) parts.push_back(unsigned_ ? "unsigned by _Unsigned" : "signed by _Unsigned");
     if (missing > 0) {
       auto names = missing_names_;
-      if (has_default_fill_) names.emplace_back("the default fill value of netCDF");
+      if (has_default_fill_) names.emplace_back("netCDF's default fill value");
       absent.push_back(fmt::format("{} values missing by {}", missing, join(names)));
     }
     if (missing == 0 && !missing_names_.empty())
@@ -190,16 +191,17 @@ Table read_records(const h5::Dataset& dataset) {
 }  // namespace
 
 Table read_hdf5(const h5::Group& root, const std::string& file, const std::string& path, Transpose transpose) {
-  const auto dataset = root.dataset(path.empty() ? choose(root, file) : path);
+  const auto chosen = path.empty() ? choose(root, file) : path;
+  const auto dataset = root.dataset(chosen);
   const auto& shape = dataset.shape();
-  const bool is_matlab = dataset.has_text("MATLAB_class");
+  const auto writer = writer_of_reversed_axes(root, chosen);
   require<DataError>(!dataset.has_attribute("MATLAB_empty"), "{}: is an empty array of MATLAB", dataset.where());
-  require<DataError>(!is_matlab || dataset.attribute<std::string>("MATLAB_class") != "char",
+  require<DataError>(writer != "MATLAB" || dataset.attribute<std::string>("MATLAB_class") != "char",
                      "{}: holds text of MATLAB, not numbers", dataset.where());
   require<DataError>(!shape.empty() && dataset.size() > 0, "{}: has shape ({}): no rows, or rows of no numbers",
                      dataset.where(), fmt::join(shape, ", "));
   if (dataset.is_record()) return read_records(dataset);
-  const bool turn = transpose == Transpose::yes || (transpose == Transpose::automatic && is_matlab);
+  const bool turn = transpose == Transpose::yes || (transpose == Transpose::automatic && !writer.empty());
   require<DataError>(!turn || shape.size() <= 2, "{}: has shape ({}); only an array of two axes can be transposed",
                      dataset.where(), fmt::join(shape, ", "));
   Table table;
@@ -222,9 +224,10 @@ Table read_hdf5(const h5::Group& root, const std::string& file, const std::strin
   table.text.resize(table.names.size());
   table.remark = fmt::format("array ({})", fmt::join(shape, ", "));
   if (turn && shape.size() == 2) {
-    table.remark += transpose == Transpose::yes
-                        ? ", transposed"
-                        : ", transposed because MATLAB wrote it; --transpose no reads it as it is in the file";
+    table.remark += ", transposed";
+    if (transpose != Transpose::yes) {
+      table.remark += fmt::format(" because {} wrote it; --transpose no reads it as it is in the file", writer);
+    }
   }
   if (!changes.remark.empty()) table.remark += "; " + changes.remark;
   return table;

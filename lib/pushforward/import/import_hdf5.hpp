@@ -1,6 +1,6 @@
 #pragma once
 
-// Arrays of HDF5 files, as other programs write them: netCDF-4, MATLAB 7.3, h5py, pandas, PyTables.
+// Arrays of HDF5 files, as other programs write them: netCDF-4, MATLAB 7.3, Octave, h5py, pandas, PyTables.
 
 #include <pushforward/h5/reader.hpp>
 #include <pushforward/table/table.hpp>
@@ -9,7 +9,7 @@
 
 namespace pushforward::data {
 
-/// Whether the two axes of an array change places. Automatic: those of an array that MATLAB saved do.
+/// Whether the two axes of an array change places. Automatic: those of an array that MATLAB or Octave saved do.
 enum class Transpose { automatic, yes, no };
 
 /// Reads the array at `path` of the file `root`; "" takes the only array, first among those of the root, then among

@@ -22,7 +22,7 @@ namespace {
 using Bytes = std::span<const std::byte>;
 
 struct Header {
-  std::string type;  // "<f8"
+  std::string type;  // "<f8", or the list of the members of records: "[('x', '<f8'), …]"
   bool fortran_order = false;
   std::vector<Index> shape;
   Bytes data;
@@ -65,8 +65,7 @@ Header parse_header(Bytes bytes, const std::string& source) {
 
   Header header;
   const auto type = value_of(dictionary, "descr", source);
-  require<DataError>(type.starts_with('\''), "{}: holds records of several fields, not numbers", source);
-  header.type = type.substr(1, std::min(type.find('\'', 1), type.size()) - 1);
+  header.type = type.starts_with('[') ? type : type.substr(1, std::min(type.find('\'', 1), type.size()) - 1);
   header.fortran_order = value_of(dictionary, "fortran_order", source).starts_with("True");
   header.shape = parse_shape(value_of(dictionary, "shape", source), source);
   header.data = bytes.subspan(prefix + length);
@@ -120,13 +119,164 @@ std::vector<double> to_c_order(const std::vector<double>& values, const std::vec
   return ordered;
 }
 
+// The elements of one member of a record, or of a list in it.
+struct Column {
+  std::string name;
+  std::string type;
+  std::size_t offset = 0;
+};
+
+// Reads the description of records, which is a list in Python: [('x', '<f8'), ('k', '<i4', (2,)), ('r', [('y',
+// '<f4')])].
+class RecordReader {
+ public:
+  RecordReader(std::string_view text, std::string source) : text_(text), source_(std::move(source)) {}
+
+  // Adds the columns of a list of members, whose first byte is `offset`; returns the offset behind the last one.
+  std::size_t read(const std::string& prefix, std::size_t offset, std::vector<Column>& columns) {
+    expect('[');
+    while (!takes(']')) {
+      expect('(');
+      const auto name = prefix + word();
+      expect(',');
+      const std::size_t type = skip_blanks();
+      std::vector<Column> single;
+      std::size_t size = 0;
+      if (text_[type] == '[') {
+        size = read(name + '.', 0, single);
+      } else {
+        const auto code = word();
+        size = size_of(code);
+        single.push_back({name, code, 0});
+      }
+      std::vector<std::string> indices{""};
+      if (takes(',')) indices = indices_of(shape());
+      expect(')');
+      takes(',');
+      for (const auto& index : indices) {
+        for (const auto& column : single) {
+          columns.push_back({name + index + column.name.substr(name.size()), column.type, offset + column.offset});
+        }
+        offset += size;
+      }
+    }
+    return offset;
+  }
+
+ private:
+  std::size_t skip_blanks() {
+    while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+    require<IoError>(at_ < text_.size(), "{}: the header's description of records ends early", source_);
+    return at_;
+  }
+  bool takes(char c) {
+    if (text_[skip_blanks()] != c) return false;
+    ++at_;
+    return true;
+  }
+  void expect(char c) {
+    require<IoError>(takes(c), "{}: the header's description of records has no '{}' at '{}'", source_, c,
+                     text_.substr(at_, 20));
+  }
+  std::string word() {
+    const char quote = text_[skip_blanks()];
+    const auto end = quote == '\'' || quote == '"' ? text_.find(quote, at_ + 1) : std::string_view::npos;
+    require<DataError>(end != std::string_view::npos, "{}: holds records with members that have titles", source_);
+    const auto content = text_.substr(at_ + 1, end - at_ - 1);
+    require<DataError>(content.find('\\') == std::string_view::npos,
+                       "{}: holds records with a member '{}', whose name has unusual characters", source_, content);
+    at_ = end + 1;
+    return std::string(content);
+  }
+  std::vector<Index> shape() {
+    skip_blanks();
+    const auto end = text_.find(')', at_);
+    auto extents = parse_shape(text_.substr(at_, end - at_), source_);
+    at_ = std::min(end, text_.size() - 1) + 1;
+    return extents;
+  }
+  static std::vector<std::string> indices_of(const std::vector<Index>& shape) {
+    std::vector<std::string> indices{""};
+    for (const Index extent : shape) {
+      std::vector<std::string> longer;
+      for (const auto& index : indices) {
+        for (Index i = 0; i < extent; ++i) longer.push_back(fmt::format("{}[{}]", index, i));
+      }
+      indices = std::move(longer);
+    }
+    return indices;
+  }
+  // The bytes of an element of any type: "<f8", "|S5", "<U4", "<M8[D]".
+  std::size_t size_of(const std::string& type) const {
+    constexpr std::size_t bytes_of_character = 4;
+    const auto code = std::string_view(type).substr(std::min<std::size_t>(type.size(), 2));
+    const auto size = parse_number<Index>(code.substr(0, code.find('[')));
+    require<DataError>(size && *size >= 0 && type[1] != 'O', "{}: holds records with members of type '{}'", source_,
+                       type);
+    return static_cast<std::size_t>(*size) * (type[1] == 'U' ? bytes_of_character : 1);
+  }
+
+  std::string_view text_;
+  std::string source_;
+  std::size_t at_ = 0;
+};
+
+constexpr bool is_swapped(std::string_view type) {
+  return type.starts_with(std::endian::native == std::endian::little ? '>' : '<');
+}
+
+const Type* find_type(std::string_view type) {
+  const auto found = std::ranges::find(types, type.substr(std::min<std::size_t>(type.size(), 1)), &Type::code);
+  return found == types.end() ? nullptr : found;
+}
+
+Table parse_records(const Header& header, const std::string& source) {
+  std::vector<Column> columns;
+  const std::size_t bytes = RecordReader(header.type, source).read("", 0, columns);
+  std::vector<std::string> skipped;
+  for (const auto& column : columns) {
+    if (find_type(column.type) == nullptr) skipped.push_back(column.name);
+  }
+  std::erase_if(columns, [](const Column& column) { return find_type(column.type) == nullptr; });
+  require<DataError>(!columns.empty(), "{}: holds records without numbers: {}", source, join_some(skipped));
+  require<DataError>(header.shape.size() == 1 && header.shape[0] > 0,
+                     "{}: holds records in shape ({}); a list of records is wanted", source,
+                     fmt::join(header.shape, ", "));
+  const auto rows = static_cast<std::size_t>(header.shape[0]);
+  require<IoError>(header.data.size() / rows >= bytes, "{}: is truncated: {} bytes of data, where {} records have {}",
+                   source, header.data.size(), rows, rows * bytes);
+  Table table;
+  table.source = source;
+  table.named = true;
+  table.values.resize(rows * columns.size());
+  std::vector<std::byte> elements;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto& [name, code, offset] = columns[i];
+    const Type* const type = find_type(code);
+    elements.clear();
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto element = header.data.subspan(row * bytes + offset, type->size);
+      elements.insert(elements.end(), element.begin(), element.end());
+    }
+    const auto values = type->decode(elements, is_swapped(code));
+    for (std::size_t row = 0; row < rows; ++row) table.values[row * columns.size() + i] = values[row];
+    table.names.push_back(name);
+  }
+  table.text.resize(table.names.size());
+  table.remark = "records";
+  if (!skipped.empty()) {
+    table.remark += fmt::format(" without the members that hold no numbers: {}", join_some(skipped));
+  }
+  return table;
+}
+
 }  // namespace
 
 Table parse_npy(Bytes bytes, const std::string& source) {
   const auto header = parse_header(bytes, source);
-  const std::string_view code = std::string_view(header.type).substr(std::min<std::size_t>(header.type.size(), 1));
-  const auto type = std::ranges::find(types, code, &Type::code);
-  require<DataError>(type != types.end(), "{}: elements of type '{}' are not real numbers", source, header.type);
+  if (header.type.starts_with('[')) return parse_records(header, source);
+  const Type* const type = find_type(header.type);
+  require<DataError>(type != nullptr, "{}: elements of type '{}' are not real numbers", source, header.type);
   require<DataError>(!header.shape.empty(), "{}: is a single number, not an array", source);
   const Index size = std::accumulate(header.shape.begin(), header.shape.end(), Index{1}, std::multiplies<>());
   require<DataError>(size > 0, "{}: has shape ({}): no rows, or rows of no numbers", source,
@@ -135,11 +285,9 @@ Table parse_npy(Bytes bytes, const std::string& source) {
   require<IoError>(header.data.size() >= wanted, "{}: is truncated: {} bytes of data, where shape ({}) of '{}' has {}",
                    source, header.data.size(), fmt::join(header.shape, ", "), header.type, wanted);
 
-  constexpr bool little = std::endian::native == std::endian::little;
-  const bool swap = header.type[0] == (little ? '>' : '<');
   Table table;
   table.source = source;
-  table.values = type->decode(header.data.first(wanted), swap);
+  table.values = type->decode(header.data.first(wanted), is_swapped(header.type));
   if (header.fortran_order && header.shape.size() > 1) table.values = to_c_order(table.values, header.shape);
   table.names = default_names(size / header.shape[0]);
   table.text.resize(table.names.size());

@@ -102,6 +102,7 @@ Table read_zip(const Location& location, std::string_view bytes, const CsvFormat
     if (holds_arrays || is_named_as_text(name)) candidates.push_back(names.size());
     names.push_back(is_array(name) ? name.substr(0, name.size() - suffix.size()) : name);
   }
+  if (candidates.empty() && names.size() == 1) candidates.push_back(0);
   if (location.path.empty() && candidates.size() != 1) {
     require<DataError>(holds_arrays,
                        "{}: is a zip archive with {} members of text; choose one as {}:MEMBER; there is {}",

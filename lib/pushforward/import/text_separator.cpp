@@ -34,9 +34,18 @@ bool has_blanks(const Record& record) {
   return std::ranges::any_of(record, [](const std::string& field) { return marks_in(field) == Marks::blanks; });
 }
 
-// The share of fields that are values, or nothing if the separator does not divide the records into equally many
-// fields, two or more. The first record may have one name fewer, or one field more or fewer that is empty.
-std::optional<double> share_of_values(const std::vector<Record>& records) {
+struct Division {
+  double values = -1;  // the share of fields that are values
+  bool whole = false;  // the separator divides the first record as well
+
+  bool better_than(const Division& other) const {
+    return values > other.values || (values == other.values && whole && !other.whole);
+  }
+};
+
+// Returns how a separator divides the records, or nothing if they have not equally many fields, two or more. The first
+// record may have one name fewer, or one field more or fewer that is empty.
+std::optional<Division> divide_by(const std::vector<Record>& records) {
   if (records.empty()) return {};
   const std::size_t count = records.back().size(), first = records.front().size();
   const auto fits = [&](const Record& record) { return record.size() == count; };
@@ -47,7 +56,7 @@ std::optional<double> share_of_values(const std::vector<Record>& records) {
     values += static_cast<std::size_t>(std::ranges::count_if(record, is_value));
     fields += record.size();
   }
-  return static_cast<double>(values) / static_cast<double>(fields);
+  return Division{static_cast<double>(values) / static_cast<double>(fields), first > 1};
 }
 
 // The first candidate that stands in the first line and in at least half of the first lines.
@@ -84,17 +93,18 @@ char take_declared_separator(std::string_view& text) {
 
 char find_separator(std::string_view text, bool decimal_commas) {
   std::optional<char> best;
-  double most = -1;
+  Division found;
   bool comma_leaves_blanks = false;
   for (const char candidate : candidates) {
     if (candidate == ',' && decimal_commas) continue;
     const auto records = first_records(text, candidate);
-    const auto share = share_of_values(records);
+    const auto division = divide_by(records);
     // In "1 234,5", the blank is a separator and the comma is decimal, unless other fields speak against it.
-    const bool replaces_comma = candidate == ' ' && best == ',' && comma_leaves_blanks;
-    if (share && (*share > most || (replaces_comma && *share == most))) {
+    const bool replaces_comma =
+        division && candidate == ' ' && best == ',' && comma_leaves_blanks && division->values == found.values;
+    if (division && (division->better_than(found) || replaces_comma)) {
       best = candidate;
-      most = *share;
+      found = *division;
     }
     if (candidate == ',') comma_leaves_blanks = std::ranges::any_of(records, has_blanks);
   }

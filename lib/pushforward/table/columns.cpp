@@ -90,9 +90,11 @@ std::string selector_of(Index column, std::span<const std::string> names) {
 
 std::vector<Index> select_columns(std::span<const std::string> selectors, std::span<const std::string> names) {
   std::vector<Index> columns;
+  std::vector<bool> chosen(names.size());
   for (const auto& selector : selectors) {
     for (const Index column : select_columns(std::string_view(selector), names)) {
-      if (std::ranges::find(columns, column) == columns.end()) columns.push_back(column);
+      if (!chosen[column]) columns.push_back(column);
+      chosen[column] = true;
     }
   }
   return columns;
