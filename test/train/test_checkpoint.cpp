@@ -2,6 +2,7 @@
 
 #include <pushforward/core/state_set.hpp>
 #include <pushforward/train/fit.hpp>
+#include <pushforward/train/likelihood.hpp>
 
 #include <ranks.hpp>
 #include <says.hpp>
