@@ -161,6 +161,7 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
   if (stored) {
     history_ = History(objective_->loss_name(), "", stored->restore(comm_, trainer_->state(), objective_->loss_name()));
     continued_from_ = stored->path();
+    steps_before_ = trainer_->steps();
     comm::agree(comm_, [&] {
       require<OptionError>(trainer_->steps() <= options_.train.steps,
                            "{} has {} steps, more than train.steps = {}; it can be extended, not shortened",
