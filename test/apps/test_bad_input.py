@@ -441,13 +441,6 @@ class FullDisk(BadInputTest):
         self.assertEqual(self.files(), sorted([*OUTPUTS, "flow.csv.old"]))
         return stderr
 
-    def test_the_history(self):
-        for ranks in [0, 2]:
-            stderr = self.end_with_limit(20_000, "--train.steps", 100_000_000, ranks=ranks)
-            self.assertIn("flow_train: cannot write to the history flow.csv: File too large", stderr)
-            (self.folder / "flow.csv.old").unlink()
-            self.write("flow.csv", "")
-
     def test_the_model(self):
         # A model of some 100 kB, a history of far less.
         big = ["--model.hidden", "100,100", "--train.steps", 1000, "--output.every", 20, "--train.validate_every", 500]

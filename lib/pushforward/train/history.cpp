@@ -39,8 +39,7 @@ void History::begin() {
 
 void History::append(const HistoryRow& row) {
   put(fmt::format("{},{:.3f},{},{},{},{}\n", row.step, row.seconds, row.train_loss,
-                  row.validation ? fmt::format("{}", row.validation->mean) : "", row.learning_rate,
-                  row.gradient_norm));
+                  row.validation ? fmt::format("{}", row.validation->mean) : "", row.learning_rate, row.gradient_norm));
 }
 
 void History::put(const std::string& line) {
