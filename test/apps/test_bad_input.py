@@ -268,7 +268,7 @@ class Flows(BadInputTest):
 
     def test_contexts_that_are_missing(self):
         x = flows.rows(3, 50)
-        self.put("given.h5", {"train": x, "test": x, "context/train": x[:, :1], "context/test": x[:, :1]})
+        self.put("given.h5", {"train": x, "test": x, "context/train": x[:, :1] ** 2, "context/test": x[:, :1] ** 2})
         self.assertSuccess(self.run_program("flow_train", "--data", "given.h5", "-o", "flow.h5", "--model.kind",
                                             "realnvp", *SMALL))
         self.put("bare.h5", {"test": x})

@@ -248,7 +248,7 @@ class TextTables(ProgramTest):
         for mark in ["'", "\u00a0", "\u2009"]:
             with self.subTest(mark):
                 text = f"x;y\n1{mark}234{mark}567.5;2\n12{mark}345;3\n"
-                self.agree(text, sep=";", thousands=mark)
+                self.agree(text, expected=self.pandas(text.replace(mark, ""), sep=";"))
                 self.disagree(text, sep=";")
         self.agree("x;y\n1 234,5;2\n12 345,25;3\n", sep=";", decimal=",", thousands=" ")
         self.refused("x;y\n12'34;2\n1'234;3\n", "is not a number")
