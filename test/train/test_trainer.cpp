@@ -228,8 +228,7 @@ BOOST_FIXTURE_TEST_CASE(divergence_names_the_step_and_the_cause, Ranks) {
 BOOST_FIXTURE_TEST_CASE(a_history_that_cannot_be_begun_ends_all_ranks, Ranks) {
   const auto options = small_run(32);
   TrainingData<double> data(comm, options.data);
-  Fit<double> fit(comm, options, data,
-                  {.architecture = {}, .history = "/dev/full", .checkpoint = {}, .diagnosis = {}});
+  Fit<double> fit(comm, options, data, {.architecture = {}, .history = "/dev/full", .checkpoint = {}, .diagnosis = {}});
   BOOST_CHECK_EXCEPTION(fit.run(), IoError, says({"/dev/full", "No space left"}));
   data.release();
 }
