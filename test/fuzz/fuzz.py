@@ -129,7 +129,7 @@ def dataset(work, seeds):
 def model(work, seeds):
     make_rows(work)
     shutil.copy(work / "model.h5", seeds)
-    train(work, "coupling.h5", "--model.kind", "nsf", "--model.precision", "float")
+    train(work, "coupling.h5", "--model.kind", "spline", "--model.precision", "float")
     shutil.copy(work / "coupling.h5", seeds)
 
 

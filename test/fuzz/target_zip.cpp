@@ -5,8 +5,9 @@
 #include <pushforward/import/read_table.hpp>
 
 namespace pushforward::fuzz {
-const Target target{};
-}
+// libzip takes a table of as many entries as the archive states in 16 bits, of 32 bytes each.
+const Target target{.floor = 4U << 20U};
+}  // namespace pushforward::fuzz
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pushforward;

@@ -23,12 +23,24 @@ namespace pushforward::h5::detail {
 namespace {
 
 constexpr double most_bytes = 64e6;  // of arrays that are read
+constexpr std::size_t most_report = 1024;
+
+// The child cannot do what the reader will do: the list of what is in a group cannot be read, or there is not the
+// memory that the file asks for.
+struct Broken {
+  std::string message;
+};
 
 // Calls f. Errors are passed over: they come up again in the parent.
 template <class F>
 void attempt(F&& f) {
   try {
     f();
+  } catch (const std::bad_alloc&) {
+    throw Broken{"it asks for more memory than it can fill"};
+  } catch (const IoError& error) {
+    const bool lacks_memory = std::string_view(error.what()).find("alloc") != std::string_view::npos;
+    if (lacks_memory) throw Broken{error.what()};
   } catch (const std::exception&) {
     H5Eclear2(H5E_DEFAULT);
   }
@@ -55,6 +67,13 @@ class Visitor {
     std::vector<std::string> waiting{""};
     for (std::size_t at = 0; at < waiting.size(); ++at) {
       const std::string path = waiting[at];
+      const auto names = [&](const Group& group) {
+        try {
+          return group.names();
+        } catch (const Error& error) {
+          throw Broken{error.what()};
+        }
+      };
       attempt([&] {
         const Handle object = own(H5Oopen(file_, path.empty() ? "/" : path.c_str(), H5P_DEFAULT), "opening");
         H5O_info_t info{};
@@ -64,7 +83,7 @@ class Visitor {
         if (info.type != H5O_TYPE_GROUP) return;
         const auto group = root_.group(path);
         read_attributes(group);
-        for (const auto& name : group.names()) waiting.push_back(path + "/" + name);
+        for (const auto& name : names(group)) waiting.push_back(path + "/" + name);
       });
     }
   }
@@ -87,7 +106,7 @@ class Visitor {
     } else if (is_small) {
       attempt([&] { dataset.read<double>(); });
       if (dataset.is_integer()) attempt([&] { dataset.read<Index>(); });
-    } else if (dataset.shape().size() <= 2) {
+    } else if (dataset.shape().size() <= 2 && bytes_of_chunk(id) <= most_bytes) {
       read_slabs(dataset, has_common_filters(id));
     }
   }
@@ -118,9 +137,9 @@ void look(const OpenFile& open, const std::string& name) {
   Visitor(file, name).visit_all();
 }
 
-// Allows 2 GB more than what this process has, so that a damaged file cannot fill the machine.
+// Allows 256 MB more than what this process has, so that a damaged file cannot fill the machine.
 void limit_memory() {
-  constexpr rlim_t more = rlim_t{2} << 30U;
+  constexpr rlim_t more = 256U << 20U;
   constexpr rlim_t most = rlim_t{1} << 40U;  // sanitizers reserve more than that
   long pages = 0;
   if (std::FILE* const file = std::fopen("/proc/self/statm", "r")) {
@@ -161,15 +180,20 @@ void require_survivable(const OpenFile& open, const std::string& name, double fi
   const pid_t child = fork();
   if (child == 0) {
     limit_child(file_bytes);
-    attempt([&] { look(open, name); });
-    const char done = 1;
-    _exit(write(ends[1], &done, 1) == 1 ? 0 : 1);
+    std::string report;
+    try {
+      attempt([&] { look(open, name); });
+    } catch (const Broken& broken) {
+      report = broken.message.substr(0, most_report - 1);
+    }
+    report += '\n';
+    _exit(write(ends[1], report.data(), report.size()) > 0 ? 0 : 1);
   }
   close(ends[1]);
-  // The byte says that the child came to its end, whatever the process does about the signals of its children.
-  char done = 0;
+  // The report says that the child came to its end, whatever the process does about the signals of its children.
+  std::array<char, most_report> report{};
   ssize_t count = 0;
-  while (child > 0 && (count = read(ends[0], &done, 1)) < 0 && errno == EINTR) {
+  while (child > 0 && (count = read(ends[0], report.data(), report.size())) < 0 && errno == EINTR) {
   }
   close(ends[0]);
   if (child < 0) return;
@@ -177,6 +201,8 @@ void require_survivable(const OpenFile& open, const std::string& name, double fi
   pid_t ended = 0;
   while ((ended = waitpid(child, &status, 0)) < 0 && errno == EINTR) {
   }
+  require<IoError>(count <= 1, "{}: is damaged: {}", name,
+                   std::string_view(report.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 1) - 1)));
   if (count == 1) return;
   const bool is_slow =
       ended == child && WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL);

@@ -112,17 +112,6 @@ void require_external_files(hid_t dataset, hid_t list, int count, const std::str
   }
 }
 
-// The bytes that the chunks of an array have in memory, as far as they are in the file.
-double chunk_bytes(hid_t dataset, hid_t list, hid_t space, double element, int rank, const std::string& where) {
-  std::vector<hsize_t> extents(static_cast<std::size_t>(rank));
-  check(H5Pget_chunk(list, rank, extents.data()), "{}: chunks", where);
-  hsize_t count = 0;
-  check(H5Dget_num_chunks(dataset, space, &count), "{}: chunks", where);
-  double bytes = element * static_cast<double>(count);
-  for (const hsize_t extent : extents) bytes *= static_cast<double>(extent);
-  return bytes;
-}
-
 // A shape is a claim. It must be borne out by the bytes in the file before memory is taken for it.
 void require_plausible_shape(hid_t dataset, hid_t list, const std::string& where) {
   constexpr double small = 1 << 20;
@@ -138,7 +127,9 @@ void require_plausible_shape(hid_t dataset, hid_t list, const std::string& where
   if (wanted <= small) return;
   double held = stored;
   if (H5Pget_layout(list) == H5D_CHUNKED) {
-    held = chunk_bytes(dataset, list, space.id(), element, H5Sget_simple_extent_ndims(space.id()), where);
+    hsize_t chunks = 0;
+    check(H5Dget_num_chunks(dataset, space.id(), &chunks), "{}: chunks", where);
+    held = bytes_of_chunk(dataset) * static_cast<double>(chunks);
     if (has_common_filters(dataset)) held = std::min(held, stored * (H5Pget_nfilters(list) == 0 ? 1 : best_ratio));
   }
   require<IoError>(2 * held >= wanted,
@@ -154,6 +145,17 @@ double file_bytes(hid_t object) {
   hsize_t bytes = 0;
   check(H5Fget_filesize(file.id(), &bytes), "size of a file");
   return static_cast<double>(bytes);
+}
+
+double bytes_of_chunk(hid_t dataset) {
+  const Handle list = own(H5Dget_create_plist(dataset), "storage"), type = own(H5Dget_type(dataset), "type");
+  if (H5Pget_layout(list.id()) != H5D_CHUNKED) return 0;
+  std::array<hsize_t, H5S_MAX_RANK + 1> extents{};
+  const int rank = H5Pget_chunk(list.id(), H5S_MAX_RANK + 1, extents.data());
+  check(rank, "chunks");
+  auto bytes = static_cast<double>(H5Tget_size(type.id()));
+  for (int i = 0; i < rank; ++i) bytes *= static_cast<double>(extents[i]);
+  return bytes;
 }
 
 bool has_common_filters(hid_t dataset) {

@@ -65,6 +65,7 @@ Header parse_header(Bytes bytes, const std::string& source) {
 
   Header header;
   const auto type = value_of(dictionary, "descr", source);
+  require<IoError>(!type.empty(), "{}: the header's 'descr' is empty", source);
   header.type = type.starts_with('[') ? type : type.substr(1, std::min(type.find('\'', 1), type.size()) - 1);
   header.fortran_order = value_of(dictionary, "fortran_order", source).starts_with("True");
   header.shape = parse_shape(value_of(dictionary, "shape", source), source);
