@@ -134,6 +134,8 @@ class Visitor {
 void look(const OpenFile& open, const std::string& name) {
   const hid_t file = open();
   if (file < 0) return;
+  H5Iinc_ref(file);
+  const Handle owner(file);
   Visitor(file, name).visit_all();
 }
 
@@ -161,7 +163,7 @@ void limit_child(double file_bytes) {
   }
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
-  constexpr double least_seconds = 20, bytes_per_second = 5e6;
+  constexpr double least_seconds = 5, bytes_per_second = 5e6;
   const auto seconds = static_cast<rlim_t>(least_seconds + file_bytes / bytes_per_second);
   const rlimit time{seconds, seconds};
   setrlimit(RLIMIT_CPU, &time);

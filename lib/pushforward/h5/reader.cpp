@@ -322,8 +322,10 @@ void Dataset::require_complete() const {
   if (is_complete_) return;
   detail::require_complete_storage(handle_.id(), where_);
   const double bytes = sizeof(double) * static_cast<double>(size());
-  require<DataError>(fits_in_memory(bytes), "{}: its {} elements need {} of memory, and {} are available", where_,
-                     size(), human_bytes(bytes), human_bytes(available_memory()));
+  if (!fits_in_memory(bytes)) {
+    throw DataError(fmt::format("{}: its {} elements need {} of memory, and {} are available", where_, size(),
+                                human_bytes(bytes), human_bytes(available_memory())));
+  }
   is_complete_ = true;
 }
 

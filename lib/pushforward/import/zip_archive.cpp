@@ -71,10 +71,10 @@ std::vector<std::byte> ZipArchive::extract(std::size_t index) const {
   const std::unique_ptr<zip_file_t, CloseMember> member(zip_fopen_index(archive_.get(), index, 0));
   require<IoError>(member != nullptr, "{}: member '{}' cannot be unpacked: {}", source_, name,
                    zip_strerror(archive_.get()));
-  const double available = available_memory();
-  require<DataError>(fits_in_memory(static_cast<double>(stat.size), available),
-                     "{}: member '{}' unpacks to {}, and {} of memory are available", source_, name,
-                     human_bytes(static_cast<double>(stat.size)), human_bytes(available));
+  if (!fits_in_memory(static_cast<double>(stat.size))) {
+    throw DataError(fmt::format("{}: member '{}' unpacks to {}, and {} of memory are available", source_, name,
+                                human_bytes(static_cast<double>(stat.size)), human_bytes(available_memory())));
+  }
   // The memory grows with what is there, not with what is stated.
   constexpr std::uint64_t slice = 1 << 16;
   std::vector<std::byte> content;
