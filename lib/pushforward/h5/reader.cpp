@@ -88,6 +88,10 @@ H5I_type_t kind_of(const Handle& handle) {
 
 }  // namespace
 
+double Object::file_bytes() const {
+  return detail::file_bytes(handle_.id());
+}
+
 bool Object::has_attribute(std::string_view name) const {
   return H5Aexists(handle_.id(), std::string(name).c_str()) > 0;
 }

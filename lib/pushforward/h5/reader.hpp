@@ -32,6 +32,8 @@ class Object {
  public:
   /// "FILE:/path", as messages name it.
   const std::string& where() const { return where_; }
+  /// The bytes of the file. No array that is stored as it is can have more.
+  double file_bytes() const;
 
   bool has_attribute(std::string_view name) const;
   /// True if there is an attribute of this name whose value is one text.
