@@ -56,7 +56,7 @@ def train(flow_train, folder, kind, density, flags):
     there, gives the result from that log."""
     name = folder / f"{kind}_{density}"
     log = name.with_suffix(".log")
-    command = [flow_train, "--model.kind", kind, "--data.toy", density, "-o", f"{name}.h5",
+    command = [flow_train, "--restart", "never", "--model.kind", kind, "--data.toy", density, "-o", f"{name}.h5",
                *COMMON, *KINDS[kind].split(), *flags]
     first_line = " ".join(command) + "\n"
     if name.with_suffix(".h5").exists() and log.exists():

@@ -31,7 +31,7 @@ COLUMNS = ["step", "seconds", "train_nll", "validation_nll", "learning_rate", "g
 
 # Flags of a model that trains in a moment.
 SMALL = ["--model.blocks", 2, "--model.hidden", "8,8", "--train.steps", 30, "--train.batch", 64, "--train.warmup", 5,
-         "--train.learning_rate", 0.02, "--restart", "never"]
+         "--train.learning_rate", 0.02]
 
 
 TWICE = ["--model.precision", "double", "--output.every", 1]  # the arithmetic and the rows of a comparison

@@ -125,6 +125,11 @@ OPTIONS = {
                    Change(RESIDUAL | {"train.batch": 96, "train.steps": 1, "log_det.train": "series:2"}, 2)],
     "train.reproducible": [Change(NICE, True)],
     "train.workspace": [Change(NICE, 0.02, MESSAGES)],
+    # What follows faults, times and checkpoints is in test_restart.py.
+    "train.on_nonfinite": [], "train.nonfinite_limit": [], "train.back_factor": [], "train.max_time": [],
+    "train.hang_timeout": [], "checkpoint.seconds": [], "checkpoint.restart": [],
+    "checkpoint.file": [Change(NICE, "other.checkpoint.h5", FILES)],
+    "checkpoint.steps": [Change(NICE, 5, FILES)],
     "output.model": [Change(NICE, "other.h5", FILES)],
     "output.history": [Change(NICE, "other.csv", FILES)],
     "output.every": [Change(NICE, 5, HISTORY)],

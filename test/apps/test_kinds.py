@@ -167,7 +167,7 @@ class Kinds(CourseTest):
 
     def test_with_a_context(self):
         x, names = flows.split_rows(3), ["train", "validation", "test"]
-        context = {f"context/{name}": np.stack([x[name][:, 0], x[name][:, 1] ** 2], axis=1) for name in names}
+        context = {f"context/{name}": np.stack([np.cos(x[name][:, 0]), x[name][:, 1] ** 2], axis=1) for name in names}
         self.put("data.h5", x | context | {"context_names": np.array([b"a", b"b=1"])})
         for kind in ["residual", "realnvp", "spline", "maf", "iaf"]:
             with self.subTest(kind):

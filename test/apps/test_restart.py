@@ -1,6 +1,7 @@
 """Runs that stop, are killed, fail and go on."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -243,9 +244,7 @@ class Faults(RestartTest):
         for at in range(1, 6):
             with self.subTest(at):
                 self.clean()
-                environment = os.environ | {"LD_PRELOAD": os.environ["PUSHFORWARD_FULL_DISK"],
-                                            "FULL_DISK_NAME": "checkpoint", "FULL_DISK_AT": str(at)}
-                run = self.train(*AUTO, "--checkpoint.steps", 6, env=environment)
+                run = self.train(*AUTO, "--checkpoint.steps", 6, env=self.full_disk("checkpoint", at))
                 self.assertIn(f"warning: no checkpoint after step {6 * at}: writing flow.checkpoint.h5: No space left",
                               run.stderr)
                 self.assertSameWeights(self.weights(), whole)
@@ -259,11 +258,19 @@ class Faults(RestartTest):
 
     def test_a_history_that_cannot_be_written(self):
         for ranks in [2, 8]:
-            run = self.run_program("flow_train", *flows.small("--output.history", "/dev/full"), ranks=ranks)
+            run = self.run_program("flow_train", *flows.small(), ranks=ranks, env=self.full_disk("flow.csv", 2, 1000))
             self.assertEqual(run.returncode, 5, run.stderr)
-            self.assertIn("cannot write the history /dev/full: No space left", run.stderr)
+            self.assertIn("cannot write the history flow.csv: No space left", run.stderr)
             self.assertTrue((self.folder / "flow.h5").exists())  # the model is not lost
             (self.folder / "flow.h5").unlink()
+        # Once there is room again, the history is whole.
+        self.train("--output.every", 1, env=self.full_disk("flow.csv", 4, 3))
+        self.assertEqual(self.steps_of_history(), list(range(1, 31)))
+
+    def full_disk(self, name, at, writes=1):
+        """An environment in which some writes to a file find the disk full."""
+        return os.environ | {"LD_PRELOAD": os.environ["PUSHFORWARD_FULL_DISK"], "FULL_DISK_NAME": name,
+                             "FULL_DISK_AT": str(at), "FULL_DISK_FOR": str(writes)}
 
     def test_a_rank_that_hangs(self):
         for ranks in [2, 8]:
@@ -278,14 +285,27 @@ class Faults(RestartTest):
 
 
 class NotFinite(RestartTest):
-    """A row that is too large for the flow makes the loss of its batch infinite."""
+    """exp() of one training row overflows, behind a transform with parameters, so that every fifth step fails."""
+
+    CHAIN = """
+[[model.chain]]
+kind = "coupling"
+[[model.chain]]
+kind = "elementwise"
+function = "exp"
+columns = [1]
+[[model.chain]]
+kind = "coupling"
+mask = "odd"
+"""
 
     def setUp(self):
         super().setUp()
-        x = flows.split_rows(2)
-        x["train"][17] = 3e30
+        x = {name: rows - 3 for name, rows in flows.split_rows(2).items()}
+        x["train"][17, 1] = 1000
         self.put("a.h5", x)
-        self.arguments = ["--data", "a.h5", "--model.kind", "realnvp", "--data.standardize", "unit"]
+        self.write("chain.toml", "[model]\nkind = 'chain'\n" + self.CHAIN)
+        self.arguments = ["chain.toml", "--data", "a.h5"]
 
     def test_the_run_stops_and_says_where(self):
         run = self.run_program("flow_train", *flows.small(*self.arguments), ranks=2)
@@ -299,8 +319,16 @@ class NotFinite(RestartTest):
         self.assertTrue(all(np.isfinite(norm) for norm in diagnosis["norms"].values()))
 
     def test_steps_are_left_out(self):
-        run = self.run_program("flow_train", *flows.small(*self.arguments, "--train.on_nonfinite", "skip"), ranks=2)
-        self.assertIn("left out, not finite", run.stderr)
+        run = self.train(*self.arguments, "--train.on_nonfinite", "skip", ranks=2)
+        left_out = int(re.findall(r"(\d+) of them left out, not finite", run.stderr)[0])
+        self.assertEqual(left_out, len(re.findall(r"warning: step \d+: .* not finite", run.stderr)))
+        self.assertGreater(left_out, 1)
+        few = self.run_program("flow_train", *flows.small(*self.arguments, "--train.on_nonfinite", "skip",
+                                                          "--train.nonfinite_limit", left_out - 1))
+        self.assertEqual(few.returncode, 4, few.stderr)
+        self.train("chain.toml", "--data", flows.data(2))  # the twin: without that row, all steps are finite
+        self.assertFailure(self.run_program("flow_train", *flows.small("--train.nonfinite_limit", 5)), 2,
+                           "train.nonfinite_limit")
 
     def test_back_to_the_last_checkpoint(self):
         run = self.run_program("flow_train", *flows.small(*self.arguments, "--train.on_nonfinite", "back",

@@ -244,6 +244,15 @@ class TextTables(ProgramTest):
             self.agree(f"x,y\n{true},1\n{false},2\n{true},3\n")
         self.refused("x,y\n1,2\n3,4.5.6\n", "a.csv:3: '4.5.6' in column 2 (y) is not a number")
 
+    def test_thousands(self):
+        for mark in ["'", "\u00a0", "\u2009"]:
+            with self.subTest(mark):
+                text = f"x;y\n1{mark}234{mark}567.5;2\n12{mark}345;3\n"
+                self.agree(text, expected=self.pandas(text.replace(mark, ""), sep=";"))
+                self.disagree(text, sep=";")
+        self.agree("x;y\n1 234,5;2\n12 345,25;3\n", sep=";", decimal=",", thousands=" ")
+        self.refused("x;y\n12'34;2\n1'234;3\n", "is not a number")
+
     def test_decimal_commas(self):
         text = (1e3 * frame()).to_csv(index=False, sep=";", decimal=",")
         self.agree(text, sep=";", decimal=",")

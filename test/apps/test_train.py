@@ -185,7 +185,7 @@ class ModelFile(FlowTest):
 
     def test_everything_is_there(self):
         run = self.train("--data", flows.data(2), "--model.precision", "double", "--output.history", "course.csv")
-        self.assertEqual(self.files(), ["course.csv", "flow.h5"])
+        self.assertEqual(self.files(), ["course.csv", "flow.checkpoint.h5", "flow.h5"])
         self.assertIn("model          flow.h5, history course.csv", run.stdout)
         with h5py.File(self.folder / "flow.h5") as file:
             self.assertEqual(sorted(file), ["feature_names", "flow", "history", "provenance", "standardization"])
@@ -288,7 +288,7 @@ class ModelFile(FlowTest):
         self.write("flow.h5", "an older model")
         self.write("flow.csv", "an older history")
         self.train("--data", flows.data(1))
-        self.assertEqual(self.files(), ["flow.csv", "flow.csv.old", "flow.h5"])
+        self.assertEqual(self.files(), ["flow.checkpoint.h5", "flow.csv", "flow.csv.old", "flow.h5"])
         self.assertEqual((self.folder / "flow.csv.old").read_text(), "an older history")
         flows.read_h5(self.folder / "flow.h5")
 
@@ -359,10 +359,10 @@ class Ends(FlowTest):
 
     def assertEndedWell(self, process):
         stdout, stderr = process.communicate(timeout=TIME_LIMIT)
-        self.assertEqual(process.returncode, 0, stderr)
-        self.assertIn("ended by a signal", stderr)
+        self.assertEqual(process.returncode, 7, stderr)
+        self.assertIn("stopped by request", stderr)
         self.assertIn("model          flow.h5", stdout)
-        self.assertEqual(self.files(), ["flow.csv", "flow.h5"])
+        self.assertEqual(self.files(), ["flow.checkpoint.h5", "flow.csv", "flow.h5"])
         _, columns = flows.read_history(self.folder / "flow.csv")
         with h5py.File(self.folder / "flow.h5") as file:
             np.testing.assert_array_equal(file["history/step"], list(map(int, columns["step"])))
@@ -370,7 +370,7 @@ class Ends(FlowTest):
         self.density("flow.h5", flows.data(2))
 
     def test_signals(self):
-        for number in [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]:
+        for number in [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2]:
             process = self.start()
             process.send_signal(number)
             self.assertEndedWell(process)
@@ -387,7 +387,7 @@ class Ends(FlowTest):
 
     def test_a_signal_that_mpirun_hands_on(self):
         process = self.start("--reproducible", ranks=3)
-        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGUSR2)
         self.assertEndedWell(process)
 
     def test_patience(self):

@@ -29,6 +29,10 @@ FOLDERS = [pathlib.Path(folder) for folder in os.environ["PUSHFORWARD_PROGRAMS"]
 TIME_LIMIT = 120  # seconds for one run of a program
 
 
+# Flags that flow_train answers without a run.
+ANSWERED = ["--help", "-h", "--version", "--print-config", "--kinds"]
+
+
 def program_path(name):
     """The executable of a program."""
     for folder in FOLDERS:
@@ -52,9 +56,13 @@ def command(name, *arguments, ranks=0):
     one that ends may remove it while another one starts, which then fails. A program without mpirun needs no daemon.
     Symbols are bound at the start, since a thread of Open MPI that looks one up while components are unloaded crashes:
     in about one of two thousand runs.
+
+    flow_train starts anew, whatever the folder holds, unless the arguments say otherwise.
     """
     session = [f"OMPI_MCA_orte_tmpdir_base={tempfile.mkdtemp(dir=session_folders())}", "LD_BIND_NOW=1"]
     words = [program_path(name), *map(str, arguments)]
+    if name == "flow_train" and not {"--restart", *ANSWERED} & set(words):
+        words += ["--restart", "never"]
     if ranks:
         words = ["mpirun", "--oversubscribe", "--timeout", str(TIME_LIMIT), "-n", str(ranks)] + words
     else:

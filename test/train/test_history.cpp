@@ -82,8 +82,7 @@ BOOST_AUTO_TEST_CASE(columns_have_the_name_of_the_loss) {
 }
 
 BOOST_AUTO_TEST_CASE(a_full_disk_is_an_error) {
-  History history(nll, "/dev/full");
-  BOOST_CHECK_EXCEPTION(history.add(first), IoError, says({"/dev/full", "No space left"}));
+  BOOST_CHECK_EXCEPTION(History(nll, "/dev/full"), IoError, says({"/dev/full", "No space left"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_folder_that_is_missing_is_named) {

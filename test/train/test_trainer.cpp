@@ -225,16 +225,11 @@ BOOST_FIXTURE_TEST_CASE(divergence_names_the_step_and_the_cause, Ranks) {
   BOOST_TEST(course.outcome.reason.find("finite") != std::string::npos);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_history_that_cannot_be_written_does_not_end_the_run, Ranks) {
+BOOST_FIXTURE_TEST_CASE(a_history_that_cannot_be_begun_ends_all_ranks, Ranks) {
   const auto options = small_run(32);
   TrainingData<double> data(comm, options.data);
-  Fit<double> fit(comm, options, data, {.history = "/dev/full"});
-  std::vector<std::string> warnings;
-  const auto outcome = fit.run({.warn = [&](const std::string& text) { warnings.push_back(text); }});
-  BOOST_TEST((outcome.end == End::steps));
-  BOOST_TEST(warnings.size() == (comm.is_root() ? 1u : 0u));
-  if (comm.is_root()) BOOST_TEST(says({"/dev/full", "No space left"})(IoError(fit.history().problem())));
-  BOOST_TEST(fit.history().rows().empty() != comm.is_root());
+  Fit<double> fit(comm, options, data, {.architecture = {}, .history = "/dev/full", .checkpoint = {}, .diagnosis = {}});
+  BOOST_CHECK_EXCEPTION(fit.run(), IoError, says({"/dev/full", "No space left"}));
   data.release();
 }
 

@@ -1,3 +1,4 @@
+#include <pushforward/analysis/log_det_choice.hpp>
 #include <pushforward/core/digest.hpp>
 #include <pushforward/core/memory.hpp>
 #include <pushforward/core/text.hpp>
@@ -113,7 +114,7 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
       if (stored && comm_.is_root()) require_same_run(*stored, options_, configuration_, data_digest_);
     });
   }
-  if (stored) {  // `auto` measures, and the batch of a rank depends on their number
+  if (stored && !stored->fact("log_det_train").empty()) {  // `auto` measures, so it might choose another method now
     options_.log_det.train = stored->fact("log_det_train");
     options_.log_det.evaluate = stored->fact("log_det_evaluate");
   }
@@ -147,18 +148,20 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
     history_ = History(objective_->loss_name());
   });
   if (!setup_.checkpoint.empty()) {
+    const bool estimates = flow::largest_contraction(flow_->architecture()).has_value();
     checkpoints_.emplace(comm_, setup_.checkpoint,
                          CheckpointInterval{options_.checkpoint.steps, options_.checkpoint.seconds},
                          RunFacts{{"configuration", configuration_},
                                   {"data", data_digest_},
                                   {"version", std::string(version())},
                                   {"ranks", fmt::format("{}", comm_.size())},
-                                  {"log_det_train", to_string(log_dets_.train)},
-                                  {"log_det_evaluate", to_string(log_dets_.evaluate)}});
+                                  {"log_det_train", estimates ? to_string(log_dets_.train) : ""},
+                                  {"log_det_evaluate", estimates ? to_string(log_dets_.evaluate) : ""}});
   }
   if (stored) {
     history_ = History(objective_->loss_name(), "", stored->restore(comm_, trainer_->state(), objective_->loss_name()));
     continued_from_ = stored->path();
+    steps_before_ = trainer_->steps();
     comm::agree(comm_, [&] {
       require<OptionError>(trainer_->steps() <= options_.train.steps,
                            "{} has {} steps, more than train.steps = {}; it can be extended, not shortened",

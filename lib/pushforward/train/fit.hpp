@@ -48,7 +48,7 @@ class Fit {
 
   /// The checkpoint that the run goes on from, and the steps that it has; none for a new run.
   const std::optional<std::string>& continued_from() const { return continued_from_; }
-  Index steps_before() const { return trainer_->steps(); }
+  Index steps_before() const { return steps_before_; }
 
   const LogDets& log_dets() const { return log_dets_; }
   /// The flow, on standardized rows. After run() it has its best parameters.
@@ -80,6 +80,7 @@ class Fit {
   std::string configuration_;
   std::string data_digest_;  // on rank 0
   std::optional<std::string> continued_from_;
+  Index steps_before_ = 0;
   std::optional<CheckpointWriter> checkpoints_;
   LogDets log_dets_;
   std::optional<flow::Flow<T>> flow_;

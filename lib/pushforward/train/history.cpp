@@ -33,14 +33,16 @@ History::History(LossName loss, const std::string& path, std::vector<HistoryRow>
 void History::begin() {
   file_.reset(std::fopen(path_.c_str(), "w"));
   if (file_ == nullptr) fail(path_);
-  fmt::print(file_.get(), "step,seconds,train_{0},validation_{0},learning_rate,gradient_norm\n", loss_.name);
+  put(fmt::format("step,seconds,train_{0},validation_{0},learning_rate,gradient_norm\n", loss_.name));
   for (const auto& row : rows_) append(row);
 }
 
 void History::append(const HistoryRow& row) {
-  const auto line =
-      fmt::format("{},{:.3f},{},{},{},{}\n", row.step, row.seconds, row.train_loss,
-                  row.validation ? fmt::format("{}", row.validation->mean) : "", row.learning_rate, row.gradient_norm);
+  put(fmt::format("{},{:.3f},{},{},{},{}\n", row.step, row.seconds, row.train_loss,
+                  row.validation ? fmt::format("{}", row.validation->mean) : "", row.learning_rate, row.gradient_norm));
+}
+
+void History::put(const std::string& line) {
   const bool written =
       std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size() && std::fflush(file_.get()) == 0;
   if (!written) fail(path_);

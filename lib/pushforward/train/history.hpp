@@ -60,6 +60,8 @@ class History {
   void begin();
   /// Adds a row to the file. Throws IoError.
   void append(const HistoryRow& row);
+  /// Writes a line to the file, flushed. Throws IoError.
+  void put(const std::string& line);
 
   LossName loss_;
   std::string path_;

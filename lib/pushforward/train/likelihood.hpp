@@ -51,6 +51,7 @@ class Likelihood final : public Objective<T> {
   std::vector<std::pair<std::string, double>> norms(std::span<const T> values) const override;
   void prepare() override { flow_.prepare(nn::Normalization::power_iteration); }
   bool prepare_again() override {
+    if (lipschitz_networks(flow_.architecture()).empty()) return false;
     flow_.prepare(nn::Normalization::svd);
     return true;
   }

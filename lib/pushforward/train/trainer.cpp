@@ -200,6 +200,7 @@ Outcome Trainer<T>::run(History& history, const Keeping& keeping, const Hooks& h
   Index kept = step_;
   const auto keep = [&] {
     kept = step_;
+    comm_.broadcast(std::span(&seconds_, 1));  // the one value that each rank measures
     if (checkpoints != nullptr) {
       const auto problem = checkpoints->write(state(), history);
       if (!problem.empty()) warn(fmt::format("no checkpoint after step {}: {}", step_, problem));
