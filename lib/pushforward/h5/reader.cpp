@@ -82,6 +82,10 @@ std::string listing(const std::vector<std::string>& names) {
   return names.empty() ? "nothing" : join_some(names);
 }
 
+bool is_number(H5T_class_t kind) {
+  return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
+}
+
 H5I_type_t kind_of(const Handle& handle) {
   return H5Iget_type(handle.id());
 }
@@ -134,7 +138,7 @@ OpenAttribute open_attribute(const Object& object, hid_t id, const std::string& 
 template <class T>
 std::vector<T> read_numbers(const Object& object, hid_t id, const std::string& name) {
   const auto a = open_attribute(object, id, name);
-  const bool fits = a.kind == H5T_INTEGER || a.kind == H5T_ENUM || (a.kind == H5T_FLOAT && std::is_same_v<T, double>);
+  const bool fits = is_number(a.kind) && (a.kind != H5T_FLOAT || std::is_same_v<T, double>);
   require<DataError>(fits, "{}: attribute '{}' is {}, not {}", object.where(), name, class_name(a.kind),
                      std::is_same_v<T, double> ? "a number" : "an integer");
   std::vector<T> values(a.count);
@@ -197,13 +201,12 @@ bool Object::has_text(std::string_view name) const {
 bool Object::has_numbers(std::string_view name) const {
   if (!has_attribute(name)) return false;
   const auto a = open_attribute(*this, handle_.id(), std::string(name));
-  return (a.kind == H5T_INTEGER || a.kind == H5T_FLOAT || a.kind == H5T_ENUM) && a.count > 0;
+  return is_number(a.kind) && a.count > 0;
 }
 
 Dataset::Dataset(Handle handle, std::string where) : Object(std::move(handle), std::move(where)) {
   shape_ = detail::extents(own(H5Dget_space(handle_.id()), "{}: shape", where_).id());
-  // Products of extents are then numbers.
-  constexpr double most = 1e18;
+  constexpr double most = 1e18;  // so that products of extents are numbers
   double size = 1;
   for (const Index extent : shape_) size *= extent < 0 ? 2 * most : std::max(1.0, static_cast<double>(extent));
   require<IoError>(size <= most, "{}: is damaged: its shape is ({})", where_, fmt::join(shape_, ", "));
@@ -214,10 +217,6 @@ Index Dataset::size() const {
 }
 
 namespace {
-
-bool is_number(H5T_class_t kind) {
-  return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
-}
 
 // The type in memory of a record in the file, and what is in it. The type holds nothing but doubles.
 struct RecordType {
