@@ -1,6 +1,6 @@
 #include "target.hpp"
 
-#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -28,28 +28,17 @@ std::set<std::string> seeds() {
   return all;
 }
 
-// Removes the file at the end of the process.
-struct TemporaryFile {
-  std::string path = "/dev/shm/pushforward-fuzz-" + std::to_string(getpid());
-
-  TemporaryFile() = default;
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() { unlink(path.c_str()); }
-};
-
 }  // namespace
 
 std::string file_of(const std::uint8_t* data, std::size_t size) {
-  static const TemporaryFile file;
-  const int descriptor = open(file.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const bool is_written = descriptor >= 0 && write(descriptor, data, size) == static_cast<ssize_t>(size);
-  close(descriptor);
+  static const int descriptor = memfd_create("pushforward-fuzz", 0);
+  const bool is_written = descriptor >= 0 && ftruncate(descriptor, 0) == 0 &&
+                          pwrite(descriptor, data, size, 0) == static_cast<ssize_t>(size);
   if (!is_written) {
-    std::perror(file.path.c_str());
+    std::perror("a file in memory");
     std::abort();
   }
-  return file.path;
+  return "/proc/self/fd/" + std::to_string(descriptor);
 }
 
 void require_undamaged(const std::uint8_t* data, std::size_t size) {

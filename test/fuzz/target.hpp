@@ -46,7 +46,7 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-/// Writes the bytes to a file in memory, whose name is that of the process, and returns the name.
+/// Writes the bytes to a file in memory, which is always the same one, and returns its path.
 std::string file_of(const std::uint8_t* data, std::size_t size);
 
 /// Ends the process, with a message, if these bytes are not one of the files in the folder PUSHFORWARD_FUZZ_SEEDS.
