@@ -3,7 +3,7 @@
 # "N passed, N failed", test cases on each number of ranks counted one by one; the exit code is 0 only when none failed.
 #
 #   test/run.sh             a release build in build/, all tests
-#   test/run.sh --sanitize  a build in build-sanitize/ with address and undefined-behavior sanitizers, the unit tests
+#   test/run.sh --sanitize  a build in build-sanitize/ with address and undefined-behavior sanitizers, the unit tests and damaged files
 #   test/run.sh --coverage  a build in build-coverage/, all tests, and which lines of each room they reached
 #   test/run.sh --tidy      the release build, and clang-tidy on every source in place of the tests
 
@@ -19,7 +19,7 @@ case ${1:-} in
     folder=$root/build options=(-Dwerror=true) tests=()
     ;;
   --sanitize)
-    folder=$root/build-sanitize tests=(--suite unit)
+    folder=$root/build-sanitize tests=(--suite unit --suite fuzz)
     options=(-Doptimization=1 -Ddebug=true -Db_ndebug=false
       -Db_sanitize=address,undefined -Db_lundef=false)
     # What the libraries below us never give back is none of our leaks. To know it, the stack of an allocation must be

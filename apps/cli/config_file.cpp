@@ -119,6 +119,17 @@ class Reader {
   std::vector<std::string> keys_;
 };
 
+// Tables are nested as deep as keys are long, and the parser's memory for nested calls has an end.
+void require_short_keys(std::string_view text, const std::string& path) {
+  constexpr Index most_parts = 1000;
+  Index line = 1, parts = 1;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    parts = c == '.' ? parts + 1 : std::string_view("\n=,[{").find(c) == std::string_view::npos ? parts : 1;
+    require<OptionError>(parts <= most_parts, "{}, line {}: a key of more than {} parts", path, line, most_parts);
+  }
+}
+
 }  // namespace
 
 std::string read_text_file(const std::string& path) {
@@ -132,6 +143,7 @@ std::string read_text_file(const std::string& path) {
 }
 
 void read_config(OptionSet& options, std::string_view text, const std::string& path) {
+  require_short_keys(text, path);
   toml::table document;
   try {
     document = toml::parse(text, path);

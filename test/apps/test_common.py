@@ -104,6 +104,13 @@ class Answers(ProgramTest):
         self.assertSuccess(run)
         self.assertRegex(run.stdout, r"^probe \d+\.\d+\.\d+\n$")
 
+    def test_a_key_of_very_many_parts_is_refused(self):
+        for text in (".".join(["a"] * 100000) + " = 1\n", "\n[" + ".".join(["a"] * 100000) + "]\n"):
+            config = self.write("run.toml", text)
+            line = text.index("a.") and 2 or 1
+            self.assertFailure(self.run_program("probe", "m.h5", config), 2,
+                               f"run.toml, line {line}: a key of more than 1000 parts")
+
     def test_the_printed_configuration_reads_back_to_itself(self):
         first = self.run_program("probe", "--print-config", "--train.learning_rate", "0.1", "--data", 'a "b"\\\tc',
                                  "--data.columns", "x,y", "--data.fractions", "0.7,1e-300,0.30000000000000004",

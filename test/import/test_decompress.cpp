@@ -67,6 +67,19 @@ BOOST_AUTO_TEST_CASE(empty_and_long_contents) {
   }
 }
 
+// The header states the size of the dictionary, as 2 · 2^(n/2 + 11) bytes for an even n.
+BOOST_AUTO_TEST_CASE(a_dictionary_beyond_all_measure_is_refused) {
+  auto packed = xz("1,2\n");
+  constexpr std::size_t block = 12, unit = 4;
+  const auto dictionary = packed.find("\x21\x01", block) + 2;  // behind the number of the filter, and its one byte
+  const auto end = block + (static_cast<unsigned char>(packed[block]) + 1U) * unit - unit;
+  packed[dictionary] = 38;  // 2 GB
+  const auto checksum = lzma_crc32(reinterpret_cast<const std::uint8_t*>(packed.data()) + block, end - block, 0);
+  for (unsigned i = 0; i < unit; ++i) packed[end + i] = static_cast<char>(checksum >> (8 * i));
+  BOOST_CHECK_EXCEPTION(data::decompress(packed, "f"), DataError,
+                        says({"f: needs 2.", "GB of memory to be unpacked, and at most 1"}));
+}
+
 BOOST_AUTO_TEST_CASE(texts_are_of_no_kind) {
   for (const std::string_view text : {"", "1,2\n", "BZh9,x\n1,2\n", "PAR1,y\n1,2\n", "GRIB\n1\n"}) {
     BOOST_TEST(data::compression_of(text) == "");

@@ -119,6 +119,31 @@ np.save('whole', np.zeros((30, 3)))
   BOOST_CHECK_EXCEPTION(read_table(file("whole.npy") + ":x"), DataError, says({"holds one table", "'x'"}));
 }
 
+// Headers that ask for more than there is.
+BOOST_AUTO_TEST_CASE(headers_that_state_what_is_not_so_are_refused) {
+  const auto parse = [](const std::string& type, const std::string& shape) {
+    constexpr std::size_t digits = 4;
+    const auto header = fmt::format("{{'descr': {}, 'fortran_order': False, 'shape': {}}}", type, shape);
+    std::string bytes("\x93NUMPY\x02\0", 8);
+    for (unsigned i = 0; i < digits; ++i) bytes += static_cast<char>(header.size() >> (8 * i));
+    bytes += header + std::string(100, '1');
+    data::parse_npy(std::as_bytes(std::span(bytes)), "x.npy");
+  };
+  BOOST_CHECK_NO_THROW(parse("'<f8'", "(12,)"));
+  BOOST_CHECK_EXCEPTION(parse("", "(12,)"), DataError, says({"x.npy"}));
+  BOOST_CHECK_EXCEPTION(parse("'<f8'", "(4294967296, 4294967296)"), IoError, says({"x.npy: is truncated: 100 bytes"}));
+  BOOST_CHECK_EXCEPTION(parse("[('a', '<f8', (999999999,))]", "(1,)"), IoError,
+                        says({"100 bytes of data, where a record has 7999999992"}));
+  BOOST_CHECK_EXCEPTION(parse("[('a', '|S0', (999999999,)), ('b', '<f8')]", "(1,)"), IoError, says({"a record has"}));
+  BOOST_CHECK_EXCEPTION(parse("[('a', '<U9223372036854775807'), ('b', '<f8')]", "(1,)"), DataError, says({"'<U922"}));
+  std::string nested;
+  for (int i = 0; i < 100000; ++i) nested += "[('a', ";
+  BOOST_CHECK_EXCEPTION(parse(nested, "(1,)"), DataError, says({"more than 64 levels"}));
+
+  const std::string empty_type("\x93NUMPY\x01\0\x0b\0{'descr': ", 20);
+  BOOST_CHECK_THROW(data::parse_npy(std::as_bytes(std::span(empty_type)), "x.npy"), IoError);
+}
+
 BOOST_AUTO_TEST_CASE(records_become_columns) {
   const auto folder = numpy(R"(
 spin = [('x', '>f4'), ('y', 'i2')]

@@ -290,6 +290,15 @@ BOOST_AUTO_TEST_CASE(contexts_that_do_not_fit_are_refused_with_sizes) {
                         says({"model: a context of 1 values for a flow that is conditioned on 0"}));
 }
 
+BOOST_AUTO_TEST_CASE(a_flow_has_no_more_parameters_than_its_file_can_hold) {
+  const auto of = family("maf", {.shape = Shape::vector(2)}).architecture;
+  const auto count = static_cast<double>(Flow<double>(of, 0).layout().size());
+  const auto make = [&](double most) { return Flow<double>(of, 0, Flow<double>::bytes_of_parameter, most); };
+  BOOST_CHECK_NO_THROW(make(count));
+  BOOST_CHECK_EXCEPTION(make(count - 1), OptionError,
+                        says({"parameters, up to", fmt::format("where there can be at most {:.0f}", count - 1)}));
+}
+
 BOOST_AUTO_TEST_CASE(options_come_back_from_attributes) {
   SomeOptions some;
   const auto back = read_back([&](const h5::GroupWriter& group) { flow::write_options(group, some.declare()); });

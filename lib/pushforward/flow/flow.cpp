@@ -131,8 +131,8 @@ double size_of_matrices(const Architecture& architecture, const std::vector<Doma
 }  // namespace
 
 template <class T>
-Flow<T>::Flow(Architecture architecture, std::uint64_t seed, double bytes_each)
-    : architecture_(std::move(architecture)), layout_(bytes_each) {
+Flow<T>::Flow(Architecture architecture, std::uint64_t seed, double bytes_each, double most_parameters)
+    : architecture_(std::move(architecture)), layout_(bytes_each, most_parameters) {
   const auto domains = domains_of(architecture_);
   const auto keys = keys_of(architecture_.chain);
   layout_.require_room("linear transforms", size_of_matrices(architecture_, domains));

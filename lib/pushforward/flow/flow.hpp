@@ -49,10 +49,12 @@ class Flow {
   static constexpr double bytes_of_parameter = 2 * sizeof(T);
 
   /// Makes a flow with the parameters of Trained::initialize(), and prepares it. seed: of the initial weights.
-  /// bytes_each: the memory of each parameter, with everything that the caller keeps for it. Throws OptionError
-  /// and ShapeError, with transform and sizes, if the pieces of the chain do not fit, and OptionError, before anything
-  /// is computed, if there is no memory for the parameters.
-  Flow(Architecture architecture, std::uint64_t seed, double bytes_each = bytes_of_parameter);
+  /// bytes_each: the memory of each parameter, with everything that the caller keeps for it. most_parameters: the
+  /// largest number of parameters. Throws OptionError and ShapeError, with transform and sizes, if the pieces of the
+  /// chain do not fit, and OptionError, before anything is computed, if there are more parameters or no memory for
+  /// them.
+  Flow(Architecture architecture, std::uint64_t seed, double bytes_each = bytes_of_parameter,
+       double most_parameters = std::numeric_limits<double>::infinity());
   /// Makes a flow of a family on vectors of this dimension.
   Flow(Index dimension, const FlowOptions& options, std::uint64_t seed);
 

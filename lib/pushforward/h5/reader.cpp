@@ -1,7 +1,9 @@
 #include <pushforward/h5/reader.hpp>
 
+#include <pushforward/core/memory.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/h5/detail.hpp>
+#include <pushforward/h5/look.hpp>
 #include <pushforward/h5/storage.hpp>
 
 #include <algorithm>
@@ -80,11 +82,19 @@ std::string listing(const std::vector<std::string>& names) {
   return names.empty() ? "nothing" : join_some(names);
 }
 
+bool is_number(H5T_class_t kind) {
+  return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
+}
+
 H5I_type_t kind_of(const Handle& handle) {
   return H5Iget_type(handle.id());
 }
 
 }  // namespace
+
+double Object::file_bytes() const {
+  return detail::file_bytes(handle_.id());
+}
 
 bool Object::has_attribute(std::string_view name) const {
   return H5Aexists(handle_.id(), std::string(name).c_str()) > 0;
@@ -117,13 +127,18 @@ OpenAttribute open_attribute(const Object& object, hid_t id, const std::string& 
   a.space = own(H5Aget_space(a.attribute.id()), "{}: shape of attribute '{}'", object.where(), name);
   a.kind = H5Tget_class(a.type.id());
   a.count = static_cast<Index>(H5Sget_simple_extent_npoints(a.space.id()));
+  const double bytes = static_cast<double>(a.count) * static_cast<double>(H5Tget_size(a.type.id()));
+  const double most = detail::file_bytes(id);
+  require<IoError>(a.count >= 0 && bytes <= most,
+                   "{}: is damaged: attribute '{}' has {} values of {:.0f} bytes in a file of {:.0f} bytes",
+                   object.where(), name, a.count, bytes, most);
   return a;
 }
 
 template <class T>
 std::vector<T> read_numbers(const Object& object, hid_t id, const std::string& name) {
   const auto a = open_attribute(object, id, name);
-  const bool fits = a.kind == H5T_INTEGER || a.kind == H5T_ENUM || (a.kind == H5T_FLOAT && std::is_same_v<T, double>);
+  const bool fits = is_number(a.kind) && (a.kind != H5T_FLOAT || std::is_same_v<T, double>);
   require<DataError>(fits, "{}: attribute '{}' is {}, not {}", object.where(), name, class_name(a.kind),
                      std::is_same_v<T, double> ? "a number" : "an integer");
   std::vector<T> values(a.count);
@@ -186,11 +201,15 @@ bool Object::has_text(std::string_view name) const {
 bool Object::has_numbers(std::string_view name) const {
   if (!has_attribute(name)) return false;
   const auto a = open_attribute(*this, handle_.id(), std::string(name));
-  return (a.kind == H5T_INTEGER || a.kind == H5T_FLOAT || a.kind == H5T_ENUM) && a.count > 0;
+  return is_number(a.kind) && a.count > 0;
 }
 
 Dataset::Dataset(Handle handle, std::string where) : Object(std::move(handle), std::move(where)) {
   shape_ = detail::extents(own(H5Dget_space(handle_.id()), "{}: shape", where_).id());
+  constexpr double most = 1e18;  // so that products of extents are numbers
+  double size = 1;
+  for (const Index extent : shape_) size *= extent < 0 ? 2 * most : std::max(1.0, static_cast<double>(extent));
+  require<IoError>(size <= most, "{}: is damaged: its shape is ({})", where_, fmt::join(shape_, ", "));
 }
 
 Index Dataset::size() const {
@@ -198,10 +217,6 @@ Index Dataset::size() const {
 }
 
 namespace {
-
-bool is_number(H5T_class_t kind) {
-  return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
-}
 
 // The type in memory of a record in the file, and what is in it. The type holds nothing but doubles.
 struct RecordType {
@@ -220,7 +235,7 @@ Handle numbers_type(hid_t type, std::vector<Index>& shape) {
   std::vector<hsize_t> extents(H5Tget_array_ndims(type));
   check(H5Tget_array_dims2(type, extents.data()), "extents of a list");
   shape.assign(extents.begin(), extents.end());
-  if (std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>()) > most_list) return {};
+  if (std::accumulate(extents.begin(), extents.end(), 1.0, std::multiplies<>()) > most_list) return {};
   return own(H5Tarray_create2(H5T_NATIVE_DOUBLE, static_cast<unsigned>(extents.size()), extents.data()),
              "type of a list");
 }
@@ -243,7 +258,7 @@ RecordType record_type(hid_t type, const std::string& prefix) {
     }
     std::vector<Index> shape;
     Handle numbers = numbers_type(member.id(), shape);
-    if (numbers.id() < 0) {
+    if (numbers.id() < 0 || std::ssize(record.names) > most_list) {
       record.skipped.push_back(prefix + name);
       continue;
     }
@@ -307,7 +322,13 @@ void Dataset::require_numeric(bool integer) const {
 }
 
 void Dataset::require_complete() const {
-  if (!is_complete_) detail::require_complete_storage(handle_.id(), where_);
+  if (is_complete_) return;
+  detail::require_complete_storage(handle_.id(), where_);
+  const double bytes = sizeof(double) * static_cast<double>(size());
+  if (!fits_in_memory(bytes)) {
+    throw DataError(fmt::format("{}: its {} elements need {} of memory, and {} are available", where_, size(),
+                                human_bytes(bytes), human_bytes(available_memory())));
+  }
   is_complete_ = true;
 }
 
@@ -325,9 +346,9 @@ void Dataset::fail_reading(const std::string& what) const {
 template <class T>
 std::vector<T> Dataset::read() const {
   require_numeric(std::is_same_v<T, Index>);
-  std::vector<T> values(size());
-  if (values.empty()) return values;
+  if (size() == 0) return {};
   require_complete();
+  std::vector<T> values(size());
   const herr_t result = H5Dread(handle_.id(), detail::native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
   if (result < 0) fail_reading("reading " + where_);
   return values;
@@ -343,9 +364,9 @@ Records Dataset::read_records() const {
   require<DataError>(shape_.size() == 1, "{}: holds records ({}) in shape ({}); a list of records is wanted", where_,
                      listing(record.names), fmt::join(shape_, ", "));
   Records records{std::move(record.names), std::move(record.skipped), {}};
-  records.values.resize(static_cast<std::size_t>(size()) * records.names.size());
-  if (records.values.empty()) return records;
+  if (size() == 0) return records;
   require_complete();
+  records.values.resize(static_cast<std::size_t>(size()) * records.names.size());
   const herr_t result = H5Dread(handle_.id(), record.type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, records.values.data());
   if (result < 0) fail_reading("reading " + where_);
   return records;
@@ -501,17 +522,6 @@ std::size_t next_place(std::size_t at) {
   return at == 0 ? first_user_block : 2 * at;
 }
 
-Handle root_of(hid_t file, const std::string& path) {
-  if (file < 0) {
-    const std::string reason = detail::take_error_stack();
-    require<IoError>(reason.find("truncated") == std::string::npos,
-                     "{}: is truncated: the file is shorter than it says; copy or make it again ({})", path, reason);
-    throw IoError(fmt::format("{}: cannot be opened: {}", path, reason));
-  }
-  const Handle owner(file);
-  return own(H5Gopen2(file, "/", H5P_DEFAULT), "opening {}", path);
-}
-
 }  // namespace
 
 bool is_hdf5_file(const std::string& path) {
@@ -535,6 +545,17 @@ bool is_hdf5_image(std::span<const std::byte> bytes) {
   return false;
 }
 
+Group detail::root_of(Id file, const std::string& path) {
+  if (file < 0) {
+    const std::string reason = take_error_stack();
+    require<IoError>(reason.find("truncated") == std::string::npos,
+                     "{}: is truncated: the file is shorter than it says; copy or make it again ({})", path, reason);
+    throw IoError(fmt::format("{}: cannot be opened: {}", path, reason));
+  }
+  const Handle owner(file);
+  return {own(H5Gopen2(file, "/", H5P_DEFAULT), "opening {}", path), path + ":/"};
+}
+
 Group open_image(std::span<const std::byte> bytes, const std::string& name) {
   detail::silence_hdf5();
   static std::atomic<int> count = 0;
@@ -544,8 +565,9 @@ Group open_image(std::span<const std::byte> bytes, const std::string& name) {
   // HDF5 copies the bytes, although it takes a pointer to what may change.
   void* const image = const_cast<std::byte*>(bytes.data());
   check(H5Pset_file_image(list.id(), image, bytes.size()), "image of {}", name);
-  const hid_t file = H5Fopen(fmt::format("read image {}", count++).c_str(), H5F_ACC_RDONLY, list.id());
-  return {root_of(file, name), name + ":/"};
+  const auto open = [&] { return H5Fopen(fmt::format("read image {}", count++).c_str(), H5F_ACC_RDONLY, list.id()); };
+  detail::require_survivable(open, name, static_cast<double>(bytes.size()));
+  return detail::root_of(open(), name);
 }
 
 Group open_file(const std::string& path) {
@@ -557,12 +579,15 @@ Group open_file(const std::string& path) {
   require<IoError>(status.type() != std::filesystem::file_type::directory, "{}: is a folder, not a file", path);
   require<IoError>(status.type() == std::filesystem::file_type::regular,
                    "{}: is a pipe or a device; HDF5 is read in any order, so save the data in a file first", path);
-  require<IoError>(std::filesystem::file_size(path, error) > 0, "{}: is empty (0 bytes)", path);
+  const auto size = std::filesystem::file_size(path, error);
+  require<IoError>(size > 0, "{}: is empty (0 bytes)", path);
 
   const htri_t is_hdf5 = H5Fis_hdf5(path.c_str());
   check(is_hdf5, "{}: cannot be opened", path);
   require<IoError>(is_hdf5 > 0, "{}: is not an HDF5 file; flow_data import makes one from CSV, NPY and NPZ", path);
-  return {root_of(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), path), path + ":/"};
+  const auto open = [&] { return H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT); };
+  detail::require_survivable(open, path, static_cast<double>(size));
+  return detail::root_of(open(), path);
 }
 
 template std::vector<double> Dataset::read() const;

@@ -20,11 +20,20 @@
 
 namespace pushforward::h5 {
 
+class Group;
+
+namespace detail {
+/// The root of a file that was opened, or IoError with HDF5's reason if `file` is negative. Takes the identifier.
+Group root_of(Id file, const std::string& path);
+}  // namespace detail
+
 /// An object in a file, with a place and attributes: a group or a dataset.
 class Object {
  public:
   /// "FILE:/path", as messages name it.
   const std::string& where() const { return where_; }
+  /// The bytes of the file. No array that is stored as it is can have more.
+  double file_bytes() const;
 
   bool has_attribute(std::string_view name) const;
   /// True if there is an attribute of this name whose value is one text.
@@ -89,7 +98,9 @@ class Dataset : public Object {
   Records read_records() const;
 
   /// Throws IoError if parts of the array are in other files that are missing or too short, or nowhere. HDF5 itself
-  /// gives fill values for most of them. Functions that read elements call it.
+  /// gives fill values for most of them. Throws IoError, too, if the file cannot hold as many elements as the shape
+  /// states, and DataError if the elements do not fit into memory as doubles; both messages have the sizes. Functions
+  /// that read elements call it.
   void require_complete() const;
 
   /// A 1-D dataset of strings of fixed or variable length, a single string, or a 2-D dataset (N, bytes) of single
@@ -134,8 +145,7 @@ class Group : public Object {
   std::vector<Found> search() const;
 
  private:
-  friend Group open_file(const std::string& path);
-  friend Group open_image(std::span<const std::byte> bytes, const std::string& name);
+  friend Group detail::root_of(Id file, const std::string& path);
   Group(Handle handle, std::string where) : Object(std::move(handle), std::move(where)) {}
 
   Handle open(std::string_view path) const;
@@ -152,11 +162,13 @@ bool is_hdf5_file(const std::string& path);
 bool is_hdf5_image(std::span<const std::byte> bytes);
 
 /// The root of an HDF5 file whose bytes are in memory; they are copied. `name` stands for the file in messages. Throws
-/// IoError if the bytes cannot be opened.
+/// IoError if the bytes cannot be opened. A child process looks at them first, as at the file of open_file().
 Group open_image(std::span<const std::byte> bytes, const std::string& name);
 
 /// The root of an HDF5 file, for reading. Throws IoError with a message of its own for a missing file, a folder, an
-/// empty file, a pipe, a file that is not HDF5 and a truncated one.
+/// empty file, a pipe, a file that is not HDF5 and a truncated one. A child process reads the file first, since
+/// HDF5 1.10 does not survive every damaged one; if the child does not, that is an IoError (h5/look.hpp has the
+/// details).
 Group open_file(const std::string& path);
 
 }  // namespace pushforward::h5

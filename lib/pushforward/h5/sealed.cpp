@@ -1,5 +1,6 @@
 #include <pushforward/core/digest.hpp>
 #include <pushforward/core/error.hpp>
+#include <pushforward/core/memory.hpp>
 #include <pushforward/core/text.hpp>
 #include <pushforward/h5/sealed.hpp>
 
@@ -41,6 +42,45 @@ std::vector<std::byte> first_bytes(const std::string& path, std::size_t count) {
   return bytes;
 }
 
+bool has_seal(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return false;
+  const auto front = first_bytes(path, seal_bytes);
+  return begins_with(front, mark) || (is_hdf5_file(path) && !begins_with(front, signature));
+}
+
+struct Content {
+  std::vector<std::byte> bytes;  // of the whole file
+  std::string digest;
+};
+
+// The bytes of a file that agree with their seal.
+Content read_sealed(const std::string& path) {
+  const auto front = first_bytes(path, seal_bytes);
+  require<IoError>(begins_with(front, mark),
+                   "{}: is damaged, or a file of another program: the bytes in front are not a seal", path);
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  require<IoError>(!error, "{}: cannot be read: {}", path, error.message());
+  if (!fits_in_memory(2 * static_cast<double>(size))) {
+    throw IoError(fmt::format("{}: has {}, which are read as a whole, and {} of memory are available", path,
+                              human_bytes(static_cast<double>(size)), human_bytes(available_memory())));
+  }
+  auto bytes = first_bytes(path, size);
+  require<IoError>(bytes.size() == size, "{}: cannot be read beyond byte {}", path, bytes.size());
+  require<IoError>(size > seal_bytes, "{}: is truncated: there are {} bytes", path, size);
+  const auto content = std::span(bytes).subspan(seal_bytes);
+  const auto wanted = bytes_in(front);
+  require<IoError>(!wanted || *wanted <= std::ssize(content), "{}: is truncated: {} of its {} bytes are there", path,
+                   content.size(), wanted.value_or(0));
+  std::string found = digest(content);
+  require<IoError>(begins_with(bytes, text_of_seal(content, found)),
+                   "{}: is damaged: its {} bytes do not agree with the seal in front of them; copy it again, or take "
+                   "an earlier file",
+                   path, size);
+  return {std::move(bytes), std::move(found)};
+}
+
 }  // namespace
 
 void seal(std::span<std::byte> file) {
@@ -54,29 +94,14 @@ std::string digest_of(std::span<const std::byte> sealed_file) {
 }
 
 Sealed open_sealed(const std::string& path) {
-  std::error_code error;
-  const bool is_regular = std::filesystem::is_regular_file(path, error);
-  const auto front = is_regular ? first_bytes(path, seal_bytes) : std::vector<std::byte>();
-  const bool has_mark = begins_with(front, mark);
-  const bool has_seal = has_mark || (is_hdf5_file(path) && !begins_with(front, signature));
-  if (!has_seal) return {open_file(path), ""};  // or it says what the file is instead
-  require<IoError>(has_mark, "{}: is damaged, or a file of another program: the bytes in front are not a seal", path);
+  if (!has_seal(path)) return {open_file(path), ""};  // or it says what the file is instead
+  const auto [bytes, found] = read_sealed(path);
+  return {open_image(bytes, path), found};
+}
 
-  const auto size = std::filesystem::file_size(path, error);
-  require<IoError>(!error, "{}: cannot be read: {}", path, error.message());
-  const auto bytes = first_bytes(path, size);
-  require<IoError>(bytes.size() == size, "{}: cannot be read beyond byte {}", path, bytes.size());
-  require<IoError>(size > seal_bytes, "{}: is truncated: there are {} bytes", path, size);
-  const auto content = std::span(bytes).subspan(seal_bytes);
-  const auto wanted = bytes_in(front);
-  require<IoError>(!wanted || *wanted <= std::ssize(content), "{}: is truncated: {} of its {} bytes are there", path,
-                   content.size(), wanted.value_or(0));
-  std::string found = digest(content);
-  require<IoError>(begins_with(bytes, text_of_seal(content, found)),
-                   "{}: is damaged: its {} bytes do not agree with the seal in front of them; copy it again, or take "
-                   "an earlier file",
-                   path, size);
-  return {open_image(bytes, path), std::move(found)};
+std::string checked_digest(const std::string& path) {
+  require<IoError>(has_seal(path), "{}: has no seal", path);
+  return read_sealed(path).digest;
 }
 
 }  // namespace pushforward::h5

@@ -36,4 +36,8 @@ struct Sealed {
 /// memory. Throws IoError as open_file() does, and for a file that does not agree with its seal. Not collective.
 Sealed open_sealed(const std::string& path);
 
+/// Reads a sealed file and compares it with its seal, without HDF5. Returns the digest. Throws IoError as open_sealed()
+/// does, also for a file without a seal. Not collective.
+std::string checked_digest(const std::string& path);
+
 }  // namespace pushforward::h5

@@ -3,6 +3,7 @@
 #include <pushforward/core/text.hpp>
 #include <pushforward/h5/detail.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -111,13 +112,72 @@ void require_external_files(hid_t dataset, hid_t list, int count, const std::str
   }
 }
 
+// A shape is a claim. It must be borne out by the bytes in the file before memory is taken for it.
+void require_plausible_shape(hid_t dataset, hid_t list, const std::string& where) {
+  constexpr double small = 1 << 20;
+  constexpr double best_ratio = 1032;  // of deflate: 258 bytes for 2 bits
+  const Handle space = own(H5Dget_space(dataset), "{}: shape", where),
+               type = own(H5Dget_type(dataset), "{}: type", where);
+  const auto element = static_cast<double>(H5Tget_size(type.id()));
+  const double wanted = element * static_cast<double>(H5Sget_simple_extent_npoints(space.id()));
+  const auto stored = static_cast<double>(H5Dget_storage_size(dataset));
+  const double file = file_bytes(dataset);
+  require<IoError>(stored <= file, "{}: is damaged: it states {} in a file of {}", where, human_bytes(stored),
+                   human_bytes(file));
+  if (wanted <= small) return;
+  double held = stored;
+  if (H5Pget_layout(list) == H5D_CHUNKED) {
+    hsize_t chunks = 0;
+    check(H5Dget_num_chunks(dataset, space.id(), &chunks), "{}: chunks", where);
+    held = bytes_of_chunk(dataset) * static_cast<double>(chunks);
+    if (has_common_filters(dataset)) held = std::min(held, stored * (H5Pget_nfilters(list) == 0 ? 1 : best_ratio));
+  }
+  require<IoError>(2 * held >= wanted,
+                   "{}: its shape has {} of elements, and the file holds at most {} of them: the others were never "
+                   "written, or the file is damaged",
+                   where, human_bytes(wanted), human_bytes(held));
+}
+
 }  // namespace
+
+double file_bytes(hid_t object) {
+  const Handle file = own(H5Iget_file_id(object), "file of an object");
+  hsize_t bytes = 0;
+  check(H5Fget_filesize(file.id(), &bytes), "size of a file");
+  return static_cast<double>(bytes);
+}
+
+double bytes_of_chunk(hid_t dataset) {
+  const Handle list = own(H5Dget_create_plist(dataset), "storage"), type = own(H5Dget_type(dataset), "type");
+  if (H5Pget_layout(list.id()) != H5D_CHUNKED) return 0;
+  std::array<hsize_t, H5S_MAX_RANK + 1> extents{};
+  const int rank = H5Pget_chunk(list.id(), H5S_MAX_RANK + 1, extents.data());
+  check(rank, "chunks");
+  auto bytes = static_cast<double>(H5Tget_size(type.id()));
+  for (int i = 0; i < rank; ++i) bytes *= static_cast<double>(extents[i]);
+  return bytes;
+}
+
+bool has_common_filters(hid_t dataset) {
+  const Handle list = own(H5Dget_create_plist(dataset), "storage");
+  const int count = H5Pget_nfilters(list.id());
+  for (int i = 0; i < count; ++i) {
+    unsigned flags = 0, configuration = 0;
+    std::size_t values = 0;
+    const auto filter =
+        H5Pget_filter2(list.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &configuration);
+    if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32) return false;
+  }
+  return true;
+}
 
 void require_complete_storage(hid_t dataset, const std::string& where) {
   const Handle list = own(H5Dget_create_plist(dataset), "{}: storage", where);
   const int external = H5Pget_external_count(list.id());
   if (external > 0) require_external_files(dataset, list.id(), external, where);
-  if (H5Pget_layout(list.id()) == H5D_VIRTUAL) require_virtual_sources(dataset, list.id(), where);
+  const bool is_virtual = H5Pget_layout(list.id()) == H5D_VIRTUAL;
+  if (is_virtual) require_virtual_sources(dataset, list.id(), where);
+  if (external == 0 && !is_virtual) require_plausible_shape(dataset, list.id(), where);
 }
 
 std::string missing_filters(hid_t dataset) {

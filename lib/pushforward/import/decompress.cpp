@@ -1,6 +1,8 @@
 #include <pushforward/import/decompress.hpp>
 
 #include <pushforward/core/error.hpp>
+#include <pushforward/core/memory.hpp>
+#include <pushforward/core/text.hpp>
 
 #include <bzlib.h>
 #include <lzma.h>
@@ -23,6 +25,8 @@ constexpr std::string_view gzip_magic = "\x1f\x8b",
                            bzip2_magic = "BZh", zstd_magic = "\x28\xb5\x2f\xfd";
 constexpr std::string_view bzip2_block = "\x31\x41\x59\x26\x53\x59", bzip2_end = "\x17\x72\x45\x38\x50\x90";
 constexpr std::size_t slice = 1 << 20;
+// The memory of the dictionary of xz, whose size a file states: twice what `xz -9` wants. zstd has the same limit.
+constexpr std::uint64_t most_dictionary = 130U << 20U;
 
 [[noreturn]] void refuse(const std::string& source, std::string_view reason) {
   throw IoError(fmt::format("{}: cannot be unpacked: it is truncated or damaged ({})", source, reason));
@@ -33,10 +37,16 @@ unsigned portion(std::size_t size) {
   return static_cast<unsigned>(std::min<std::size_t>(size, std::numeric_limits<unsigned>::max()));
 }
 
-// Makes room for a slice at the end of the content, and gives what was not used back.
+// Makes room for a slice at the end of the content, and gives what was not used back. The content grows in steps with
+// what is unpacked, as long as there is memory for the next step.
 template <class Fill>
-void append(std::string& content, Fill&& fill) {
+void append(std::string& content, const std::string& source, Fill&& fill) {
   const std::size_t before = content.size();
+  const auto next = 2 * static_cast<double>(content.capacity());
+  if (before + slice > content.capacity() && !fits_in_memory(next)) {
+    throw DataError(fmt::format("{}: unpacks to more than {}, and {} of memory are available for what follows", source,
+                                human_bytes(static_cast<double>(before)), human_bytes(available_memory())));
+  }
   content.resize(before + slice);
   content.resize(before + fill(content.data() + before));
 }
@@ -52,7 +62,7 @@ std::string unpack_gzip(std::string_view bytes, const std::string& source) {
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
     stream.avail_in = input;
     int code = Z_OK;
-    append(content, [&](char* to) {
+    append(content, source, [&](char* to) {
       stream.next_out = reinterpret_cast<Bytef*>(to);
       stream.avail_out = slice;
       code = inflate(&stream, Z_NO_FLUSH);
@@ -73,14 +83,13 @@ std::string unpack_gzip(std::string_view bytes, const std::string& source) {
 std::string unpack_xz(std::string_view bytes, const std::string& source) {
   lzma_stream stream = LZMA_STREAM_INIT;
   const std::unique_ptr<lzma_stream, void (*)(lzma_stream*)> owner(&stream, lzma_end);
-  const auto no_limit = std::numeric_limits<std::uint64_t>::max();
-  if (lzma_stream_decoder(&stream, no_limit, LZMA_CONCATENATED) != LZMA_OK) throw std::bad_alloc();
+  if (lzma_stream_decoder(&stream, most_dictionary, LZMA_CONCATENATED) != LZMA_OK) throw std::bad_alloc();
   stream.next_in = reinterpret_cast<const std::uint8_t*>(bytes.data());
   stream.avail_in = bytes.size();
   std::string content;
   lzma_ret code = LZMA_OK;
   while (code == LZMA_OK) {
-    append(content, [&](char* to) {
+    append(content, source, [&](char* to) {
       stream.next_out = reinterpret_cast<std::uint8_t*>(to);
       stream.avail_out = slice;
       code = lzma_code(&stream, LZMA_FINISH);
@@ -88,6 +97,9 @@ std::string unpack_xz(std::string_view bytes, const std::string& source) {
     });
   }
   if (code == LZMA_MEM_ERROR) throw std::bad_alloc();
+  require<DataError>(code != LZMA_MEMLIMIT_ERROR,
+                     "{}: needs {} of memory to be unpacked, and at most {} are used; unpack it first", source,
+                     human_bytes(static_cast<double>(lzma_memusage(&stream))), human_bytes(most_dictionary));
   if (code == LZMA_BUF_ERROR) refuse(source, "unexpected end of file");
   if (code == LZMA_OPTIONS_ERROR) refuse(source, "xz options that liblzma does not know");
   if (code != LZMA_STREAM_END) refuse(source, "xz data error");
@@ -105,7 +117,7 @@ std::string unpack_bzip2(std::string_view bytes, const std::string& source) {
       const auto input = portion(bytes.size());
       stream.next_in = const_cast<char*>(bytes.data());
       stream.avail_in = input;
-      append(content, [&](char* to) {
+      append(content, source, [&](char* to) {
         stream.next_out = to;
         stream.avail_out = slice;
         code = BZ2_bzDecompress(&stream);
@@ -128,7 +140,7 @@ std::string unpack_zstd(std::string_view bytes, const std::string& source) {
   std::size_t code = 0;
   bool is_full = false;
   do {
-    append(content, [&](char* to) {
+    append(content, source, [&](char* to) {
       ZSTD_outBuffer output{to, slice, 0};
       code = ZSTD_decompressStream(context.get(), &output, &input);
       is_full = output.pos == output.size;

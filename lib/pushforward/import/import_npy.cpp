@@ -65,6 +65,7 @@ Header parse_header(Bytes bytes, const std::string& source) {
 
   Header header;
   const auto type = value_of(dictionary, "descr", source);
+  require<IoError>(!type.empty(), "{}: the header's 'descr' is empty", source);
   header.type = type.starts_with('[') ? type : type.substr(1, std::min(type.find('\'', 1), type.size()) - 1);
   header.fortran_order = value_of(dictionary, "fortran_order", source).starts_with("True");
   header.shape = parse_shape(value_of(dictionary, "shape", source), source);
@@ -130,10 +131,15 @@ struct Column {
 // '<f4')])].
 class RecordReader {
  public:
-  RecordReader(std::string_view text, std::string source) : text_(text), source_(std::move(source)) {}
+  // most: the bytes that there are for all records.
+  RecordReader(std::string_view text, std::string source, std::size_t most)
+      : text_(text), source_(std::move(source)), most_(most) {}
 
   // Adds the columns of a list of members, whose first byte is `offset`; returns the offset behind the last one.
-  std::size_t read(const std::string& prefix, std::size_t offset, std::vector<Column>& columns) {
+  std::size_t read(const std::string& prefix, std::size_t offset, std::vector<Column>& columns, int depth = 0) {
+    constexpr int most_levels = 64;
+    require<DataError>(depth < most_levels, "{}: holds records within records, more than {} levels of them", source_,
+                       most_levels);
     expect('[');
     while (!takes(']')) {
       expect('(');
@@ -143,14 +149,20 @@ class RecordReader {
       std::vector<Column> single;
       std::size_t size = 0;
       if (text_[type] == '[') {
-        size = read(name + '.', 0, single);
+        size = read(name + '.', 0, single, depth + 1);
       } else {
         const auto code = word();
         size = size_of(code);
         single.push_back({name, code, 0});
       }
       std::vector<std::string> indices{""};
-      if (takes(',')) indices = indices_of(shape());
+      if (takes(',')) {
+        const auto extents = shape();
+        const double count = std::accumulate(extents.begin(), extents.end(), 1.0, std::multiplies<>());
+        require_room(static_cast<double>(offset) + count * static_cast<double>(std::max<std::size_t>(size, 1)));
+        indices = indices_of(extents);
+      }
+      require_room(static_cast<double>(offset) + static_cast<double>(size));
       expect(')');
       takes(',');
       for (const auto& index : indices) {
@@ -164,6 +176,11 @@ class RecordReader {
   }
 
  private:
+  // A record must fit into what there is, so the header cannot ask for more.
+  void require_room(double bytes) const {
+    require<IoError>(bytes <= static_cast<double>(most_),
+                     "{}: is truncated or damaged: {} bytes of data, where a record has {:.0f}", source_, most_, bytes);
+  }
   std::size_t skip_blanks() {
     while (at_ < text_.size() && text_[at_] == ' ') ++at_;
     require<IoError>(at_ < text_.size(), "{}: the header's description of records ends early", source_);
@@ -211,14 +228,15 @@ class RecordReader {
     constexpr std::size_t bytes_of_character = 4;
     const auto code = std::string_view(type).substr(std::min<std::size_t>(type.size(), 2));
     const auto size = parse_number<Index>(code.substr(0, code.find('[')));
-    require<DataError>(size && *size >= 0 && type[1] != 'O', "{}: holds records with members of type '{}'", source_,
-                       type);
+    constexpr Index most_size = Index{1} << 40;
+    require<DataError>(size && *size >= 0 && *size < most_size && type[1] != 'O',
+                       "{}: holds records with members of type '{}'", source_, type);
     return static_cast<std::size_t>(*size) * (type[1] == 'U' ? bytes_of_character : 1);
   }
 
   std::string_view text_;
   std::string source_;
-  std::size_t at_ = 0;
+  std::size_t most_ = 0, at_ = 0;
 };
 
 constexpr bool is_swapped(std::string_view type) {
@@ -232,7 +250,7 @@ const Type* find_type(std::string_view type) {
 
 Table parse_records(const Header& header, const std::string& source) {
   std::vector<Column> columns;
-  const std::size_t bytes = RecordReader(header.type, source).read("", 0, columns);
+  const std::size_t bytes = RecordReader(header.type, source, header.data.size()).read("", 0, columns);
   std::vector<std::string> skipped;
   for (const auto& column : columns) {
     if (find_type(column.type) == nullptr) skipped.push_back(column.name);
@@ -278,12 +296,15 @@ Table parse_npy(Bytes bytes, const std::string& source) {
   const Type* const type = find_type(header.type);
   require<DataError>(type != nullptr, "{}: elements of type '{}' are not real numbers", source, header.type);
   require<DataError>(!header.shape.empty(), "{}: is a single number, not an array", source);
-  const Index size = std::accumulate(header.shape.begin(), header.shape.end(), Index{1}, std::multiplies<>());
-  require<DataError>(size > 0, "{}: has shape ({}): no rows, or rows of no numbers", source,
+  const double extent = std::accumulate(header.shape.begin(), header.shape.end(), 1.0, std::multiplies<>());
+  require<DataError>(extent > 0, "{}: has shape ({}): no rows, or rows of no numbers", source,
                      fmt::join(header.shape, ", "));
+  const double stated = extent * static_cast<double>(type->size);
+  require<IoError>(static_cast<double>(header.data.size()) >= stated,
+                   "{}: is truncated: {} bytes of data, where shape ({}) of '{}' has {:.0f}", source,
+                   header.data.size(), fmt::join(header.shape, ", "), header.type, stated);
+  const auto size = static_cast<Index>(extent);
   const auto wanted = static_cast<std::size_t>(size) * type->size;
-  require<IoError>(header.data.size() >= wanted, "{}: is truncated: {} bytes of data, where shape ({}) of '{}' has {}",
-                   source, header.data.size(), fmt::join(header.shape, ", "), header.type, wanted);
 
   Table table;
   table.source = source;

@@ -2,7 +2,6 @@
 
 #include <pushforward/core/error.hpp>
 #include <pushforward/core/text.hpp>
-#include <pushforward/dataset/location.hpp>
 #include <pushforward/h5/reader.hpp>
 #include <pushforward/import/decompress.hpp>
 #include <pushforward/import/file_kinds.hpp>
@@ -77,8 +76,6 @@ bool is_named_as_text(const std::string& name) {
                              [&](std::string_view ending) { return plain.ends_with(ending); });
 }
 
-Table read_content(const Location& location, const std::string& content, const CsvFormat& format, Transpose transpose);
-
 void refuse_office(const std::vector<std::string>& names, const std::string& file) {
   const auto has = [&](std::string_view beginning) {
     return std::ranges::any_of(names, [&](const std::string& name) { return name.starts_with(beginning); });
@@ -124,7 +121,7 @@ Table read_zip(const Location& location, std::string_view bytes, const CsvFormat
   if (is_array(members[at]) || holds_arrays) return parse_npy(content, source);
   const std::string text(reinterpret_cast<const char*>(content.data()), content.size());
   require<DataError>(!text.starts_with(zip_magic), "{}: is an archive in an archive; unpack it first", source);
-  return read_content({source, ""}, text, format, transpose);
+  return parse_table(text, {source, ""}, format, transpose);
 }
 
 // Refuses what is no text, with its kind if that is known.
@@ -137,7 +134,9 @@ void require_text(std::string_view content, const std::string& file) {
                      "{}: is binary, not text (byte {} is 0). What can be read is {}", file, zero, readable_formats);
 }
 
-Table read_content(const Location& location, const std::string& packed, const CsvFormat& format, Transpose transpose) {
+}  // namespace
+
+Table parse_table(const std::string& packed, const Location& location, const CsvFormat& format, Transpose transpose) {
   const bool is_packed = !compression_of(packed).empty();
   const std::string unpacked = is_packed ? decompress(packed, location.file) : "";
   const std::string& content = is_packed ? unpacked : packed;
@@ -156,12 +155,14 @@ Table read_content(const Location& location, const std::string& packed, const Cs
   return parse_csv(content, location.file, format);
 }
 
+namespace {
+
 Table read_location(const std::string& text, const CsvFormat& format, Transpose transpose) {
   const auto location = parse_location(text);
   if (h5::is_hdf5_file(location.file)) {
     return read_hdf5(h5::open_file(location.file), location.file, location.path, transpose);
   }
-  return read_content(location, read_file(location.file), format, transpose);
+  return parse_table(read_file(location.file), location, format, transpose);
 }
 
 // Puts the one column of `labels` before those of the table.

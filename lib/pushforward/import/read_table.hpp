@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pushforward/dataset/location.hpp>
 #include <pushforward/import/import_csv.hpp>
 #include <pushforward/import/import_hdf5.hpp>
 #include <pushforward/table/table.hpp>
@@ -22,5 +23,9 @@ namespace pushforward::data {
 /// a file holds no table of numbers, if it is of another kind, which is named, if it holds several tables and none is
 /// chosen, and if the labels do not fit. `transpose` is for arrays of HDF5.
 Table read_table(const std::string& location, const CsvFormat& format = {}, Transpose transpose = Transpose::automatic);
+
+/// As read_table() for the bytes of a file. `location` names the file in messages, and chooses an array in it.
+Table parse_table(const std::string& bytes, const Location& location, const CsvFormat& format = {},
+                  Transpose transpose = Transpose::automatic);
 
 }  // namespace pushforward::data

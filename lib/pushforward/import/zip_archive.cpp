@@ -1,8 +1,12 @@
 #include <pushforward/import/zip_archive.hpp>
 
 #include <pushforward/core/error.hpp>
+#include <pushforward/core/memory.hpp>
+#include <pushforward/core/text.hpp>
 
 #include <zip.h>
+
+#include <algorithm>
 
 namespace pushforward::data {
 
@@ -67,7 +71,13 @@ std::vector<std::byte> ZipArchive::extract(std::size_t index) const {
   const std::unique_ptr<zip_file_t, CloseMember> member(zip_fopen_index(archive_.get(), index, 0));
   require<IoError>(member != nullptr, "{}: member '{}' cannot be unpacked: {}", source_, name,
                    zip_strerror(archive_.get()));
-  std::vector<std::byte> content(stat.size);
+  if (!fits_in_memory(static_cast<double>(stat.size))) {
+    throw DataError(fmt::format("{}: member '{}' unpacks to {}, and {} of memory are available", source_, name,
+                                human_bytes(static_cast<double>(stat.size)), human_bytes(available_memory())));
+  }
+  // The memory grows with what is there, not with what is stated.
+  constexpr std::uint64_t slice = 1 << 16;
+  std::vector<std::byte> content;
   const auto read = [&](std::byte* to, std::uint64_t size) {
     const zip_int64_t count = zip_fread(member.get(), to, size);
     if (count >= 0) return static_cast<std::uint64_t>(count);
@@ -77,10 +87,11 @@ std::vector<std::byte> ZipArchive::extract(std::size_t index) const {
                     zip_error_code_zip(error) == ZIP_ER_CRC ? "its checksum is wrong" : zip_error_strerror(error)));
   };
   std::uint64_t done = 0;
-  while (done < content.size()) {
+  while (done < stat.size) {
+    content.resize(std::min(stat.size, std::max(slice, 2 * done)));
     const auto count = read(content.data() + done, content.size() - done);
     require<IoError>(count > 0, "{}: member '{}' is damaged: it has {} of the {} bytes that it states", source_, name,
-                     done, content.size());
+                     done, stat.size);
     done += count;
   }
   std::byte more{};  // libzip compares checksums at the end

@@ -26,8 +26,10 @@ void write_shape(const h5::GroupWriter& group, std::string_view name, const Shap
 
 Shape read_shape(const h5::Group& group, std::string_view name) {
   const auto values = group.attribute<std::vector<double>>(name);
-  require<DataError>(values.size() == 3 && std::all_of(values.begin(), values.end(), [](double v) { return v >= 1; }),
-                     "{}: attribute {} is not height, width and channels", group.where(), name);
+  constexpr double most = 1e6;  // so that the product is a number, too
+  require<DataError>(
+      values.size() == 3 && std::all_of(values.begin(), values.end(), [](double v) { return v >= 1 && v <= most; }),
+      "{}: attribute {} is not height, width and channels", group.where(), name);
   return {std::llround(values[0]), std::llround(values[1]), std::llround(values[2])};
 }
 
@@ -73,14 +75,21 @@ void write_provenance(const h5::GroupWriter& root, const ModelNotes& notes) {
   for (const auto& [name, text] : notes.provenance) group.attribute(name, text);
 }
 
-Architecture read_architecture(const h5::Group& group) {
+// most: larger numbers of columns, transforms and contexts than the file can hold are damage.
+Architecture read_architecture(const h5::Group& group, double most) {
   Architecture a{.data = {.shape = read_shape(group, "shape"), .context = group.attribute<Index>("context")},
                  .chain = {}};
   if (group.has_attribute("periodic")) {  // an empty list is left out
     for (const double row : group.attribute<std::vector<double>>("periodic")) {
+      require<DataError>(row >= 0 && row < most, "{}: there is no column {}", group.where(), row);
       a.data.periodic.push_back(std::llround(row));
     }
   }
+  const double size = static_cast<double>(a.data.shape.height) * static_cast<double>(a.data.shape.width) *
+                      static_cast<double>(a.data.shape.channels);
+  require<DataError>(size <= most && static_cast<double>(a.data.context) <= most,
+                     "{}: samples of {:.0f} values and contexts of {} cannot be in this file", group.where(), size,
+                     a.data.context);
   const auto length = group.attribute<Index>("length");
   require<DataError>(length >= 0 && a.data.context >= 0, "{}: length {} and context {} must not be negative",
                      group.where(), length, a.data.context);
@@ -97,7 +106,9 @@ Architecture read_architecture(const h5::Group& group) {
 template <class T>
 Flow<T> read_flow(const h5::Group& root) {
   const auto group = root.group("flow");
-  Flow<T> flow(read_architecture(group), 0);
+  // The file holds them all, in four bytes or more each.
+  const double most_parameters = group.file_bytes() / sizeof(float);
+  Flow<T> flow(read_architecture(group, most_parameters), 0, Flow<T>::bytes_of_parameter, most_parameters);
   for (const auto& block : flow.layout().blocks()) {
     const auto dataset = group.dataset(block.name);
     const std::vector<Index> shape =

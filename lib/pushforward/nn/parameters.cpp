@@ -5,10 +5,13 @@
 
 namespace pushforward::nn {
 
-ParameterLayout::ParameterLayout(double bytes_each) : bytes_each_(bytes_each), available_(available_memory()) {}
+ParameterLayout::ParameterLayout(double bytes_each, double most)
+    : bytes_each_(bytes_each), available_(available_memory()), most_(most) {}
 
 void ParameterLayout::require_room(const std::string& name, double count) const {
   const double all = static_cast<double>(size_) + count;
+  require<OptionError>(all <= most_, "{:.3g} parameters, up to '{}', where there can be at most {:.0f}", all, name,
+                       most_);
   if (fits_in_memory(all * bytes_each_, available_)) return;
   require_memory(all * bytes_each_, available_,
                  fmt::format("{:.3g} parameters of {:.0f} bytes each, up to '{}', need", all, bytes_each_, name),

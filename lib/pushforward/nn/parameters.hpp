@@ -27,11 +27,12 @@ class ParameterLayout {
   /// A layout of any size.
   ParameterLayout() = default;
   /// A layout that has to fit into the memory that is available now. bytes_each: the memory of one parameter, with
-  /// everything that is kept for it.
-  explicit ParameterLayout(double bytes_each);
+  /// everything that is kept for it. most: the largest number of parameters.
+  explicit ParameterLayout(double bytes_each, double most = std::numeric_limits<double>::infinity());
 
-  /// Throws OptionError, with the memory that all parameters need, if there is none for `count` more of them. add()
-  /// does this. Whoever needs memory for parameters before it adds them does it first.
+  /// Throws OptionError, with the memory that all parameters need, if there is none for `count` more of them, or if
+  /// they would be more than the largest number. add() does this. Whoever needs memory for parameters before it adds
+  /// them does it first.
   void require_room(const std::string& name, double count) const;
 
   /// Appends a vector or a matrix and returns its index, for block_view(). Throws BugError if the name is taken.
@@ -48,7 +49,7 @@ class ParameterLayout {
   std::vector<ParameterBlock> blocks_;
   std::unordered_set<std::string> names_;
   Index size_ = 0;
-  double bytes_each_ = 0, available_ = 0;
+  double bytes_each_ = 0, available_ = 0, most_ = std::numeric_limits<double>::infinity();
 };
 
 /// Returns the part of a flat buffer that a block describes. T may be const.

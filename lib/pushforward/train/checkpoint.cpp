@@ -64,7 +64,7 @@ void read_state(const h5::Group& group, const StateSet& state) {
 
 // The file is read back from the disk's cache at least, which finds what went wrong on the way there.
 void require_readable(const std::string& path, const std::string& digest) {
-  require<IoError>(h5::open_sealed(path).digest == digest, "{}: what was written is not what is read back", path);
+  require<IoError>(h5::checked_digest(path) == digest, "{}: what was written is not what is read back", path);
 }
 
 struct Opened {

@@ -68,14 +68,13 @@ TransformKind transform_kind() {
   };
   kind.maker = []<class T>(const TransformPlace& place, KindOptions& options) -> std::unique_ptr<Transform<T>> {
     auto& o = options.as<Struct>();
-    const auto& [layout, name, domain, seed, key] = place;
     std::unique_ptr<Map<T>> made;
-    if constexpr (requires { Map<T>(layout, name, domain, o, seed, key); }) {
-      made = std::make_unique<Map<T>>(layout, name, domain, o, seed, key);
-    } else if constexpr (requires { Map<T>(layout, name, domain.shape, o, seed, key); }) {
-      made = std::make_unique<Map<T>>(layout, name, domain.shape, o, seed, key);
+    if constexpr (requires { Map<T>(place.layout, place.name, place.domain, o, place.seed, place.key); }) {
+      made = std::make_unique<Map<T>>(place.layout, place.name, place.domain, o, place.seed, place.key);
+    } else if constexpr (requires { Map<T>(place.layout, place.name, place.domain.shape, o, place.seed, place.key); }) {
+      made = std::make_unique<Map<T>>(place.layout, place.name, place.domain.shape, o, place.seed, place.key);
     } else {
-      made = std::make_unique<Map<T>>(layout, name, domain.shape, o);
+      made = std::make_unique<Map<T>>(place.layout, place.name, place.domain.shape, o);
     }
     if constexpr (requires { made->resolved_options(); }) o = made->resolved_options();
     return made;

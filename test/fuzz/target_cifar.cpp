@@ -1,0 +1,15 @@
+// Batches of CIFAR-10 and CIFAR-100.
+
+#include "target.hpp"
+
+#include <pushforward/import/import_idx.hpp>
+
+namespace pushforward::fuzz {
+const Target target{};
+}
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace pushforward;
+  fuzz::accepts([&] { data::parse_cifar(std::as_bytes(std::span(data, size)), "batch.bin"); });
+  return 0;
+}
