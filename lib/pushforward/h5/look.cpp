@@ -212,11 +212,10 @@ void require_survivable(const OpenFile& open, const std::string& name, double fi
   if (count == 1) return;
   const bool is_slow =
       ended == child && WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL);
-  throw IoError(
-      fmt::format("{}: is damaged: HDF5 {} when it reads this file; copy it again, or take an earlier file. If h5dump "
-                  "can read all of "
-                  "it, set PUSHFORWARD_TRUST_HDF5=1",
-                  name, is_slow ? "does not come to an end" : "crashes"));
+  throw IoError(fmt::format(
+      "{}: is damaged: HDF5 {} when it reads this file; copy it again, or take an earlier file. If h5dump can read all "
+      "of it, set PUSHFORWARD_TRUST_HDF5=1",
+      name, is_slow ? "does not come to an end" : "crashes"));
 }
 
 }  // namespace pushforward::h5::detail
