@@ -3,7 +3,8 @@
 # "N passed, N failed", test cases on each number of ranks counted one by one; the exit code is 0 only when none failed.
 #
 #   test/run.sh             a release build in build/, all tests
-#   test/run.sh --sanitize  a build in build-sanitize/ with address and undefined-behavior sanitizers, the unit tests and damaged files
+#   test/run.sh --sanitize  a build in build-sanitize/ with address, leak and undefined-behavior sanitizers, all tests
+#   test/run.sh --memcheck  a build in build-memcheck/, the programs on two ranks under valgrind's memcheck
 #   test/run.sh --coverage  a build in build-coverage/, all tests, and which lines of each room they reached
 #   test/run.sh --tidy      the release build, and clang-tidy on every source in place of the tests
 
@@ -13,23 +14,29 @@ source "$(dirname "${BASH_SOURCE[0]}")/../examples/setup.sh"
 # Tools with which the tests look at the sources.
 tools=(clang-format clang-tidy doxygen)
 job=test
+tests=(--no-suite memcheck)
 case ${1:-} in
   '')
     # A warning of a compiler that we have not met must not stop a user's build; here it fails.
-    folder=$root/build options=(-Dwerror=true) tests=()
+    folder=$root/build options=(-Dwerror=true)
     ;;
   --sanitize)
-    folder=$root/build-sanitize tests=(--suite unit --suite fuzz)
+    folder=$root/build-sanitize
     options=(-Doptimization=1 -Ddebug=true -Db_ndebug=false
       -Db_sanitize=address,undefined -Db_lundef=false)
     # What the libraries below us never give back is none of our leaks. To know it, the stack of an allocation must be
-    # whole, also through libraries without frame pointers.
+    # whole, also through libraries without frame pointers. Some tests preload a library of their own.
     export LSAN_OPTIONS=suppressions=$root/test/sanitizers.supp:print_suppressions=0
-    export ASAN_OPTIONS=fast_unwind_on_malloc=0
+    export ASAN_OPTIONS=fast_unwind_on_malloc=0:verify_asan_link_order=0
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     ;;
+  --memcheck)
+    folder=$root/build-memcheck tests=(--suite memcheck)
+    options=(-Doptimization=1 -Ddebug=true)
+    tools+=(valgrind)
+    ;;
   --coverage)
-    folder=$root/build-coverage tests=() options=(-Dwerror=true -Doptimization=1 -Ddebug=true -Db_coverage=true)
+    folder=$root/build-coverage options=(-Dwerror=true -Doptimization=1 -Ddebug=true -Db_coverage=true)
     tools+=(gcovr)
     job=coverage
     ;;
@@ -38,7 +45,7 @@ case ${1:-} in
     job=tidy
     ;;
   *)
-    echo "usage: test/run.sh [--sanitize | --coverage | --tidy]" >&2
+    echo "usage: test/run.sh [--sanitize | --memcheck | --coverage | --tidy]" >&2
     exit 2
     ;;
 esac

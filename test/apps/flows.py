@@ -95,8 +95,8 @@ def attributes(h5_object):
 
 
 def texts(dataset):
-    """The texts of a dataset (N, bytes) of single characters."""
-    return [b"".join(row).decode() for row in dataset[()]]
+    """The texts of a dataset (N, bytes) of bytes."""
+    return [bytes(row).rstrip(b"\0").decode() for row in dataset[()]]
 
 
 SEAL_BYTES = 512

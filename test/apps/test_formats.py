@@ -412,7 +412,7 @@ def read(group):
         read(inner)
 for name in sys.argv[1:]:
     read(netCDF4.Dataset(name))
-print(*(b"".join(name).decode() for name in netCDF4.Dataset("d.h5")["feature_names"][:].data))
+print(*(bytes(name).rstrip(b"\\0").decode() for name in netCDF4.Dataset("d.h5")["feature_names"][:].data))
 """
         # In a process of its own, because that library crashes on what it does not know.
         run = subprocess.run([sys.executable, "-c", code, "m.h5", "d.h5", "s.h5", "p.h5"], cwd=self.folder,

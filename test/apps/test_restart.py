@@ -21,6 +21,13 @@ AUTO = ["--data.rows", 2000, "--restart", "auto", "--reproducible"]
 LONG = [*AUTO, "--train.steps", 1_000_000, "--train.warmup", 0, "--checkpoint.seconds", 0]
 
 
+def faulty(call, name="", at=1, calls=1, rank=None):
+    """An environment in which some calls fail, on one rank or on all (faults.c)."""
+    chosen = {} if rank is None else {"FAULT_RANK": str(rank)}
+    return os.environ | chosen | {"LD_PRELOAD": os.environ["PUSHFORWARD_FAULTS"], "FAULT_CALL": call,
+                                  "FAULT_NAME": name, "FAULT_AT": str(at), "FAULT_FOR": str(calls)}
+
+
 class RestartTest(FlowTest):
     def start(self, *arguments, ranks=2):
         """A run that goes on while the test does something to it."""
@@ -244,7 +251,7 @@ class Faults(RestartTest):
         for at in range(1, 6):
             with self.subTest(at):
                 self.clean()
-                run = self.train(*AUTO, "--checkpoint.steps", 6, env=self.full_disk("checkpoint", at))
+                run = self.train(*AUTO, "--checkpoint.steps", 6, env=faulty("write", "checkpoint", at))
                 self.assertIn(f"warning: no checkpoint after step {6 * at}: writing flow.checkpoint.h5: No space left",
                               run.stderr)
                 self.assertSameWeights(self.weights(), whole)
@@ -256,21 +263,91 @@ class Faults(RestartTest):
         for path in self.folder.iterdir():
             path.unlink()
 
+    def assertFault(self, code, *messages, ranks, env, arguments=AUTO):
+        """A run with a fault ends with this code within ten seconds, says these words, and leaves no torn file."""
+        start = time.monotonic()
+        run = self.run_program("flow_train", *flows.small(*arguments), ranks=ranks, env=env)
+        self.assertLess(time.monotonic() - start, 10)
+        self.assertEqual(run.returncode, code, run.stderr)
+        for message in messages:
+            self.assertIn(message, run.stderr)
+        kills.require_readable(self.folder)
+
+    def test_an_error_of_mpi(self):
+        for ranks in [2, 8]:
+            for rank in [0, ranks - 1]:
+                with self.subTest(ranks=ranks, rank=rank):
+                    self.clean()
+                    self.assertFault(6, f"flow_train: rank {rank} on ", "MPI_Allreduce: MPI_ERR_TRUNCATE", ranks=ranks,
+                                     env=faulty("allreduce", at=40, rank=rank))
+        # The twin: a run without an error among the first million calls.
+        self.clean()
+        self.assertFault(0, ranks=2, env=faulty("allreduce", at=1_000_000))
+
+    def test_data_that_one_rank_cannot_read(self):
+        self.succeed("flow_data", "make", "moons", "-n", 2000, "-o", "data.hdf5")
+        arguments = ["--data", "data.hdf5", "--restart", "never"]
+        for ranks in [2, 8]:
+            for call, reason in [("open", "Permission denied"), ("read", "Input/output error")]:
+                with self.subTest(ranks=ranks, call=call):
+                    self.assertFault(5, "data.hdf5", reason, f"[rank {ranks - 1}, host ", ranks=ranks,
+                                     env=faulty(call, "data.hdf5", calls=1000, rank=ranks - 1), arguments=arguments)
+                    self.assertFalse((self.folder / "flow.h5").exists())
+
+    def test_a_lock_that_is_refused(self):
+        self.succeed("flow_data", "make", "moons", "-n", 2000, "-o", "data.hdf5")
+        for ranks in [2, 8]:
+            self.assertFault(5, "data.hdf5", "set HDF5_USE_FILE_LOCKING=FALSE", ranks=ranks,
+                             env=faulty("lock", "data.hdf5", calls=1000), arguments=["--data", "data.hdf5"])
+        # The advice works.
+        self.assertFault(0, ranks=2, env=faulty("lock", "data.hdf5", calls=1000) | {"HDF5_USE_FILE_LOCKING": "FALSE"},
+                         arguments=["--data", "data.hdf5"])
+
+    def test_a_folder_that_is_read_only(self):
+        for ranks in [2, 8]:
+            with self.subTest(ranks):
+                self.clean()
+                self.assertFault(5, "flow.", "Read-only file system", ranks=ranks,
+                                 env=faulty("create", str(self.folder), calls=1000))
+                self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_a_folder_that_becomes_read_only(self):
+        """The checkpoint before it is kept, and the run goes on from it."""
+        self.train(*AUTO, "--checkpoint.steps", 6)
+        whole = self.weights()
+        for ranks in [2, 8]:
+            with self.subTest(ranks):
+                self.clean()
+                arguments = [*AUTO, "--checkpoint.steps", 6]
+                self.assertFault(5, "warning: no checkpoint after step 12", "flow.h5: Read-only file system",
+                                 ranks=ranks, env=faulty("create", ".part", at=4, calls=1000), arguments=arguments)
+                self.assertEqual(self.step_of_checkpoint(), 6)
+                self.assertIn("continued", self.train(*arguments, ranks=ranks).stderr)
+                self.assertSameWeights(self.weights(), whole)
+
+    def test_a_folder_that_disappears(self):
+        for ranks in [2, 8]:
+            with self.subTest(ranks):
+                (self.folder / "out").mkdir()
+                run = self.start(*AUTO, "--train.steps", 20_000, "--checkpoint.steps", 100, "-o", "out/flow.h5",
+                                 ranks=ranks)
+                while not (self.folder / "out" / "flow.checkpoint.h5").exists():
+                    self.assertIsNone(run.poll())
+                    time.sleep(0.02)
+                shutil.rmtree(self.folder / "out")
+                run.send_signal(signal.SIGTERM)
+                self.assertIn("No such file or directory", self.ended(run, 5))
+
     def test_a_history_that_cannot_be_written(self):
         for ranks in [2, 8]:
-            run = self.run_program("flow_train", *flows.small(), ranks=ranks, env=self.full_disk("flow.csv", 2, 1000))
+            run = self.run_program("flow_train", *flows.small(), ranks=ranks, env=faulty("write", "flow.csv", 2, 1000))
             self.assertEqual(run.returncode, 5, run.stderr)
             self.assertIn("cannot write the history flow.csv: No space left", run.stderr)
             self.assertTrue((self.folder / "flow.h5").exists())  # the model is not lost
             (self.folder / "flow.h5").unlink()
         # Once there is room again, the history is whole.
-        self.train("--output.every", 1, env=self.full_disk("flow.csv", 4, 3))
+        self.train("--output.every", 1, env=faulty("write", "flow.csv", 4, 3))
         self.assertEqual(self.steps_of_history(), list(range(1, 31)))
-
-    def full_disk(self, name, at, writes=1):
-        """An environment in which some writes to a file find the disk full."""
-        return os.environ | {"LD_PRELOAD": os.environ["PUSHFORWARD_FULL_DISK"], "FULL_DISK_NAME": name,
-                             "FULL_DISK_AT": str(at), "FULL_DISK_FOR": str(writes)}
 
     def test_a_rank_that_hangs(self):
         for ranks in [2, 8]:

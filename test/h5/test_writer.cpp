@@ -114,6 +114,9 @@ BOOST_AUTO_TEST_CASE(arrays_of_every_type_and_shape_come_back) {
   BOOST_TEST(root.dataset("deep/inside/values").read<double>().front() == 1.0);
   BOOST_TEST(root.dataset("names").read_strings() == (std::vector<std::string>{"a", "größer", ""}),
              boost::test_tools::per_element());
+  BOOST_TEST(!root.dataset("names").is_numeric());
+  BOOST_TEST(root.dataset("names").type_name() == "text");
+  BOOST_CHECK_EXCEPTION(root.dataset("names").read<Index>(), DataError, says({"/names: holds text elements"}));
   BOOST_TEST(!root.dataset("floats").has_attribute("units"));
 }
 

@@ -64,18 +64,14 @@ def run_import(program, path, arguments, folder):
         return run.returncode, run.stderr.strip(), None, None
     with h5py.File(output) as file:
         rows = file["train"][()]
-        names = [name.decode() if isinstance(name, bytes) else str(name) for name in names_in(file)]
+        names = names_in(file)
     return 0, run.stdout.strip(), names, rows
 
 
 def names_in(file):
-    """The names of the columns, one text each or rows of characters."""
-    if "feature_names" not in file:
-        return []
-    values = file["feature_names"][()]
-    if values.ndim == 2:
-        return [b"".join(row.tolist()).rstrip(b"\0 ") for row in values]
-    return values
+    """The names of the columns."""
+    rows = file["feature_names"][()] if "feature_names" in file else []
+    return [bytes(row).rstrip(b"\0").decode() for row in rows]
 
 
 def judge(entry, path, program, folder):

@@ -113,6 +113,9 @@ Environment::Environment(int& argc, char**& argv) {
   int provided = 0;
   check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   finalise_ = true;
+  for (MPI_Comm comm : {MPI_COMM_WORLD, MPI_COMM_SELF}) {
+    check(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  }
 }
 
 Environment::~Environment() {
@@ -265,6 +268,7 @@ SharedArray<T>::SharedArray(const Communicator& comm, Index size) : size_(size) 
   const auto bytes = static_cast<MPI_Aint>(static_cast<std::size_t>(size) * sizeof(T));
   check(MPI_Win_allocate_shared(node_rank_ == 0 ? bytes : 0, sizeof(T), MPI_INFO_NULL, node_, &data_, &window_),
         "MPI_Win_allocate_shared");
+  check(MPI_Win_set_errhandler(window_, MPI_ERRORS_RETURN), "MPI_Win_set_errhandler");
   MPI_Aint owned = 0;
   int unit = 0;
   check(MPI_Win_shared_query(window_, 0, &owned, &unit, &data_), "MPI_Win_shared_query");

@@ -18,7 +18,9 @@
 namespace pushforward::comm {
 
 /// Initializes MPI for the life of the object (thread level FUNNELED), unless the program has done so already. It
-/// finalizes MPI only if it has initialized it. Not collective over any communicator of ours.
+/// finalizes MPI only if it has initialized it. Then, too, it makes the calls of MPI return their errors, which become
+/// MpiError with the name of the call; otherwise, that is the program's choice. Not collective over any communicator
+/// of ours.
 class Environment {
  public:
   Environment(int& argc, char**& argv);

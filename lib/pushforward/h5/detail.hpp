@@ -53,6 +53,9 @@ Handle string_type(std::size_t bytes);
 /// A dataspace of this shape; a scalar for an empty shape.
 Handle data_space(std::span<const Index> shape);
 
+/// The attribute that says that an array of bytes is text, and its value.
+inline constexpr const char *encoding_attribute = "encoding", *utf8 = "UTF-8";
+
 /// Extents of a dataspace; empty for a scalar.
 std::vector<Index> extents(hid_t space);
 

@@ -303,11 +303,16 @@ Index Dataset::element_bytes() const {
 }
 
 std::string Dataset::type_name() const {
-  return class_name(H5Tget_class(type_of(handle_.id(), where_).id()));
+  return is_encoded_text() ? class_name(H5T_STRING) : class_name(H5Tget_class(type_of(handle_.id(), where_).id()));
 }
 
 bool Dataset::is_numeric() const {
-  return is_number(H5Tget_class(type_of(handle_.id(), where_).id()));
+  return is_number(H5Tget_class(type_of(handle_.id(), where_).id())) && !is_encoded_text();
+}
+
+bool Dataset::is_encoded_text() const {
+  return shape_.size() == 2 && is_integer() && element_bytes() == 1 && has_text(detail::encoding_attribute) &&
+         attribute<std::string>(detail::encoding_attribute) == detail::utf8;
 }
 
 bool Dataset::is_record() const {
@@ -316,9 +321,8 @@ bool Dataset::is_record() const {
 }
 
 void Dataset::require_numeric(bool integer) const {
-  const auto kind = H5Tget_class(type_of(handle_.id(), where_).id());
-  require<DataError>(integer ? kind == H5T_INTEGER : is_number(kind), "{}: holds {} elements, not {}", where_,
-                     class_name(kind), integer ? "integers" : "numbers");
+  require<DataError>(is_numeric() && (!integer || is_integer()), "{}: holds {} elements, not {}", where_, type_name(),
+                     integer ? "integers" : "numbers");
 }
 
 void Dataset::require_complete() const {
@@ -394,21 +398,21 @@ void Dataset::read_rows(Index first, MatrixView<T> values) const {
 }
 
 std::vector<std::string> Dataset::read_strings() const {
-  const Handle type = own(H5Dget_type(handle_.id()), "{}: type", where_);
+  const Handle type = type_of(handle_.id(), where_);
   const Handle space = own(H5Dget_space(handle_.id()), "{}: shape", where_);
   const bool is_text = H5Tget_class(type.id()) == H5T_STRING;
-  const bool is_characters = is_text && shape_.size() == 2 && H5Tget_size(type.id()) == 1;
-  require<DataError>(is_text && (shape_.size() <= 1 || is_characters), "{}: is not a list of strings", where_);
+  const bool is_bytes = is_encoded_text() || (is_text && shape_.size() == 2 && H5Tget_size(type.id()) == 1);
+  require<DataError>((is_text && shape_.size() <= 1) || is_bytes, "{}: is not a list of strings", where_);
   require_complete();
-  auto texts = detail::read_strings(type.id(), space.id(), [&](hid_t memory_type, void* buffer) {
+  const auto read = [&](hid_t memory_type, void* buffer) {
     check(H5Dread(handle_.id(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer), "reading {}", where_);
-  });
-  if (!is_characters) return texts;
-  std::vector<std::string> lines(shape_[0]);
-  for (Index i = 0; i < shape_[0]; ++i) {
-    for (Index k = 0; k < shape_[1]; ++k) lines[i] += texts[i * shape_[1] + k];
-  }
-  return lines;
+  };
+  if (!is_bytes) return detail::read_strings(type.id(), space.id(), read);
+  std::string bytes(static_cast<std::size_t>(size()), '\0');
+  if (!bytes.empty()) read(type.id(), bytes.data());
+  std::vector<std::string> texts(shape_[0]);
+  for (Index i = 0; i < shape_[0]; ++i) texts[i] = bytes.substr(i * shape_[1], shape_[1]).c_str();
+  return texts;
 }
 
 std::string Group::child_name(std::string_view path) const {

@@ -72,7 +72,8 @@ class Dataset : public Object {
   const std::vector<Index>& shape() const { return shape_; }
   /// Product of the extents.
   Index size() const;
-  /// True when the elements are integers, floating-point numbers or enumerations, as the Booleans of h5py are.
+  /// True when the elements are integers, floating-point numbers or enumerations, as the Booleans of h5py are. Bytes
+  /// with the attribute encoding = "UTF-8" are text, as GroupWriter::write_strings() writes it.
   bool is_numeric() const;
   /// True when the elements are records (a compound type) with at least one number.
   bool is_record() const;
@@ -103,11 +104,12 @@ class Dataset : public Object {
   /// that read elements call it.
   void require_complete() const;
 
-  /// A 1-D dataset of strings of fixed or variable length, a single string, or a 2-D dataset (N, bytes) of single
-  /// characters, as GroupWriter::write_strings writes it.
+  /// A 1-D dataset of strings of fixed or variable length, a single string, or a 2-D dataset (N, bytes): of bytes, as
+  /// GroupWriter::write_strings() writes it, or of single characters, as netCDF writes it.
   std::vector<std::string> read_strings() const;
 
  private:
+  bool is_encoded_text() const;
   friend class Group;
   Dataset(Handle handle, std::string where);
 

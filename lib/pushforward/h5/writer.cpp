@@ -128,14 +128,14 @@ void GroupWriter::write(std::string_view name, MatrixView<const T> values, const
 void GroupWriter::write_strings(std::string_view name, std::span<const std::string> values) const {
   std::size_t width = 1;
   for (const auto& v : values) width = std::max(width, v.size());
-  std::string characters;
-  for (const auto& v : values) characters.append(v).append(width - v.size(), '\0');
-  const Handle type = detail::string_type(1);
+  std::string bytes;
+  for (const auto& v : values) bytes.append(v).append(width - v.size(), '\0');
   const std::array shape{static_cast<Index>(values.size()), static_cast<Index>(width)};
-  const Handle dataset = create(name, type.id(), shape, {});
+  const Handle dataset = create(name, H5T_NATIVE_UINT8, shape, {});
+  write_text(dataset.id(), fmt::format("{}/{}", where_, name), detail::encoding_attribute, detail::utf8);
   if (values.empty()) return;
-  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, characters.data()), "{}: writing dataset '{}'",
-        where_, name);
+  check(H5Dwrite(dataset.id(), H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()),
+        "{}: writing dataset '{}'", where_, name);
 }
 
 void GroupWriter::set_scale(std::string_view dataset, Index axis, std::string_view scale) const {

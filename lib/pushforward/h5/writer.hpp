@@ -74,8 +74,9 @@ class GroupWriter {
   void write_array(std::string_view name, std::span<const Index> shape, const T* values,
                    const Meaning& meaning = {}) const;
 
-  /// A dataset (N, bytes) of single characters: UTF-8 strings, padded with zeros to the longest. The netCDF library
-  /// crashes on other text of fixed length, and HDF5 1.10 crashes on damaged text of variable length.
+  /// A dataset (N, bytes) of unsigned bytes with the attribute encoding = "UTF-8": strings, padded with zeros to the
+  /// longest. Every reader knows numbers. The netCDF library crashes on text of fixed length, Octave does not open
+  /// arrays of characters, and HDF5 1.10 crashes on damaged text of variable length.
   void write_strings(std::string_view name, std::span<const std::string> values) const;
 
   /// A dataset of doubles, floats or Index of this shape, without storage until something is written to it.
