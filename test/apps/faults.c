@@ -10,6 +10,9 @@
 //   FAULT_AT     the first of these calls that fails, from 1 (1)
 //   FAULT_FOR    how many of them fail (1)
 //   FAULT_RANK   the rank on which they fail (all)
+//
+// Callers for large files have names of their own: open64().
+#undef _FILE_OFFSET_BITS
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -85,20 +88,26 @@ int flock(int descriptor, int operation) {
   return fails("lock", descriptor) ? refuse(ENOLCK) : REAL(flock)(descriptor, operation);
 }
 
-int open(const char* path, int flags, ...) {
-  va_list list;
-  va_start(list, flags);
-  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(list, mode_t) : 0;
-  va_end(list);
-  if ((flags & O_CREAT) != 0 && fails_for("create", path)) return refuse(EROFS);
-  return fails_for("open", path) ? refuse(EACCES) : REAL(open)(path, flags, mode);
-}
+#define OPEN(name)                                                                   \
+  int name(const char* path, int flags, ...) {                                       \
+    va_list list;                                                                    \
+    va_start(list, flags);                                                           \
+    const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(list, mode_t) : 0;           \
+    va_end(list);                                                                    \
+    if ((flags & O_CREAT) != 0 && fails_for("create", path)) return refuse(EROFS);   \
+    return fails_for("open", path) ? refuse(EACCES) : REAL(name)(path, flags, mode); \
+  }
+OPEN(open)
+OPEN(open64)
 
-FILE* fopen(const char* path, const char* mode) {
-  if (mode[0] == 'r' || !fails_for("create", path)) return REAL(fopen)(path, mode);
-  errno = EROFS;
-  return NULL;
-}
+#define FOPEN(name)                                                                  \
+  FILE* name(const char* path, const char* mode) {                                   \
+    if (mode[0] == 'r' || !fails_for("create", path)) return REAL(name)(path, mode); \
+    errno = EROFS;                                                                   \
+    return NULL;                                                                     \
+  }
+FOPEN(fopen)
+FOPEN(fopen64)
 
 // As MPI does with an error: it calls the handler of the communicator, and gives the code if the handler returns.
 int MPI_Allreduce(const void* send, void* receive, int count, MPI_Datatype type, MPI_Op operation, MPI_Comm comm) {
