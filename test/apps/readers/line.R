@@ -1,9 +1,10 @@
 # Prints a line of the listing; see listing.py.
+# Bytes are numbers, which R calls raw.
 report <- function(path, attribute, read) {
   line <- tryCatch({
     value <- read()
     if (is.factor(value)) value <- as.character(value)
-    if (is.numeric(value) || is.logical(value) || inherits(value, "integer64")) {
+    if (is.numeric(value) || is.logical(value) || is.raw(value) || inherits(value, "integer64")) {
       numbers <- as.numeric(value)
       c("number", path, attribute, length(numbers), sprintf("%.17g", sum(numbers[is.finite(numbers)])))
     } else if (is.character(value)) {
