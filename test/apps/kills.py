@@ -1,10 +1,12 @@
 """Kills runs of flow_train with SIGKILL at random moments, and lets the same command continue each to the end.
 
-  kills.py [--runs N] [--seed SEED]
+  ninja -C build kills
+  kills.py [--runs N] [--seed SEED]     in the environment of that target
 
 Each run is `mpirun -n 2 flow_train --reproducible` with a checkpoint every few steps, so that many kills fall into the
-writing of one. Runs take turns over optimizers, kinds of flows and precisions. A run passes if every file is readable
-after the kill, the same command finishes the run, and weights and history are those of a run that was not killed.
+writing of one. Runs take turns over all optimizers and objectives, over kinds of flows, precisions, estimators that
+draw, schedules and early stopping. A run passes if every file is readable after the kill, the same command finishes the
+run, and weights and history are those of a run that was not killed.
 """
 
 import argparse
@@ -26,9 +28,14 @@ from harness import TIME_LIMIT, command
 
 RANKS = 2
 STEPS = 400
-SETTINGS = [["--train.optimizer", optimizer, "--model.kind", kind, "--model.precision", precision]
-            for optimizer, kind, precision in [("adam", "residual", "float"), ("adamw", "realnvp", "double"),
-                                               ("adamax", "residual", "double"), ("adam", "spline", "float")]]
+OBJECTIVES = ["likelihood"]
+OPTIMIZERS = ["adam", "adamw", "adamax"]
+SETTINGS = [["--train.optimizer", optimizer, "--model.kind", kind, "--model.precision", precision, *more]
+            for optimizer, kind, precision, *more in [
+                ("adam", "residual", "float", "--log_det.train", "roulette", "--train.schedule", "step"),
+                ("adamw", "realnvp", "double", "--train.average", 0),
+                ("adamax", "residual", "double", "--train.validate_every", 10, "--train.patience", 15),
+                ("adam", "spline", "float")]]
 
 
 def words(settings, ranks=RANKS):
@@ -116,8 +123,8 @@ def check_kills(runs, seed, report=lambda text: None):
             has_checkpoint = (folder / "flow.checkpoint.h5").exists()
             arrays, history = finish(folder, settings)
             if not same(arrays, whole[key][0]) or history != whole[key][1]:
-                raise AssertionError(f"run {number} ({' '.join(settings)}), killed after {seconds:.3f} s, is another run")
-            report(f"run {number}: {' '.join(settings[1::2])}, killed after {seconds:.2f} s"
+                raise AssertionError(f"run {number} ({' '.join(map(str, settings))}), killed after {seconds:.3f} s, is another run")
+            report(f"run {number}: {' '.join(map(str, settings[1::2]))}, killed after {seconds:.2f} s"
                    f"{'' if has_checkpoint else ', before the first checkpoint'}: continued, same bits")
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Runs that stop, are killed, fail and go on."""
 
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -75,6 +76,12 @@ class RestartTest(FlowTest):
 
 
 class Killed(RestartTest):
+    def test_every_optimizer_and_objective_takes_part(self):
+        usage = " ".join(self.succeed("flow_train", "--help").stdout.split())
+        for key, names in [("train.optimizer", kills.OPTIMIZERS), ("objective.kind", kills.OBJECTIVES)]:
+            self.assertIn(f"one of {', '.join(names)} [", usage[usage.index(f"--{key} TEXT"):])
+        self.assertEqual({settings[1] for settings in kills.SETTINGS}, set(kills.OPTIMIZERS))
+
     def test_runs_go_on_with_the_same_bits(self):
         self.assertGreater(kills.check_kills(10, seed=3), 5)
 
@@ -226,6 +233,36 @@ class Continued(RestartTest):
         shutil.copy(self.folder / "flow.h5", path)
         (self.folder / "flow.checkpoint.previous.h5").unlink()
         self.assertFailure(self.run_program("flow_train", *flows.small(*AUTO)), 5, "is not a checkpoint of flow_train")
+
+
+def growth(values):
+    """The median of the last quarter of a series less that of the second quarter."""
+    quarter = len(values) // 4
+    return np.median(values[-quarter:]) - np.median(values[quarter:2 * quarter])
+
+
+class Long(RestartTest):
+    def test_many_checkpoints_leave_nothing_behind(self):
+        """20,000 steps with 400 checkpoints: memory and open files stay as they were, and the history goes on."""
+        run = self.start(*AUTO, "--train.steps", 20_000, "--checkpoint.steps", 50, "--output.every", 100, ranks=0)
+        kilobytes, files, checkpoints = [], [], set()
+        while run.poll() is None:
+            try:
+                status = pathlib.Path(f"/proc/{run.pid}/status").read_text()
+                kilobytes.append(int(re.search(r"VmRSS:\s+(\d+)", status).group(1)))
+                files.append(len(os.listdir(f"/proc/{run.pid}/fd")))
+                checkpoints.add((self.folder / "flow.checkpoint.h5").stat().st_ino)
+            except (OSError, AttributeError):  # the run has not begun, or it has ended
+                pass
+            time.sleep(0.02)
+        self.ended(run, 0)
+        self.assertGreater(len(checkpoints), 10)
+        self.assertLess(growth(kilobytes), 1000)
+        self.assertLess(growth(files), 1)
+        self.assertEqual(self.steps_of_history(), list(range(100, 20_001, 100)))
+        # The twin: 10 kB or a tenth of a file for each checkpoint are seen.
+        self.assertGreater(growth([k + 4000 * i / len(kilobytes) for i, k in enumerate(kilobytes)]), 1000)
+        self.assertGreater(growth([f + 40 * i / len(files) for i, f in enumerate(files)]), 1)
 
 
 class Faults(RestartTest):

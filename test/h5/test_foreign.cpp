@@ -42,7 +42,7 @@ assert f['x'].shape == (2, 3) and f['x'].dtype == np.float64
 assert (f['x'][...] == [[1, 2, 3], [4, 5, 6]]).all()
 assert f['x'].attrs['units'] == b'nat' and f['x'].attrs['long_name'] == b'samples'
 assert (f['x'].dims[0]['axis'][...] == [0.5, 1.5]).all()
-assert [bytes(n).rstrip(b'\\0').decode() for n in f['names'][...]] == ['größer', 'b']
+assert [bytes(n).rstrip(b'\0').decode() for n in f['names'][...]] == ['größer', 'b']
 assert f.attrs['text'].decode() == 'größer' and f.attrs['flag'] == 1 and list(f.attrs['reals']) == [1, 2.5]
 assert f.attrs['format'] == b'test' and f.attrs['format_version'] == 1
 )";
