@@ -215,6 +215,22 @@ class Continued(RestartTest):
         self.assertFailure(self.run_program("flow_train", *flows.small(*arguments)), 3,
                            "the checkpoint of a run on other data: a.h5 has been changed since", "--restart never")
 
+    def test_another_file_after_a_finished_run(self):
+        for name, n in [("a.h5", 400), ("b.h5", 500)]:
+            self.put(name, flows.split_rows(2, n))
+        self.train("--data", "a.h5", "--restart", "auto", ranks=2)
+        run = self.train("--data", "b.h5", "--restart", "auto", ranks=2)
+        self.assertIn("flow.checkpoint.h5 is the checkpoint of a finished run on another file", run.stderr)
+        self.assertNotIn("continued", run.stderr)
+        expected = self.weights()
+        self.train("--data", "b.h5", "--restart", "never", ranks=2)
+        self.assertSameWeights(self.weights(), expected)
+        # The twin: a run that is not finished is not replaced.
+        run = self.run_program("flow_train", *flows.small("--data", "a.h5", "-o", "c.h5", *LONG[2:], "--max-time", "0:0:1"))
+        self.assertEqual(run.returncode, 7, run.stderr)
+        self.assertFailure(self.run_program("flow_train", *flows.small("--data", "b.h5", "-o", "c.h5", *LONG[2:])), 3,
+                           "the checkpoint of a run on other data")
+
     def test_damaged_checkpoints(self):
         self.train(*AUTO, "--checkpoint.steps", 20)
         whole = self.weights()

@@ -138,6 +138,12 @@ std::string StoredRun::fact(const std::string& name) const {
   return found == facts_.end() ? "" : found->second;
 }
 
+Index StoredRun::counter(const std::string& name) const {
+  const auto values = root_->group("state").dataset(name).read<Index>();
+  require<DataError>(values.size() == 1, "{}: state/{} has {} values, not one", path_, name, values.size());
+  return values.front();
+}
+
 std::vector<HistoryRow> StoredRun::restore(const comm::Communicator& comm, const StateSet& state,
                                            const LossName& loss) const {
   std::vector<HistoryRow> rows;

@@ -38,6 +38,8 @@ class StoredRun {
   const std::string& path() const { return path_; }
   /// A fact, on all ranks; "" if the checkpoint does not state it.
   std::string fact(const std::string& name) const;
+  /// A counter of the state, as "step". On rank 0 only. Throws DataError if the checkpoint has none of that name.
+  Index counter(const std::string& name) const;
   /// Writes the stored values to their places, on all ranks, and returns the rows of the history, on rank 0. Throws
   /// DataError, the same on all ranks, if the checkpoint has not exactly these values. Collective.
   std::vector<HistoryRow> restore(const comm::Communicator& comm, const StateSet& state, const LossName& loss) const;

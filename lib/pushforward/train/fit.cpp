@@ -46,13 +46,14 @@ std::vector<std::pair<std::string, std::string>> values_of(const std::string& to
   return values;
 }
 
+std::string value_in(const std::vector<std::pair<std::string, std::string>>& values, const std::string& key) {
+  const auto found = std::ranges::find(values, key, [](const auto& entry) { return entry.first; });
+  return found == values.end() ? std::string("not set") : found->second;
+}
+
 // Says which keys differ: "train.batch (was 250, is 100)".
 std::vector<std::string> differences(const std::string& stored, const std::string& present) {
   const auto before = values_of(stored), now = values_of(present);
-  const auto value_in = [](const auto& values, const std::string& key) {
-    const auto found = std::ranges::find(values, key, [](const auto& entry) { return entry.first; });
-    return found == values.end() ? std::string("not set") : found->second;
-  };
   std::vector<std::string> found;
   const auto compare = [&](const std::string& key) {
     const auto was = value_in(before, key), is = value_in(now, key);
@@ -65,6 +66,22 @@ std::vector<std::string> differences(const std::string& stored, const std::strin
     if (value_in(now, key) == "not set") compare(key);
   }
   return found;
+}
+
+// Returns true if a run came to its end, by its steps or for want of improvement.
+bool is_finished(const StoredRun& stored) {
+  const auto values = values_of(stored.fact("configuration"));
+  const auto number = [&](const std::string& key) { return std::stoll(value_in(values, key)); };
+  const Index patience = number("train.patience");
+  return stored.counter("step") >= number("train.steps") ||
+         (patience > 0 && stored.counter("without_improvement") >= patience);
+}
+
+// Returns true if a stored run came to its end with another file of other rows. Then a new run loses nothing of it.
+bool is_of_the_past(const StoredRun& stored, const std::string& configuration, const std::string& data) {
+  const auto file_in = [](const std::string& toml) { return value_in(values_of(toml), "data.file"); };
+  return stored.fact("data") != data && file_in(stored.fact("configuration")) != file_in(configuration) &&
+         is_finished(stored);
 }
 
 void require_same_run(const StoredRun& stored, const Options& options, const std::string& configuration,
@@ -111,8 +128,20 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
     comm::agree(comm_, [&] {
       require<IoError>(stored || options_.checkpoint.restart != "always",
                        "there is no checkpoint {}, and checkpoint.restart = \"always\" wants one", setup_.checkpoint);
-      if (stored && comm_.is_root()) require_same_run(*stored, options_, configuration_, data_digest_);
     });
+    Index is_past = 0;
+    comm::agree(comm_, [&] {
+      if (!stored || !comm_.is_root()) return;
+      const bool may_replace = options_.checkpoint.restart == "auto";
+      is_past = may_replace && is_of_the_past(*stored, configuration_, data_digest_) ? 1 : 0;
+      if (is_past == 0) require_same_run(*stored, options_, configuration_, data_digest_);
+      if (is_past != 0 && warn) {
+        warn(fmt::format("{} is the checkpoint of a finished run on another file; this run starts anew and replaces it",
+                         stored->path()));
+      }
+    });
+    comm_.broadcast(std::span(&is_past, 1));
+    if (is_past != 0) stored.reset();
   }
   if (stored && !stored->fact("log_det_train").empty()) {  // `auto` measures, so it might choose another method now
     options_.log_det.train = stored->fact("log_det_train");

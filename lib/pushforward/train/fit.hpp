@@ -40,7 +40,8 @@ class Fit {
   /// Prepares everything for the first step: log-dets, a fresh flow that is initialized from the first rows, the
   /// objective, and memory. If there is a checkpoint and checkpoint.restart allows it, the run goes on from there:
   /// options and data must be those of the checkpoint, but for keys without effect on the course and a larger
-  /// train.steps. comm and data must outlive the object. `warn` is called on rank 0. Collective. Throws OptionError and
+  /// train.steps. A finished run on another file is no obstacle: the new run replaces it, with a warning. comm and data
+  /// must outlive the object. `warn` is called on rank 0. Collective. Throws OptionError and
   /// ShapeError, the same on all ranks, if options, architecture and data do not go together or train.workspace is too
   /// small; DataError for a checkpoint of another run; IoError for one that cannot be used.
   Fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup = {},
