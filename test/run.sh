@@ -22,7 +22,8 @@ case ${1:-} in
     folder=$root/build options=(-Dwerror=true)
     ;;
   --sanitize)
-    folder=$root/build-sanitize
+    # Sanitized programs are slow; the style of sources is the same.
+    folder=$root/build-sanitize tests+=(--no-suite style --timeout-multiplier 6)
     options=(-Doptimization=1 -Ddebug=true -Db_ndebug=false
       -Db_sanitize=address,undefined -Db_lundef=false)
     # What the libraries below us never give back is none of our leaks. To know it, the stack of an allocation must be

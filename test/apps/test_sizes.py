@@ -1,13 +1,16 @@
 """Sizes that no machine has memory for are refused at once, and large ones take no more memory than they need."""
 
+import os
 import resource
 import time
+import unittest
 
 import numpy as np
 
 import cases
 from flows import FlowTest
 
+SANITIZED = "PUSHFORWARD_SANITIZED" in os.environ
 AT_ONCE = 20  # seconds, on a machine that does other work as well
 
 
@@ -63,6 +66,7 @@ class Sizes(FlowTest):
         self.assertRefusedAtOnce(["--data", file, "--model.blocks", 2], "evaluation: a sample takes",
                                  "train.workspace is 256 MB", "log_det.evaluate = \"krylov:8\"")
 
+    @unittest.skipIf(SANITIZED, "sanitizers need memory of their own")
     def test_memory_grows_with_the_columns_and_not_with_their_square(self):
         file = self.wide("wide.h5", 8000)
         begin = time.monotonic()
@@ -71,6 +75,7 @@ class Sizes(FlowTest):
         # The largest program so far, in kilobytes. A single square matrix of the columns would take 512 MB.
         self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, 500_000)
 
+    @unittest.skipIf(SANITIZED, "sanitizers reserve more addresses than any limit")
     def test_the_limit_of_a_process_counts(self):
         def limit():
             resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9, resource.RLIM_INFINITY))
