@@ -1,6 +1,5 @@
 """Sizes that no machine has memory for are refused at once, and large ones take no more memory than they need."""
 
-import os
 import resource
 import time
 import unittest
@@ -9,8 +8,8 @@ import numpy as np
 
 import cases
 from flows import FlowTest
+from harness import SANITIZED
 
-SANITIZED = "PUSHFORWARD_SANITIZED" in os.environ
 AT_ONCE = 20  # seconds, on a machine that does other work as well
 
 

@@ -26,7 +26,8 @@ import unittest
 
 # Folders that hold executables, by the environment that meson sets.
 FOLDERS = [pathlib.Path(folder) for folder in os.environ["PUSHFORWARD_PROGRAMS"].split(os.pathsep)]
-TIME_LIMIT = 120  # seconds for one run of a program
+SANITIZED = "PUSHFORWARD_SANITIZED" in os.environ
+TIME_LIMIT = 720 if SANITIZED else 120  # seconds for one run of a program
 
 
 # Flags that flow_train answers without a run.
