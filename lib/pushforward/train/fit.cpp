@@ -9,6 +9,8 @@
 #include <pushforward/model/model.hpp>
 #include <pushforward/train/fit.hpp>
 
+#include <charconv>
+
 namespace pushforward::train {
 
 namespace {
@@ -68,10 +70,18 @@ std::vector<std::string> differences(const std::string& stored, const std::strin
   return found;
 }
 
-// Returns true if a run came to its end, by its steps or for want of improvement.
+// Returns true if a run came to its end, by its steps or for want of improvement. Throws DataError if its configuration
+// does not say when that is.
 bool is_finished(const StoredRun& stored) {
   const auto values = values_of(stored.fact("configuration"));
-  const auto number = [&](const std::string& key) { return std::stoll(value_in(values, key)); };
+  const auto number = [&](const std::string& key) {
+    const std::string text = value_in(values, key);
+    Index value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    require<DataError>(error == std::errc() && end == text.data() + text.size(),
+                       "{}: its configuration has {} = {}, which is no number", stored.path(), key, text);
+    return value;
+  };
   const Index patience = number("train.patience");
   return stored.counter("step") >= number("train.steps") ||
          (patience > 0 && stored.counter("without_improvement") >= patience);
