@@ -267,7 +267,7 @@ class Long(RestartTest):
                 status = pathlib.Path(f"/proc/{run.pid}/status").read_text()
                 kilobytes.append(int(re.search(r"VmRSS:\s+(\d+)", status).group(1)))
                 files.append(len(os.listdir(f"/proc/{run.pid}/fd")))
-                checkpoints.add((self.folder / "flow.checkpoint.h5").stat().st_ino)
+                checkpoints.add((self.folder / "flow.checkpoint.h5").stat().st_mtime_ns)  # the numbers of inodes come again
             except (OSError, AttributeError):  # the run has not begun, or it has ended
                 pass
             time.sleep(0.02)
