@@ -387,12 +387,12 @@ class Faults(RestartTest):
         for ranks in [2, 8]:
             with self.subTest(ranks):
                 (self.folder / "out").mkdir()
-                run = self.start(*LONG, "--checkpoint.steps", 1000, "--max-time", "0:0:4", "-o", "out/flow.h5",
-                                 ranks=ranks)
+                run = self.start(*LONG, "--checkpoint.steps", 100, "-o", "out/flow.h5", ranks=ranks)
                 while not (self.folder / "out" / "flow.checkpoint.h5").exists():
                     self.assertIsNone(run.poll())
                     time.sleep(0.02)
                 os.rename(self.folder / "out", self.folder / f"gone_{ranks}")  # at once, whatever is being written
+                run.send_signal(signal.SIGUSR2)
                 self.assertIn("flow_train: cannot write out/flow.h5: there is no folder out", self.ended(run, 5))
 
     def test_a_history_that_cannot_be_written(self):
