@@ -25,7 +25,22 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+// The function behind this one. It is looked up once: a thread of Open MPI that looks up a symbol while components are
+// unloaded crashes.
+#define REAL(name)                                                       \
+  ({                                                                     \
+    static __typeof__(&name) real = NULL;                                \
+    if (real == NULL) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name); \
+    real;                                                                \
+  })
+
+// Threads call these at the end of a process, so they are looked up at its beginning.
+__attribute__((constructor)) static void look_up(void) {
+  const int nothing = open("/dev/null", O_RDWR);
+  char byte = 0;
+  if (write(nothing, &byte, 1) != 1 || read(nothing, &byte, 1) != 0) abort();
+  close(nothing);
+}
 
 static long number(const char* variable, long otherwise) {
   const char* const text = getenv(variable);
