@@ -25,8 +25,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-// The function behind this one. It is looked up once: a thread of Open MPI that looks up a symbol while components are
-// unloaded crashes.
+// The function behind this one. It is looked up once, since threads of Open MPI call it while components are unloaded.
 #define REAL(name)                                                       \
   ({                                                                     \
     static __typeof__(&name) real = NULL;                                \
@@ -34,12 +33,16 @@
     real;                                                                \
   })
 
-// Threads call these at the end of a process, so they are looked up at its beginning.
-__attribute__((constructor)) static void look_up(void) {
-  const int nothing = open("/dev/null", O_RDWR);
-  char byte = 0;
-  if (write(nothing, &byte, 1) != 1 || read(nothing, &byte, 1) != 0) abort();
-  close(nothing);
+// What is to fail. The environment is read at the beginning, since a thread must not read it while another one writes
+// it.
+static struct {
+  const char *call, *name;  // NULL: none
+  long at, count;
+} fault;
+
+static const char* copied(const char* variable) {
+  const char* const text = getenv(variable);
+  return text == NULL ? NULL : strdup(text);
 }
 
 static long number(const char* variable, long otherwise) {
@@ -47,23 +50,27 @@ static long number(const char* variable, long otherwise) {
   return text == NULL ? otherwise : atol(text);
 }
 
+__attribute__((constructor)) static void read_environment(void) {
+  const long none = -1, rank = number("FAULT_RANK", none);
+  if (rank == none || rank == number("OMPI_COMM_WORLD_RANK", none)) fault.call = copied("FAULT_CALL");
+  fault.name = copied("FAULT_NAME");
+  fault.at = number("FAULT_AT", 1);
+  fault.count = number("FAULT_FOR", 1);
+}
+
 static int is_chosen(const char* call) {
-  const char *const chosen = getenv("FAULT_CALL"), *const rank = getenv("OMPI_COMM_WORLD_RANK");
-  if (chosen == NULL || strcmp(chosen, call) != 0) return 0;
-  return getenv("FAULT_RANK") == NULL || (rank != NULL && atol(rank) == number("FAULT_RANK", 0));
+  return fault.call != NULL && strcmp(fault.call, call) == 0;
 }
 
 // Counts a call that could fail, and says whether it does.
 static int is_due(void) {
   static long calls = 0;
-  const long first = number("FAULT_AT", 1);
   ++calls;
-  return calls >= first && calls < first + number("FAULT_FOR", 1);
+  return calls >= fault.at && calls < fault.at + fault.count;
 }
 
 static int fails_for(const char* call, const char* name) {
-  const char* const part = getenv("FAULT_NAME");
-  return is_chosen(call) && part != NULL && strstr(name, part) != NULL && is_due();
+  return is_chosen(call) && fault.name != NULL && strstr(name, fault.name) != NULL && is_due();
 }
 
 static int fails(const char* call, int descriptor) {
