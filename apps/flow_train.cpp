@@ -76,7 +76,8 @@ class Reporter {
           "preimage, and the flow's density does not integrate to 1",
           *bounded, architecture.chain[*bounded].kind(), architecture.base.kind);
     }
-    if (nn::ActivationKind::registry().at(options_.model.activation).starves_the_log_det) {
+    const auto* const activation = nn::ActivationKind::registry().find(options_.model.activation);
+    if (activation != nullptr && activation->starves_the_log_det) {
       console_.message(
           "warning: {} has no second derivative, so the log-det hardly trains its weights; "
           "{} do not have this fault",

@@ -14,6 +14,7 @@
 #include <pushforward/train/fit.hpp>
 #include <pushforward/transforms/actnorm.hpp>
 #include <pushforward/transforms/autoregressive.hpp>
+#include <pushforward/transforms/continuous.hpp>
 #include <pushforward/transforms/coupling.hpp>
 #include <pushforward/transforms/factor_out.hpp>
 #include <pushforward/transforms/linear.hpp>
@@ -189,6 +190,7 @@ std::vector<Example> examples(const Data& pairs, const Data& pixels, const Data&
                norm)},
           {"maf", pairs, repeat(4, of({ActNormOptions{}, maf, reverse}), norm)},
           {"iaf", pairs, repeat(4, of({ActNormOptions{}, iaf, reverse}), norm)},
+          {"continuous", pairs, {ContinuousOptions{.hidden = {32, 32}}}},
           {"planar", pairs, repeat(32, of({PlanarOptions{}}), norm)},
           {"radial", pairs, repeat(32, of({RadialOptions{}}), norm)},
           {"realnvp, mixture", pairs, repeat(2, realnvp, norm), MixtureOptions{.components = 5}},

@@ -58,6 +58,7 @@ ACTIVATIONS = {
     "softplus": lambda a, _: (softplus(a), logistic(a)),
     "relu": lambda a, _: (np.maximum(a, 0), (a > 0).astype(float)),
     "sine": lambda a, _: (np.sin(a), np.cos(a)),
+    "silu": lambda a, _: (a * logistic(a), logistic(a) * (1 + a * (1 - logistic(a)))),
 }
 
 
@@ -120,6 +121,50 @@ def wrapped(x, angles):
 def residual(group, x, place):
     g, jacobian = network(group, x, place.angles, place, jacobian=True)
     return wrapped(x + g, place.angles), np.linalg.slogdet(np.eye(place.size) + jacobian)[1]
+
+
+def velocity(group, x, t, place):
+    """Gives v(x, t; u) (n, d) of a continuous flow and its Jacobian (n, d, d), row j along x_j."""
+    tau = [2 * t - 1, np.cos(np.pi * t), np.sin(np.pi * t), np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)]
+    context = np.concatenate([np.tile(tau, (len(x), 1)), place.context], axis=1)
+    return network(group, x, place.angles, dataclasses.replace(place, context=context), jacobian=True)
+
+
+def follow_grid(group, x, place, steps, discrete):
+    """Gives the end, at t = 0, of Runge-Kutta steps from t = 1, and the log-det: that of the steps, or the quadrature of
+    the divergence."""
+    b, c = double(attributes(group)["tableau_b"]), double(attributes(group)["tableau_c"])
+    a = double(attributes(group)["tableau_a"]).reshape(len(b), len(b))
+    h, identity, total = -1 / steps, np.eye(place.size), np.zeros(len(x))
+    for k in range(steps):
+        velocities, tangents = [], []
+        for i in range(len(b)):
+            at = x + h * sum(a[i, j] * velocities[j] for j in range(i))
+            along = identity + h * sum(a[i, j] * tangents[j] for j in range(i))
+            v, jacobian = velocity(group, at, (steps - k + c[i] * h * steps) / steps, place)
+            velocities.append(v)
+            tangents.append(along @ jacobian)
+            if not discrete:
+                total += h * b[i] * np.trace(jacobian, axis1=1, axis2=2)
+        if discrete:
+            total += np.linalg.slogdet(identity + h * sum(b[i] * tangents[i] for i in range(len(b))))[1]
+        x = x + h * sum(b[i] * velocities[i] for i in range(len(b)))
+    return x, total
+
+
+def continuous(group, x, place):
+    o = attributes(group)
+    if o["density"] == "discrete":
+        z, total = follow_grid(group, x, place, int(o["steps"]), True)
+        return wrapped(z, place.angles), total
+    steps, (z, total) = 1, follow_grid(group, x, place, 1, False)
+    while steps < int(o["max_steps"]):
+        steps, z_before, total_before = 2 * steps, z, total
+        z, total = follow_grid(group, x, place, steps, False)
+        error = np.abs(total - total_before) + np.linalg.norm(z - z_before, axis=1) * np.linalg.norm(z, axis=1).clip(1)
+        if np.all(error <= o["tolerance"]):
+            break
+    return wrapped(z, place.angles), total
 
 
 def passive_columns(mask, shape):
@@ -293,4 +338,4 @@ def place_after(group, place):
 
 
 TRANSFORMS = {f.__name__: f for f in [actnorm, scaling, elementwise, dequantize, permutation, linear, planar, radial,
-                                      squeeze, split, residual, coupling, autoregressive]}
+                                      squeeze, split, residual, continuous, coupling, autoregressive]}

@@ -45,6 +45,8 @@ def small(*arguments):
         said |= {"--model.blocks", "--model.hidden"}
     if said & {"planar", "radial"}:
         said.add("--model.hidden")
+    if "continuous" in said:
+        said.add("--model.blocks")
     pairs = zip(SMALL[::2], SMALL[1::2])
     return [word for flag, value in pairs if flag not in said for word in (flag, value)] + list(arguments)
 

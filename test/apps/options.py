@@ -48,6 +48,8 @@ ARRAY = NICE | {"data.file": "array.h5:/rows"}
 INTEGERS = NICE | {"data.file": "integers.h5", "data.standardize": "none"}
 UNIT = NICE | {"data.file": "unit.h5", "data.standardize": "none"}
 STEP = NICE | {"train.schedule": "step"}
+CONTINUOUS = {key: value for key, value in SHORT.items() if key != "model.blocks"} | {"model.kind": "continuous"}
+LIMIT = CONTINUOUS | {"model.density": "continuous"}
 UNIFORM = NICE | {"base.kind": "uniform", "base.low": -60.0, "base.high": 60.0}
 
 
@@ -94,6 +96,11 @@ OPTIONS = {
     "model.bins": [Change(SPLINE, 4)],
     "model.bound": [Change(SPLINE, 2.0)],
     "model.scales": [Change(IMAGES, 1)],
+    "model.solver": [Change(CONTINUOUS, "heun")],
+    "model.steps": [Change(CONTINUOUS, 4)],
+    "model.density": [Change(CONTINUOUS, "continuous")],
+    "model.tolerance": [Change(LIMIT, 1e-13, VALIDATION)],
+    "model.max_steps": [Change(LIMIT | {"model.tolerance": 1e-8}, 8, VALIDATION)],
     "model.levels": [Change(INTEGERS, 8), Change(INTEGERS | {"model.levels": 8}, 16)],
     "model.logit": [Change(UNIT, 0.05)],
     "model.precision": [Change(NICE, "float")],
@@ -145,6 +152,7 @@ FAMILIES = {
     "spline": NETWORKS | {"actnorm", "bins", "bound"},
     "maf": NETWORKS | {"actnorm", "map", "scale_limit"},
     "iaf": NETWORKS | {"actnorm", "map", "scale_limit"},
+    "continuous": {"hidden", "activation", "levels", "logit", "solver", "steps", "density"},
     "planar": {"blocks", "actnorm", "levels", "logit"},
     "radial": {"blocks", "actnorm", "levels", "logit"},
     "chain": set(),
@@ -152,7 +160,8 @@ FAMILIES = {
 # Options that its flows on images use in addition.
 IMAGE_FAMILIES = {kind: {"kernels", "scales"} for kind in ["residual", "realnvp", "glow", "spline"]}
 VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "lipschitz": 0.5, "actnorm": False,
-          "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05}
+          "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05,
+          "solver": "heun", "steps": 4, "density": "continuous", "tolerance": 1e-3, "max_steps": 64}
 
 # Options of base.kind. All others are refused.
 BASES = {"standard_normal": set(), "normal": set(), "mixture": {"components"}, "uniform": {"low", "high"},
@@ -167,6 +176,7 @@ class TableChange:
     table: dict
     value: object
     data: str = "vectors.h5"
+    part: str = WEIGHTS
 
 
 COUPLING = {"hidden": [4]}
@@ -185,6 +195,15 @@ MAPS = {
 }
 # Keys of the transforms' tables, by kind.
 TRANSFORMS = {
+    "continuous": {
+        "hidden": [TableChange(COUPLING, [5])],
+        "activation": [TableChange(COUPLING, "tanh")],
+        "solver": [TableChange(COUPLING, "heun")],
+        "steps": [TableChange(COUPLING, 4)],
+        "density": [TableChange(COUPLING, "continuous")],
+        "tolerance": [TableChange(COUPLING | {"density": "continuous"}, 1e-13, part=VALIDATION)],
+        "max_steps": [TableChange(COUPLING | {"density": "continuous", "tolerance": 1e-8}, 8, part=VALIDATION)],
+    },
     "residual": {
         "hidden": [TableChange(COUPLING, [5])],
         "activation": [TableChange(COUPLING, "tanh")],

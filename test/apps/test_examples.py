@@ -20,7 +20,7 @@ except ImportError:
     pictures = None
 
 EXAMPLES = flows.SOURCE / "examples"
-FAMILIES = ["residual", "nice", "realnvp", "glow", "spline", "maf", "iaf", "planar", "radial"]
+FAMILIES = ["residual", "nice", "realnvp", "glow", "spline", "maf", "iaf", "continuous", "planar", "radial"]
 
 
 class Programs(FlowTest):

@@ -12,7 +12,7 @@ import flows  # finds model_density
 import model_density
 from flows import CourseTest, FlowTest
 
-FAMILIES = ["residual", "nice", "realnvp", "glow", "spline", "maf", "iaf", "planar", "radial"]
+FAMILIES = ["residual", "nice", "realnvp", "glow", "spline", "maf", "iaf", "continuous", "planar", "radial"]
 
 # A chain of all that vectors can go through, written out.
 CHAIN = """
@@ -106,7 +106,9 @@ class Kinds(CourseTest):
         for kind, *flags in [("iaf", "--model.map", "spline"), ("maf", "--model.map", "additive"),
                              ("maf", "--model.activation", "elu"), ("iaf", "--model.activation", "sine"),
                              ("spline", "--model.activation", "tanh"), ("realnvp", "--model.activation", "relu"),
-                             ("nice", "--model.activation", "softplus")]:
+                             ("nice", "--model.activation", "softplus"),
+                             ("continuous", "--model.activation", "lipswish", "--model.solver", "heun"),
+                             ("continuous", "--model.density", "continuous", "--model.tolerance", 1e-11)]:
             with self.subTest((kind, *flags)):
                 self.train("--model.kind", kind, *flags, "--data", "data.h5", "--model.precision", "double", "-o",
                            "flow.h5")
@@ -169,7 +171,7 @@ class Kinds(CourseTest):
         x, names = flows.split_rows(3), ["train", "validation", "test"]
         context = {f"context/{name}": np.stack([np.cos(x[name][:, 0]), x[name][:, 1] ** 2], axis=1) for name in names}
         self.put("data.h5", x | context | {"context_names": np.array([b"a", b"b=1"])})
-        for kind in ["residual", "realnvp", "spline", "maf", "iaf"]:
+        for kind in ["residual", "realnvp", "spline", "maf", "iaf", "continuous"]:
             with self.subTest(kind):
                 self.train("--model.kind", kind, "--data", "data.h5", "--model.precision", "double", "-o", "flow.h5")
                 out = self.examine("flow.h5", "data.h5")
@@ -244,7 +246,7 @@ class Kinds(CourseTest):
         x = np.stack([phi, psi, generator.normal(size=400)], axis=1)
         self.put("torus.h5", {"train": x[:300], "validation": x[300:350], "test": x[350:]},
                  periodic=np.array([1.0, 1.0, 0.0]))
-        for kind in ["spline", "residual", "maf", "iaf"]:
+        for kind in ["spline", "residual", "maf", "iaf", "continuous"]:
             with self.subTest(kind):
                 flags = ["--model.map", "spline"] if kind in ["maf", "iaf"] else []
                 self.train("--model.kind", kind, *flags, "--data", "torus.h5", "--model.precision", "double", "-o",

@@ -16,9 +16,10 @@ import cases
 import flows
 import kills
 from flows import FlowTest
-from harness import TIME_LIMIT, command
+from harness import SANITIZED, SLOWER, TIME_LIMIT, command
 
 AUTO = ["--data.rows", 2000, "--restart", "auto", "--reproducible"]
+END = 10 * SLOWER  # seconds within which a run with a fault must have ended
 LONG = [*AUTO, "--train.steps", 1_000_000, "--train.warmup", 0, "--checkpoint.seconds", 0]
 
 
@@ -54,7 +55,7 @@ class RestartTest(FlowTest):
 
     def ended(self, run, code):
         """What the run printed on standard error, once it has ended with this code, within ten seconds."""
-        _, errors = run.communicate(timeout=10)
+        _, errors = run.communicate(timeout=END)
         self.assertEqual(run.returncode, code, errors)
         return errors
 
@@ -117,7 +118,7 @@ class Requests(RestartTest):
         run = self.start(*LONG)
         self.await_history(run)
         run.send_signal(signal.SIGTERM)  # mpirun ends the ranks after two seconds, whatever they do
-        run.communicate(timeout=10)
+        run.communicate(timeout=END)
         self.assertNotEqual(run.returncode, 0)
         self.assertGreater(self.step_of_checkpoint(), 0)
 
@@ -273,7 +274,8 @@ class Long(RestartTest):
             time.sleep(0.02)
         self.ended(run, 0)
         self.assertGreater(len(checkpoints), 10)
-        self.assertLess(growth(kilobytes), 1000)
+        if not SANITIZED:  # sanitizers keep freed memory for a while, and report leaks themselves
+            self.assertLess(growth(kilobytes), 1000)
         self.assertLess(growth(files), 1)
         self.assertEqual(self.steps_of_history(), list(range(100, 20_001, 100)))
         # The twin: 10 kB or a tenth of a file for each checkpoint are seen.
@@ -291,8 +293,8 @@ class Faults(RestartTest):
                 self.await_history(run)
                 os.kill(kills.processes_below(run.pid)[0], signal.SIGKILL)
                 start = time.monotonic()
-                run.communicate(timeout=10)
-                self.assertLess(time.monotonic() - start, 10)
+                run.communicate(timeout=END)
+                self.assertLess(time.monotonic() - start, END)
                 self.assertNotEqual(run.returncode, 0)
                 kills.require_readable(self.folder)
                 (self.folder / "flow.csv").unlink()
@@ -321,7 +323,7 @@ class Faults(RestartTest):
         start = time.monotonic()
         words = flows.small(*arguments) if program == "flow_train" else arguments
         run = self.run_program(program, *words, ranks=ranks, env=env)
-        self.assertLess(time.monotonic() - start, 10)
+        self.assertLess(time.monotonic() - start, END)
         self.assertEqual(run.returncode, code, run.stderr)
         for message in messages:
             self.assertIn(message, run.stderr)

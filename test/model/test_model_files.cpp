@@ -3,6 +3,7 @@
 #include <pushforward/model/model.hpp>
 #include <pushforward/model/option_attributes.hpp>
 #include <pushforward/transforms/autoregressive.hpp>
+#include <pushforward/transforms/continuous.hpp>
 #include <pushforward/transforms/dequantize.hpp>
 #include <pushforward/transforms/elementwise.hpp>
 
@@ -37,8 +38,15 @@ std::vector<FlowCase> single_transforms(Index d) {
     a.chain = chain_of(std::move(options));
     all.push_back({fmt::format("{} {} on {}", all.size(), a.chain[0].kind(), to_string(domain.shape)), a});
   };
-  for (const auto& kind : TransformKind::registry().names())
+  for (const auto& kind : TransformKind::registry().names()) {
+    if (kind == "continuous") continue;  // random weights of its default widths make a wild field
     add(kind == "squeeze" ? image : vector, TransformOptions(kind));
+  }
+  ContinuousOptions continuous{.hidden = {4, 3}};
+  continuous.integration.steps = 5;
+  add(given, continuous);
+  continuous.integration.density = "continuous";
+  add(vector, continuous);
   CouplingOptions coupling;
   coupling.hidden = {3};
   coupling.map = AffineMapOptions{.scale_limit = 1.5};

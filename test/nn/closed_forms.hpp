@@ -48,6 +48,11 @@ inline const std::map<std::string, ClosedForm (*)(Real a, Real beta)>& closed_fo
        [](Real a, Real) {
          return ClosedForm{std::max(a, Real(0)), a > 0 ? Real(1) : Real(0), 0};
        }},
+      {"silu",
+       [](Real a, Real) {
+         const Real s = logistic(a), slope = s * (1 - s);
+         return ClosedForm{a * s, s + a * slope, 2 * slope + a * slope * (1 - 2 * s)};
+       }},
       {"sine", [](Real a, Real) {
          return ClosedForm{std::sin(a), std::cos(a), -std::sin(a)};
        }}};

@@ -73,6 +73,23 @@ void check_cotangents(const nn::NetworkOptions& options, Index n) {
   }
 }
 
+/// The gradient with respect to given directions, v_bar, is Jᵀ U; not when it is off by a hundredth of its size.
+template <class T>
+void check_direction_bar(const TestNetwork<T>& net, const Matrix<T>& x, const Matrix<T>& context, const Matrix<T>& u,
+                         const Matrix<T>& v_bar) {
+  if (v_bar.size() == 0) return;
+  const Index n = x.cols(), k = v_bar.cols() / n;
+  Passes<T> state(net.network, n, k, nn::Pass::evaluate);
+  forward<T>(net, *state, x, context);
+  Matrix<T> expected(v_bar);
+  net.network.cotangent(*state, u, k, expected);
+  const double tolerance = gamma<T>(200) * (1 + frobenius<T>(expected)) * std::sqrt(static_cast<double>(x.rows()));
+  BOOST_TEST(close_absolute(v_bar.view(), expected.view(), tolerance));
+  Matrix<T> broken(v_bar);
+  broken(0, 0) += static_cast<T>(0.01 * frobenius<T>(expected) + 0.01);
+  BOOST_TEST(!close_absolute(broken.view(), expected.view(), tolerance));
+}
+
 /// The gradient of Σ ȳ·g(x) + Σ uᵀ J(x) v with respect to every kind of parameter and to x at n points, the values in
 /// double. line: numbers the directions of Taylor's test.
 template <class T>
@@ -105,8 +122,10 @@ void check_reverse(const nn::NetworkOptions& options, Index n, std::uint64_t& li
     std::copy_n(y_bar.data(), y_bar.size(), state->value_seed().data());
     if (t.k > 0) std::copy_n(u.data(), u.size(), state->tangent_seed(t.k).data());
     std::vector<T> gradient(net.parameters.size());
-    net.network.reverse(*state, x_bar, gradient);
+    Matrix<T> v_bar(options.in, identity ? 0 : n * t.k);
+    net.network.reverse(*state, x_bar, gradient, v_bar);
     net.network.gradient_of_raw_parameters(gradient);
+    check_direction_bar<T>(net, x, context, u, v_bar);
 
     const std::vector<double> parameters(net.parameters.begin(), net.parameters.end());
     const auto exact_x = converted<double>(x);

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 # A module includes only modules of lower layers.
 LAYERS = {"core": 0, "linalg": 1, "random": 1, "comm": 1, "h5": 2, "nn": 2, "optim": 2, "table": 2, "toys": 2,
-          "logdet": 3, "dataset": 3, "maps": 3, "base_density": 3, "import": 4, "standardization": 4, "transforms": 4,
-          "flow": 5, "model": 6, "analysis": 7, "train": 8}
+          "logdet": 3, "dataset": 3, "maps": 3, "base_density": 3, "ode": 4, "import": 4, "standardization": 4,
+          "transforms": 5, "flow": 6, "model": 7, "analysis": 8, "train": 9}
 
 # Lower modules that a module may not include all the same: only model files and what writes them know HDF5.
 APART = {"transforms": {"h5"}, "flow": {"h5"}}

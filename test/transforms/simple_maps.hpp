@@ -42,7 +42,8 @@ constexpr SimpleMap simple_maps[] = {{"actnorm", ""},
 
 /// Kinds with subjects of their own: transforms with a network (test_invariants.cpp, conditional.hpp), and dequantize,
 /// which draws anew in each pass and whose inverse gives back integers only (test_dequantize.cpp).
-constexpr std::string_view kinds_tested_elsewhere[] = {"residual", "coupling", "autoregressive", "dequantize"};
+constexpr std::string_view kinds_tested_elsewhere[] = {"residual", "continuous", "coupling", "autoregressive",
+                                                       "dequantize"};
 
 /// The maps above, and all other kinds of the registry.
 inline std::vector<SimpleMap> all_simple_maps() {

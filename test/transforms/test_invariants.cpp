@@ -1,5 +1,6 @@
 #include <pushforward/logdet/cost.hpp>
 #include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/continuous.hpp>
 #include <pushforward/transforms/residual.hpp>
 
 #include "invariants.hpp"
@@ -22,6 +23,11 @@ enum class Kind {
   convolutional_residual,
   conditional_convolutional_residual,
   periodic_residual,
+  continuous,
+  limit,
+  conditional_continuous,
+  periodic_continuous,
+  periodic_limit,
   flow
 };
 constexpr std::pair<Kind, const char*> kinds[] = {
@@ -33,13 +39,31 @@ constexpr std::pair<Kind, const char*> kinds[] = {
     {Kind::convolutional_residual, "residual block, convolutional"},
     {Kind::conditional_convolutional_residual, "residual block, convolutional, with a context"},
     {Kind::periodic_residual, "residual block, on angles"},
+    {Kind::continuous, "continuous flow, discrete density"},
+    {Kind::limit, "continuous flow, continuous density"},
+    {Kind::conditional_continuous, "continuous flow, discrete density, with a context"},
+    {Kind::periodic_continuous, "continuous flow, discrete density, on angles"},
+    {Kind::periodic_limit, "continuous flow, continuous density, on angles"},
     {Kind::flow, "flow"}};
 
 constexpr bool is_convolutional(Kind kind) {
   return kind == Kind::convolutional_residual || kind == Kind::conditional_convolutional_residual;
 }
 constexpr Index context_of(Kind kind) {
-  return kind == Kind::conditional_residual || kind == Kind::conditional_convolutional_residual ? 3 : 0;
+  return kind == Kind::conditional_residual || kind == Kind::conditional_convolutional_residual ||
+                 kind == Kind::conditional_continuous
+             ? 3
+             : 0;
+}
+constexpr bool is_limit(Kind kind) {
+  return kind == Kind::limit || kind == Kind::periodic_limit;
+}
+constexpr bool is_continuous(Kind kind) {
+  return is_limit(kind) || kind == Kind::continuous || kind == Kind::conditional_continuous ||
+         kind == Kind::periodic_continuous;
+}
+constexpr bool is_periodic(Kind kind) {
+  return kind == Kind::periodic_residual || kind == Kind::periodic_continuous || kind == Kind::periodic_limit;
 }
 
 // For convolutional kinds, 20 and 64 values make an image of several channels, other numbers a single column of
@@ -52,7 +76,7 @@ Shape shape_of(Kind kind, Index d) {
 // All of one and two values, every other of more.
 std::vector<Index> angles_of(Kind kind, Index d) {
   std::vector<Index> angles;
-  for (Index i = 0; i < d && kind == Kind::periodic_residual; i += d > 2 ? 2 : 1) angles.push_back(i);
+  for (Index i = 0; i < d && is_periodic(kind); i += d > 2 ? 2 : 1) angles.push_back(i);
   return angles;
 }
 
@@ -77,8 +101,28 @@ nn::NetworkOptions network_of(Kind kind, Index d) {
   return options;
 }
 
+// The largest dimension of the tests. Grids with tangents of all dimensions take long.
+constexpr Index largest_of(Kind kind) {
+  if (is_limit(kind)) return 5;
+  return is_continuous(kind) ? 20 : 64;
+}
+
+// A continuous flow. Training and evaluation of a limit differ by the error of the grid, so its grid is fine.
+flow::ContinuousOptions continuous_options(Kind kind) {
+  flow::ContinuousOptions options{.hidden = {9, 7}, .activation = "tanh"};
+  options.integration.density = is_limit(kind) ? "continuous" : "discrete";
+  options.integration.solver = is_limit(kind) ? "dop853" : "rk4";
+  options.integration.steps = is_limit(kind) ? 48 : 6;
+  options.integration.tolerance = 1e-11;
+  return options;
+}
+
 template <class T>
 std::unique_ptr<flow::Transform<T>> make_transform(Kind kind, Index d, nn::ParameterLayout& layout) {
+  if (is_continuous(kind)) {
+    const flow::Domain domain{.shape = Shape::vector(d), .periodic = angles_of(kind, d), .context = context_of(kind)};
+    return std::make_unique<flow::Continuous<T>>(layout, "flow", domain, continuous_options(kind), 1, 1);
+  }
   if (kind == Kind::actnorm) return std::make_unique<flow::ActNorm<T>>(layout, "norm", Shape::vector(d));
   return std::make_unique<flow::ResidualBlock<T>>(layout, "block", shape_of(kind, d), network_of(kind, d), 1, 1);
 }
@@ -126,6 +170,7 @@ template <class T>
 void place(Kind kind, Case<T>& c) {
   if (context_of(kind) > 0) c.condition(context_of(kind));
   c.angles_of_x = c.angles_of_z = angles_of(kind, c.subject->dimension());
+  if (is_continuous(kind)) c.step = 0.3;      // eight steps of a network have more curvature than one
   if (!c.angles_of_x.empty()) c.step = 0.03;  // values jump where they are wrapped
 }
 
@@ -157,6 +202,7 @@ template <class F>
 void for_each_map(F&& f) {
   for (const auto& [kind, name] : kinds) {
     for (const Index d : {1, 2, 5, 20, 64}) {
+      if (d > largest_of(kind)) continue;
       BOOST_TEST_CONTEXT(name << ", d = " << d) {
         f(kind, d);
       }

@@ -49,6 +49,13 @@ std::vector<Family> built_in_families() {
        false, 6},
       {"iaf", "inverse autoregressive flow [Kingma et al. 2016]",
        fmt::format(fmt::runtime(autoregressive), "inverse=true"), false, 6},
+      {"continuous",
+       "flow of a differential equation [Chen et al. 2018; Grathwohl et al. 2019]",
+       "continuous",
+       false,
+       1,
+       {64, 64, 64},
+       "silu"},
       {"planar", "planar flow [Rezende & Mohamed 2015]", "norm blocks { planar } norm", false, 32},
       {"radial", "radial flow [Rezende & Mohamed 2015]", "norm blocks { radial } norm", false, 32},
       {"chain", "the transforms of the tables [[model.chain]]", "", true},
@@ -60,6 +67,7 @@ FlowOptions complete(FlowOptions options, const Family& family, bool image) {
   const bool pixels = image && family.takes_images;
   if (options.blocks == 0) options.blocks = pixels ? 4 : family.blocks;
   if (options.hidden.empty()) options.hidden = pixels ? std::vector<Index>{64, 64} : family.hidden;
+  if (options.activation == "auto") options.activation = family.activation;
   if (options.scales == 0) options.scales = 2;
   return options;
 }
@@ -245,7 +253,8 @@ std::string defaults_by_family(Value value) {
 
 bool has_networks(const Family& family) {
   return family.chain.find("residual") != std::string::npos || family.chain.find("coupling") != std::string::npos ||
-         family.chain.find("autoregressive") != std::string::npos;
+         family.chain.find("autoregressive") != std::string::npos ||
+         family.chain.find("continuous") != std::string::npos;
 }
 
 }  // namespace
@@ -263,7 +272,12 @@ ScalarMapOptions FlowOptions::default_map() {
 
 OptionSet FlowOptions::declare() {
   OptionSet set;
-  const auto block_default = [](const Family& f) { return f.chain.empty() ? "" : fmt::format("{}", f.blocks); };
+  const auto block_default = [](const Family& f) {
+    return f.chain.find("blocks") == std::string::npos ? "" : fmt::format("{}", f.blocks);
+  };
+  const auto activation_default = [](const Family& f) { return has_networks(f) ? f.activation : ""; };
+  auto activations = nn::ActivationKind::registry().names();
+  activations.insert(activations.begin(), "auto");
   const auto hidden_default = [](const Family& f) { return has_networks(f) ? flag_text(f.hidden) : ""; };
   set.add("kind", kind, "family of flows; chain: the transforms of the tables [[model.chain]]",
           one_of(Family::registry().names()))
@@ -277,9 +291,12 @@ OptionSet FlowOptions::declare() {
            between(1, 65'536))
       .add("kernels", kernels, "images: odd sizes of the kernels, one more than hidden layers; empty: 3, 1, …, 1, 3",
            between(1, 1023))
-      .add("activation", activation, "activation of the hidden layers", one_of(nn::ActivationKind::registry().names()))
+      .add("activation", activation,
+           fmt::format("activation of the hidden layers; auto: {}", defaults_by_family(activation_default)),
+           one_of(activations))
       .add("lipschitz", lipschitz, "bound on the Lipschitz constant of each residual block", strictly_between(0, 1))
-      .add("actnorm", actnorm, "an ActNorm before each block and at the end");
+      .add("actnorm", actnorm, "an ActNorm before each block and at the end")
+      .add_all(integration.declare());
   // The finer keys of splines are for chains.
   const std::set<std::string_view> finer{"min_width", "min_height", "min_derivative"};
   const OptionSet of_map = map.declare("map", "map of maf and iaf");

@@ -16,6 +16,7 @@
 
 #include <pushforward/flow/architecture.hpp>
 #include <pushforward/maps/scalar_map.hpp>
+#include <pushforward/transforms/continuous.hpp>
 
 namespace pushforward::flow {
 
@@ -29,6 +30,7 @@ struct Family {
   bool takes_images = false;            ///< false: makes vectors of images
   Index blocks = 8;                     ///< on vectors by default; on images 4
   std::vector<Index> hidden{128, 128};  ///< on vectors by default; on images 64, 64
+  std::string activation = "lipswish";  ///< by default
 };
 
 /// The options from which a family makes a flow.
@@ -40,8 +42,9 @@ struct FlowOptions {
   Index blocks = 0;               ///< of images, at each scale; 0: the family's default
   std::vector<Index> hidden{};  ///< widths of a network's hidden layers; of convolutions, channels; empty: the family's
   std::vector<Index> kernels{};           ///< of images: odd, one more than hidden layers; empty: 3, 1, …, 1, 3
-  std::string activation = "lipswish";    ///< of the hidden layers
+  std::string activation = "auto";        ///< of the hidden layers; auto: the family's
   double lipschitz = 0.99;                ///< residual: bound on each block's Lipschitz constant, in (0, 1)
+  IntegrationOptions integration{};       ///< continuous: its grid and its density
   bool actnorm = true;                    ///< an ActNorm before each block and at the end; not on angles
   ScalarMapOptions map = default_map();   ///< its kind is for families whose text names none (maf and iaf)
   Index scales = 0;                       ///< of images: how often they are squeezed, and one; 0: 2

@@ -4,6 +4,8 @@
 
 #include <pushforward/linalg/matrix.hpp>
 
+#include <cmath>
+
 namespace pushforward::linalg {
 
 /// Σ aᵢbᵢ of n elements, summed in double, in an order that is the same on every machine.
@@ -20,6 +22,12 @@ double dot_in_double(const T* a, const T* b, Index n) {
     for (Index l = 0; l < width; ++l) part[l] += part[l + width];
   }
   return part[0];
+}
+
+/// ‖a‖.
+template <class T>
+double norm_in_double(std::span<const T> a) {
+  return std::sqrt(dot_in_double(a.data(), a.data(), std::ssize(a)));
 }
 
 /// ⟨a, b⟩ of one column each.

@@ -13,6 +13,9 @@ struct Values {
   B value, first, second;
 };
 
+// The largest slope of a·σ(a), at a = 2.39936, where 2 + a(1 − 2σ) = 0.
+constexpr double silu_lipschitz = 1.0998393202;
+
 template <class B>
 B logistic(B a) {
   return B(1) / (B(1) + xsimd::exp(-a));
@@ -25,6 +28,13 @@ Values<B> lipswish(B a, T beta) {
   const B slope = s * (B(1) - s);
   const B t = B(beta) * a;
   return {a * s * B(scale), (s + t * slope) * B(scale), B(beta * scale) * slope * (B(2) + t * (B(1) - s - s))};
+}
+
+template <class B>
+Values<B> silu(B a) {
+  const B s = logistic(a);
+  const B slope = s * (B(1) - s);
+  return {a * s, s + a * slope, slope * (B(2) + a * (B(1) - s - s))};
 }
 
 template <class B>
@@ -103,7 +113,7 @@ ActivationKind built_in(const char* name, const char* help, F f) {
   const auto all = [f](auto beta, auto bias, auto a, const auto& out) {
     for_each_element(bias, a, out, [f, beta](auto x) { return f(x, beta); });
   };
-  return {name, help, false, false, all, all};
+  return {name, help, false, false, all, all, 1};
 }
 
 std::vector<ActivationKind> built_in_kinds() {
@@ -113,12 +123,16 @@ std::vector<ActivationKind> built_in_kinds() {
   auto starving = built_in("relu", "max(a, 0); its second derivative is 0, which starves the gradient of the log-det",
                            [](auto x, auto) { return relu(x); });
   starving.starves_the_log_det = true;
+  auto steep = built_in("silu", "a·σ(a), whose slope reaches 1.1: for networks without a Lipschitz bound",
+                        [](auto x, auto) { return silu(x); });
+  steep.lipschitz = silu_lipschitz;
   return {with_slope,
           built_in("tanh", "tanh a", [](auto x, auto) { return tanh_values(x); }),
           built_in("elu", "a for a > 0, eᵃ − 1 otherwise", [](auto x, auto) { return elu(x); }),
           built_in("softplus", "log(1 + eᵃ)", [](auto x, auto) { return softplus(x); }),
           starving,
-          built_in("sine", "sin a", [](auto x, auto) { return sine(x); })};
+          built_in("sine", "sin a", [](auto x, auto) { return sine(x); }),
+          steep};
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #pragma once
 
-// Activation functions with their first two derivatives, vectorized. For log-det training φ must have Lip(φ) ≤ 1 and a
-// continuous derivative, since φ″ carries the gradient of the log-det. ActivationKind::registry() (activation.cpp)
-// lists the built-in ones, and activation_kind() makes one from a formula.
+// Activation functions with their first two derivatives, vectorized. For log-det training φ must have a continuous
+// derivative, since φ″ carries the gradient of the log-det. A network with a Lipschitz bound needs Lip(φ) ≤ 1.
+// ActivationKind::registry() (activation.cpp) lists the built-in ones, and activation_kind() makes one from a formula.
 
 #include <pushforward/core/registry.hpp>
 #include <pushforward/linalg/matrix.hpp>
@@ -33,10 +33,11 @@ struct ActivationKind {
   bool starves_the_log_det = false;  ///< whether φ″ = 0 wherever it exists, so that the log-det trains no weights
   Activate<float> in_float;
   Activate<double> in_double;
+  double lipschitz = 1;  ///< sup |φ′|
 };
 
 /// An activation from its formula: values(a), for a float or a double, returns {φ, φ′, φ″} as a std::array. The
-/// compiler vectorizes what it can.
+/// compiler vectorizes what it can. Lip(φ) is taken to be 1; set the member `lipschitz` if it is not.
 template <class Values>
 ActivationKind activation_kind(std::string name, std::string help, Values values) {
   const auto all = [values](auto, auto bias, auto a, const auto& out) {
@@ -50,7 +51,7 @@ ActivationKind activation_kind(std::string name, std::string help, Values values
       }
     }
   };
-  return {std::move(name), std::move(help), false, false, all, all};
+  return {std::move(name), std::move(help), false, false, all, all, 1};
 }
 
 /// a ← a + bias (to each column), then φ and, where asked for, φ′ and φ″ of it, from one exponential.

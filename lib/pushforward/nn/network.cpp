@@ -339,11 +339,14 @@ void Network<T>::cotangent(NetworkState<T>& s, ConstMatrixView<T> u, Index k, Ma
 }
 
 template <class T>
-void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> gradient) const {
+void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> gradient, MatrixView<T> v_bar) const {
   const Index n = s.n_, k = s.k_, columns = n * (1 + k);
   require<ShapeError>(s.pass_ == Pass::gradient && x_bar.rows() == in() && x_bar.cols() == n,
                       "network reverse: x_bar ({} × {}) for {} samples of width {}, or a state that keeps no gradient",
                       x_bar.rows(), x_bar.cols(), n, in());
+  require<ShapeError>(v_bar.empty() || (!s.identity_ && v_bar.rows() == in() && v_bar.cols() == n * k),
+                      "network reverse: v_bar ({} × {}) for {} given directions of {} samples of width {}",
+                      v_bar.rows(), v_bar.cols(), s.identity_ ? 0 : k, n, in());
   MatrixView<T> bar = s.seed_.columns(0, columns);  // [ā | T̄] of layer l
   for (auto l = std::ssize(layers_) - 1; l > 0; --l) {
     const auto& layer = *layers_[l];
@@ -371,13 +374,13 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
   }
   const PhaseScope scope(Phase::reverse, 2 * layers_[0]->flops(n));
   if (!gradient.empty()) reverse_context(s, bar.columns(0, n), gradient);
-  reverse_first_layer(s, bar, x_bar, gradient);
+  reverse_first_layer(s, bar, x_bar, gradient, v_bar);
 }
 
 // bar: [ā | T̄] of layer 0.
 template <class T>
 void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar, MatrixView<T> x_bar,
-                                     std::span<T> gradient) const {
+                                     std::span<T> gradient, MatrixView<T> v_bar) const {
   const auto& layer = *layers_[0];
   const Index n = s.n_, k = s.k_;
   const auto a_bar = bar.columns(0, n), t_bar = bar.columns(n, n * k);
@@ -388,6 +391,7 @@ void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar,
   }
   if (features_.empty()) {
     layer.apply_transpose(a_bar, x_bar, s.scratch_);
+    if (!v_bar.empty()) layer.apply_transpose(t_bar, v_bar, s.scratch_);
     if (!parameters) return;
     if (given) layer.add_weight_gradient(t_bar, s.v_, gradient, s.scratch_);
     if (!identity || n == 0) return;
@@ -408,6 +412,7 @@ void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar,
   if (given) {
     if (parameters) layer.add_weight_gradient(t_bar, s.features_.columns(n, n * k), gradient, s.scratch_);
     features_.add_curvature(f, k, s.v_, f_bar.columns(n, n * k), x_bar);
+    if (!v_bar.empty()) features_.cotangent(f, k, f_bar.columns(n, n * k), v_bar);
   } else if (identity) {
     features_.add_product_reverse(f, layer.weight(), t_bar,
                                   parameters ? layer.weight_gradient(gradient) : MatrixView<T>(), x_bar);

@@ -148,8 +148,9 @@ class Network {
   void cotangent(NetworkState<T>& state, ConstMatrixView<T> u, Index k, MatrixView<T> jtu) const;
   /// Starts from the state's seeds. U belongs to the directions of the last tangent(). If there was no tangent() since
   /// the last forward(), k is 0. gradient: the flat buffer, added to, with respect to *effective* weights. If it is
-  /// empty, that part is left out. x_bar: (in × n) out. The caller may fill the seeds anew and call it again.
-  void reverse(NetworkState<T>& state, MatrixView<T> x_bar, std::span<T> gradient) const;
+  /// empty, that part is left out. x_bar: (in × n) out. v_bar: (in × n·k) out, Jᵀ U, the gradient with respect to the
+  /// given directions; if it is empty, that part is left out. The caller may fill the seeds anew and call it again.
+  void reverse(NetworkState<T>& state, MatrixView<T> x_bar, std::span<T> gradient, MatrixView<T> v_bar = {}) const;
 
  private:
   friend class NetworkState<T>;
@@ -163,8 +164,8 @@ class Network {
   ConstMatrixView<T> first_matrix(const NetworkState<T>& s) const;
   void add_context(const NetworkState<T>& s, MatrixView<T> a) const;
   void tangents_of_identity(NetworkState<T>& s, MatrixView<T> t) const;
-  void reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar, MatrixView<T> x_bar,
-                           std::span<T> gradient) const;
+  void reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar, MatrixView<T> x_bar, std::span<T> gradient,
+                           MatrixView<T> v_bar) const;
   void reverse_context(NetworkState<T>& s, ConstMatrixView<T> a_bar, std::span<T> gradient) const;
 
   NetworkOptions options_;

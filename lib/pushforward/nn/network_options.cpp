@@ -2,6 +2,8 @@
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/nn/network_options.hpp>
 
+#include <cmath>
+
 namespace pushforward::nn {
 
 std::vector<Index> NetworkOptions::widths() const {
@@ -32,6 +34,11 @@ double NetworkOptions::layer_flops(Index l) const {
 
 void NetworkOptions::check(const std::string& name) const {
   require<OptionError>(lipschitz > 0, "network {}: Lipschitz bound {} must be positive", name, lipschitz);
+  const auto& phi = ActivationKind::registry().at(activation);
+  require<OptionError>(std::isinf(lipschitz) || phi.lipschitz <= 1,
+                       "network {}: the slope of activation '{}' reaches {:.3g}, and a network with a Lipschitz bound "
+                       "needs slopes of at most 1; take 'lipswish', which is silu divided by 1.1 with a trained slope",
+                       name, activation, phi.lipschitz);
   require<OptionError>(context >= 0, "network {}: a context of width {} must have at least 0", name, context);
   for (std::size_t i = 0; i < periodic.size(); ++i) {
     require<OptionError>(periodic[i] >= 0 && periodic[i] < in && (i == 0 || periodic[i - 1] < periodic[i]),

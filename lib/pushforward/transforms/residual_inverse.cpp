@@ -1,19 +1,9 @@
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/transforms/residual_inverse.hpp>
 
 #include <cmath>
 
 namespace pushforward::flow {
-
-namespace {
-
-template <class T>
-double norm_of(std::span<const T> x) {
-  double square = 0;
-  for (const T value : x) square += static_cast<double>(value) * static_cast<double>(value);
-  return std::sqrt(square);
-}
-
-}  // namespace
 
 template <class T>
 ResidualInverse<T>::ResidualInverse(linalg::Workspace& scratch, Index d, Index c, Index n)
@@ -42,7 +32,7 @@ void ResidualInverse<T>::evaluate(const nn::Network<T>& network, nn::NetworkStat
   for (Index i = 0; i < active; ++i) {
     const T* const target = z.column(column_[i]);
     for (Index r = 0; r < d_; ++r) residual(r, i) += x_(r, i) - target[r];
-    norm_[i] = norm_of<T>(residual.column_span(i));
+    norm_[i] = linalg::norm_in_double<T>(residual.column_span(i));
   }
 }
 
@@ -124,7 +114,7 @@ void ResidualInverse<T>::solve(const nn::Network<T>& network, nn::NetworkState<T
     for (Index i = 0; i < active; ++i) {
       const auto at = static_cast<std::size_t>(i), place = static_cast<std::size_t>(column_[at]);
       const double norm = norm_[at];
-      const bool converged = norm <= margin * tolerance * (1 + norm_of<T>(x_.column_span(i)));
+      const bool converged = norm <= margin * tolerance * (1 + linalg::norm_in_double<T>(x_.column_span(i)));
       const bool refused = refusable_[place] && !(norm <= lipschitz * previous_norm_[place]);
       auto& outcome = status[place];
       verdict_[at] = Verdict::done;

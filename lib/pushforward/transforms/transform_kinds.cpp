@@ -1,5 +1,6 @@
 #include <pushforward/transforms/actnorm.hpp>
 #include <pushforward/transforms/autoregressive.hpp>
+#include <pushforward/transforms/continuous.hpp>
 #include <pushforward/transforms/coupling.hpp>
 #include <pushforward/transforms/dequantize.hpp>
 #include <pushforward/transforms/elementwise.hpp>
@@ -40,7 +41,7 @@ Registry<TransformKind>& TransformKind::registry() {
                     transform_kind<ScalingOptions, Scaling>(), transform_kind<PermutationOptions, Permutation>(),
                     transform_kind<LinearOptions, Linear>(), transform_kind<PlanarOptions, Planar>(),
                     transform_kind<RadialOptions, Radial>(), transform_kind<SqueezeOptions, Squeeze>(),
-                    transform_kind<FactorOutOptions, FactorOut>()});
+                    transform_kind<FactorOutOptions, FactorOut>(), transform_kind<ContinuousOptions, Continuous>()});
   return kinds;
 }
 

@@ -1,0 +1,267 @@
+#include <pushforward/core/timer.hpp>
+#include <pushforward/linalg/samples.hpp>
+#include <pushforward/ode/runge_kutta.hpp>
+
+namespace pushforward::ode {
+
+namespace {
+
+// out ← out + c·a, for matrices of the same size in contiguous memory.
+template <class T>
+void add_scaled(T c, ConstMatrixView<T> a, MatrixView<T> out) {
+  if (c == T(0)) return;
+  const T* const from = a.data();
+  T* const to = out.data();
+  const Index size = out.size();
+#pragma GCC ivdep
+  for (Index i = 0; i < size; ++i) to[i] += c * from[i];
+}
+
+// Writes the identity for each sample: out (d × d·n).
+template <class T>
+void set_identity(MatrixView<T> out) {
+  const Index d = out.rows();
+  std::fill_n(out.data(), out.size(), T(0));
+  for (Index j = 0; j < out.cols(); ++j) out(j % d, j) = T(1);
+}
+
+}  // namespace
+
+template <class T>
+bool RungeKutta<T>::closed_trace() const {
+  const auto& network = field_.network().options();
+  return log_det_ == LogDet::trace && network.is_plain() &&
+         std::ssize(network.hidden) <= logdet::ExactTrace<T>::most_hidden;
+}
+
+template <class T>
+typename RungeKutta<T>::Stage RungeKutta<T>::make_stage(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                                        Pass pass) const {
+  const Index k = log_det_ == LogDet::none || closed_trace() ? 0 : d_;
+  Stage stage{{field_, kept, scratch, n, k, pass}, {}};
+  if (closed_trace()) stage.trace.emplace(field_.network(), kept, n, 1);
+  return stage;
+}
+
+template <class T>
+RungeKutta<T>::RungeKutta(const VectorField<T>& field, const Tableau& tableau, LogDet log_det, linalg::Workspace& kept,
+                          linalg::Workspace& scratch, Index n, Pass pass)
+    : field_(field),
+      tableau_(tableau),
+      log_det_(log_det),
+      d_(field.dimension()),
+      run_(make_stage(scratch, scratch, n, Pass::evaluate)) {
+  const bool gradient = pass == Pass::gradient, discrete = log_det == LogDet::discrete;
+  const Index points = gradient ? stages() : 1;
+  for (Index i = 0; i < stages(); ++i) {
+    velocity_.push_back(scratch.matrix<T>(d_, n));
+    if (discrete) tangent_.push_back(scratch.matrix<T>(d_, d_ * n));
+    if (!gradient) continue;
+    point_bar_.push_back(scratch.matrix<T>(d_, n));
+    if (discrete) direction_bar_.push_back(scratch.matrix<T>(d_, d_ * n));
+  }
+  for (Index i = 0; i < points; ++i) {
+    point_.push_back(scratch.matrix<T>(d_, n));
+    if (discrete) direction_.push_back(scratch.matrix<T>(d_, d_ * n));
+  }
+  if (log_det != LogDet::none) value_ = scratch.take<double>(n);
+  if (discrete || (log_det == LogDet::trace && !closed_trace())) jacobian_ = scratch.matrix<T>(d_, d_ * n);
+  if (discrete) {
+    pivots_ = scratch.take<int>(d_ * n);
+    sign_ = scratch.take<linalg::Sign>(n);
+  }
+  if (!gradient) return;
+  if (discrete) inverse_transpose_ = scratch.matrix<T>(d_, d_ * n);
+  weight_ = scratch.take<T>(n);
+  unit_bar_ = scratch.matrix<T>(d_, n);
+  // The stages share the memory that their networks need during one pass.
+  const Index mark = scratch.used();
+  for (Index i = 0; i < stages(); ++i) {
+    scratch.release(mark);
+    stages_.push_back(make_stage(kept, scratch, n, Pass::gradient));
+  }
+}
+
+template <class T>
+ConstMatrixView<T> RungeKutta<T>::point(const StepStart<T>& start, Index i, MatrixView<T> memory) const {
+  if (i == 0) return start.x;
+  const Index n = start.x.cols();
+  const auto x = memory.columns(0, n);
+  copy_samples<T>(start.x, x);
+  for (Index j = 0; j < i; ++j) {
+    add_scaled<T>(static_cast<T>(start.h * tableau_.a[i][j]), velocity_[j].columns(0, n), x);
+  }
+  return x;
+}
+
+template <class T>
+nn::Directions<T> RungeKutta<T>::directions(double h, Index i, Index n, MatrixView<T> memory) const {
+  if (i == 0) return nn::Directions<T>::identity(d_);
+  const auto v = memory.columns(0, d_ * n);
+  set_identity(v);
+  for (Index j = 0; j < i; ++j) {
+    add_scaled<T>(static_cast<T>(h * tableau_.a[i][j]), tangent_[j].columns(0, d_ * n), v);
+  }
+  return nn::Directions<T>::given(v, d_);
+}
+
+template <class T>
+void RungeKutta<T>::divergence(Stage& stage, std::span<double> values) {
+  auto& passes = stage.field.passes();
+  if (stage.trace) return stage.trace->value(field_.network(), passes, values);
+  const auto n = std::ssize(values);
+  const auto jacobian = jacobian_.columns(0, d_ * n);
+  field_.network().tangent(passes, nn::Directions<T>::identity(d_), jacobian);
+  for (Index j = 0; j < n; ++j) {
+    values[j] = 0;
+    for (Index i = 0; i < d_; ++i) values[j] += static_cast<double>(jacobian(i, j * d_ + i));
+  }
+}
+
+template <class T>
+void RungeKutta<T>::factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign) {
+  const auto jacobian = jacobian_.columns(0, d_ * n);
+  set_identity(jacobian);
+  for (Index i = 0; i < stages(); ++i) {
+    add_scaled<T>(static_cast<T>(h * tableau_.b[i]), tangent_[i].columns(0, d_ * n), jacobian);
+  }
+  const PhaseScope scope(Phase::lu, 2.0 / 3.0 * static_cast<double>(d_ * d_ * d_) * static_cast<double>(n));
+  linalg::lu_log_det(jacobian, pivots_.first(d_ * n), log_det, sign);
+}
+
+template <class T>
+void RungeKutta<T>::step(const StepStart<T>& start, MatrixView<T> next, std::span<double> log_det,
+                         std::span<linalg::Sign> sign) {
+  const Index n = start.x.cols();
+  const LogDet what = log_det.empty() ? LogDet::none : log_det_;
+  const auto& network = field_.network();
+  auto& passes = run_.field.passes();
+  const auto values = value_.first(what == LogDet::none ? 0 : n);
+  copy_samples<T>(start.x, next);
+  for (Index i = 0; i < stages(); ++i) {
+    const double t = start.t + tableau_.c[i] * start.h, weight = start.h * tableau_.b[i];
+    const auto velocity = velocity_[i].columns(0, n);
+    field_.forward(run_.field, point(start, i, point_[0]), std::span(&t, 1), start.u, velocity);
+    add_scaled<T>(static_cast<T>(weight), velocity, next);
+    if (what == LogDet::discrete) {
+      network.tangent(passes, directions(start.h, i, n, direction_[0]), tangent_[i].columns(0, d_ * n));
+    } else if (what == LogDet::trace) {
+      divergence(run_, values);
+      for (Index j = 0; j < n; ++j) log_det[j] += weight * values[j];
+    }
+  }
+  if (what != LogDet::discrete) return;
+  factorize(start.h, n, values, sign_.first(n));
+  for (Index j = 0; j < n; ++j) log_det[j] += values[j];
+  std::copy_n(sign_.begin(), n, sign.begin());
+}
+
+template <class T>
+void RungeKutta<T>::solve(MatrixView<T> b) const {
+  const PhaseScope scope(Phase::lu, 2.0 * static_cast<double>(d_ * d_ * b.cols()));
+  for (Index j = 0; j < b.cols(); ++j) {
+    if (sign_[j] == 0) continue;
+    linalg::lu_solve(jacobian_.columns(j * d_, d_), pivots_.subspan(j * d_, d_), b.columns(j, 1));
+  }
+}
+
+template <class T>
+void RungeKutta<T>::restore(const StepStart<T>& start, LogDet what) {
+  const Index n = start.x.cols();
+  const auto& network = field_.network();
+  const auto values = value_.first(what == LogDet::none ? 0 : n);
+  for (Index i = 0; i < stages(); ++i) {
+    auto& stage = stages_[i];
+    const double t = start.t + tableau_.c[i] * start.h;
+    field_.forward(stage.field, point(start, i, point_[i]), std::span(&t, 1), start.u, velocity_[i].columns(0, n));
+    if (what == LogDet::discrete) {
+      network.tangent(stage.field.passes(), directions(start.h, i, n, direction_[i]), tangent_[i].columns(0, d_ * n));
+    } else if (what == LogDet::trace && stage.trace) {
+      divergence(stage, values);  // which leaves what its reverse needs
+    } else if (what == LogDet::trace) {
+      network.tangent(stage.field.passes(), nn::Directions<T>::identity(d_), {});
+    }
+  }
+}
+
+template <class T>
+void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, std::span<const T> weight,
+                               ConstMatrixView<T> x_bar, Index i) {
+  const Index n = x_bar.cols();
+  auto& passes = stages_[i].field.passes();
+  const T factor = static_cast<T>(start.h * tableau_.b[i]);
+  // Adds h Σⱼ>ᵢ aⱼᵢ barⱼ.
+  const auto add_later = [&](const std::vector<MatrixView<T>>& bar, MatrixView<T> to) {
+    for (Index j = i + 1; j < stages(); ++j) {
+      add_scaled<T>(static_cast<T>(start.h * tableau_.a[j][i]), bar[j].columns(0, to.cols()), to);
+    }
+  };
+  const auto value = passes.value_seed();
+  std::fill_n(value.data(), value.size(), T(0));
+  add_scaled<T>(factor, x_bar, value);
+  add_later(point_bar_, value);
+  if (what == LogDet::none || stages_[i].trace) return;
+  const auto seed = passes.tangent_seed(d_);
+  std::fill_n(seed.data(), seed.size(), T(0));
+  if (what == LogDet::trace) {
+    for (Index j = 0; j < seed.cols(); ++j) seed(j % d_, j) = factor * weight_of(weight, j / d_);
+  } else {
+    add_scaled<T>(factor, inverse_transpose_.columns(0, d_ * n), seed);
+    add_later(direction_bar_, seed);
+  }
+}
+
+template <class T>
+void RungeKutta<T>::pull_back(const StepStart<T>& start, LogDet what, std::span<const T> weight, MatrixView<T> x_bar,
+                              std::span<T> gradient) {
+  const Index n = x_bar.cols();
+  for (Index i = stages() - 1; i >= 0; --i) {
+    auto& stage = stages_[i];
+    fill_seeds(start, what, weight, x_bar, i);
+    if (what == LogDet::trace && stage.trace) {
+      const auto of_stage = weight_.first(n);
+      const T factor = static_cast<T>(start.h * tableau_.b[i]);
+      for (Index j = 0; j < n; ++j) of_stage[j] = factor * weight_of(weight, j);
+      stage.trace->add_to_reverse(field_.network(), stage.field.passes(), of_stage, gradient);
+    }
+    const bool has_directions = what == LogDet::discrete && i > 0;
+    field_.network().reverse(stage.field.passes(), point_bar_[i].columns(0, n), gradient,
+                             has_directions ? direction_bar_[i].columns(0, d_ * n) : MatrixView<T>());
+  }
+  for (Index i = 0; i < stages(); ++i) add_scaled<T>(T(1), point_bar_[i].columns(0, n), x_bar);
+}
+
+template <class T>
+void RungeKutta<T>::reverse(const StepStart<T>& start, std::span<const T> weight, MatrixView<T> x_bar,
+                            std::span<T> gradient) {
+  const Index n = x_bar.cols();
+  restore(start, log_det_);
+  if (log_det_ == LogDet::discrete) {
+    const auto inverse_transpose = inverse_transpose_.columns(0, d_ * n);
+    factorize(start.h, n, value_.first(n), sign_.first(n));
+    linalg::lu_inverse_transpose(jacobian_.columns(0, d_ * n), pivots_.first(d_ * n), sign_.first(n),
+                                 inverse_transpose);
+    for (Index j = 0; j < d_ * n; ++j) {
+      for (Index i = 0; i < d_; ++i) inverse_transpose(i, j) *= weight_of(weight, j / d_);
+    }
+  }
+  pull_back(start, log_det_, weight, x_bar, gradient);
+}
+
+template <class T>
+void RungeKutta<T>::transposed_jacobians(const StepStart<T>& start, MatrixView<T> jacobians) {
+  const Index n = start.x.cols();
+  restore(start, LogDet::none);
+  const auto bar = unit_bar_.columns(0, n);
+  for (Index r = 0; r < d_; ++r) {
+    std::fill_n(bar.data(), bar.size(), T(0));
+    for (Index j = 0; j < n; ++j) bar(r, j) = T(1);
+    pull_back(start, LogDet::none, {}, bar, {});
+    for (Index j = 0; j < n; ++j) std::copy_n(bar.column(j), d_, jacobians.column(j * d_ + r));
+  }
+}
+
+template class RungeKutta<float>;
+template class RungeKutta<double>;
+
+}  // namespace pushforward::ode

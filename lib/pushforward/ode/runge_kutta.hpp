@@ -1,0 +1,118 @@
+#pragma once
+
+// One step of an explicit Runge–Kutta method for dx/dt = v(x, t; u), for a batch, with its log-determinant and the
+// exact gradient of both: discretize first, then differentiate.
+//
+// Two log-determinants. The step is the map x ↦ x⁺ = x + hΦ(x) (tableau.hpp).
+//
+//   discrete   log|det J|, J = ∂x⁺/∂x, of that very map. d tangents go through the stages,
+//                  Vᵢ = I + h Σⱼ aᵢⱼ Tⱼ,   Tᵢ = ∂v/∂x(Xᵢ) Vᵢ,   J = I + h Σᵢ bᵢ Tᵢ,
+//              and J is factorized by LU. Sums over steps are the log-det of the map that the grid makes.
+//   trace      h Σᵢ bᵢ tr ∂v/∂x(Xᵢ), the quadrature of ∫ div v dt with the method's own weights. Its limit for h → 0
+//              is the log-det of the flow of the differential equation. At h > 0 it is the log-det of no map.
+//
+// Reverse. Of a step only x is kept, and the stages are computed again. Given the gradient x̄⁺ with respect to x⁺ and
+// the weight w of the log-det, for i = s … 1:
+//
+//   k̄ᵢ = h bᵢ x̄⁺ + h Σⱼ>ᵢ aⱼᵢ X̄ⱼ                            the value seed of stage i
+//   discrete:  T̄ᵢ = h bᵢ w J⁻ᵀ + h Σⱼ>ᵢ aⱼᵢ V̄ⱼ               its tangent seed, with the directions Vᵢ
+//   trace:     T̄ᵢ = h bᵢ w I                                its tangent seed, with the directions I
+//   (k̄ᵢ, T̄ᵢ) → X̄ᵢ, V̄ᵢ and the gradient of the parameters   by nn::Network::reverse()
+//
+// and at the end x̄ = x̄⁺ + Σᵢ X̄ᵢ. For networks of up to two hidden layers without angles the trace has a closed form
+// (logdet/trace.hpp), which needs no tangents. The gradient is that of the method itself, as a symplectic adjoint
+// gives it [Matsubara et al. 2021].
+
+#include <pushforward/linalg/lapack.hpp>
+#include <pushforward/logdet/trace.hpp>
+#include <pushforward/ode/tableau.hpp>
+#include <pushforward/ode/vector_field.hpp>
+
+#include <optional>
+
+namespace pushforward::ode {
+
+/// The log-determinant of a step.
+enum class LogDet : std::int8_t { none, discrete, trace };
+
+/// Where a step begins.
+template <class T>
+struct StepStart {
+  ConstMatrixView<T> x;  ///< (d × n)
+  ConstMatrixView<T> u;  ///< (c × n) the context, or empty
+  double t;              ///< the time at x
+  double h;              ///< the length of the step; negative if it goes back in time
+};
+
+template <class T>
+class RungeKutta {
+ public:
+  /// Plans the memory of steps with up to n samples. kept: memory that no other transform uses. scratch: memory that is
+  /// needed during one call. The field and the tableau must outlive the object.
+  RungeKutta(const VectorField<T>& field, const Tableau& tableau, LogDet log_det, linalg::Workspace& kept,
+             linalg::Workspace& scratch, Index n, Pass pass);
+
+  LogDet log_det() const { return log_det_; }
+  /// Evaluations of the field in a step.
+  Index stages() const { return tableau_.stages(); }
+
+  /// x⁺ = x + hΦ(x). next: (d × n) out, must not alias x. log_det: (n), the log-determinant is added, nats; if it is
+  /// empty, only values are computed. sign: (n) out, the sign of det J in discrete mode; otherwise it is not touched.
+  void step(const StepStart<T>& start, MatrixView<T> next, std::span<double> log_det, std::span<linalg::Sign> sign);
+  /// b ← J⁻¹ b with the J of the last step() in discrete mode. b: (d × n) in, out. A sample whose J is singular keeps
+  /// its b.
+  void solve(MatrixView<T> b) const;
+
+  /// The gradient of Σᵢ x̄⁺ᵢ·x⁺ᵢ + Σᵢ wᵢ·log_detᵢ for the step from `start`. weight: (n), or empty if all are 1. x_bar:
+  /// (d × n), x̄⁺ in and x̄ out. gradient: the flat buffer, added to; if it is empty, that part is left out. The memory
+  /// is planned for Pass::gradient.
+  void reverse(const StepStart<T>& start, std::span<const T> weight, MatrixView<T> x_bar, std::span<T> gradient);
+  /// Writes Jᵀ of each sample for the step from `start`. jacobians: (d × d·n) out. The memory is planned for
+  /// Pass::gradient. Cost: d reverse passes.
+  void transposed_jacobians(const StepStart<T>& start, MatrixView<T> jacobians);
+
+ private:
+  // The passes and the divergence of one stage.
+  struct Stage {
+    FieldState<T> field;
+    std::optional<logdet::ExactTrace<T>> trace;
+  };
+
+  bool closed_trace() const;
+  Stage make_stage(linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Pass pass) const;
+  // The point Xᵢ and the directions Vᵢ, from the stages before it.
+  ConstMatrixView<T> point(const StepStart<T>& start, Index i, MatrixView<T> memory) const;
+  nn::Directions<T> directions(double h, Index i, Index n, MatrixView<T> memory) const;
+  // values: (n) out, tr ∂v/∂x at the last forward pass of a stage.
+  void divergence(Stage& stage, std::span<double> values);
+  // J from the tangents of all stages, and its LU. Writes log_det and sign.
+  void factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign);
+  // Computes all stages as pull_back() needs them.
+  void restore(const StepStart<T>& start, LogDet what);
+  void pull_back(const StepStart<T>& start, LogDet what, std::span<const T> weight, MatrixView<T> x_bar,
+                 std::span<T> gradient);
+  void fill_seeds(const StepStart<T>& start, LogDet what, std::span<const T> weight, ConstMatrixView<T> x_bar, Index i);
+
+  const VectorField<T>& field_;
+  const Tableau& tableau_;
+  LogDet log_det_;
+  Index d_;
+  Stage run_;                                      // of step()
+  std::vector<Stage> stages_;                      // of a gradient
+  std::vector<MatrixView<T>> velocity_, tangent_;  // kᵢ (d × n) and, in discrete mode, Tᵢ (d × d·n)
+  // Xᵢ and Vᵢ: one of each for step(), and one for each stage in a gradient.
+  std::vector<MatrixView<T>> point_, direction_;
+  MatrixView<T> jacobian_;           // LU of J, or ∂v/∂x for a trace (d × d·n)
+  MatrixView<T> inverse_transpose_;  // w J⁻ᵀ (d × d·n), in a gradient
+  std::span<int> pivots_;
+  std::span<linalg::Sign> sign_;
+  std::span<double> value_;                               // log-dets or traces (n)
+  std::span<T> weight_;                                   // of the trace of a stage (n)
+  MatrixView<T> unit_bar_;                                // of transposed_jacobians() (d × n)
+  std::vector<MatrixView<T>> point_bar_, direction_bar_;  // X̄ᵢ, V̄ᵢ, in a gradient
+};
+
+extern template class RungeKutta<float>;
+extern template class RungeKutta<double>;
+
+}  // namespace pushforward::ode

@@ -1,0 +1,113 @@
+#pragma once
+
+// The continuous flow z = x(0) of the differential equation dx/dt = v(x, t; u) that starts at x(1) = x
+// [Chen et al. 2018]. v is a network (ode/vector_field.hpp), integrated by a Runge–Kutta method (ode/runge_kutta.hpp).
+//
+// There are two densities, and a model file says which of them the model has:
+//
+//   discrete     The model is the map that the grid of `steps` steps makes. Its log-det is exact, by d tangents through
+//                the stages and an LU for each step. The inverse solves each step by Newton's method, so it is that of
+//                the grid. The map is invertible if h·Lip(Φ) < 1; a step whose determinant is not positive gives the
+//                sample the status negative_determinant.
+//   continuous   The model is the limit of small steps. It is computed to `tolerance` on nested grids (ode/limit.hpp)
+//                in both directions, each sample by itself. Training takes the grid of `steps` steps, with the
+//                quadrature of the exact divergence as log-det.
+//
+// The quadrature on a fixed grid is the log-density of no map, and maximum likelihood may exploit the difference. The
+// discrete density has no such difference. It costs d tangents and an LU in each step, which is why it is for few
+// dimensions.
+//
+// Values of x that are angles enter v as their cosines and sines, and z is wrapped to [−π, π).
+
+#include <pushforward/core/option_set.hpp>
+#include <pushforward/ode/limit.hpp>
+#include <pushforward/transforms/described.hpp>
+#include <pushforward/transforms/domain.hpp>
+#include <pushforward/transforms/trained.hpp>
+#include <pushforward/transforms/transform_facts.hpp>
+
+namespace pushforward::flow {
+
+/// The options of the integration, which families have too.
+struct IntegrationOptions {
+  /// The largest dimension in which density = auto is discrete.
+  static constexpr Index largest_discrete = 16;
+
+  std::string solver = "rk4";    ///< of the grid, a name of ode::Tableau::registry()
+  Index steps = 8;               ///< of the grid
+  std::string density = "auto";  ///< discrete, continuous, or auto: discrete up to largest_discrete dimensions
+  double tolerance = 1e-6;       ///< continuous: of a log-density in evaluation, nats
+  Index max_steps = 256;         ///< continuous: steps of the finest grid in evaluation
+
+  OptionSet declare();
+};
+
+struct ContinuousOptions {
+  static constexpr const char* kind = "continuous";
+  static constexpr const char* help =
+      "the flow of dx/dt = v(x, t), from t = 1 to t = 0 [Chen et al. 2018; Grathwohl et al. 2019]";
+  static constexpr TransformFacts facts{.takes_context = true};
+  std::vector<Index> hidden{64, 64, 64};  ///< widths of the hidden layers of v
+  std::string activation = "silu";
+  IntegrationOptions integration{};
+
+  OptionSet declare();
+  Domain output(const Domain& at) const { return at; }
+};
+
+template <class T>
+class Continuous final : public Transform<T>, public Trained<T>, public Described {
+ public:
+  /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError.
+  Continuous(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
+             const ContinuousOptions& options, std::uint64_t seed, std::uint64_t key);
+
+  /// The options with the density that `auto` stands for.
+  const ContinuousOptions& resolved_options() const { return options_; }
+
+  std::string_view kind() const override { return ContinuousOptions::kind; }
+  Shape input_shape() const override { return shape_; }
+  void initialize(std::span<T> parameters) const override { field_.network().initialize(parameters); }
+  void prepare(std::span<const T> parameters, Normalization normalization) override {
+    field_.network().prepare(parameters, normalization);
+  }
+  std::unique_ptr<TransformState<T>> plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                          Pass pass) const override;
+  void forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
+               std::span<Status> status) const override;
+  /// Discrete: Newton's method for each step, which begins at the step back in time. It stops when its own step is
+  /// within options.tolerance of ‖x − x*‖, relative to 1 + ‖x‖. A step that does not reduce the residual is halved. The
+  /// tolerance is never asked to be below 64ε. options.algorithm has no effect. Continuous: integrates from t = 0 to
+  /// t = 1, to the model's tolerance.
+  void inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
+               std::span<Status> status, const InverseOptions& options) const override;
+  void reverse(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> z_bar, std::span<const T> weight,
+               MatrixView<T> x_bar, std::span<T> gradient) const override;
+  /// The Jacobian of the grid, by d reverse passes and an LU for each step. The first call allocates the memory for
+  /// that, d² values a sample.
+  void solve_transposed(TransformState<T>& state, ConstMatrixView<T> x, ConstMatrixView<T> b,
+                        MatrixView<T> lambda) const override;
+  /// The coefficients of the method with which the model is evaluated: `tableau_a`, rows of its square matrix, and
+  /// `tableau_b`, `tableau_c`.
+  std::vector<Attribute> describe() const override;
+
+  const ode::VectorField<T>& field() const { return field_; }
+
+ private:
+  bool is_discrete() const { return options_.integration.density == "discrete"; }
+  const ode::Tableau& solver() const;
+  /// Follows the path of each sample between two times, to the tolerance.
+  void follow(TransformState<T>& state, const Batch<T>& batch, double from, double to, MatrixView<T> end,
+              std::span<double> log_det, std::span<Status> status) const;
+  /// Takes angles to [−π, π).
+  void wrap(MatrixView<T> x) const;
+
+  Shape shape_;
+  ContinuousOptions options_;
+  ode::VectorField<T> field_;
+};
+
+extern template class Continuous<float>;
+extern template class Continuous<double>;
+
+}  // namespace pushforward::flow
