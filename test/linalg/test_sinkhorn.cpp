@@ -173,7 +173,8 @@ BOOST_AUTO_TEST_CASE(little_regularization_approaches_the_assignment) {
 // Potentials of rows differ by at most the range of the costs, and so do potentials of columns. Therefore logarithms of
 // pᵢⱼ/(aᵢbⱼ) differ by at most 3 range/ε. Some are positive and some negative, since both plans have the same mass.
 BOOST_AUTO_TEST_CASE(much_regularization_approaches_the_product_of_the_masses) {
-  for (const auto& [n, m] : sizes) {
+  for (const Size& size : sizes) {
+    const Index n = size.n, m = size.m;
     const auto cost = distances(n, m, 130);
     const auto a = random_masses(n, 1, 5), b = random_masses(m, 1, 6);
     const auto product = matrix_of<double>(n, m, [&](Index i, Index j) { return a[i] * b[j]; });
@@ -221,6 +222,18 @@ BOOST_AUTO_TEST_CASE(tiny_regularization_gives_a_plan_or_an_error_but_never_nan)
   }
   BOOST_TEST(plans > 0);
   BOOST_TEST(errors > 0);
+}
+
+// The entries of the last column are too small for doubles before its potential is known.
+BOOST_AUTO_TEST_CASE(a_column_far_from_all_rows_gets_its_mass) {
+  const Index n = 3, m = 2000;
+  auto cost = distances(n, m, 145);
+  for (double& c : cost.view().column_span(m - 1)) c += 1e7;
+  for (const double regularization : {1.0, 0.01}) {
+    const auto s = linalg::sinkhorn(cost, {}, {}, {regularization, 1e-6, 20});
+    BOOST_TEST(has_marginals(s.plan, uniform_masses(n), uniform_masses(m), 1.01e-6));
+    BOOST_TEST(s.column_potential[m - 1] > 0.9e7);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(the_unit_and_the_zero_of_the_cost_do_not_matter) {
@@ -344,6 +357,11 @@ BOOST_AUTO_TEST_CASE(iterations_that_do_not_suffice_are_an_error_that_says_so) {
   BOOST_TEST(s.iterations > 7);
   BOOST_TEST(close_absolute(linalg::sinkhorn(cost, {}, {}, {0.1, 1e-8, s.iterations}).plan.view(), s.plan.view(), 0));
   BOOST_CHECK_THROW(linalg::sinkhorn(cost, {}, {}, {0.1, 1e-8, s.iterations - 1}), NumericalError);
+  // Plans at larger ε on the way are not returned.
+  for (Index most = 1; most <= 12; ++most) {
+    BOOST_CHECK_THROW(linalg::sinkhorn(cost, {}, {}, {0.001, 0.05, most}), NumericalError);
+  }
+  BOOST_TEST(close_relative(linalg::sinkhorn(cost, {}, {}, {0.001, 0.05, 1000}).epsilon, s.epsilon / 100, 1e-14));
 }
 
 BOOST_AUTO_TEST_CASE(draws_that_make_no_sense_are_refused) {

@@ -139,9 +139,8 @@ Range range_of(ConstMatrixView<double> cost) {
       require<NumericalError>(std::isfinite(c[i]), "assign: cost ({}, {}) is {}; costs must be finite", i, j, c[i]);
       require<NumericalError>(
           std::abs(c[i]) <= largest,
-          "assign: cost ({}, {}) is {}, and sums of {} such costs overflow; divide all costs by the "
-          "same number",
-          i, j, c[i], 4 * n);
+          "assign: cost ({}, {}) is {}, and sums of {} such costs overflow; divide all costs by one number", i, j, c[i],
+          4 * n);
     }
     std::array<double, B::size> part{};
     least.store_unaligned(part.data());
@@ -156,7 +155,7 @@ Range range_of(ConstMatrixView<double> cost) {
   return range;
 }
 
-// Columns choose rows, since columns are contiguous. A row has a price, its potential u; a column j would like the row
+// Columns choose rows, since columns are contiguous. A row has a price, its potential u; a column j likes the row
 // with the smallest cᵢⱼ − uᵢ best. At all times an assigned column has its row at that smallest value, which is vⱼ.
 class Solver {
  public:
@@ -170,8 +169,8 @@ class Solver {
         distance_(size()),
         from_(size(), 0.0) {}
 
-  // Makes the prices as high as the column potentials v allow, and gives each row to the first column that makes it so,
-  // unless the column has a row.
+  // Makes the prices as high as the column potentials v allow. A row goes to the first column that allows no more,
+  // unless this column has a row already.
   void reduce_columns(std::span<const double> v);
   void augment_by_rows(Index budget);
   void augment_by_paths();
@@ -192,7 +191,7 @@ class Solver {
   Index n_;
   std::vector<double> price_;
   std::vector<Index> column_of_, row_of_;
-  std::vector<double> open_price_;  // the price of a row that a search has not reached for good, −∞ of other rows
+  std::vector<double> open_price_;  // −∞ for the rows that a search has reached, the price for others
   std::vector<double> distance_, from_;
   std::vector<Index> reached_;
   std::vector<double> reached_distance_;
@@ -322,10 +321,6 @@ std::vector<double> moderate(std::span<const double> v, const Range& range) {
   return moderated;
 }
 
-}  // namespace
-
-namespace {
-
 // A guess of v for costs whose rows and columns are like draws from two distributions: the exact potentials of every
 // second row and column. The potentials of all columns follow from those of the rows, vⱼ = minᵢ cᵢⱼ − uᵢ.
 std::vector<double> guess_from_half(ConstMatrixView<double> cost) {
@@ -353,6 +348,7 @@ Assignment assign(ConstMatrixView<double> cost, std::span<const double> column_p
   Solver solver(cost);
   solver.reduce_columns(moderate(column_potential, range));
   solver.augment_by_rows(4 * n);
+  // Prices of clustered points fall in small steps, and the budget ends before they have settled.
   if (n >= 64 && 2 * solver.free_count() > n) {
     solver = Solver(cost);
     solver.reduce_columns(guess_from_half(cost));

@@ -34,9 +34,11 @@ struct Assignment {
 /// search by a row that is still free.
 /// Throws ShapeError if the cost is not square or if the number of potentials is neither 0 nor n. Throws NumericalError
 /// if a value is not finite, or if 4n max |c| is not.
-/// Not collective. Cost: O(n³) at worst, usually much less; allocates 10 arrays of n elements.
+/// Not collective. Cost: O(n³) at worst, usually much less; allocates some arrays of n elements, and at times a copy of
+/// a quarter of the costs.
 /// Source: shortest augmenting paths [Jonker & Volgenant 1987]. Their augmenting row reduction stops after 4n rows,
-/// because on clustered points it lowers potentials by ever smaller amounts.
+/// because it lowers the potentials of clustered points by ever smaller amounts. If more than half of the columns are
+/// free then, the problem of every second row and column is solved first, and its potentials are the first guess.
 Assignment assign(ConstMatrixView<double> cost, std::span<const double> column_potential = {});
 
 }  // namespace pushforward::linalg
