@@ -40,7 +40,8 @@ class Reporter {
         data_(data),
         fit_(fit),
         progress_(console_, "steps", options.train.steps, fit.steps_before()),
-        ranks_(program.comm().size()) {}
+        ranks_(program.comm().size()),
+        loss_(fit.objective().loss_name().name == "nll" ? "NLL" : fit.objective().loss_name().name) {}
 
   /// Before the first step.
   void announce() {
@@ -101,7 +102,8 @@ class Reporter {
         warned_ = true;
       }
     }
-    if (progress_.due()) progress_.report(row.step, fmt::format("train NLL {:.4f}{}", row.train_loss, validation_));
+    if (progress_.due())
+      progress_.report(row.step, fmt::format("train {} {:.4f}{}", loss_, row.train_loss, validation_));
   }
 
   /// After the last step.
@@ -143,6 +145,7 @@ class Reporter {
   apps::Progress progress_;
   int ranks_;
   Timer timer_;
+  std::string loss_;  // the name of the training loss
   std::string validation_;
   bool warned_ = false;
 };

@@ -185,8 +185,8 @@ class Ridge final : public pf::train::Objective<T> {
   Ridge(const pf::train::ObjectivePlace<T>& place, const RidgeOptions& options)
       : inner_(place), penalty_(options.penalty) {}
 
-  pf::train::LossSum add(const Batch<T>& batch, std::span<T> gradient) override {
-    auto sum = inner_.add(batch, gradient);
+  pf::train::LossSum add(const pf::train::StepPart& part, const Batch<T>& batch, std::span<T> gradient) override {
+    auto sum = inner_.add(part, batch, gradient);
     double square = 0;
     const auto theta = inner_.parameters();
     for (std::size_t i = 0; i < theta.size(); ++i) {

@@ -28,14 +28,16 @@ from harness import TIME_LIMIT, command
 
 RANKS = 2
 STEPS = 400
-OBJECTIVES = ["likelihood"]
+OBJECTIVES = ["likelihood", "flow_matching"]
 OPTIMIZERS = ["adam", "adamw", "adamax"]
 SETTINGS = [["--train.optimizer", optimizer, "--model.kind", kind, "--model.precision", precision, *more]
             for optimizer, kind, precision, *more in [
                 ("adam", "residual", "float", "--log_det.train", "roulette", "--train.schedule", "step"),
                 ("adamw", "realnvp", "double", "--train.average", 0),
                 ("adamax", "residual", "double", "--train.validate_every", 10, "--train.patience", 15),
-                ("adam", "spline", "float")]]
+                ("adam", "spline", "float"),
+                ("adam", "continuous", "double", "--objective.kind", "flow_matching", "--objective.coupling",
+                 "optimal_transport", "--objective.likelihood_steps", 100)]]
 
 
 def words(settings, ranks=RANKS):

@@ -97,6 +97,45 @@ class Kinds(CourseTest):
             with self.subTest(kind):
                 self.assertSameOnRanks("--model.kind", kind, "--data", flows.data(3), "--train.batch", 61, steps=4)
 
+    def test_flow_matching_on_any_number_of_ranks(self):
+        """To rounding, also where the run goes over to likelihood; and to the bit with --reproducible."""
+        flags = ["--model.kind", "continuous", "--objective.kind", "flow_matching", "--data", flows.data(3),
+                 "--train.batch", 61]
+        for more in [["--objective.noise", 0.1], ["--objective.coupling", "optimal_transport",
+                                                  "--objective.likelihood_steps", 3]]:
+            with self.subTest(more):
+                self.assertSameOnRanks(*flags, *more, steps=6)
+                weights = []
+                for ranks in [1, 3, 8]:
+                    self.train(*flags, *more, "--reproducible", "--restart", "never", "-o", "flow.h5", ranks=ranks)
+                    arrays = flows.read_h5(self.folder / "flow.h5")
+                    weights.append({name: a for name, a in arrays.items() if name.startswith("flow/")})
+                for other in weights[1:]:
+                    self.assertEqual(other.keys(), weights[0].keys())
+                    for name, values in other.items():
+                        self.assertTrue(np.array_equal(values, weights[0][name]), name)
+
+    def test_flow_matching_learns_a_density(self):
+        """A normal density with a strong correlation, whose entropy is known."""
+        generator = np.random.default_rng(4)
+        z = generator.normal(size=(30000, 2))
+        x = np.stack([z[:, 0], 0.9 * z[:, 0] + np.sqrt(1 - 0.81) * z[:, 1]], axis=1)
+        self.put("data.h5", {"train": x[:20000], "validation": x[20000:22000], "test": x[22000:]})
+        truth = np.log(2 * np.pi) + 0.5 * (z[22000:] ** 2).sum(axis=1) + 0.5 * np.log(1 - 0.81)
+        excess = {}
+        for name, more in {"short": ["--train.steps", 30], "matching": [],
+                           "transport": ["--objective.coupling", "optimal_transport"],
+                           "likelihood": ["--objective.likelihood_steps", 150]}.items():
+            self.succeed("flow_train", "--model.kind", "continuous", "--model.hidden", "32,32", "--objective.kind",
+                         "flow_matching", "--data", "data.h5", "--train.batch", 250, "--train.steps", 600,
+                         "--train.learning_rate", 5e-3, "--restart", "never", *more, "-o", "flow.h5")
+            excess[name] = (-self.density("flow.h5", "data.h5")["log_prob"] - truth).mean()
+        self.assertGreater(excess["short"], 0.1)
+        for name in ["matching", "transport"]:
+            self.assertLess(excess[name], 0.05, name)
+        self.assertLess(excess["likelihood"], 0.01)
+        self.assertGreater(min(excess.values()), -0.01)  # nothing is below the entropy
+
     def test_a_chain_with_another_base_on_any_number_of_ranks(self):
         self.write("chain.toml", CHAIN.replace('"mixture"\ncomponents = 3', '"student_t"'))
         self.assertSameOnRanks("chain.toml", "--data", flows.data(4), "--train.batch", 61, steps=4)

@@ -149,7 +149,7 @@ BOOST_FIXTURE_TEST_CASE(every_value_of_the_state_matters, Ranks) {
         if (entry.name == lacking) std::copy(bytes.begin(), bytes.end(), bytes_of(entry).begin());
       }
     };
-    train::History history(objective.loss_name());
+    train::History history(objective.loss_names());
     Index step = 0;
     trainer.run(history, {}, {.wish = [&] {
                   if (step++ == 12) forget();

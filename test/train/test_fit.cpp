@@ -144,8 +144,8 @@ class InBits final : public train::Objective<T> {
   void require_data(const comm::Communicator&, const TrainingData<T>&, const Warn&) override { ++checks; }
   std::span<T> parameters() override { return likelihood_.parameters(); }
   void prepare() override { likelihood_.prepare(); }
-  train::LossSum add(const flow::Batch<T>& batch, std::span<T> gradient) override {
-    return likelihood_.add(batch, gradient);
+  train::LossSum add(const train::StepPart& part, const flow::Batch<T>& batch, std::span<T> gradient) override {
+    return likelihood_.add(part, batch, gradient);
   }
   void gradient_of_raw_parameters(std::span<T> gradient) const override {
     likelihood_.gradient_of_raw_parameters(gradient);

@@ -21,7 +21,7 @@ std::string text_of(const std::filesystem::path& path) {
   return text.str();
 }
 
-const train::LossName nll{"nll", "nat"};
+const train::LossNames nll{{"nll", "nat"}, {"nll", "nat"}};
 const HistoryRow first{
     .step = 10, .seconds = 0.5, .train_loss = 3.25, .validation = {}, .learning_rate = 0.125, .gradient_norm = 2};
 const HistoryRow second{.step = 20,
@@ -70,9 +70,9 @@ BOOST_AUTO_TEST_CASE(the_table_goes_into_a_file) {
 
 BOOST_AUTO_TEST_CASE(columns_have_the_name_of_the_loss) {
   const auto path = scratch_directory() / "run.csv";
-  History history({"energy", "eV"}, path.string());
+  History history({{"energy", "eV"}, {"nll", "nat"}}, path.string());
   history.add(first);
-  BOOST_TEST(text_of(path).starts_with("step,seconds,train_energy,validation_energy,learning_rate,"));
+  BOOST_TEST(text_of(path).starts_with("step,seconds,train_energy,validation_nll,learning_rate,"));
   const auto model = (scratch_directory() / "model.h5").string();
   h5::FileImage file("test", 1);
   history.write(file.root());

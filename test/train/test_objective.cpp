@@ -2,6 +2,7 @@
 #include <pushforward/train/fit.hpp>
 #include <pushforward/train/likelihood.hpp>
 #include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/continuous.hpp>
 
 #include <ranks.hpp>
 #include <says.hpp>
@@ -37,7 +38,7 @@ class SquaredDistance final : public train::Objective<T> {
     ++steps_;
   }
   bool prepare_again() override { return mended_ = mends; }
-  train::LossSum add(const Batch<T>& batch, std::span<T> gradient) override {
+  train::LossSum add(const train::StepPart&, const Batch<T>& batch, std::span<T> gradient) override {
     train::LossSum sum;
     for (Index j = 0; j < batch.size(); ++j) {
       const T w = batch.weight.empty() ? T(1) : batch.weight[j];
@@ -129,7 +130,7 @@ template <class T>
 Run run(const Communicator& comm, const Options& options, train::Objective<T>& objective,
         train::BatchSource<T>& source) {
   train::Trainer<T> trainer(comm, options, objective, source);
-  train::History history(objective.loss_name());
+  train::History history(objective.loss_names());
   Run result;
   result.outcome = trainer.run(history, {}, {.observer = [&](const auto& row) { result.rows.push_back(row); }});
   return result;
@@ -140,6 +141,16 @@ template <class T>
 flow::Flow<T> diagonal_flow(Index d) {
   flow::Flow<T> flow({.data = {.shape = Shape::vector(d)}, .chain = {flow::ActNormOptions()}}, 1);
   for (std::size_t i = 0; i < flow.parameters().size(); ++i) flow.parameters()[i] = T(0.1) * static_cast<T>(i + 1);
+  flow.prepare(nn::Normalization::svd);
+  return flow;
+}
+
+// A continuous flow whose field is not 0.
+flow::Flow<double> continuous_flow(Index d) {
+  flow::Flow<double> flow({.data = {.shape = Shape::vector(d)}, .chain = {flow::ContinuousOptions{.hidden = {5}}}}, 1);
+  for (std::size_t i = 0; i < flow.parameters().size(); ++i) {
+    flow.parameters()[i] = 0.3 * std::sin(static_cast<double>(3 * i + 1));
+  }
   flow.prepare(nn::Normalization::svd);
   return flow;
 }
@@ -266,18 +277,20 @@ BOOST_AUTO_TEST_CASE(every_kind_adds_its_loss_and_gradient) {
   const auto self = Communicator::self();
   train::TrainingData<double> data(self, train::ArrayRows({batch, batch}), {.standardize = "none"});
   for (const auto& kind : train::ObjectiveKind::registry().all()) {
-    auto flow = diagonal_flow<double>(d);
+    auto flow = kind.name == "flow_matching" ? continuous_flow(d) : diagonal_flow<double>(d);
     const auto options = short_run(1);
     const auto objective = kind.make(train::ObjectivePlace<double>{flow, options, data}, kind.options());
     objective->plan(n);
+    const train::StepPart part{.step = 0, .first = 0, .batch = n};
+    objective->begin_step(self, part.step);
     const auto loss = [&] {
       std::vector<double> unused(flow.parameters().size());
       objective->prepare();
-      return objective->add(batch, unused).loss;
+      return objective->add(part, batch, unused).loss;
     };
     std::vector<double> gradient(flow.parameters().size(), 7.0);
     objective->prepare();
-    const auto sum = objective->add(batch, gradient);
+    const auto sum = objective->add(part, batch, gradient);
     objective->gradient_of_raw_parameters(gradient);
     BOOST_TEST(close_relative(sum.weight, 4.5 * 9, 1e-15));
     BOOST_TEST(close_relative(sum.loss, loss(), 1e-15));
@@ -310,7 +323,7 @@ BOOST_AUTO_TEST_CASE(the_likelihood_evaluates_what_it_adds) {
   Likelihood<double> likelihood(flow, {.log_det = 0.25});
   likelihood.plan(n);
   likelihood.prepare();
-  const auto sum = likelihood.add({.x = x}, gradient);
+  const auto sum = likelihood.add({}, {.x = x}, gradient);
   const double mean = likelihood.evaluate(Communicator::self(), {.x = x}).mean;
   BOOST_TEST(close_relative(likelihood.reported(sum.loss / sum.weight), mean, 1e-13));
   BOOST_TEST(close_relative(mean, sum.loss / n - 0.25, 1e-13));
@@ -325,12 +338,12 @@ BOOST_AUTO_TEST_CASE(a_loss_that_is_not_finite_names_transform_row_and_remedy) {
   likelihood.prepare();
   std::vector<float> gradient(flow.parameters().size());
   const std::vector<Index> rows{40, 50, 60};
-  const auto sum = likelihood.add({.x = x, .draws = {.samples = rows}}, gradient);
+  const auto sum = likelihood.add({}, {.x = x, .draws = {.samples = rows}}, gradient);
   BOOST_TEST(sum.failure ==
              "transform 0 (actnorm), training row 60: values are not finite; try a smaller train.learning_rate, or "
              "train.clip = 1");
   BOOST_TEST(!std::isfinite(sum.loss));
-  BOOST_CHECK_EXCEPTION(likelihood.add({.x = Matrix<float>(2, 4)}, gradient), ShapeError,
+  BOOST_CHECK_EXCEPTION(likelihood.add({}, {.x = Matrix<float>(2, 4)}, gradient), ShapeError,
                         says({"4 samples, but 3 were planned"}));
 }
 
@@ -348,7 +361,7 @@ BOOST_AUTO_TEST_CASE(an_evaluation_leaves_no_trace) {
     for (int step = 0; step < 3; ++step) {
       likelihood.prepare();
       std::ranges::fill(gradient, 0.0);
-      likelihood.add({.x = x}, gradient);
+      likelihood.add({}, {.x = x}, gradient);
       likelihood.gradient_of_raw_parameters(gradient);
       for (std::size_t i = 0; i < gradient.size(); ++i) flow.parameters()[i] -= 1e-3 * gradient[i];
       if (!evaluates) continue;

@@ -183,6 +183,9 @@ void Communicator::all_gather(std::span<const double> values, std::span<double> 
 void Communicator::all_gather(std::span<const float> values, std::span<float> all) const {
   gather_equal(*this, values, all);
 }
+void Communicator::all_gather(std::span<const Index> values, std::span<Index> all) const {
+  gather_equal(*this, values, all);
+}
 
 void Communicator::all_to_all(std::span<const double> send, std::span<const int> send_counts, std::span<double> receive,
                               std::span<const int> receive_counts) const {

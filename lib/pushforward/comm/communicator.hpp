@@ -66,6 +66,7 @@ class Communicator {
   /// all: (size · values.size()), the values of rank r at r · values.size().
   void all_gather(std::span<const double> values, std::span<double> all) const;
   void all_gather(std::span<const float> values, std::span<float> all) const;
+  void all_gather(std::span<const Index> values, std::span<Index> all) const;
 
   /// Exchanges elements between all pairs of ranks. `send` holds send_counts[r] elements for each rank r, and
   /// `receive` gets receive_counts[r] elements from each rank r, both in the order of the ranks.

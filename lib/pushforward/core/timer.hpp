@@ -31,6 +31,7 @@ enum class Phase : int {
   reverse,
   activations,
   spectral_norm,
+  coupling,
   optimizer,
   all_reduce,
   input_output,

@@ -28,6 +28,8 @@ enum class Purpose : std::uint64_t {
   probe = 9,             ///< vectors of log-det estimators
   roulette = 10,         ///< lengths of randomly truncated series
   dequantize_draw = 11,  ///< uniform noise that a model adds to integers, anew in each pass
+  flow_matching = 12,    ///< latents, noise and times of flow matching
+  matching_order = 13,   ///< strata of the times of flow matching
 };
 
 /// The stream of (seed, purpose, step, sample, probe): uniforms, normals, signs, one after the other.

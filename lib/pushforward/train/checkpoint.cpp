@@ -145,7 +145,7 @@ Index StoredRun::counter(const std::string& name) const {
 }
 
 std::vector<HistoryRow> StoredRun::restore(const comm::Communicator& comm, const StateSet& state,
-                                           const LossName& loss) const {
+                                           const LossNames& loss) const {
   std::vector<HistoryRow> rows;
   comm::agree(comm, [&] {
     if (!comm.is_root()) return;

@@ -42,7 +42,7 @@ class StoredRun {
   Index counter(const std::string& name) const;
   /// Writes the stored values to their places, on all ranks, and returns the rows of the history, on rank 0. Throws
   /// DataError, the same on all ranks, if the checkpoint has not exactly these values. Collective.
-  std::vector<HistoryRow> restore(const comm::Communicator& comm, const StateSet& state, const LossName& loss) const;
+  std::vector<HistoryRow> restore(const comm::Communicator& comm, const StateSet& state, const LossNames& loss) const;
 
  private:
   std::string path_;

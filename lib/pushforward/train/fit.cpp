@@ -127,7 +127,7 @@ std::string digest_of(const Options& options, const TrainingData<T>& data) {
 template <class T>
 Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const TrainingData<T>& data, FitSetup<T> setup,
             const Warn& warn)
-    : comm_(comm), options_(options), data_(data), setup_(std::move(setup)), history_(LossName()) {
+    : comm_(comm), options_(options), data_(data), setup_(std::move(setup)), history_(LossNames()) {
   configuration_ = options_.declare().to_toml();
   std::optional<StoredRun> stored;
   if (!setup_.checkpoint.empty()) {
@@ -184,7 +184,7 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
     const Index first = std::min(data_.rows(Split::train), std::max(initial_rows, options_.train.batch));
     flow_->initialize_from_data(source_->first_rows(first), options_.workspace_bytes());
     trainer_.emplace(comm_, options_, *objective_, *source_);
-    history_ = History(objective_->loss_name());
+    history_ = History(objective_->loss_names());
   });
   if (!setup_.checkpoint.empty()) {
     const bool estimates = flow::largest_contraction(flow_->architecture()).has_value();
@@ -198,7 +198,8 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
                                   {"log_det_evaluate", estimates ? to_string(log_dets_.evaluate) : ""}});
   }
   if (stored) {
-    history_ = History(objective_->loss_name(), "", stored->restore(comm_, trainer_->state(), objective_->loss_name()));
+    history_ =
+        History(objective_->loss_names(), "", stored->restore(comm_, trainer_->state(), objective_->loss_names()));
     continued_from_ = stored->path();
     steps_before_ = trainer_->steps();
     comm::agree(comm_, [&] {
@@ -221,8 +222,8 @@ const Outcome& Fit<T>::run(const Hooks& hooks) {
   require_data();
   comm::agree(comm_, [&] {
     if (!comm_.is_root() || setup_.history.empty()) return;
-    history_ = continued_from_ ? History(objective_->loss_name(), setup_.history, history_.rows())
-                               : History(objective_->loss_name(), setup_.history);
+    history_ = continued_from_ ? History(objective_->loss_names(), setup_.history, history_.rows())
+                               : History(objective_->loss_names(), setup_.history);
   });
   outcome_ = trainer_->run(history_, {checkpoints_ ? &*checkpoints_ : nullptr, setup_.diagnosis}, hooks);
   return outcome_;

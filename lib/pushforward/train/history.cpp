@@ -18,14 +18,14 @@ namespace {
 
 }  // namespace
 
-History::History(LossName loss, const std::string& path) : loss_(std::move(loss)), path_(path) {
+History::History(LossNames loss, const std::string& path) : loss_(std::move(loss)), path_(path) {
   std::error_code ignored, error;
   if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::rename(path, path + ".old", error);
   require<IoError>(!error, "cannot keep the old {} as {}.old: {}", path, path, error.message());
   begin();
 }
 
-History::History(LossName loss, const std::string& path, std::vector<HistoryRow> rows)
+History::History(LossNames loss, const std::string& path, std::vector<HistoryRow> rows)
     : loss_(std::move(loss)), path_(path), rows_(std::move(rows)) {
   if (!path_.empty()) begin();
 }
@@ -33,7 +33,8 @@ History::History(LossName loss, const std::string& path, std::vector<HistoryRow>
 void History::begin() {
   file_.reset(std::fopen(path_.c_str(), "w"));
   if (file_ == nullptr) fail(path_);
-  put(fmt::format("step,seconds,train_{0},validation_{0},learning_rate,gradient_norm\n", loss_.name));
+  put(fmt::format("step,seconds,train_{},validation_{},learning_rate,gradient_norm\n", loss_.train.name,
+                  loss_.validation.name));
   for (const auto& row : rows_) append(row);
 }
 
@@ -86,15 +87,15 @@ void History::write(const h5::GroupWriter& root) const {
   for (const auto& row : rows_) steps.push_back(row.step);
   group.write("step", steps);
   column("seconds", "s", [](const HistoryRow& r) { return r.seconds; });
-  column("train_" + loss_.name, loss_.units, [](const HistoryRow& r) { return r.train_loss; });
-  column("validation_" + loss_.name, loss_.units, [](const HistoryRow& r) {
+  column("train_" + loss_.train.name, loss_.train.units, [](const HistoryRow& r) { return r.train_loss; });
+  column("validation_" + loss_.validation.name, loss_.validation.units, [](const HistoryRow& r) {
     return r.validation ? r.validation->mean : std::numeric_limits<double>::quiet_NaN();
   });
   column("learning_rate", "1", [](const HistoryRow& r) { return r.learning_rate; });
   column("gradient_norm", "1", [](const HistoryRow& r) { return r.gradient_norm; });
 }
 
-std::vector<HistoryRow> History::read(const h5::Group& root, const LossName& loss) {
+std::vector<HistoryRow> History::read(const h5::Group& root, const LossNames& loss) {
   const auto group = root.group("history");
   const auto steps = group.dataset("step").read<Index>();
   const auto column = [&](const std::string& name) {
@@ -103,8 +104,8 @@ std::vector<HistoryRow> History::read(const h5::Group& root, const LossName& los
                        values.size(), steps.size());
     return values;
   };
-  const auto seconds = column("seconds"), train = column("train_" + loss.name),
-             validation = column("validation_" + loss.name), rate = column("learning_rate"),
+  const auto seconds = column("seconds"), train = column("train_" + loss.train.name),
+             validation = column("validation_" + loss.validation.name), rate = column("learning_rate"),
              norm = column("gradient_norm");
   std::vector<HistoryRow> rows(steps.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {

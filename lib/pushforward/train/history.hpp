@@ -14,10 +14,15 @@
 
 namespace pushforward::train {
 
-/// How a history names a loss: its columns are `train_` and `validation_`, followed by the name.
+/// The name of a loss, "nll", and its units, "nat".
 struct LossName {
-  std::string name;   ///< "nll"
-  std::string units;  ///< "nat"
+  std::string name;
+  std::string units;
+};
+
+/// How a history names losses: its columns are `train_` and `validation_`, followed by these names.
+struct LossNames {
+  LossName train, validation;
 };
 
 /// A row of the history. Losses are in the units that the objective reports.
@@ -33,11 +38,11 @@ struct HistoryRow {
 class History {
  public:
   /// A table in memory only.
-  explicit History(LossName loss) : loss_(std::move(loss)) {}
+  explicit History(LossNames loss) : loss_(std::move(loss)) {}
   /// Also begins a file. If a file of this name exists, it is kept as `path`.old. Throws IoError.
-  History(LossName loss, const std::string& path);
+  History(LossNames loss, const std::string& path);
   /// Goes on with a table: its file has these rows and no others, whatever it had. Throws IoError.
-  History(LossName loss, const std::string& path, std::vector<HistoryRow> rows);
+  History(LossNames loss, const std::string& path, std::vector<HistoryRow> rows);
 
   /// Adds a row, flushed. If it cannot be written, the table in memory has it, problem() says so, and the next row
   /// tries again to write all of them.
@@ -50,7 +55,7 @@ class History {
   /// Writes the table as group /history, with one dataset (rows) for each column. NaN stands for no validation.
   void write(const h5::GroupWriter& root) const;
   /// The rows that write() has written. Of a validation, only the mean comes back. Throws DataError.
-  static std::vector<HistoryRow> read(const h5::Group& root, const LossName& loss);
+  static std::vector<HistoryRow> read(const h5::Group& root, const LossNames& loss);
 
  private:
   struct Close {
@@ -63,7 +68,7 @@ class History {
   /// Writes a line to the file, flushed. Throws IoError.
   void put(const std::string& line);
 
-  LossName loss_;
+  LossNames loss_;
   std::string path_;
   std::string problem_;
   std::unique_ptr<std::FILE, Close> file_;

@@ -18,7 +18,7 @@ constexpr Index evaluation_chunk = 256;
 
 const char* what_happened(Status status) {
   switch (status) {
-    case Status::negative_determinant: return "det(I + J) ≤ 0, although the block should be a contraction";
+    case Status::negative_determinant: return "the determinant is ≤ 0, although the map should be invertible";
     case Status::outside_support: return "a value is outside the support";
     default: return "values are not finite";
   }
@@ -26,9 +26,13 @@ const char* what_happened(Status status) {
 
 // The end of a message: how a user may avoid the failure.
 std::string_view remedy(Status status) {
-  return status == Status::outside_support
-             ? ", across whose bound training has moved the row: choose transforms and a base density without bounds"
-             : smaller_steps;
+  switch (status) {
+    case Status::outside_support:
+      return ", across whose bound training has moved the row: choose transforms and a base density without bounds";
+    case Status::negative_determinant:
+      return "; a continuous flow needs more model.steps, others smaller steps of training";
+    default: return smaller_steps;
+  }
 }
 
 template <class T>
@@ -91,7 +95,7 @@ std::string Likelihood<T>::place(Index transform) const {
 }
 
 template <class T>
-LossSum Likelihood<T>::add(const flow::Batch<T>& batch, std::span<T> gradient) {
+LossSum Likelihood<T>::add(const StepPart&, const flow::Batch<T>& batch, std::span<T> gradient) {
   const auto n = static_cast<std::size_t>(batch.size());
   require<ShapeError>(workspace_.has_value() && n <= log_prob_.size(), "likelihood: {} samples, but {} were planned", n,
                       log_prob_.size());

@@ -55,7 +55,7 @@ class Likelihood final : public Objective<T> {
     flow_.prepare(nn::Normalization::svd);
     return true;
   }
-  LossSum add(const flow::Batch<T>& batch, std::span<T> gradient) override;
+  LossSum add(const StepPart& part, const flow::Batch<T>& batch, std::span<T> gradient) override;
   void gradient_of_raw_parameters(std::span<T> gradient) const override { flow_.gradient_of_raw_parameters(gradient); }
 
   void prepare_with(std::span<const T> parameters) override { flow_.prepare(parameters, nn::Normalization::values); }

@@ -21,7 +21,12 @@ LogDets choose_log_dets(const comm::Communicator& comm, const Options& options,
     require_use("train", options.log_det.train, unset.train);
     require_use("evaluate", options.log_det.evaluate, unset.evaluate);
   });
-  if (!network) return {.notes = {"analytic"}};
+  for (const auto& transform : architecture.chain) {
+    const auto* const continuous = transform.get_if<flow::ContinuousOptions>();
+    if (continuous != nullptr) chosen.notes.push_back(continuous->integration.log_det_of(architecture.data.size()));
+  }
+  if (!network && chosen.notes.empty()) chosen.notes.push_back("analytic");
+  if (!network) return chosen;
   const Index share = comm::share(options.train.batch, 0, comm.size()).count();
   const auto complete = [&](logdet::Method& method, nn::Pass pass, std::string_view use) {
     std::string why;

@@ -6,7 +6,8 @@
 // The trainer calls, in this order:
 //
 //   at the beginning   plan(), and plan_evaluation() if there are rows to validate
-//   in each step       prepare(), then add() for each part of this rank's batch, then gradient_of_raw_parameters() on
+//   in each step       begin_step() and prepare(), then add() for each part of this rank's batch, then
+//   gradient_of_raw_parameters() on
 //                      the sum over all ranks
 //   for a validation   prepare_with() and evaluate()
 //   at the end         bake()
@@ -29,6 +30,13 @@
 
 namespace pushforward::train {
 
+/// Where the samples of a call of Objective::add() stand in a run.
+struct StepPart {
+  Index step = 0;   ///< number of the step, from 0
+  Index first = 0;  ///< place of the first sample in the global batch
+  Index batch = 0;  ///< samples of the global batch
+};
+
 /// Sums over the samples of a batch.
 struct LossSum {
   double loss = 0;      ///< Σ w·loss
@@ -44,10 +52,12 @@ class Objective {
  public:
   virtual ~Objective() = default;
 
-  /// The name and the units of the loss, for the history.
+  /// The name and the units of the loss that add() gives, for the history.
   virtual LossName loss_name() const = 0;
-  /// Converts a mean loss over training samples, as it follows from add(), to the units that the history and evaluate()
-  /// report.
+  /// The name and the units of what evaluate() gives.
+  virtual LossName validation_name() const { return loss_name(); }
+  LossNames loss_names() const { return {loss_name(), validation_name()}; }
+  /// Converts a mean loss over training samples, as it follows from add(), to the units that the history reports.
   virtual double reported(double mean_loss) const { return mean_loss; }
 
   /// Plans memory for batches of at most n samples, unless that has been done. Throws OptionError if the options leave
@@ -69,6 +79,8 @@ class Objective {
   virtual std::vector<std::pair<std::string, double>> norms(std::span<const T> values) const {
     return {{"parameters", std::sqrt(linalg::dot_in_double(values.data(), values.data(), std::ssize(values)))}};
   }
+  /// Called at the beginning of a step, the same step on all ranks. Collective.
+  virtual void begin_step(const comm::Communicator& /*comm*/, Index /*step*/) {}
   /// Prepares for add() after the parameters have changed.
   virtual void prepare() = 0;
   /// Prepares again, in another way, after a loss was not finite. Returns false if there is nothing else to try; then
@@ -78,7 +90,7 @@ class Objective {
   /// respect to other parameters, which gradient_of_raw_parameters() turns into the gradient with respect to
   /// parameters(). If the loss is not finite, the gradient means nothing. Not collective. Does not allocate unless it
   /// fails.
-  virtual LossSum add(const flow::Batch<T>& batch, std::span<T> gradient) = 0;
+  virtual LossSum add(const StepPart& part, const flow::Batch<T>& batch, std::span<T> gradient) = 0;
   /// Turns a sum of the gradients of add() into the gradient with respect to parameters(), in place.
   virtual void gradient_of_raw_parameters(std::span<T> gradient) const = 0;
 

@@ -62,10 +62,11 @@ StepSum<T> Trainer<T>::add_up(Wish wish) {
   failure_.clear();
   const auto parts = sum_.local_parts();
   for (Index p = parts.first; p < parts.last; ++p) {
-    const auto batch = source_.next(step_, comm::share(options_.train.batch, static_cast<int>(p), sum_.parts()));
+    const auto share = comm::share(options_.train.batch, static_cast<int>(p), sum_.parts());
+    const auto batch = source_.next(step_, share);
     const auto gradient = sum_.gradient(p - parts.first);
     std::ranges::fill(gradient, T(0));
-    auto sum = objective_.add(batch, gradient);
+    auto sum = objective_.add({step_, share.first, options_.train.batch}, batch, gradient);
     if (sum.failure.empty() && !std::isfinite(sum.loss)) sum.failure = fmt::format("the loss is {}", sum.loss);
     const bool failed = !sum.failure.empty();
     if (failed) failure_ = std::move(sum.failure);
@@ -85,6 +86,7 @@ double Trainer<T>::learning_rate(Index step) const {
 
 template <class T>
 typename Trainer<T>::Step Trainer<T>::take_step(Wish wish) {
+  objective_.begin_step(comm_, step_);
   objective_.prepare();
   auto sum = add_up(wish);
   if (sum.totals.failed > 0 && objective_.prepare_again()) {
@@ -253,7 +255,7 @@ Outcome Trainer<T>::run(History& history, const Keeping& keeping, const Hooks& h
   outcome.returned = returned_;
   if (outcome.end != End::diverged && validated_ && !has_best_) {
     outcome.end = End::diverged;
-    outcome.reason = fmt::format("no validation gave a finite {}", objective_.loss_name().name);
+    outcome.reason = fmt::format("no validation gave a finite {}", objective_.validation_name().name);
   }
   outcome.best_step = best_step_;
   if (has_best_) {

@@ -12,8 +12,8 @@ namespace pushforward::flow {
 namespace {
 
 ContinuousOptions resolved(ContinuousOptions options, Index d) {
-  auto& density = options.integration.density;
-  if (density == "auto") density = d <= IntegrationOptions::largest_discrete ? "discrete" : "continuous";
+  auto& integration = options.integration;
+  integration.density = integration.is_discrete(d) ? "discrete" : "continuous";
   return options;
 }
 
@@ -90,6 +90,13 @@ OptionSet IntegrationOptions::declare() {
       .only_with("tolerance", "density", {"continuous"})
       .only_with("max_steps", "density", {"continuous"});
   return set;
+}
+
+std::string IntegrationOptions::log_det_of(Index d) const {
+  const auto grid = fmt::format("{} {} of {}", steps, steps == 1 ? "step" : "steps", solver);
+  if (is_discrete(d)) return fmt::format("exact, of {}", grid);
+  return fmt::format("training: divergence along {}; evaluation: the limit of small steps, to {:g} nats", grid,
+                     tolerance);
 }
 
 OptionSet ContinuousOptions::declare() {

@@ -40,6 +40,10 @@ struct IntegrationOptions {
   Index max_steps = 256;         ///< continuous: steps of the finest grid in evaluation
 
   OptionSet declare();
+  /// Whether the density is discrete for samples of d values.
+  bool is_discrete(Index d) const { return density == "discrete" || (density == "auto" && d <= largest_discrete); }
+  /// Says, for people, how log-dets for samples of d values are made.
+  std::string log_det_of(Index d) const;
 };
 
 struct ContinuousOptions {

@@ -1,0 +1,189 @@
+#include <pushforward/core/angle.hpp>
+#include <pushforward/linalg/samples.hpp>
+#include <pushforward/train/flow_matching.hpp>
+#include <pushforward/train/options.hpp>
+
+#include <cmath>
+#include <numbers>
+
+namespace pushforward::train {
+
+namespace {
+
+constexpr Index largest_chunk = 512;  // samples; a network of the usual widths then fits into a core's cache
+
+// The coefficients of a path at a time, and their derivatives.
+struct PathPoint {
+  double alpha, beta, alpha_rate, beta_rate;
+};
+
+PathPoint path_at(const std::string& path, double t) {
+  if (path == "linear") return {1 - t, t, -1, 1};
+  constexpr double quarter = std::numbers::pi / 2;
+  const double c = std::cos(quarter * t), s = std::sin(quarter * t);
+  return {c, s, -quarter * s, quarter * c};
+}
+
+template <class T>
+const flow::Continuous<T>& continuous_of(const flow::Flow<T>& flow) {
+  const auto* const only =
+      flow.transforms().size() == 1 ? dynamic_cast<const flow::Continuous<T>*>(flow.transforms()[0].get()) : nullptr;
+  require<OptionError>(only != nullptr,
+                       "objective.kind = \"flow_matching\" fits the vector field of a continuous flow, and this flow "
+                       "has the transforms {}; take model.kind = \"continuous\" without levels and logit",
+                       summary(flow.architecture()));
+  return *only;
+}
+
+}  // namespace
+
+OptionSet FlowMatchingOptions::declare() {
+  OptionSet set;
+  set.add("path", path, "path from latents to rows", one_of({"linear", "trigonometric"}))
+      .add("noise", noise, "deviation of the noise around a path, in standardized units", at_least(0))
+      .add("coupling", coupling,
+           "which latent goes with which row; optimal_transport: the assignment of least squared distance over the "
+           "global batch",
+           one_of({"independent", "optimal_transport"}))
+      .add("times", times, "times of a batch; stratified: spread evenly over the global batch",
+           one_of({"stratified", "uniform"}))
+      .add("likelihood_steps", likelihood_steps, "last steps of the run that are steps of maximum likelihood",
+           at_least(0));
+  return set;
+}
+
+template <class T>
+FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace& workspace, Index n)
+    : field(of, workspace, workspace, n, 0, nn::Pass::gradient),
+      x(workspace.matrix<T>(of.dimension(), n)),
+      velocity(workspace.matrix<T>(of.dimension(), n)),
+      value(workspace.matrix<T>(of.dimension(), n)),
+      x_bar(workspace.matrix<T>(of.dimension(), n)),
+      time(workspace.take<double>(n)) {}
+
+template <class T>
+FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatchingOptions& options)
+    : likelihood_(place),
+      flow_(place.flow),
+      transform_(continuous_of(place.flow)),
+      options_(options),
+      seed_(static_cast<std::uint64_t>(place.options.train.seed)),
+      matching_steps_(place.options.train.steps - options.likelihood_steps),
+      bytes_(place.options.workspace_bytes()),
+      latent_(static_cast<std::size_t>(place.flow.dimension())) {
+  const auto& domain = flow_.architecture().data;
+  require<OptionError>(matching_steps_ >= 0, "objective.likelihood_steps = {} are more than train.steps = {}",
+                       options.likelihood_steps, place.options.train.steps);
+  require<OptionError>(options.path == "linear" || domain.periodic.empty(),
+                       "objective.path = \"{}\" has no meaning for angles; take \"linear\", which follows the circle",
+                       options.path);
+  if (options.coupling == "independent") {
+    coupling_ = std::make_unique<Coupling<T>>();
+    return;
+  }
+  const auto rows = place.data.batch(data::Split::train);
+  require<OptionError>(
+      domain.context == 0,
+      "objective.coupling = \"optimal_transport\" would pair rows with latents whatever their contexts "
+      "are, and the paths would lead to a wrong conditional density; take \"independent\"");
+  require<OptionError>(rows.weight.empty(),
+                       "objective.coupling = \"optimal_transport\" pairs rows and latents one to one, and these rows "
+                       "have weights; take \"independent\"");
+  coupling_ = std::make_unique<OptimalTransport<T>>(flow_.base(), rows, place.options.train.batch, matching_steps_,
+                                                    seed_, domain.periodic);
+}
+
+template <class T>
+void FlowMatching<T>::plan(Index n) {
+  if (options_.likelihood_steps > 0) likelihood_.plan(n);
+  if (memory_) return;
+  const auto bytes_for = [&](Index count) {
+    linalg::Workspace counted;
+    Memory(transform_.field(), counted, count);
+    return counted.peak();
+  };
+  require<OptionError>(bytes_for(1) <= bytes_, "training: a sample takes {}; train.workspace is {}: make it larger",
+                       human_bytes(static_cast<double>(bytes_for(1))), human_bytes(static_cast<double>(bytes_)));
+  capacity_ = linalg::largest_that_fits(std::min(std::max<Index>(n, 1), largest_chunk),
+                                        [&](Index count) { return bytes_for(count) <= bytes_; });
+  workspace_ = linalg::Workspace(bytes_for(capacity_));
+  memory_.emplace(transform_.field(), workspace_, capacity_);
+}
+
+template <class T>
+Index FlowMatching<T>::workspace_bytes() const {
+  return workspace_.peak() + likelihood_.workspace_bytes();
+}
+
+template <class T>
+void FlowMatching<T>::begin_step(const comm::Communicator& comm, Index step) {
+  if (!is_likelihood(step)) coupling_->begin_step(comm, step);
+}
+
+template <class T>
+void FlowMatching<T>::set_points(const StepPart& part, Index place, const flow::Batch<T>& chunk) {
+  auto& m = *memory_;
+  const auto& periodic = flow_.architecture().data.periodic;
+  const auto step = static_cast<std::uint64_t>(part.step);
+  const random::Permutation strata(seed_, random::Purpose::matching_order, step, part.batch);
+  const bool stratified = options_.times == "stratified";
+  for (Index j = 0; j < chunk.size(); ++j) {
+    const Index at = place + j;
+    draw_latent(flow_.base(), seed_, part.step, coupling_->latent_of(at), latent_);
+    random::Stream stream(seed_, random::Purpose::flow_matching, step, static_cast<std::uint64_t>(at), 1);
+    const double u = stream.uniform();
+    const double t = stratified ? (static_cast<double>(strata(at)) + u) / static_cast<double>(part.batch) : u;
+    const PathPoint p = path_at(options_.path, t);
+    m.time[j] = t;
+    for (Index i = 0; i < chunk.x.rows(); ++i) {
+      const double from = latent_[i], to = static_cast<double>(chunk.x(i, j));
+      m.x(i, j) = static_cast<T>(p.alpha * from + p.beta * to);
+      m.velocity(i, j) = static_cast<T>(p.alpha_rate * from + p.beta_rate * to);
+    }
+    for (const Index i : periodic) {
+      const double from = latent_[i], way = wrap_angle<double>(static_cast<double>(chunk.x(i, j)) - from);
+      m.x(i, j) = static_cast<T>(from + t * way);
+      m.velocity(i, j) = static_cast<T>(way);
+    }
+    if (options_.noise == 0) continue;
+    for (Index i = 0; i < chunk.x.rows(); ++i) m.x(i, j) += static_cast<T>(options_.noise * stream.normal());
+  }
+}
+
+template <class T>
+LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, std::span<T> gradient) {
+  if (is_likelihood(part.step)) return likelihood_.add(part, batch, gradient);
+  require<ShapeError>(memory_.has_value(), "flow matching: no memory was planned");
+  auto& m = *memory_;
+  LossSum sum;
+  for (Index first = 0; first < batch.size(); first += capacity_) {
+    const auto chunk = batch.part(first, std::min(capacity_, batch.size() - first));
+    const Index n = chunk.size();
+    set_points(part, part.first + first, chunk);
+    const auto value = m.value.columns(0, n);
+    transform_.field().forward(m.field, m.x.columns(0, n), m.time.first(n), chunk.context, value);
+    const auto seed = m.field.passes().value_seed();
+    for (Index j = 0; j < n; ++j) {
+      const auto w = static_cast<double>(weight_of(chunk.weight, j));
+      double square = 0;
+      for (Index i = 0; i < value.rows(); ++i) {
+        const T off = value(i, j) - m.velocity(i, j);
+        seed(i, j) = static_cast<T>(2 * w) * off;
+        square += static_cast<double>(off) * static_cast<double>(off);
+      }
+      sum.loss += w * square;
+      sum.weight += w;
+      if (!std::isfinite(square) && sum.failure.empty()) {
+        sum.failure =
+            fmt::format("training row {}: the velocity is not finite{}", chunk.draws.sample(j), smaller_steps);
+      }
+    }
+    transform_.field().network().reverse(m.field.passes(), m.x_bar.columns(0, n), gradient);
+  }
+  return sum;
+}
+
+template class FlowMatching<float>;
+template class FlowMatching<double>;
+
+}  // namespace pushforward::train

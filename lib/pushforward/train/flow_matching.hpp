@@ -1,0 +1,105 @@
+#pragma once
+
+// Flow matching [Lipman et al. 2023; Liu et al. 2023; Albergo & Vanden-Eijnden 2023]: the vector field v of a
+// continuous flow is fitted to the velocities of given paths from latents to rows,
+//
+//   loss = ‖v(x_t, t; u) − ẋ_t‖²,   x_t = α(t) x₀ + β(t) x₁ (+ σε),   ẋ_t = α̇(t) x₀ + β̇(t) x₁,
+//
+// with x₁ a row, x₀ a latent from the base density, ε standard normal, and t uniform on (0, 1). No path is followed in
+// training, so a step costs one pass of the network and its reverse. The paths:
+//
+//   linear         α = 1 − t,         β = t           geodesic along angles: x_t = x₀ + t·wrap(x₁ − x₀)
+//   trigonometric  α = cos(πt/2),     β = sin(πt/2)   [Albergo & Vanden-Eijnden 2023]
+//
+// The couplings (coupling.hpp): independent, or optimal transport over the global batch [Tong et al. 2024; Pooladian et
+// al. 2023], which makes paths straight. Times are stratified over the global batch: t of the row at place i is
+// (π(i) + U)/B with a permutation π of the step, so that they are uniform and spread evenly.
+//
+// The last `likelihood_steps` steps of a run make the negative log-likelihood small instead (likelihood.hpp).
+// Validations always report the NLL.
+
+#include <pushforward/train/coupling.hpp>
+#include <pushforward/train/likelihood.hpp>
+#include <pushforward/transforms/continuous.hpp>
+
+namespace pushforward::train {
+
+struct FlowMatchingOptions {
+  static constexpr const char* kind = "flow_matching";
+  static constexpr const char* help =
+      "flow matching of a continuous flow: the mean of |v(x_t, t) - dx_t/dt|^2 [Lipman et al. 2023]";
+  std::string path = "linear";
+  double noise = 0;                      ///< σ, in units of standardized columns
+  std::string coupling = "independent";  ///< or optimal_transport
+  std::string times = "stratified";      ///< or uniform
+  Index likelihood_steps = 0;            ///< the last steps of the run, by maximum likelihood
+
+  OptionSet declare();
+};
+
+template <class T>
+class FlowMatching final : public Objective<T> {
+ public:
+  /// Throws OptionError if the flow is anything but one continuous transform, or if the options do not fit the data.
+  FlowMatching(const ObjectivePlace<T>& place, const FlowMatchingOptions& options);
+
+  LossName loss_name() const override { return {"loss", "1"}; }
+  LossName validation_name() const override { return likelihood_.loss_name(); }
+
+  void plan(Index n) override;
+  void plan_evaluation() override { likelihood_.plan_evaluation(); }
+  Index workspace_bytes() const override;
+  void require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) override {
+    likelihood_.require_data(comm, data, warn);
+  }
+
+  std::span<T> parameters() override { return likelihood_.parameters(); }
+  void add_state(StateSet& state) override { likelihood_.add_state(state); }
+  std::vector<std::pair<std::string, double>> norms(std::span<const T> values) const override {
+    return likelihood_.norms(values);
+  }
+  void begin_step(const comm::Communicator& comm, Index step) override;
+  void prepare() override { likelihood_.prepare(); }
+  bool prepare_again() override { return likelihood_.prepare_again(); }
+  LossSum add(const StepPart& part, const flow::Batch<T>& batch, std::span<T> gradient) override;
+  void gradient_of_raw_parameters(std::span<T> gradient) const override {
+    likelihood_.gradient_of_raw_parameters(gradient);
+  }
+
+  void prepare_with(std::span<const T> parameters) override { likelihood_.prepare_with(parameters); }
+  flow::Evaluation evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) override {
+    return likelihood_.evaluate(comm, rows);
+  }
+  void bake() override { likelihood_.bake(); }
+
+ private:
+  // The memory of a pass for some samples.
+  struct Memory {
+    Memory(const ode::VectorField<T>& field, linalg::Workspace& workspace, Index n);
+    ode::FieldState<T> field;
+    MatrixView<T> x, velocity, value, x_bar;  // x_t, ẋ_t, v, unused (d × n)
+    std::span<double> time;                   // (n)
+  };
+
+  bool is_likelihood(Index step) const { return step >= matching_steps_; }
+  /// Writes x_t, ẋ_t and t of the samples of a chunk, which begins at a place of the global batch.
+  void set_points(const StepPart& part, Index place, const flow::Batch<T>& chunk);
+
+  Likelihood<T> likelihood_;
+  const flow::Flow<T>& flow_;
+  const flow::Continuous<T>& transform_;
+  FlowMatchingOptions options_;
+  std::uint64_t seed_;
+  Index matching_steps_;
+  std::unique_ptr<Coupling<T>> coupling_;
+  Index bytes_;
+  linalg::Workspace workspace_;
+  std::optional<Memory> memory_;
+  Index capacity_ = 0;
+  std::vector<double> latent_;  // (d)
+};
+
+extern template class FlowMatching<float>;
+extern template class FlowMatching<double>;
+
+}  // namespace pushforward::train
