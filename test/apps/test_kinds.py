@@ -102,7 +102,8 @@ class Kinds(CourseTest):
         flags = ["--model.kind", "continuous", "--objective.kind", "flow_matching", "--data", flows.data(3),
                  "--train.batch", 61]
         for more in [["--objective.noise", 0.1], ["--objective.coupling", "optimal_transport",
-                                                  "--objective.likelihood_steps", 3]]:
+                                                  "--objective.likelihood_steps", 3],
+                     ["--objective.coupling", "sinkhorn"]]:
             with self.subTest(more):
                 self.assertSameOnRanks(*flags, *more, steps=6)
                 weights = []

@@ -164,6 +164,26 @@ BOOST_AUTO_TEST_CASE(an_option_may_need_one_of_several_words) {
 }
 
 // A printed configuration holds every key. A flag after it is held to the rule.
+// A key of a kind that depends on another key of the kind needs both: the kind, and the value of that key.
+BOOST_AUTO_TEST_CASE(conditions_of_keys_may_be_nested) {
+  std::string kind = "plain", coupling = "none";
+  double weight = 1;
+  OptionSet of_kind;
+  of_kind.add("coupling", coupling, "coupling").add("weight", weight, "weight");
+  of_kind.only_with("weight", "coupling", {"entropic"});
+  OptionSet keys;
+  keys.add("kind", kind, "kind").add_kind("kind", "matching", of_kind);
+  keys.set_text("weight", "2", "test");
+  for (const auto& [of, with, has] : {std::tuple{"plain", "entropic", false},
+                                      {"matching", "none", false},
+                                      {"matching", "entropic", true},
+                                      {"plain", "none", false}}) {
+    kind = of;
+    coupling = with;
+    BOOST_TEST(keys.has_effect(keys.at("weight", "test")) == has, kind << ", " << coupling);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_table_with_all_its_keys_may_hold_defaults_without_effect) {
   Choices choice;
   OptionSet keys;

@@ -177,6 +177,34 @@ BOOST_FIXTURE_TEST_CASE(a_coupling_is_the_same_on_all_ranks, Ranks) {
   BOOST_TEST(on_all_ranks(comm, Verdict(!identity)));
 }
 
+// Latents that are drawn from an entropic plan cost more than the assignment, and less than independent ones. All ranks
+// know the same ones.
+BOOST_FIXTURE_TEST_CASE(an_entropic_coupling_lies_between, Ranks) {
+  constexpr Index n = 60, batch = 20, steps = 9;
+  const auto x = random_matrix<double>(d, n, 4, 3);
+  nn::ParameterLayout layout;
+  const auto base = flow::make_base<double>({}, {layout, d});
+  train::RowBatches<double> source({.x = x}, {}, batch, 5);
+  const auto cost_of = [&](std::optional<double> regularization) {
+    train::OptimalTransport<double> coupling(*base, {.x = x}, batch, steps, 5, {}, regularization);
+    double total = 0;
+    for (Index step = 0; step < steps; ++step) {
+      coupling.begin_step(comm, step);
+      const auto rows = source.next(step, {0, batch}).x;
+      for (Index i = 0; i < batch; ++i) {
+        std::vector<double> z(d);
+        train::draw_latent(*base, 5, step, coupling.latent_of(i), z);
+        total += std::pow(rows(0, i) - z[0], 2) + std::pow(rows(1, i) - z[1], 2);
+      }
+    }
+    return total;
+  };
+  const double exact = cost_of({}), sharp = cost_of(0.01), blurred = cost_of(0.3), nearly_independent = cost_of(100);
+  BOOST_TEST(on_all_ranks(comm, Verdict(exact < 1.02 * sharp && sharp < blurred && blurred < nearly_independent)));
+  BOOST_TEST(on_all_ranks(
+      comm, Verdict(comm.max(static_cast<Index>(1e6 * blurred)) == comm.min(static_cast<Index>(1e6 * blurred)))));
+}
+
 // Straight paths have a smaller loss, and a run with likelihood at its end reaches a smaller NLL.
 BOOST_FIXTURE_TEST_CASE(runs_reach_their_ends, Ranks) {
   const auto x = random_matrix<double>(d, 300, 6);
@@ -207,7 +235,8 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   BOOST_CHECK_EXCEPTION(make(other, {.x = x}), OptionError, says({"flow_matching", "6 autoregressive", "continuous"}));
   const auto transport = options_of({.coupling = "optimal_transport"});
   BOOST_CHECK_EXCEPTION(make(transport, {.x = x, .context = u}), OptionError, says({"whatever their contexts are"}));
-  BOOST_CHECK_EXCEPTION(make(transport, {.x = x, .weight = weight}), OptionError, says({"these rows have weights"}));
+  BOOST_CHECK_EXCEPTION(make(transport, {.x = x, .weight = weight}), OptionError,
+                        says({"\"optimal_transport\" takes", "these rows have weights"}));
   BOOST_CHECK_EXCEPTION(make(options_of({.path = "trigonometric"}), {.x = x}, {1}), OptionError,
                         says({"objective.path = \"trigonometric\" has no meaning for angles"}));
   BOOST_CHECK_EXCEPTION(make(options_of({.likelihood_steps = 41}), {.x = x}), OptionError,

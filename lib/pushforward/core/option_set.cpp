@@ -99,7 +99,7 @@ OptionSet& OptionSet::add_kind(std::string_view key, std::string_view kind, cons
     require<OptionError>(present == entries_.end(), "{} = '{}': another kind has the key {} already", key, kind,
                          entry.key);
     entry.help = fmt::format("{}: {}", kind, entry.help);
-    entry.use = {std::string(key), {std::string(kind)}};
+    if (entry.use.key.empty()) entry.use = {std::string(key), {std::string(kind)}};
     add_entry(std::move(entry));
   }
   return *this;
@@ -142,8 +142,10 @@ void OptionSet::set_text(std::string_view key, std::string_view text, std::strin
 
 bool OptionSet::has_effect(const OptionEntry& entry) const {
   if (entry.use.key.empty()) return true;
-  const auto value = std::get<std::string>(current_value(at(entry.use.key, entry.key).target));
-  return std::find(entry.use.values.begin(), entry.use.values.end(), value) != entry.use.values.end();
+  const OptionEntry& other = at(entry.use.key, entry.key);
+  const auto value = std::get<std::string>(current_value(other.target));
+  return std::find(entry.use.values.begin(), entry.use.values.end(), value) != entry.use.values.end() &&
+         has_effect(other);
 }
 
 void OptionSet::require_effect(std::string_view source) const {

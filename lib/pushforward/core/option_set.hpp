@@ -41,7 +41,8 @@ OptionRule from_to_below(double low, double high, std::string_view unit = "");
 /// One of these words.
 OptionRule one_of(std::vector<std::string> words);
 
-/// When an option has an effect: if another key, whose value is a word, has one of these values. An empty key: always.
+/// When an option has an effect: if another key, whose value is a word, has an effect itself and has one of these
+/// values. An empty key: always.
 struct OptionUse {
   std::string key{};
   std::vector<std::string> values{};

@@ -3,6 +3,7 @@
 #include <pushforward/linalg/assignment.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/dot_in_double.hpp>
+#include <pushforward/linalg/sinkhorn.hpp>
 #include <pushforward/train/coupling.hpp>
 
 namespace pushforward::train {
@@ -16,12 +17,14 @@ void draw_latent(const flow::BaseDensity<T>& base, std::uint64_t seed, Index ste
 
 template <class T>
 OptimalTransport<T>::OptimalTransport(const flow::BaseDensity<T>& base, const flow::Batch<T>& rows, Index batch,
-                                      Index steps, std::uint64_t seed, std::vector<Index> periodic)
+                                      Index steps, std::uint64_t seed, std::vector<Index> periodic,
+                                      std::optional<double> regularization)
     : base_(base),
       batch_(batch),
       steps_(steps),
       seed_(seed),
       periodic_(std::move(periodic)),
+      regularization_(regularization),
       source_(rows, {}, batch, seed),
       mine_(static_cast<std::size_t>(batch)) {}
 
@@ -67,7 +70,16 @@ void OptimalTransport<T>::solve(Index step, std::span<Index> latents) {
       }
     }
   }
-  std::ranges::copy(linalg::assign(cost).column_of, latents.begin());
+  if (!regularization_) {
+    std::ranges::copy(linalg::assign(cost).column_of, latents.begin());
+    return;
+  }
+  const auto entropic = linalg::sinkhorn(cost, {}, {}, {.regularization = *regularization_});
+  for (Index i = 0; i < batch_; ++i) {
+    random::Stream stream(seed_, random::Purpose::flow_matching, static_cast<std::uint64_t>(step),
+                          static_cast<std::uint64_t>(i), 2);
+    latents[i] = linalg::draw_column(entropic.plan, i, stream.uniform());
+  }
 }
 
 template class OptimalTransport<float>;

@@ -11,6 +11,8 @@
 #include <pushforward/comm/communicator.hpp>
 #include <pushforward/train/batch_source.hpp>
 
+#include <optional>
+
 namespace pushforward::train {
 
 /// Writes the latent at a place of the global batch of a step: z (d) out, a draw from the base density.
@@ -29,15 +31,17 @@ class Coupling {
   virtual Index latent_of(Index place) const { return place; }
 };
 
-/// The assignment of least total squared distance between the rows and the latents of a global batch, by
-/// linalg::assign(). Along angles, the distance is that on the circle.
+/// Optimal transport between the rows and the latents of a global batch, at the cost of the squared distance. Along
+/// angles, the distance is that on the circle. Without a regularization it is the assignment of least total cost, by
+/// linalg::assign(). With one, the latent of each row is drawn from the row's part of the entropic plan, by
+/// linalg::sinkhorn(), so that several rows may have the same latent.
 template <class T>
 class OptimalTransport final : public Coupling<T> {
  public:
   /// base: of the latents; it must outlive the object. rows: all training rows, as for RowBatches. batch: rows of the
-  /// global batch. steps: of the run. periodic: rows of x that are angles.
+  /// global batch. steps: of the run. periodic: rows of x that are angles. regularization: see linalg::SinkhornOptions.
   OptimalTransport(const flow::BaseDensity<T>& base, const flow::Batch<T>& rows, Index batch, Index steps,
-                   std::uint64_t seed, std::vector<Index> periodic);
+                   std::uint64_t seed, std::vector<Index> periodic, std::optional<double> regularization = {});
 
   /// Solves the assignments of the next steps if that of this step is not known. Throws NumericalError, the same on all
   /// ranks.
@@ -52,6 +56,7 @@ class OptimalTransport final : public Coupling<T> {
   Index batch_, steps_;
   std::uint64_t seed_;
   std::vector<Index> periodic_;
+  std::optional<double> regularization_;
   RowBatches<T> source_;
   Index step_ = 0, first_ = 0, count_ = 0;  // the assignments of steps [first_, first_ + count_) are known
   std::vector<Index> mine_, known_;

@@ -43,12 +43,15 @@ OptionSet FlowMatchingOptions::declare() {
       .add("noise", noise, "deviation of the noise around a path, in standardized units", at_least(0))
       .add("coupling", coupling,
            "which latent goes with which row; optimal_transport: the assignment of least squared distance over the "
-           "global batch",
-           one_of({"independent", "optimal_transport"}))
+           "global batch; sinkhorn: drawn from the entropic plan",
+           one_of({"independent", "optimal_transport", "sinkhorn"}))
+      .add("regularization", regularization,
+           "weight of the entropy in the plan, relative to the mean cost above the least one", more_than(0))
       .add("times", times, "times of a batch; stratified: spread evenly over the global batch",
            one_of({"stratified", "uniform"}))
       .add("likelihood_steps", likelihood_steps, "last steps of the run that are steps of maximum likelihood",
-           at_least(0));
+           at_least(0))
+      .only_with("regularization", "coupling", {"sinkhorn"});
   return set;
 }
 
@@ -86,11 +89,14 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
       domain.context == 0,
       "objective.coupling = \"optimal_transport\" would pair rows with latents whatever their contexts "
       "are, and the paths would lead to a wrong conditional density; take \"independent\"");
-  require<OptionError>(rows.weight.empty(),
-                       "objective.coupling = \"optimal_transport\" pairs rows and latents one to one, and these rows "
-                       "have weights; take \"independent\"");
-  coupling_ = std::make_unique<OptimalTransport<T>>(flow_.base(), rows, place.options.train.batch, matching_steps_,
-                                                    seed_, domain.periodic);
+  require<OptionError>(
+      rows.weight.empty(),
+      "objective.coupling = \"{}\" takes all rows of a batch for equally heavy, and these rows have weights; "
+      "take \"independent\"",
+      options.coupling);
+  coupling_ = std::make_unique<OptimalTransport<T>>(
+      flow_.base(), rows, place.options.train.batch, matching_steps_, seed_, domain.periodic,
+      options.coupling == "sinkhorn" ? std::optional(options.regularization) : std::nullopt);
 }
 
 template <class T>

@@ -11,9 +11,9 @@
 //   linear         α = 1 − t,         β = t           geodesic along angles: x_t = x₀ + t·wrap(x₁ − x₀)
 //   trigonometric  α = cos(πt/2),     β = sin(πt/2)   [Albergo & Vanden-Eijnden 2023]
 //
-// The couplings (coupling.hpp): independent, or optimal transport over the global batch [Tong et al. 2024; Pooladian et
-// al. 2023], which makes paths straight. Times are stratified over the global batch: t of the row at place i is
-// (π(i) + U)/B with a permutation π of the step, so that they are uniform and spread evenly.
+// The couplings (coupling.hpp): independent, or optimal transport over the global batch, exact or entropic [Tong et al.
+// 2024; Pooladian et al. 2023], which makes paths straight. Times are stratified over the global batch: t of the row at
+// place i is (π(i) + U)/B with a permutation π of the step, so that they are uniform and spread evenly.
 //
 // The last `likelihood_steps` steps of a run make the negative log-likelihood small instead (likelihood.hpp).
 // Validations always report the NLL.
@@ -30,7 +30,8 @@ struct FlowMatchingOptions {
       "flow matching of a continuous flow: the mean of |v(x_t, t) - dx_t/dt|^2 [Lipman et al. 2023]";
   std::string path = "linear";
   double noise = 0;                      ///< σ, in units of standardized columns
-  std::string coupling = "independent";  ///< or optimal_transport
+  std::string coupling = "independent";  ///< or optimal_transport, or sinkhorn
+  double regularization = 0.05;          ///< sinkhorn: ε relative to the mean cost above the least one
   std::string times = "stratified";      ///< or uniform
   Index likelihood_steps = 0;            ///< the last steps of the run, by maximum likelihood
 

@@ -11,7 +11,8 @@ DEFAULTS = {"hidden": [128, 128], "activation": "lipswish", "lipschitz": 0.99, "
 
 def chain_of(model):
     """The transforms of a configuration's table `model`: (kind, options) each."""
-    network = {"hidden": model["hidden"], "activation": model["activation"], "lipschitz": model["lipschitz"],
+    activation = "lipswish" if model["activation"] == "auto" else model["activation"]
+    network = {"hidden": model["hidden"], "activation": activation, "lipschitz": model["lipschitz"],
                "scale_limit": model["scale_limit"]}
     norm = [("actnorm", {})] if model["actnorm"] else []
 
