@@ -143,10 +143,21 @@ class Check {
     return {Matrix<double>(x.view().columns(0, kept)), Matrix<double>(given.view().columns(0, kept))};
   }
 
+  /// Says how a flow without residual blocks is inverted.
+  const char* inverse_name() const {
+    const auto& architecture = model_.flow().architecture();
+    for (const auto& transform : architecture.chain) {
+      const auto* const continuous = transform.get_if<flow::ContinuousOptions>();
+      if (continuous == nullptr) continue;
+      return continuous->integration.is_discrete(architecture.data.size()) ? "newton" : "integration";
+    }
+    return "closed forms";
+  }
+
   void check_round_trip(ConstMatrixView<double> x, ConstMatrixView<double> context) {
     std::vector<std::pair<flow::InverseAlgorithm, const char*>> methods{{flow::InverseAlgorithm::newton, "newton"},
                                                                         {flow::InverseAlgorithm::anderson, "anderson"}};
-    if (lipschitz_networks(model_.flow().architecture()).empty()) methods = {{{}, "closed forms"}};
+    if (lipschitz_networks(model_.flow().architecture()).empty()) methods = {{{}, inverse_name()}};
     for (const auto& [method, name] : methods) {
       const auto trip = flow::round_trip(model_, x, {.algorithm = method, .max_iterations = 100'000}, context);
       console_.result(

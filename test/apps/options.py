@@ -96,6 +96,7 @@ OPTIONS = {
     "model.bins": [Change(SPLINE, 4)],
     "model.bound": [Change(SPLINE, 2.0)],
     "model.scales": [Change(IMAGES, 1)],
+    "objective.kind": [Change(CONTINUOUS, "flow_matching")],
     "model.solver": [Change(CONTINUOUS, "heun")],
     "model.steps": [Change(CONTINUOUS, 4)],
     "model.density": [Change(CONTINUOUS, "continuous")],
@@ -162,6 +163,9 @@ IMAGE_FAMILIES = {kind: {"kernels", "scales"} for kind in ["residual", "realnvp"
 VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "lipschitz": 0.5, "actnorm": False,
           "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05,
           "solver": "heun", "steps": 4, "density": "continuous", "tolerance": 1e-3, "max_steps": 64}
+
+# Other values of options of objectives that matter in a short run.
+OBJECTIVE_VALUES = {"objective.likelihood_steps": 6}
 
 # Options of base.kind. All others are refused.
 BASES = {"standard_normal": set(), "normal": set(), "mixture": {"components"}, "uniform": {"low", "high"},

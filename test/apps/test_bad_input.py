@@ -319,7 +319,7 @@ class Options(BadInputTest):
                     ("train.optimizer", "sgd", "one of adam, adamw, adamax"), ("train.schedule", "linear", "one of"),
                     ("train.workspace", 0, "more than 0"), ("model.lipschitz", 1, "more than 0 and less than 1"),
                     ("model.blocks", -1, "between 0 and"), ("model.blocks", 10**12, "between 0 and"),
-                    ("model.hidden", "8,0", "between 1 and"), ("model.activation", "gelu", "one of lipswish"),
+                    ("model.hidden", "8,0", "between 1 and"), ("model.activation", "gelu", "one of auto, lipswish"),
                     ("model.kind", "glew", "one of"), ("model.precision", "half", "one of float, double"),
                     ("data.toy", "moon", "one of checkerboard"), ("data.rows", 9, "at least 10"),
                     ("data.standardize", "minmax", "one of auto, none, unit, scale, whiten")]:
