@@ -165,7 +165,7 @@ VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "
           "solver": "heun", "steps": 4, "density": "continuous", "tolerance": 1e-3, "max_steps": 64}
 
 # Other values of options of objectives that matter in a short run.
-OBJECTIVE_VALUES = {"objective.likelihood_steps": 6}
+OBJECTIVE_VALUES = {"objective.likelihood_steps": 12}
 
 # Options of base.kind. All others are refused.
 BASES = {"standard_normal": set(), "normal": set(), "mixture": {"components"}, "uniform": {"low", "high"},
