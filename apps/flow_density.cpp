@@ -188,13 +188,14 @@ class Density {
         context.emplace(options_.context, model_.context(), &*rows, rows->count());
       });
       const Index n = rows->count();
-      arrays = {{"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each row"}},
-                {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each row"}},
-                {"status",
-                 h5::Element::integer64,
-                 n,
-                 0,
-                 {.units = "", .long_name = "0 ok, 1 not finite, 3 not invertible, 4 outside the support"}}};
+      arrays = {
+          {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each row"}},
+          {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each row"}},
+          {"status",
+           h5::Element::integer64,
+           n,
+           0,
+           {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}};
       if (stochastic()) {
         arrays.push_back({"log_prob_std_error",
                           h5::Element::real64,

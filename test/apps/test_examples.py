@@ -259,10 +259,13 @@ class Configurations(FlowTest):
 
     def test_those_on_built_in_densities_build_their_flows(self):
         for file in sorted(EXAMPLES.rglob("*.toml")):
-            if "\ntoy = " not in file.read_text():
+            text = file.read_text()
+            if "\ntoy = " not in text:
                 continue
+            # A run of two steps has no room for more steps of likelihood.
+            fewer = ["--objective.likelihood_steps", 1] if "likelihood_steps" in text else []
             with self.subTest(file.name):
-                run = self.succeed("flow_train", file, "--data.rows", 1000, "--train.steps", 2, "-o", "flow.h5")
+                run = self.succeed("flow_train", file, "--data.rows", 1000, "--train.steps", 2, *fewer, "-o", "flow.h5")
                 self.assertIn(f"model      {file.stem}: ", run.stderr)
                 with h5py.File(self.folder / "flow.h5") as model:
                     self.assertGreater(len(model["flow/transforms"]), 0)

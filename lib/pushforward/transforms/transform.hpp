@@ -32,8 +32,8 @@ using nn::Pass;
 enum class Status : std::int8_t {
   ok = 0,
   not_finite = 1,            ///< the input, or something computed from it, is NaN or infinite
-  not_converged = 2,         ///< an inverse did not reach its tolerance
-  negative_determinant = 3,  ///< det(I + J) ≤ 0, though J should be a contraction: not invertible
+  not_converged = 2,         ///< an inverse, or the limit of a continuous flow, did not reach its tolerance
+  negative_determinant = 3,  ///< a determinant is ≤ 0, though it should be positive: not invertible
   outside_support = 4,       ///< a value that the model excludes: p = 0, log p = −∞
 };
 
