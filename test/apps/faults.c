@@ -33,8 +33,8 @@
     real;                                                                \
   })
 
-// What is to fail. The environment is read at the beginning, since a thread must not read it while another one writes
-// it.
+// These values say which calls fail. They are read from the environment at the beginning, because no thread may read
+// the environment while another one writes it.
 static struct {
   const char *call, *name;  // NULL: none
   long at, count;
