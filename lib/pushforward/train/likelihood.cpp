@@ -30,7 +30,7 @@ std::string_view remedy(Status status) {
     case Status::outside_support:
       return ", across whose bound training has moved the row: choose transforms and a base density without bounds";
     case Status::negative_determinant:
-      return "; a continuous flow needs more model.steps, others smaller steps of training";
+      return "; take more model.steps for a continuous flow, and otherwise a smaller train.learning_rate";
     default: return smaller_steps;
   }
 }
