@@ -30,6 +30,8 @@ DATA = {
     "others": (vectors(160), {}),
     "array": ({"rows": flows.rows(4, 120)}, {}),
     "integers": (integers(), {}),
+    "classes": (vectors() | {f"context/{split}": np.round(3 * rows[:, 0]) for split, rows in vectors().items()},
+                {}),
     "unit": ({split: (x + 0.5) / 8 for split, x in integers().items()}, {}),
     "angles": ({split: np.remainder(x, 6) - 3 for split, x in vectors().items()}, {}),
     "images": (integers(d=16), {"image_shape": np.array([4, 4, 1])}),
@@ -164,8 +166,16 @@ VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "
           "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05,
           "solver": "heun", "steps": 4, "density": "continuous", "tolerance": 1e-3, "max_steps": 64}
 
-# Other values of options of objectives that matter in a short run.
-OBJECTIVE_VALUES = {"objective.likelihood_steps": 12}
+# Settings of a short run in which an option of flow matching matters, and another value, if another() is not right.
+TRANSPORT = CONTINUOUS | {"objective.kind": "flow_matching", "objective.coupling": "optimal_transport"}
+CLASSES = TRANSPORT | {"data.file": "classes.h5", "objective.coupling_context": "equal"}
+OBJECTIVES = {
+    "objective.likelihood_steps": Change(CONTINUOUS, 12),
+    "objective.regularization": Change(TRANSPORT | {"objective.coupling": "sinkhorn"}, 0.02),
+    "objective.coupling_context": Change(CLASSES, "cost"),
+    "objective.context_cost": Change(CLASSES | {"objective.coupling_context": "cost"}, 1.0),
+    "objective.coupling_batch": Change(TRANSPORT, 2),
+}
 
 # Options of base.kind. All others are refused.
 BASES = {"standard_normal": set(), "normal": set(), "mixture": {"components"}, "uniform": {"low", "high"},

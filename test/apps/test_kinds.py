@@ -103,7 +103,9 @@ class Kinds(CourseTest):
                  "--train.batch", 61]
         for more in [["--objective.noise", 0.1], ["--objective.coupling", "optimal_transport",
                                                   "--objective.likelihood_steps", 3],
-                     ["--objective.coupling", "sinkhorn"]]:
+                     ["--objective.coupling", "sinkhorn"], ["--objective.path", "bridge", "--objective.noise", 0.3],
+                     ["--objective.path", "variance_preserving", "--objective.coupling", "optimal_transport",
+                      "--objective.coupling_batch", 2]]:
             with self.subTest(more):
                 self.assertSameOnRanks(*flags, *more, steps=6)
                 weights = []
@@ -126,16 +128,40 @@ class Kinds(CourseTest):
         excess = {}
         for name, more in {"short": ["--train.steps", 30], "matching": [],
                            "transport": ["--objective.coupling", "optimal_transport"],
+                           "diffusion": ["--objective.path", "variance_preserving"],
+                           "bridge": ["--objective.path", "bridge", "--objective.noise", 0.5],
                            "likelihood": ["--objective.likelihood_steps", 150]}.items():
             self.succeed("flow_train", "--model.kind", "continuous", "--model.hidden", "32,32", "--objective.kind",
                          "flow_matching", "--data", "data.h5", "--train.batch", 250, "--train.steps", 600,
                          "--train.learning_rate", 5e-3, "--restart", "never", *more, "-o", "flow.h5")
             excess[name] = (-self.density("flow.h5", "data.h5")["log_prob"] - truth).mean()
         self.assertGreater(excess["short"], 0.1)
-        for name in ["matching", "transport"]:
+        for name in ["matching", "transport", "diffusion", "bridge"]:
             self.assertLess(excess[name], 0.05, name)
         self.assertLess(excess["likelihood"], 0.01)
         self.assertGreater(min(excess.values()), -0.01)  # nothing is below the entropy
+
+    def test_flow_matching_learns_a_conditional_density(self):
+        """Two normal densities far apart, one for each class: their mean entropy is known. Latents that go to the nearest
+        row, whatever its class is, would make every class half as wide."""
+        generator = np.random.default_rng(5)
+        kind = (np.arange(30000) % 3 == 0).astype(float)
+        z = generator.normal(size=(30000, 2))
+        x = z * [1.0, 0.5] + kind[:, None] * [4.0, 0.0]
+        parts = {"train": slice(20000), "validation": slice(20000, 22000), "test": slice(22000, None)}
+        self.put("data.h5", {name: x[part] for name, part in parts.items()} |
+                 {f"context/{name}": kind[part] for name, part in parts.items()})
+        truth = np.log(2 * np.pi) + 0.5 * (z[22000:] ** 2).sum(axis=1) + np.log(0.5)
+        for more in [["equal"], ["cost"], ["cost", "--objective.context_cost", 1e-6]]:
+            self.succeed("flow_train", "--model.kind", "continuous", "--model.hidden", "32,32", "--objective.kind",
+                         "flow_matching", "--objective.coupling", "optimal_transport", "--data", "data.h5",
+                         "--train.batch", 200, "--train.steps", 600, "--train.learning_rate", 5e-3, "--restart",
+                         "never", "--objective.coupling_context", *more, "-o", "flow.h5")
+            excess = (-self.density("flow.h5", "data.h5")["log_prob"] - truth).mean()
+            if len(more) == 1:
+                self.assertLess(excess, 0.05, more)
+            else:  # the twin
+                self.assertGreater(excess, 0.2)
 
     def test_a_chain_with_another_base_on_any_number_of_ranks(self):
         self.write("chain.toml", CHAIN.replace('"mixture"\ncomponents = 3', '"student_t"'))

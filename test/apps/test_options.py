@@ -241,15 +241,13 @@ class Kinds(OptionsTest):
         self.assertLessEqual({f"base.{key}" for key in new}, used)
 
     def test_options_of_objectives(self):
-        keys = {key: options.OBJECTIVE_VALUES.get(key) or options.another(*value)
+        keys = {key: options.OBJECTIVES.get(key) or Change(options.CONTINUOUS, options.another(*value))
                 for key, value in configuration().items() if key.startswith("objective.") and key != "objective.kind"}
         changes = []
         for kind in self.names_in("objective.kind"):
-            base = (options.CONTINUOUS if kind == "flow_matching" else options.NICE) | {"objective.kind": kind}
-            for key, value in keys.items():
-                is_entropic = kind == "flow_matching" and key == "objective.regularization"
-                where = base | ({"objective.coupling": "sinkhorn"} if is_entropic else {})
-                changes.append((key, where, where | {key: value}))
+            for key, change in keys.items():
+                base = (change.settings if kind == "flow_matching" else options.NICE) | {"objective.kind": kind}
+                changes.append((key, base, base | {key: change.value}))
         self.assertLessEqual(set(keys), self.assertUsedOrRefused(changes))
 
 

@@ -9,6 +9,8 @@
 #include <ranks.hpp>
 
 #include <numbers>
+#include <numeric>
+#include <set>
 
 namespace pushforward::test {
 
@@ -64,6 +66,19 @@ Sums add(Trial<double>& trial, const Matrix<double>& x, Index step, Index first,
   return sums;
 }
 
+std::vector<FlowMatchingOptions> every_path() {
+  return {{.noise = 0.1}, {.path = "trigonometric"}, {.path = "variance_preserving"}, {.path = "bridge", .noise = 0.5}};
+}
+
+// The squared distance of a row from the latent that a coupling gives it.
+double cost_of(const flow::BaseDensity<double>& base, std::span<const double> row, train::LatentPlace latent) {
+  std::vector<double> z(row.size());
+  train::draw_latent(base, 5, latent.step, latent.place, z);
+  double cost = 0;
+  for (std::size_t i = 0; i < z.size(); ++i) cost += std::pow(row[i] - z[i], 2);
+  return cost;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(flow_matching)
@@ -89,7 +104,7 @@ BOOST_AUTO_TEST_CASE(a_field_that_is_zero_has_the_mean_square_of_the_displacemen
 // However a batch is divided, its samples have the same latents, times and noise.
 BOOST_AUTO_TEST_CASE(the_parts_of_a_batch_add_up) {
   const auto x = random_matrix<double>(d, 24, 1);
-  for (const auto& matching : {FlowMatchingOptions{.noise = 0.1}, FlowMatchingOptions{.path = "trigonometric"}}) {
+  for (const auto& matching : every_path()) {
     const auto options = options_of(matching);
     Trial<double> trial(comm::Communicator::self(), options, {.x = x});
     const auto whole = add(trial, x, 3, 0, 24, 24);
@@ -103,6 +118,48 @@ BOOST_AUTO_TEST_CASE(the_parts_of_a_batch_add_up) {
     BOOST_TEST(!close_relative(parts.loss + wrong.loss, whole.loss, 1e-3));
     trial.data.release();
   }
+}
+
+// The gradient is that of the loss, by central differences along a direction, also where a singular term is left out of
+// the loss.
+BOOST_AUTO_TEST_CASE(the_gradient_is_that_of_the_loss) {
+  constexpr double h = 1e-5;
+  const auto x = random_matrix<double>(d, 24, 1);
+  for (const auto& matching : every_path()) {
+    Trial<double> trial(comm::Communicator::self(), options_of(matching), {.x = x});
+    const auto direction = random_vector<double>(std::ssize(trial.flow.parameters()), 3);
+    const auto move = [&](double by) {
+      for (std::size_t i = 0; i < direction.size(); ++i) trial.flow.parameters()[i] += by * direction[i];
+      trial.objective.prepare();
+      return add(trial, x, 3, 0, 24, 24);
+    };
+    const auto here = move(0), above = move(h), below = move(-2 * h);
+    const double slope = std::inner_product(direction.begin(), direction.end(), here.gradient.begin(), 0.0);
+    const double measured = (above.loss - below.loss) / (2 * h);
+    BOOST_TEST(close_relative(slope, measured, 1e-7), matching.path);
+    BOOST_TEST(!close_relative(1.01 * slope, measured, 1e-3), matching.path);
+    trial.data.release();
+  }
+}
+
+// The density of the times leaves the mean of the loss as it is. A field that is 0 has the loss E‖x₁ − x₀‖² on a
+// bridge, whose noise is left out.
+BOOST_AUTO_TEST_CASE(the_mean_of_the_loss_does_not_depend_on_the_density_of_times) {
+  constexpr Index n = 20000;
+  const auto x = random_matrix<double>(d, n, 1);
+  const auto loss = [&](FlowMatchingOptions matching) {
+    Trial<double> trial(comm::Communicator::self(), options_of(std::move(matching), n), {.x = x});
+    std::ranges::fill(trial.flow.parameters(), 0.0);
+    trial.objective.prepare();
+    const double mean = add(trial, x, 7, 0, n, n).loss / n;
+    trial.data.release();
+    return mean;
+  };
+  const double linear = loss({}), bridge = loss({.path = "bridge", .noise = 0.2});
+  // The loss at a time has the deviation 4, times weights whose mean square is π²/8. The sum with the noise has a
+  // deviation of 2·2·0.2·√(π²/8).
+  BOOST_TEST(close_absolute(bridge, linear, 5 * 4.2 / std::sqrt(n)));
+  BOOST_TEST(!close_absolute(loss({.path = "trigonometric"}), linear, 5 * 4.2 / std::sqrt(n)));
 }
 
 // Stratified times: the mean of t over a batch is ½ to within 1/(2B), which independent ones miss. The velocity 2t − 1
@@ -168,13 +225,122 @@ BOOST_FIXTURE_TEST_CASE(a_coupling_is_the_same_on_all_ranks, Ranks) {
     const auto best = linalg::assign(cost);
     double total = 0;
     for (Index i = 0; i < batch; ++i) {
-      total += cost(i, coupling.latent_of(i));
-      identity = identity && coupling.latent_of(i) == i;
+      const auto latent = coupling.latent_of(step, i);
+      same = same && latent.step == step;
+      total += cost(i, latent.place);
+      identity = identity && latent.place == i;
     }
     same = same && std::abs(total - best.cost) <= 1e-10 * best.cost;
   }
   BOOST_TEST(on_all_ranks(comm, Verdict(same)));
   BOOST_TEST(on_all_ranks(comm, Verdict(!identity)));
+}
+
+// Rows of several steps are coupled together: each latent of the steps once, at the least cost of all, also if a run
+// begins in the middle of a group.
+BOOST_FIXTURE_TEST_CASE(a_coupling_may_cover_several_batches, Ranks) {
+  constexpr Index n = 60, batch = 20, steps = 14, together = 3;
+  const auto x = random_matrix<double>(d, n, 4, 3);
+  nn::ParameterLayout layout;
+  const auto base = flow::make_base<double>({}, {layout, d});
+  train::RowBatches<double> source({.x = x}, {}, batch, 5);
+  const auto total = [&](Index first, Index last, Index batches, std::vector<train::LatentPlace>& latents) {
+    train::OptimalTransport<double> coupling(*base, {.x = x}, batch, steps, 5, {.batches = batches});
+    double sum = 0;
+    for (Index step = first; step < last; ++step) {
+      coupling.begin_step(comm, step);
+      const auto rows = source.next(step, {0, batch}).x;
+      for (Index i = 0; i < batch; ++i) {
+        latents.push_back(coupling.latent_of(step, i));
+        sum += cost_of(*base, rows.column_span(i), latents.back());
+      }
+    }
+    return sum;
+  };
+  std::vector<train::LatentPlace> latents, single, later;
+  const double cost = total(0, 12, together, latents), cost_of_single = total(0, 12, 1, single);
+  total(7, 12, together, later);
+  BOOST_TEST(on_all_ranks(comm, Verdict(cost < 0.98 * cost_of_single)));
+  BOOST_TEST(on_all_ranks(comm, Verdict(std::equal(later.begin(), later.end(), latents.begin() + 7 * batch))));
+  double best = 0;
+  std::set<std::pair<Index, Index>> seen;
+  for (Index group = 0; group < 4; ++group) {
+    const auto all = matrix_of<double>(together * batch, together * batch, [&](Index i, Index j) {
+      const Index begin = group * together;
+      const auto row = source.next(begin + i / batch, {i % batch, i % batch + 1}).x;
+      return cost_of(*base, row.column_span(0), {begin + j / batch, j % batch});
+    });
+    best += linalg::assign(all).cost;
+  }
+  for (const auto& latent : latents) seen.emplace(latent.step, latent.place);
+  BOOST_TEST(on_all_ranks(comm, close_relative(cost, best, 1e-10)));
+  BOOST_TEST(on_all_ranks(comm, Verdict(seen.size() == latents.size() && seen.rbegin()->first == 11)));
+}
+
+// Contexts that are classes, whose rows lie apart.
+struct Classes {
+  static constexpr Index n = 120, batch = 60, steps = 20;
+
+  Classes() : x(random_matrix<double>(d, n, 4)), context(1, n) {
+    for (Index j = 0; j < n; ++j) {
+      context(0, j) = j % 3 == 0 ? 1 : -0.5;
+      x(0, j) += 3 * context(0, j);
+    }
+  }
+  flow::Batch<double> rows() const { return {.x = x, .context = context}; }
+
+  /// The mean of the first value of the latents of class 1, and the total cost over a run; and whether all latents come
+  /// from places of the same class.
+  struct Seen {
+    double mean = 0, cost = 0;
+    bool within = true;
+  };
+  Seen run(const comm::Communicator& comm, train::TransportOptions options) const {
+    nn::ParameterLayout layout;
+    const auto base = flow::make_base<double>({}, {layout, d});
+    train::OptimalTransport<double> coupling(*base, rows(), batch, steps, 5, std::move(options));
+    train::RowBatches<double> source(rows(), {}, batch, 5);
+    Seen seen;
+    Index count = 0;
+    for (Index step = 0; step < steps; ++step) {
+      coupling.begin_step(comm, step);
+      const auto part = source.next(step, {0, batch});
+      for (Index i = 0; i < batch; ++i) {
+        const auto latent = coupling.latent_of(step, i);
+        seen.cost += cost_of(*base, part.x.column_span(i), latent);
+        seen.within = seen.within && part.context(0, latent.place) == part.context(0, i);
+        if (part.context(0, i) < 0) continue;
+        std::vector<double> z(d);
+        train::draw_latent(*base, 5, latent.step, latent.place, z);
+        seen.mean += z[0];
+        ++count;
+      }
+    }
+    seen.mean /= static_cast<double>(count);
+    return seen;
+  }
+
+  Matrix<double> x, context;
+};
+
+// The latents of a class must be draws from the base density. Plain transport gives each class the latents on its side.
+BOOST_FIXTURE_TEST_CASE(contexts_keep_the_law_of_the_latents, Ranks) {
+  const Classes classes;
+  using train::ContextRule;
+  const auto equal = classes.run(comm, {.contexts = ContextRule::equal});
+  const auto plain = classes.run(comm, {});
+  const auto far = classes.run(comm, {.contexts = ContextRule::cost, .context_cost = 1e4});
+  const auto near = classes.run(comm, {.contexts = ContextRule::cost, .context_cost = 1e-4});
+  const double deviation = 1 / std::sqrt(Classes::steps * Classes::batch / 3.0);
+  BOOST_TEST(on_all_ranks(comm, Verdict(equal.within && far.within && !plain.within && !near.within)));
+  BOOST_TEST(on_all_ranks(comm, close_absolute(equal.mean, 0, 4 * deviation)));
+  BOOST_TEST(on_all_ranks(comm, !close_absolute(plain.mean, 0, 10 * deviation)));
+  // Two classes far apart in cost are coupled each by itself, and contexts that cost nothing do not matter.
+  BOOST_TEST(on_all_ranks(comm, close_relative(far.cost, equal.cost, 1e-10)));
+  BOOST_TEST(on_all_ranks(comm, close_relative(near.cost, plain.cost, 1e-3)));
+  BOOST_TEST(on_all_ranks(comm, Verdict(plain.cost < 0.9 * equal.cost)));
+  const auto entropic = classes.run(comm, {.regularization = 0.05, .contexts = ContextRule::equal});
+  BOOST_TEST(on_all_ranks(comm, Verdict(entropic.within && entropic.cost > equal.cost)));
 }
 
 // Latents that are drawn from an entropic plan cost more than the assignment, and less than independent ones. All ranks
@@ -186,14 +352,14 @@ BOOST_FIXTURE_TEST_CASE(an_entropic_coupling_lies_between, Ranks) {
   const auto base = flow::make_base<double>({}, {layout, d});
   train::RowBatches<double> source({.x = x}, {}, batch, 5);
   const auto cost_of = [&](std::optional<double> regularization) {
-    train::OptimalTransport<double> coupling(*base, {.x = x}, batch, steps, 5, {}, regularization);
+    train::OptimalTransport<double> coupling(*base, {.x = x}, batch, steps, 5, {.regularization = regularization});
     double total = 0;
     for (Index step = 0; step < steps; ++step) {
       coupling.begin_step(comm, step);
       const auto rows = source.next(step, {0, batch}).x;
       for (Index i = 0; i < batch; ++i) {
         std::vector<double> z(d);
-        train::draw_latent(*base, 5, step, coupling.latent_of(i), z);
+        train::draw_latent(*base, 5, step, coupling.latent_of(step, i).place, z);
         total += std::pow(rows(0, i) - z[0], 2) + std::pow(rows(1, i) - z[1], 2);
       }
     }
@@ -234,7 +400,18 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   other.model.kind = "maf";
   BOOST_CHECK_EXCEPTION(make(other, {.x = x}), OptionError, says({"flow_matching", "6 autoregressive", "continuous"}));
   const auto transport = options_of({.coupling = "optimal_transport"});
-  BOOST_CHECK_EXCEPTION(make(transport, {.x = x, .context = u}), OptionError, says({"whatever their contexts are"}));
+  BOOST_CHECK_EXCEPTION(make(transport, {.x = x, .context = u}), OptionError,
+                        says({"whatever their contexts are", "objective.coupling_context = \"equal\""}));
+  auto within = transport;
+  within.objective.as<FlowMatchingOptions>().coupling_context = "equal";
+  BOOST_CHECK_EXCEPTION(make(within, {.x = x}), OptionError, says({"\"equal\": these rows have no contexts"}));
+  BOOST_CHECK_EXCEPTION(make(within, {.x = x, .context = u}), OptionError,
+                        says({"the 24 rows of the first coupling have different ones; take \"cost\""}));
+  BOOST_CHECK_EXCEPTION(make(options_of({.path = "bridge"}), {.x = x}), OptionError,
+                        says({"\"bridge\" with objective.noise = 0", "choose a noise"}));
+  auto many = options_of({.coupling = "sinkhorn", .coupling_batch = 1 << 20});
+  BOOST_CHECK_EXCEPTION(make(many, {.x = x}), OptionError,
+                        says({"the coupling of 25165824 rows", "a smaller objective.coupling_batch"}));
   BOOST_CHECK_EXCEPTION(make(transport, {.x = x, .weight = weight}), OptionError,
                         says({"\"optimal_transport\" takes", "these rows have weights"}));
   BOOST_CHECK_EXCEPTION(make(options_of({.path = "trigonometric"}), {.x = x}, {1}), OptionError,

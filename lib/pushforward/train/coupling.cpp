@@ -1,12 +1,70 @@
 #include <pushforward/core/angle.hpp>
+#include <pushforward/core/memory.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/linalg/assignment.hpp>
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/linalg/dot_in_double.hpp>
+#include <pushforward/linalg/samples.hpp>
 #include <pushforward/linalg/sinkhorn.hpp>
 #include <pushforward/train/coupling.hpp>
 
+#include <map>
+
 namespace pushforward::train {
+
+namespace {
+
+// Numbers of rows, by their contexts.
+template <class T>
+std::vector<std::vector<Index>> groups_of(ConstMatrixView<T> context) {
+  std::map<std::vector<T>, std::vector<Index>> groups;
+  for (Index j = 0; j < context.cols(); ++j) {
+    const auto column = context.column_span(j);
+    groups[{column.begin(), column.end()}].push_back(j);
+  }
+  std::vector<std::vector<Index>> all;
+  for (auto& [context_of, members] : groups) all.push_back(std::move(members));
+  return all;
+}
+
+template <class T>
+Matrix<double> columns_of(ConstMatrixView<T> from, std::span<const Index> columns) {
+  Matrix<double> to(from.rows(), std::ssize(columns));
+  for (Index j = 0; j < to.cols(); ++j) std::ranges::copy(from.column_span(columns[j]), to.view().column(j));
+  return to;
+}
+
+// Adds weight·‖a − b‖² = weight·(‖a‖² − 2a·b + ‖b‖²) for each pair of columns.
+void add_squared_distances(double weight, ConstMatrixView<double> a, ConstMatrixView<double> b,
+                           MatrixView<double> cost) {
+  linalg::gemm(linalg::Op::transpose, linalg::Op::none, -2 * weight, a, b, 1.0, cost);
+  std::vector<double> square(static_cast<std::size_t>(a.cols()));
+  for (Index i = 0; i < a.cols(); ++i) square[i] = weight * linalg::column_dot<double>(a, a, i);
+  for (Index j = 0; j < b.cols(); ++j) {
+    const double other = weight * linalg::column_dot<double>(b, b, j);
+    for (Index i = 0; i < a.cols(); ++i) cost(i, j) += square[i] + other;
+  }
+}
+
+// The squared distance of each row from each latent, (n × n); along angles, that on the circle.
+Matrix<double> squared_distances(const Matrix<double>& x, const Matrix<double>& z, std::span<const Index> periodic) {
+  Matrix<double> cost(x.cols(), z.cols()), line_x(x), line_z(z);
+  for (const Index row : periodic) {
+    for (Index j = 0; j < x.cols(); ++j) line_x(row, j) = line_z(row, j) = 0;
+  }
+  add_squared_distances(1, line_x, line_z, cost);
+  for (const Index row : periodic) {
+    for (Index j = 0; j < z.cols(); ++j) {
+      for (Index i = 0; i < x.cols(); ++i) {
+        const double apart = wrap_angle<double>(x(row, i) - z(row, j));
+        cost(i, j) += apart * apart;
+      }
+    }
+  }
+  return cost;
+}
+
+}  // namespace
 
 template <class T>
 void draw_latent(const flow::BaseDensity<T>& base, std::uint64_t seed, Index step, Index place, std::span<double> z) {
@@ -16,75 +74,112 @@ void draw_latent(const flow::BaseDensity<T>& base, std::uint64_t seed, Index ste
 }
 
 template <class T>
+void transport(const flow::Batch<T>& rows, ConstMatrixView<double> latents, const TransportOptions& options,
+               const std::function<double(Index)>& uniform, std::span<Index> latent_of) {
+  std::vector<std::vector<Index>> groups(1);
+  if (options.contexts == ContextRule::equal) {
+    groups = groups_of(rows.context);
+  } else {
+    for (Index i = 0; i < rows.size(); ++i) groups[0].push_back(i);
+  }
+  for (const auto& members : groups) {
+    auto cost = squared_distances(columns_of(rows.x, members), columns_of(latents, members), options.periodic);
+    if (options.contexts == ContextRule::cost) {
+      const auto context = columns_of(rows.context, members);
+      add_squared_distances(options.context_cost, context, context, cost);
+    }
+    if (!options.regularization) {
+      const auto best = linalg::assign(cost);
+      for (std::size_t i = 0; i < members.size(); ++i) latent_of[members[i]] = members[best.column_of[i]];
+      continue;
+    }
+    const auto entropic = linalg::sinkhorn(cost, {}, {}, {.regularization = *options.regularization});
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const auto column = linalg::draw_column(entropic.plan, static_cast<Index>(i), uniform(members[i]));
+      latent_of[members[i]] = members[column];
+    }
+  }
+}
+
+template <class T>
 OptimalTransport<T>::OptimalTransport(const flow::BaseDensity<T>& base, const flow::Batch<T>& rows, Index batch,
-                                      Index steps, std::uint64_t seed, std::vector<Index> periodic,
-                                      std::optional<double> regularization)
+                                      Index steps, std::uint64_t seed, TransportOptions options)
     : base_(base),
       batch_(batch),
       steps_(steps),
       seed_(seed),
-      periodic_(std::move(periodic)),
-      regularization_(regularization),
-      source_(rows, {}, batch, seed),
-      mine_(static_cast<std::size_t>(batch)) {}
+      options_(std::move(options)),
+      source_(rows, {}, batch, seed) {
+  const auto n = static_cast<double>(size());
+  const double matrices = options_.regularization ? 3 : 1;
+  require_memory(matrices * sizeof(double) * n * n,
+                 fmt::format("the coupling of {} rows with as many latents needs", size()),
+                 "choose a smaller train.batch, or a smaller objective.coupling_batch");
+  x_ = Matrix<T>(rows.x.rows(), size());
+  context_ = Matrix<T>(rows.context.rows(), size());
+  mine_.resize(static_cast<std::size_t>(size()));
+  if (options_.contexts != ContextRule::equal || steps == 0) return;
+  require<OptionError>(std::ssize(groups_of(rows_of(0).context)) < size(),
+                       "objective.coupling_context = \"equal\" couples rows of equal contexts, and the {} rows of the "
+                       "first coupling have different ones; take \"cost\"",
+                       size());
+}
+
+template <class T>
+flow::Batch<T> OptimalTransport<T>::rows_of(Index group) {
+  for (Index k = 0; k < options_.batches; ++k) {
+    const auto rows = source_.next(group * options_.batches + k, {0, batch_});
+    copy_samples<T>(rows.x, x_.view().columns(k * batch_, batch_));
+    copy_samples<T>(rows.context, context_.view().columns(k * batch_, batch_));
+  }
+  return {.x = x_, .context = context_};
+}
 
 template <class T>
 void OptimalTransport<T>::begin_step(const comm::Communicator& comm, Index step) {
   const PhaseScope scope(Phase::coupling);
-  step_ = step;
-  if (step >= first_ && step < first_ + count_) return;
-  const Index own = step + comm.rank();
+  const Index group = step / options_.batches;
+  if (group >= first_ && group < first_ + count_) return;
+  const Index own = group + comm.rank();
   comm::agree(comm, [&] {
-    if (own < steps_) solve(own, mine_);
+    if (own * options_.batches < steps_) solve(own, mine_);
   });
-  first_ = step;
+  first_ = group;
   count_ = comm.size();
-  known_.resize(static_cast<std::size_t>(count_ * batch_));
+  known_.resize(static_cast<std::size_t>(count_ * size()));
   comm.all_gather(std::span<const Index>(mine_), std::span(known_));
 }
 
 template <class T>
-void OptimalTransport<T>::solve(Index step, std::span<Index> latents) {
-  const auto rows = source_.next(step, {0, batch_}).x;
-  const Index d = rows.rows();
-  Matrix<double> x(d, batch_), z(d, batch_), cost(batch_, batch_);
-  for (Index j = 0; j < batch_; ++j) {
-    for (Index i = 0; i < d; ++i) x(i, j) = static_cast<double>(rows(i, j));
-    draw_latent(base_, seed_, step, j, z.view().column_span(j));
+LatentPlace OptimalTransport<T>::latent_of(Index step, Index place) const {
+  const Index group = step / options_.batches, begin = group * options_.batches;
+  const Index latent = known_[(group - first_) * size() + (step - begin) * batch_ + place];
+  return {begin + latent / batch_, latent % batch_};
+}
+
+template <class T>
+void OptimalTransport<T>::solve(Index group, std::span<Index> latents) {
+  const Index begin = group * options_.batches;
+  const auto rows = rows_of(group);
+  Matrix<double> z(rows.x.rows(), size());
+  for (Index j = 0; j < size(); ++j) {
+    draw_latent(base_, seed_, begin + j / batch_, j % batch_, z.view().column_span(j));
   }
-  // ‖x − z‖² = ‖x‖² − 2x·z + ‖z‖², and along angles the square of the wrapped difference.
-  Matrix<double> line_x(x), line_z(z);
-  for (const Index row : periodic_) {
-    for (Index j = 0; j < batch_; ++j) line_x(row, j) = line_z(row, j) = 0;
-  }
-  linalg::gemm(linalg::Op::transpose, linalg::Op::none, -2.0, line_x, line_z, 0.0, cost);
-  std::vector<double> square(static_cast<std::size_t>(batch_));
-  for (Index j = 0; j < batch_; ++j) square[j] = linalg::column_dot<double>(line_x, line_x, j);
-  for (Index j = 0; j < batch_; ++j) {
-    const double other = linalg::column_dot<double>(line_z, line_z, j);
-    for (Index i = 0; i < batch_; ++i) {
-      cost(i, j) += square[i] + other;
-      for (const Index row : periodic_) {
-        const double apart = wrap_angle<double>(x(row, i) - z(row, j));
-        cost(i, j) += apart * apart;
-      }
-    }
-  }
-  if (!regularization_) {
-    std::ranges::copy(linalg::assign(cost).column_of, latents.begin());
-    return;
-  }
-  const auto entropic = linalg::sinkhorn(cost, {}, {}, {.regularization = *regularization_});
-  for (Index i = 0; i < batch_; ++i) {
-    random::Stream stream(seed_, random::Purpose::flow_matching, static_cast<std::uint64_t>(step),
-                          static_cast<std::uint64_t>(i), 2);
-    latents[i] = linalg::draw_column(entropic.plan, i, stream.uniform());
-  }
+  const auto uniform = [&](Index row) {
+    return random::Stream(seed_, random::Purpose::flow_matching, static_cast<std::uint64_t>(begin + row / batch_),
+                          static_cast<std::uint64_t>(row % batch_), 2)
+        .uniform();
+  };
+  transport<T>(rows, z, options_, uniform, latents);
 }
 
 template class OptimalTransport<float>;
 template class OptimalTransport<double>;
 template void draw_latent(const flow::BaseDensity<float>&, std::uint64_t, Index, Index, std::span<double>);
 template void draw_latent(const flow::BaseDensity<double>&, std::uint64_t, Index, Index, std::span<double>);
+template void transport(const flow::Batch<float>&, ConstMatrixView<double>, const TransportOptions&,
+                        const std::function<double(Index)>&, std::span<Index>);
+template void transport(const flow::Batch<double>&, ConstMatrixView<double>, const TransportOptions&,
+                        const std::function<double(Index)>&, std::span<Index>);
 
 }  // namespace pushforward::train

@@ -5,7 +5,20 @@
 // The latents of a batch are functions of (seed, step, place), and its rows are functions of the step. So a coupling
 // depends on no parameter, and any rank can compute the coupling of any step. With R ranks, rank r computes that of
 // step k + r, and one exchange every R steps gives all couplings to all ranks. The result is the same on any number of
-// ranks, to the last bit.
+// ranks, to the last bit. A coupling may cover the rows of several successive steps; then the ranks share out groups of
+// steps in the same way.
+//
+// Rows may have contexts. A latent has no context of its own, and the law of the latents is the same for all contexts.
+// A coupling must keep it so, or else the paths lead to a wrong conditional density. There are two ways:
+//
+//   equal   The latents at the places of rows with equal contexts are coupled among these rows. This is exact. It is
+//   for
+//           classes.
+//   cost    The latent at a place takes the context of the row at that place, and a pair of a row with context u and a
+//           latent with context u′ costs λ‖u − u′‖² in addition [Cheng & Schwing 2025]. This is exact in the limit of
+//           large λ or of many rows. It is for contexts that are numbers.
+//
+// The row's own context always is the one that the field sees.
 
 #include <pushforward/base_density/base_density.hpp>
 #include <pushforward/comm/communicator.hpp>
@@ -19,6 +32,12 @@ namespace pushforward::train {
 template <class T>
 void draw_latent(const flow::BaseDensity<T>& base, std::uint64_t seed, Index step, Index place, std::span<double> z);
 
+/// Names a latent.
+struct LatentPlace {
+  Index step = 0, place = 0;
+  bool operator==(const LatentPlace&) const = default;
+};
+
 template <class T>
 class Coupling {
  public:
@@ -26,39 +45,61 @@ class Coupling {
 
   /// Called at the beginning of a step, the same step on all ranks. Collective.
   virtual void begin_step(const comm::Communicator& /*comm*/, Index /*step*/) {}
-  /// Returns the place of the latent that goes with the row at `place` of the global batch. The step is that of the
-  /// last begin_step().
-  virtual Index latent_of(Index place) const { return place; }
+  /// Returns the latent that goes with the row at `place` of the global batch of a step, which has begun.
+  virtual LatentPlace latent_of(Index step, Index place) const { return {step, place}; }
 };
 
-/// Optimal transport between the rows and the latents of a global batch, at the cost of the squared distance. Along
-/// angles, the distance is that on the circle. Without a regularization it is the assignment of least total cost, by
-/// linalg::assign(). With one, the latent of each row is drawn from the row's part of the entropic plan, by
-/// linalg::sinkhorn(), so that several rows may have the same latent.
+/// The way in which contexts enter a coupling: see above.
+enum class ContextRule { none, equal, cost };
+
+struct TransportOptions {
+  std::vector<Index> periodic{};           ///< rows of x that are angles
+  std::optional<double> regularization{};  ///< see linalg::SinkhornOptions; none: the exact assignment
+  ContextRule contexts = ContextRule::none;
+  double context_cost = 0;  ///< λ, for ContextRule::cost
+  Index batches = 1;        ///< successive steps whose rows are coupled together
+};
+
+/// Optimal transport between rows and latents, at the cost of the squared distance. Along angles, the distance is that
+/// on the circle. Without a regularization it is the assignment of least total cost, by linalg::assign(). With one, the
+/// latent of each row is drawn from the row's part of the entropic plan, by linalg::sinkhorn(), so that several rows
+/// may have the same latent. rows: x (d × n) and contexts (c × n) in. latents: (d × n) in. uniform: gives a number from
+/// (0, 1) for the draw of each row. latent_of: (n) out, the number of the latent of each row. Throws NumericalError if
+/// a cost is not finite or a plan is not found. Not collective. Cost: see linalg::assign(); allocates.
+template <class T>
+void transport(const flow::Batch<T>& rows, ConstMatrixView<double> latents, const TransportOptions& options,
+               const std::function<double(Index)>& uniform, std::span<Index> latent_of);
+
+/// Optimal transport over the global batches of a run.
 template <class T>
 class OptimalTransport final : public Coupling<T> {
  public:
   /// base: of the latents; it must outlive the object. rows: all training rows, as for RowBatches. batch: rows of the
-  /// global batch. steps: of the run. periodic: rows of x that are angles. regularization: see linalg::SinkhornOptions.
+  /// global batch. steps: of the run. Throws OptionError if a coupling needs more memory than there is, or if contexts
+  /// are to be equal and no two rows of the first coupling have equal ones.
   OptimalTransport(const flow::BaseDensity<T>& base, const flow::Batch<T>& rows, Index batch, Index steps,
-                   std::uint64_t seed, std::vector<Index> periodic, std::optional<double> regularization = {});
+                   std::uint64_t seed, TransportOptions options);
 
-  /// Solves the assignments of the next steps if that of this step is not known. Throws NumericalError, the same on all
-  /// ranks.
+  /// Solves the couplings of the next groups of steps if that of this step is not known. Throws NumericalError, the
+  /// same on all ranks.
   void begin_step(const comm::Communicator& comm, Index step) override;
-  Index latent_of(Index place) const override { return known_[(step_ - first_) * batch_ + place]; }
+  LatentPlace latent_of(Index step, Index place) const override;
 
  private:
-  /// Writes the latent of each place of a step.
-  void solve(Index step, std::span<Index> latents);
+  /// The number of rows that are coupled together.
+  Index size() const { return batch_ * options_.batches; }
+  /// Copies the rows of a group of steps, one step after the other, to x_ and context_.
+  flow::Batch<T> rows_of(Index group);
+  /// Writes the number of the latent of each row of a group.
+  void solve(Index group, std::span<Index> latents);
 
   const flow::BaseDensity<T>& base_;
   Index batch_, steps_;
   std::uint64_t seed_;
-  std::vector<Index> periodic_;
-  std::optional<double> regularization_;
+  TransportOptions options_;
   RowBatches<T> source_;
-  Index step_ = 0, first_ = 0, count_ = 0;  // the assignments of steps [first_, first_ + count_) are known
+  Matrix<T> x_, context_;        // of a group
+  Index first_ = 0, count_ = 0;  // the couplings of groups [first_, first_ + count_) are known
   std::vector<Index> mine_, known_;
 };
 
@@ -66,5 +107,9 @@ extern template class OptimalTransport<float>;
 extern template class OptimalTransport<double>;
 extern template void draw_latent(const flow::BaseDensity<float>&, std::uint64_t, Index, Index, std::span<double>);
 extern template void draw_latent(const flow::BaseDensity<double>&, std::uint64_t, Index, Index, std::span<double>);
+extern template void transport(const flow::Batch<float>&, ConstMatrixView<double>, const TransportOptions&,
+                               const std::function<double(Index)>&, std::span<Index>);
+extern template void transport(const flow::Batch<double>&, ConstMatrixView<double>, const TransportOptions&,
+                               const std::function<double(Index)>&, std::span<Index>);
 
 }  // namespace pushforward::train

@@ -1,28 +1,14 @@
-#include <pushforward/core/angle.hpp>
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/train/flow_matching.hpp>
 #include <pushforward/train/options.hpp>
 
 #include <cmath>
-#include <numbers>
 
 namespace pushforward::train {
 
 namespace {
 
 constexpr Index largest_chunk = 512;  // samples; a network of the usual widths then fits into a core's cache
-
-// The coefficients of a path at a time, and their derivatives.
-struct PathPoint {
-  double alpha, beta, alpha_rate, beta_rate;
-};
-
-PathPoint path_at(const std::string& path, double t) {
-  if (path == "linear") return {1 - t, t, -1, 1};
-  constexpr double quarter = std::numbers::pi / 2;
-  const double c = std::cos(quarter * t), s = std::sin(quarter * t);
-  return {c, s, -quarter * s, quarter * c};
-}
 
 template <class T>
 const flow::Continuous<T>& continuous_of(const flow::Flow<T>& flow) {
@@ -35,23 +21,57 @@ const flow::Continuous<T>& continuous_of(const flow::Flow<T>& flow) {
   return *only;
 }
 
+ContextRule context_rule(const std::string& name) {
+  return name == "equal" ? ContextRule::equal : name == "cost" ? ContextRule::cost : ContextRule::none;
+}
+
+// Throws OptionError if a coupling by optimal transport does not fit the rows.
+template <class T>
+void require_coupling(const FlowMatchingOptions& options, const flow::Batch<T>& rows, Index context) {
+  require<OptionError>(
+      rows.weight.empty(),
+      "objective.coupling = \"{}\" takes all rows of a batch for equally heavy, and these rows have weights; "
+      "take \"independent\"",
+      options.coupling);
+  require<OptionError>(context == 0 || options.coupling_context != "none",
+                       "objective.coupling = \"{}\" would pair rows with latents whatever their contexts are, and the "
+                       "paths would lead to "
+                       "a wrong conditional density; take objective.coupling_context = \"equal\" for classes or "
+                       "\"cost\" for numbers, or "
+                       "the coupling \"independent\"",
+                       options.coupling);
+  require<OptionError>(context > 0 || options.coupling_context == "none",
+                       "objective.coupling_context = \"{}\": these rows have no contexts", options.coupling_context);
+}
+
 }  // namespace
 
 OptionSet FlowMatchingOptions::declare() {
   OptionSet set;
-  set.add("path", path, "path from latents to rows", one_of({"linear", "trigonometric"}))
-      .add("noise", noise, "deviation of the noise around a path, in standardized units", at_least(0))
+  set.add("path", path, "path from latents to rows", one_of(Path::registry().names()))
+      .add("noise", noise,
+           "deviation of the noise around a path, in standardized units; that of a bridge is half as large at t = 1/2",
+           at_least(0))
       .add("coupling", coupling,
            "which latent goes with which row; optimal_transport: the assignment of least squared distance over the "
            "global batch; sinkhorn: drawn from the entropic plan",
            one_of({"independent", "optimal_transport", "sinkhorn"}))
       .add("regularization", regularization,
            "weight of the entropy in the plan, relative to the mean cost above the least one", more_than(0))
+      .add("coupling_context", coupling_context,
+           "how rows with contexts are coupled; none: refused; equal: within equal contexts, for classes; cost: the "
+           "squared distance of the contexts costs, too, for numbers",
+           one_of({"none", "equal", "cost"}))
+      .add("context_cost", context_cost, "cost of a squared distance 1 of standardized contexts", more_than(0))
+      .add("coupling_batch", coupling_batch, "global batches whose rows are coupled together", at_least(1, "batches"))
       .add("times", times, "times of a batch; stratified: spread evenly over the global batch",
            one_of({"stratified", "uniform"}))
       .add("likelihood_steps", likelihood_steps, "last steps of the run that are steps of maximum likelihood",
            at_least(0))
-      .only_with("regularization", "coupling", {"sinkhorn"});
+      .only_with("regularization", "coupling", {"sinkhorn"})
+      .only_with("coupling_context", "coupling", {"optimal_transport", "sinkhorn"})
+      .only_with("context_cost", "coupling_context", {"cost"})
+      .only_with("coupling_batch", "coupling", {"optimal_transport", "sinkhorn"});
   return set;
 }
 
@@ -60,9 +80,11 @@ FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace
     : field(of, workspace, workspace, n, 0, nn::Pass::gradient),
       x(workspace.matrix<T>(of.dimension(), n)),
       velocity(workspace.matrix<T>(of.dimension(), n)),
+      singular(workspace.matrix<T>(of.dimension(), n)),
       value(workspace.matrix<T>(of.dimension(), n)),
       x_bar(workspace.matrix<T>(of.dimension(), n)),
-      time(workspace.take<double>(n)) {}
+      time(workspace.take<double>(n)),
+      weight(workspace.take<double>(n)) {}
 
 template <class T>
 FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatchingOptions& options)
@@ -70,33 +92,35 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
       flow_(place.flow),
       transform_(continuous_of(place.flow)),
       options_(options),
+      path_(Path::registry().at(options.path)),
       seed_(static_cast<std::uint64_t>(place.options.train.seed)),
       matching_steps_(place.options.train.steps - options.likelihood_steps),
       bytes_(place.options.workspace_bytes()),
-      latent_(static_cast<std::size_t>(place.flow.dimension())) {
+      latent_(static_cast<std::size_t>(place.flow.dimension())),
+      noise_(options.noise > 0 ? latent_.size() : 0) {
   const auto& domain = flow_.architecture().data;
   require<OptionError>(matching_steps_ >= 0, "objective.likelihood_steps = {} are more than train.steps = {}",
                        options.likelihood_steps, place.options.train.steps);
-  require<OptionError>(options.path == "linear" || domain.periodic.empty(),
+  require<OptionError>(path_.is_straight || domain.periodic.empty(),
                        "objective.path = \"{}\" has no meaning for angles; take \"linear\", which follows the circle",
+                       options.path);
+  require<OptionError>(options.noise > 0 || !path_.needs_noise,
+                       "objective.path = \"{}\" with objective.noise = 0 would be the linear path; choose a noise",
                        options.path);
   if (options.coupling == "independent") {
     coupling_ = std::make_unique<Coupling<T>>();
     return;
   }
   const auto rows = place.data.batch(data::Split::train);
-  require<OptionError>(
-      domain.context == 0,
-      "objective.coupling = \"optimal_transport\" would pair rows with latents whatever their contexts "
-      "are, and the paths would lead to a wrong conditional density; take \"independent\"");
-  require<OptionError>(
-      rows.weight.empty(),
-      "objective.coupling = \"{}\" takes all rows of a batch for equally heavy, and these rows have weights; "
-      "take \"independent\"",
-      options.coupling);
+  require_coupling(options, rows, domain.context);
   coupling_ = std::make_unique<OptimalTransport<T>>(
-      flow_.base(), rows, place.options.train.batch, matching_steps_, seed_, domain.periodic,
-      options.coupling == "sinkhorn" ? std::optional(options.regularization) : std::nullopt);
+      flow_.base(), rows, place.options.train.batch, matching_steps_, seed_,
+      TransportOptions{
+          .periodic = domain.periodic,
+          .regularization = options.coupling == "sinkhorn" ? std::optional(options.regularization) : std::nullopt,
+          .contexts = context_rule(options.coupling_context),
+          .context_cost = options.context_cost,
+          .batches = options.coupling_batch});
 }
 
 template <class T>
@@ -135,24 +159,17 @@ void FlowMatching<T>::set_points(const StepPart& part, Index place, const flow::
   const bool stratified = options_.times == "stratified";
   for (Index j = 0; j < chunk.size(); ++j) {
     const Index at = place + j;
-    draw_latent(flow_.base(), seed_, part.step, coupling_->latent_of(at), latent_);
+    const auto latent = coupling_->latent_of(part.step, at);
+    draw_latent(flow_.base(), seed_, latent.step, latent.place, latent_);
     random::Stream stream(seed_, random::Purpose::flow_matching, step, static_cast<std::uint64_t>(at), 1);
     const double u = stream.uniform();
-    const double t = stratified ? (static_cast<double>(strata(at)) + u) / static_cast<double>(part.batch) : u;
-    const PathPoint p = path_at(options_.path, t);
-    m.time[j] = t;
-    for (Index i = 0; i < chunk.x.rows(); ++i) {
-      const double from = latent_[i], to = static_cast<double>(chunk.x(i, j));
-      m.x(i, j) = static_cast<T>(p.alpha * from + p.beta * to);
-      m.velocity(i, j) = static_cast<T>(p.alpha_rate * from + p.beta_rate * to);
-    }
-    for (const Index i : periodic) {
-      const double from = latent_[i], way = wrap_angle<double>(static_cast<double>(chunk.x(i, j)) - from);
-      m.x(i, j) = static_cast<T>(from + t * way);
-      m.velocity(i, j) = static_cast<T>(way);
-    }
-    if (options_.noise == 0) continue;
-    for (Index i = 0; i < chunk.x.rows(); ++i) m.x(i, j) += static_cast<T>(options_.noise * stream.normal());
+    const auto point = path_.at(
+        stratified ? (static_cast<double>(strata(at)) + u) / static_cast<double>(part.batch) : u, options_.noise);
+    for (double& value : noise_) value = stream.normal();
+    m.time[j] = point.t;
+    m.weight[j] = point.weight;
+    set_point<T>(path_, point, latent_, chunk.x.column_span(j), noise_, periodic,
+                 {m.x.column_span(j), m.velocity.column_span(j), m.singular.column_span(j)});
   }
 }
 
@@ -171,13 +188,14 @@ LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, 
     const auto seed = m.field.passes().value_seed();
     for (Index j = 0; j < n; ++j) {
       const auto w = static_cast<double>(weight_of(chunk.weight, j));
-      double square = 0;
+      double square = 0;  // ‖v − ẋ‖² without the square of the singular term
       for (Index i = 0; i < value.rows(); ++i) {
-        const T off = value(i, j) - m.velocity(i, j);
-        seed(i, j) = static_cast<T>(2 * w) * off;
-        square += static_cast<double>(off) * static_cast<double>(off);
+        const double off = static_cast<double>(value(i, j)) - static_cast<double>(m.velocity(i, j));
+        const auto singular = static_cast<double>(m.singular(i, j));
+        seed(i, j) = static_cast<T>(2 * w * m.weight[j] * (off - singular));
+        square += off * (off - 2 * singular);
       }
-      sum.loss += w * square;
+      sum.loss += w * m.weight[j] * square;
       sum.weight += w;
       if (!std::isfinite(square) && sum.failure.empty()) {
         sum.failure =

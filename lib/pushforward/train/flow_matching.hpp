@@ -1,25 +1,24 @@
 #pragma once
 
 // Flow matching [Lipman et al. 2023; Liu et al. 2023; Albergo & Vanden-Eijnden 2023]: the vector field v of a
-// continuous flow is fitted to the velocities of given paths from latents to rows,
+// continuous flow is fitted to the velocities of given paths from latents to rows (path.hpp),
 //
-//   loss = ‖v(x_t, t; u) − ẋ_t‖²,   x_t = α(t) x₀ + β(t) x₁ (+ σε),   ẋ_t = α̇(t) x₀ + β̇(t) x₁,
+//   loss = ‖v(x_t, t; u) − ẋ_t‖²/q(t),   x_t = α(t) x₀ + β(t) x₁ + γ(t) ε,
 //
-// with x₁ a row, x₀ a latent from the base density, ε standard normal, and t uniform on (0, 1). No path is followed in
-// training, so a step costs one pass of the network and its reverse. The paths:
+// with x₁ a row, x₀ a latent from the base density, ε standard normal, and t drawn from the density q of the path. No
+// path is followed in training, so a step costs one pass of the network and its reverse. Where ẋ_t has a singular term,
+// its square is left out of the loss.
 //
-//   linear         α = 1 − t,         β = t           geodesic along angles: x_t = x₀ + t·wrap(x₁ − x₀)
-//   trigonometric  α = cos(πt/2),     β = sin(πt/2)   [Albergo & Vanden-Eijnden 2023]
-//
-// The couplings (coupling.hpp): independent, or optimal transport over the global batch, exact or entropic [Tong et al.
-// 2024; Pooladian et al. 2023], which makes paths straight. Times are stratified over the global batch: t of the row at
-// place i is (π(i) + U)/B with a permutation π of the step, so that they are uniform and spread evenly.
+// The couplings (coupling.hpp): independent, or optimal transport over the global batch or several of them, exact or
+// entropic [Tong et al. 2024; Pooladian et al. 2023], which makes paths straight. Times are stratified over the global
+// batch: t of the row at place i is t((π(i) + U)/B) with a permutation π of the step, so that they are spread evenly.
 //
 // The last `likelihood_steps` steps of a run make the negative log-likelihood small instead (likelihood.hpp).
 // Validations always report the NLL.
 
 #include <pushforward/train/coupling.hpp>
 #include <pushforward/train/likelihood.hpp>
+#include <pushforward/train/path.hpp>
 #include <pushforward/transforms/continuous.hpp>
 
 namespace pushforward::train {
@@ -29,11 +28,14 @@ struct FlowMatchingOptions {
   static constexpr const char* help =
       "flow matching of a continuous flow: the mean of |v(x_t, t) - dx_t/dt|^2 [Lipman et al. 2023]";
   std::string path = "linear";
-  double noise = 0;                      ///< σ, in units of standardized columns
-  std::string coupling = "independent";  ///< or optimal_transport, or sinkhorn
-  double regularization = 0.05;          ///< sinkhorn: ε relative to the mean cost above the least one
-  std::string times = "stratified";      ///< or uniform
-  Index likelihood_steps = 0;            ///< the last steps of the run, by maximum likelihood
+  double noise = 0;                       ///< σ, in units of standardized columns
+  std::string coupling = "independent";   ///< or optimal_transport, or sinkhorn
+  double regularization = 0.05;           ///< sinkhorn: ε relative to the mean cost above the least one
+  std::string coupling_context = "none";  ///< or equal, or cost: see ContextRule
+  double context_cost = 10;               ///< cost: λ, in units of standardized columns and contexts
+  Index coupling_batch = 1;               ///< global batches whose rows are coupled together
+  std::string times = "stratified";       ///< or uniform
+  Index likelihood_steps = 0;             ///< the last steps of the run, by maximum likelihood
 
   OptionSet declare();
 };
@@ -78,18 +80,20 @@ class FlowMatching final : public Objective<T> {
   struct Memory {
     Memory(const ode::VectorField<T>& field, linalg::Workspace& workspace, Index n);
     ode::FieldState<T> field;
-    MatrixView<T> x, velocity, value, x_bar;  // x_t, ẋ_t, v, unused (d × n)
-    std::span<double> time;                   // (n)
+    MatrixView<T> x, velocity, singular;  // see PathSample (d × n)
+    MatrixView<T> value, x_bar;           // v, unused (d × n)
+    std::span<double> time, weight;       // t, 1/q(t) (n)
   };
 
   bool is_likelihood(Index step) const { return step >= matching_steps_; }
-  /// Writes x_t, ẋ_t and t of the samples of a chunk, which begins at a place of the global batch.
+  /// Writes the points of the samples of a chunk, which begins at a place of the global batch.
   void set_points(const StepPart& part, Index place, const flow::Batch<T>& chunk);
 
   Likelihood<T> likelihood_;
   const flow::Flow<T>& flow_;
   const flow::Continuous<T>& transform_;
   FlowMatchingOptions options_;
+  const Path& path_;
   std::uint64_t seed_;
   Index matching_steps_;
   std::unique_ptr<Coupling<T>> coupling_;
@@ -97,7 +101,7 @@ class FlowMatching final : public Objective<T> {
   linalg::Workspace workspace_;
   std::optional<Memory> memory_;
   Index capacity_ = 0;
-  std::vector<double> latent_;  // (d)
+  std::vector<double> latent_, noise_;  // (d), of one sample
 };
 
 extern template class FlowMatching<float>;

@@ -1,0 +1,90 @@
+#include <pushforward/core/angle.hpp>
+#include <pushforward/train/path.hpp>
+
+#include <cmath>
+#include <numbers>
+
+namespace pushforward::train {
+
+namespace {
+
+using std::numbers::pi;
+
+PathPoint linear(double u, double sigma) {
+  return {.t = u, .alpha = 1 - u, .beta = u, .gamma = sigma, .alpha_rate = -1, .beta_rate = 1};
+}
+
+PathPoint trigonometric(double u, double sigma) {
+  const double c = std::cos(pi / 2 * u), s = std::sin(pi / 2 * u);
+  return {.t = u, .alpha = c, .beta = s, .gamma = sigma, .alpha_rate = -pi / 2 * s, .beta_rate = pi / 2 * c};
+}
+
+// s = 1 − t has the density 1/(2√s).
+PathPoint variance_preserving(double u, double sigma) {
+  constexpr double least = 0.1, most = 20;  // the rate of noising at s = 0 and s = 1
+  const double root = 1 - u, s = root * root;
+  const double total = least * s + (most - least) / 2 * s * s, rate = least + (most - least) * s;
+  const double beta = std::exp(-total / 2), alpha = std::sqrt(-std::expm1(-total));
+  return {.t = 1 - s,
+          .alpha = alpha,
+          .beta = beta,
+          .gamma = sigma,
+          .alpha_rate = -rate / 2 * beta * beta / alpha,
+          .beta_rate = rate / 2 * beta,
+          .weight = 2 * root};
+}
+
+// t = sin²(πu/2) has the arcsine density, and √(t(1 − t)) = sin(πu/2) cos(πu/2).
+PathPoint bridge(double u, double sigma) {
+  const double c = std::cos(pi / 2 * u), s = std::sin(pi / 2 * u);
+  return {.t = s * s,
+          .alpha = c * c,
+          .beta = s * s,
+          .gamma = sigma * s * c,
+          .alpha_rate = -1,
+          .beta_rate = 1,
+          .gamma_rate = sigma * (c - s) * (c + s) / (2 * s * c),
+          .weight = pi * s * c};
+}
+
+}  // namespace
+
+Registry<Path>& Path::registry() {
+  static Registry<Path> paths(
+      "path", {{"linear", "straight, at constant speed", true, false, Singular::none, linear},
+               {"trigonometric", "along a quarter of a circle", false, false, Singular::none, trigonometric},
+               {"variance_preserving", "that of a diffusion", false, false, Singular::latent, variance_preserving},
+               {"bridge", "a Brownian bridge", true, true, Singular::noise, bridge}});
+  return paths;
+}
+
+template <class T>
+void set_point(const Path& path, const PathPoint& at, std::span<const double> x0, std::span<const T> x1,
+               std::span<const double> noise, std::span<const Index> periodic, const PathSample<T>& sample) {
+  const auto set = [&](std::size_t i, double x, double of_latent, double of_row) {
+    const double epsilon = noise.empty() ? 0 : noise[i], of_noise = at.gamma_rate * epsilon;
+    const double singular = path.singular == Singular::latent  ? of_latent
+                            : path.singular == Singular::noise ? of_noise
+                                                               : 0;
+    sample.x[i] = static_cast<T>(x + at.gamma * epsilon);
+    sample.singular[i] = static_cast<T>(singular);
+    sample.velocity[i] = static_cast<T>(path.singular == Singular::latent  ? of_row + of_noise
+                                        : path.singular == Singular::noise ? of_latent + of_row
+                                                                           : of_latent + of_row + of_noise);
+  };
+  for (std::size_t i = 0; i < x0.size(); ++i) {
+    const auto to = static_cast<double>(x1[i]);
+    set(i, at.alpha * x0[i] + at.beta * to, at.alpha_rate * x0[i], at.beta_rate * to);
+  }
+  for (const Index i : periodic) {
+    const double way = wrap_angle<double>(static_cast<double>(x1[i]) - x0[i]);
+    set(static_cast<std::size_t>(i), x0[i] + at.t * way, 0, way);
+  }
+}
+
+template void set_point(const Path&, const PathPoint&, std::span<const double>, std::span<const float>,
+                        std::span<const double>, std::span<const Index>, const PathSample<float>&);
+template void set_point(const Path&, const PathPoint&, std::span<const double>, std::span<const double>,
+                        std::span<const double>, std::span<const Index>, const PathSample<double>&);
+
+}  // namespace pushforward::train

@@ -1,0 +1,70 @@
+#pragma once
+
+// Paths of flow matching from a point x₀ to a row x₁,
+//
+//   x_t = α(t) x₀ + β(t) x₁ + γ(t) ε,   ẋ_t = α̇(t) x₀ + β̇(t) x₁ + γ̇(t) ε,   0 < t < 1,
+//
+// with ε standard normal, and the densities q(t) from which their times are drawn. A time is t(u), where u is uniform
+// on (0, 1) and t is the inverse of the cumulative distribution of q, so stratified u give stratified times. The loss
+// at a time is divided by q(t). Therefore the mean of the loss does not depend on q.
+//
+//   linear               α = 1 − t, β = t, γ = σ               [Lipman et al. 2023; Liu et al. 2023]; no singularity
+//   trigonometric        α = cos(πt/2), β = sin(πt/2), γ = σ   [Albergo & Vanden-Eijnden 2023]; no singularity
+//   variance_preserving  β = exp(−T(1 − t)/2), α = √(1 − β²), γ = σ, T(s) = 0.1 s + 9.95 s²
+//                        [Song et al. 2021; Lipman et al. 2023]; α̇ grows as (1 − t)^(−1/2) at t = 1, and the same power
+//                        is q: t = 1 − (1 − u)². At t = 0 a row still counts for β = 0.0066.
+//   bridge               α = 1 − t, β = t, γ = σ√(t(1 − t))    Brownian bridge [Tong et al. 2024]; γ̇ grows as t^(−1/2)
+//                        and (1 − t)^(−1/2) at the ends, and q is the arcsine density 1/(π√(t(1 − t)))
+//
+// σ is a number that the user chooses. Where a rate is singular, the mean square of its term is infinite. The loss then
+// leaves out the square of this term, which does not depend on the field. So the gradient stays the same, the loss has
+// a mean, and it may be negative.
+
+#include <pushforward/core/registry.hpp>
+#include <pushforward/linalg/matrix.hpp>
+
+namespace pushforward::train {
+
+/// A time of a path, the coefficients there and their derivatives.
+struct PathPoint {
+  double t = 0;
+  double alpha = 0, beta = 0, gamma = 0;
+  double alpha_rate = 0, beta_rate = 0, gamma_rate = 0;
+  double weight = 1;  ///< 1/q(t), which stays finite when it is multiplied by a rate
+};
+
+/// The term of a velocity whose mean square is infinite.
+enum class Singular { none, latent, noise };
+
+/// A kind of paths.
+struct Path {
+  static Registry<Path>& registry();
+
+  std::string name;
+  std::string help;
+  bool is_straight = false;  ///< α = 1 − t and β = t, so that geodesics may take its place
+  bool needs_noise = false;  ///< whether σ = 0 makes another path of it
+  Singular singular = Singular::none;
+  PathPoint (*at)(double u, double sigma) = nullptr;  ///< the point t(u), 0 < u < 1
+};
+
+/// The point of a pair on a path, in views of d values each.
+template <class T>
+struct PathSample {
+  std::span<T> x;         ///< x_t, out
+  std::span<T> velocity;  ///< ẋ_t without its singular term, out
+  std::span<T> singular;  ///< the singular term of ẋ_t, out; 0 if there is none
+};
+
+/// Writes the point of the pair (x₀, x₁) at a time. x0, x1, noise: (d) in; noise: ε, or empty for 0. periodic: rows
+/// that are angles. Along them a straight path follows the circle, x_t = x₀ + t·wrap(x₁ − x₀) + γε.
+template <class T>
+void set_point(const Path& path, const PathPoint& at, std::span<const double> x0, std::span<const T> x1,
+               std::span<const double> noise, std::span<const Index> periodic, const PathSample<T>& sample);
+
+extern template void set_point(const Path&, const PathPoint&, std::span<const double>, std::span<const float>,
+                               std::span<const double>, std::span<const Index>, const PathSample<float>&);
+extern template void set_point(const Path&, const PathPoint&, std::span<const double>, std::span<const double>,
+                               std::span<const double>, std::span<const Index>, const PathSample<double>&);
+
+}  // namespace pushforward::train
