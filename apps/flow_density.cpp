@@ -2,6 +2,7 @@
 
 #include <cli/outputs.hpp>
 #include <models/context.hpp>
+#include <models/integration.hpp>
 #include <models/model_file.hpp>
 #include <models/report.hpp>
 #include <models/table_output.hpp>
@@ -33,6 +34,7 @@ struct Options {
   double standard_error = flow::RepeatOptions().standard_error;
   Index max_repeats = flow::RepeatOptions().max_repeats;
   Index seed = 0;
+  apps::IntegrationFlags integration{};
 
   flow::RepeatOptions repeats() const { return {.standard_error = standard_error, .max_repeats = max_repeats}; }
 };
@@ -132,6 +134,9 @@ flow::Model<T> open_model(apps::Program& program, const Options& options, const 
   logdet::Method method;
   comm::agree(comm, [&] { method = logdet::parse_method(options.method); });
   auto model = apps::open_model<T>(program, path);
+  std::string integration;
+  comm::agree(comm, [&] { integration = options.integration.apply(model); });
+  if (!integration.empty()) console.result("density        {}", integration);
   const auto& flow = model.flow();
   const auto network = flow::largest_contraction(flow.architecture());
   if (!network) {
@@ -166,7 +171,8 @@ class Density {
         repeats_(options.repeats()),
         model_(open_model<T>(program, options, model)),
         workspace_(flow::FlowWorkspace<T>::within(model_.flow(), flow::default_workspace_bytes, apps::workspace_samples,
-                                                  nn::Pass::evaluate)) {}
+                                                  nn::Pass::evaluate)),
+        columns_(!model_.flow().integrations().empty(), apps::slab_rows) {}
 
   void run() {
     const Index d = model_.dimension();
@@ -196,6 +202,7 @@ class Density {
            n,
            0,
            {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}};
+      columns_.add_arrays(arrays, n);
       if (stochastic()) {
         arrays.push_back({"log_prob_std_error",
                           h5::Element::real64,
@@ -270,6 +277,10 @@ class Density {
   void write_table(const apps::TableOutput& output) const {
     if (axes_) return output.write_grid();
     std::vector<apps::TableColumns> columns{{"log_prob", {"log_prob"}}, {"status", {"status"}}};
+    if (columns_.present()) {
+      columns.push_back({"log_prob_error", {"log_prob_error"}});
+      columns.push_back({"evaluations", {"evaluations"}});
+    }
     if (stochastic()) {
       columns.push_back({"log_prob_std_error", {"log_prob_std_error"}});
       columns.push_back({"repeats", {"repeats"}});
@@ -300,7 +311,7 @@ class Density {
         context.read(first, given.view().columns(0, count));
       });
       const flow::RepeatedLogProb result{log_prob.span().first(n), standard_error.span().first(n),
-                                         repeats.span().first(n), std::span(status).first(n)};
+                                         repeats.span().first(n), std::span(status).first(n), columns_.report(count)};
       repeated_log_prob<T>(
           model_, {.x = x.view().columns(0, count), .context = given.view().columns(0, count), .draws = draws(first)},
           z.view().columns(0, count), repeats_, result, workspace_);
@@ -312,6 +323,7 @@ class Density {
       file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
       file.write_rows<double>("z", first, z.view().columns(0, count));
       file.write_rows<Index>("status", first, status_numbers.view().columns(0, count));
+      columns_.write(file, first, std::span(status).first(n));
       if (!stochastic()) return;
       file.write_rows<double>("log_prob_std_error", first, standard_error.view().columns(0, count));
       file.write_rows<Index>("repeats", first, repeats.view().columns(0, count));
@@ -322,6 +334,7 @@ class Density {
       root.attribute("standard_error", result.standard_error);
     });
     apps::print_nll(program_.console(), "mean NLL", result, d, entropy);
+    columns_.print(comm_, program_.console());
     if (stochastic()) repeat_count.print(comm_, program_.console(), "row", model_.log_det(), repeats_);
     if (result.failed > 0) {
       program_.console().message(
@@ -350,7 +363,8 @@ class Density {
         x(1, i) = y_axis.at(row);
       }
       const auto line = log_prob.view().column_span(row - mine.first);
-      const flow::RepeatedLogProb result{line, standard_error.view().column_span(row - mine.first), repeats, status};
+      const flow::RepeatedLogProb result{
+          line, standard_error.view().column_span(row - mine.first), repeats, status, {}};
       repeated_log_prob<T>(model_, {.x = x, .context = given, .draws = draws(first_grid_sample + row * nx)}, {},
                            repeats_, result, workspace_);
       repeat_count.add(result, repeats_);
@@ -372,6 +386,7 @@ class Density {
   flow::RepeatOptions repeats_;
   flow::Model<T> model_;
   flow::FlowWorkspace<T> workspace_;
+  apps::IntegrationColumns columns_;
 };
 
 template <class T>
@@ -386,7 +401,7 @@ int main(int argc, char** argv) {
       "Evaluates log p of each row of a dataset, or of the points of a grid, under a trained model, in nats and in the "
       "data's units. Log-dets are exact, or stochastic and repeated for each row until its standard error is small "
       "enough. Writes /log_prob, /z, /status and /grid; with a stochastic log-det also /log_prob_std_error and "
-      "/repeats.";
+      "/repeats; for continuous flows also /log_prob_error and /evaluations.";
   return apps::run_program(argc, argv, "flow_density", summary, [](apps::Program& program) {
     Options options;
     std::string model, data;
@@ -405,6 +420,8 @@ int main(int argc, char** argv) {
     keys.add("max_repeats", options.max_repeats, "stochastic log-dets: largest number of evaluations of a row",
              at_least(flow::first_repeats))
         .alias("max_repeats", "--max-repeats");
+    options.integration.add_sampler(keys);
+    options.integration.add_tolerance(keys, "tolerance");
     keys.add("seed", options.seed, "seed of the draws of stochastic log-dets and of dequantization", at_least(0));
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.cli().add_option("DATA", data, "dataset FILE.h5, or any numeric array FILE.h5:/PATH");

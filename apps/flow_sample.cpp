@@ -2,6 +2,7 @@
 
 #include <cli/outputs.hpp>
 #include <models/context.hpp>
+#include <models/integration.hpp>
 #include <models/model_file.hpp>
 #include <models/table_output.hpp>
 #include <pushforward/h5/results.hpp>
@@ -21,12 +22,16 @@ struct Options {
   std::string method = "anderson";
   double tolerance = flow::InverseOptions().tolerance;
   Index max_iterations = flow::InverseOptions().max_iterations;
+  apps::IntegrationFlags integration{};
 };
 
 template <class T>
 void run(apps::Program& program, const Options& options, const std::string& path) {
   const auto& comm = program.comm();
-  const auto model = apps::open_model<T>(program, path);
+  auto model = apps::open_model<T>(program, path);
+  std::string integration;
+  comm::agree(comm, [&] { integration = options.integration.apply(model); });
+  if (!integration.empty()) program.console().result("samples of {}", integration);
   auto workspace = flow::FlowWorkspace<T>::within(model.flow(), flow::default_workspace_bytes, apps::workspace_samples,
                                                   nn::Pass::evaluate);
   const Index d = model.dimension(), n = options.rows;
@@ -41,26 +46,27 @@ void run(apps::Program& program, const Options& options, const std::string& path
       .tolerance = options.tolerance,
       .max_iterations = static_cast<int>(options.max_iterations)};
   const apps::TableOutput output(comm, options.output);
-  h5::ResultFile file(
-      comm, output.result_file(), "pushforward-samples", 2,
-      {{"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
-       {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
-       {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each sample"}},
-       {"status",
-        h5::Element::integer64,
-        n,
-        0,
-        {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}},
-      [&](const h5::GroupWriter& root) {
-        root.attribute("seed", options.seed);
-        if (!options.context.empty()) root.attribute("context", options.context);
-        if (const auto& image = model.notes().image) {
-          root.attribute("image_shape",
-                         std::vector<double>{double(image->height), double(image->width), double(image->channels)});
-        }
-        if (!model.notes().feature_names.empty()) root.write_strings("feature_names", model.notes().feature_names);
-      });
   const Index most = std::min(apps::slab_rows, n);
+  apps::IntegrationColumns columns(!model.flow().integrations().empty(), most);
+  std::vector<h5::RowArray> arrays{
+      {"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
+      {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
+      {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each sample"}},
+      {"status",
+       h5::Element::integer64,
+       n,
+       0,
+       {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}};
+  columns.add_arrays(arrays, n);
+  h5::ResultFile file(comm, output.result_file(), "pushforward-samples", 2, arrays, [&](const h5::GroupWriter& root) {
+    root.attribute("seed", options.seed);
+    if (!options.context.empty()) root.attribute("context", options.context);
+    if (const auto& image = model.notes().image) {
+      root.attribute("image_shape",
+                     std::vector<double>{double(image->height), double(image->width), double(image->channels)});
+    }
+    if (!model.notes().feature_names.empty()) root.write_strings("feature_names", model.notes().feature_names);
+  });
   Matrix<double> x(d, most), z(d, most), log_prob(1, most), given(context->dimension(), most);
   Matrix<Index> status_numbers(1, most);
   std::vector<flow::Status> status(most);
@@ -75,7 +81,8 @@ void run(apps::Program& program, const Options& options, const std::string& path
     comm::agree(comm, [&] {
       context->read(first, given.view().columns(0, count));
       model.inverse(z.view().columns(0, count), x.view().columns(0, count), log_prob.span().first(size),
-                    std::span(status).first(size), inverse, workspace, given.view().columns(0, count));
+                    std::span(status).first(size), inverse, workspace, given.view().columns(0, count),
+                    columns.report(count));
     });
     for (std::size_t i = 0; i < size; ++i) {
       statuses.add(status[i]);
@@ -85,11 +92,13 @@ void run(apps::Program& program, const Options& options, const std::string& path
     file.write_rows<double>("z", first, z.view().columns(0, count));
     file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
     file.write_rows<Index>("status", first, status_numbers.view().columns(0, count));
+    columns.write(file, first, std::span(status).first(size));
   });
   file.commit();
   const auto& names = model.notes().feature_names;
   output.write(
       {{"x", names.empty() ? data::default_names(d) : names}, {"log_prob", {"log_prob"}}, {"status", {"status"}}}, "x");
+  columns.print(comm, program.console());
   program.console().result("wrote {}: {} samples of dimension {}", options.output, n, d);
   const auto failures = statuses.failures(comm);
   if (!failures.empty()) {
@@ -102,7 +111,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
 int main(int argc, char** argv) {
   const char* const summary =
       "Draws samples from a trained model. Sample i depends only on the seed and on i. Writes /x, /z, /log_prob and "
-      "/status.";
+      "/status; for continuous flows also /log_prob_error and /evaluations.";
   return apps::run_program(argc, argv, "flow_sample", summary, [](apps::Program& program) {
     Options options;
     std::string model;
@@ -119,6 +128,8 @@ int main(int argc, char** argv) {
              more_than(0));
     keys.add("max_iterations", options.max_iterations, "largest number of iterations of a block's inverse",
              between(1, 1e9));
+    options.integration.add_sampler(keys);
+    options.integration.add_tolerance(keys, "log_prob_tolerance");
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.add_options(keys, program.cli());
     if (!program.parse()) return;

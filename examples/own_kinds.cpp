@@ -209,7 +209,8 @@ class Ridge final : public pf::train::Objective<T> {
   }
   std::span<T> parameters() override { return inner_.parameters(); }
   void prepare() override { inner_.prepare(); }
-  bool prepare_again() override { return inner_.prepare_again(); }
+  bool prepare_again(Index attempt, bool folded) override { return inner_.prepare_again(attempt, folded); }
+  std::string take_changes() override { return inner_.take_changes(); }
   void gradient_of_raw_parameters(std::span<T> gradient) const override { inner_.gradient_of_raw_parameters(gradient); }
   void prepare_with(std::span<const T> parameters) override { inner_.prepare_with(parameters); }
   Evaluation evaluate(const pf::comm::Communicator& comm, const Batch<T>& rows) override {

@@ -162,6 +162,32 @@ class Spoilt(FlowTest):
         self.assertEqual(run.returncode, 4)
         self.assertRegex(run.stderr, r"fails: the round trip by closed forms is off by \S+\n$")
 
+    def test_the_grid_of_a_continuous_flow(self):
+        flags = ["--model.kind", "continuous", "--model.hidden", "16,16", "--train.learning_rate", 0.02]
+        for density, inverse in [("discrete", "newton"), ("continuous", "integration")]:
+            model = flows.model(2, *flags, "--model.density", density)
+            run = self.succeed("flow_check", model, flows.data(2), "--rows", 50)
+            said = re.search(r"change log p by (\S+) nats in the mean, at most (\S+) \(40 rows; 0 with a determinant ≤ "
+                             r"0, 0 without a log p\)\nNLL of these rows (\S+) nats along the grid, (\S+) in the limit",
+                             run.stdout)
+            mean, most, grid, limit = map(float, said.groups())
+            self.assertLess(mean, most)
+            nll = -self.density(model, flows.data(2))["log_prob"].mean()
+            self.assertAlmostEqual(nll, grid if density == "discrete" else limit, delta=6e-5)
+            self.assertIn(f"round trip of 40 rows by {inverse}: ", run.stdout)
+
+    def test_a_grid_that_folds(self):
+        def amplify(file):
+            layer = file["flow/transforms/000/layer_2/weight"]
+            layer[...] = 30 * layer[...]
+        model = flows.model(1, "--model.kind", "continuous", "--model.hidden", "16,16", "--train.learning_rate", 0.05)
+        path = self.copy(model, "spoilt.h5")
+        with flows.edited_model(path) as file:
+            amplify(file)
+        run = self.run_program("flow_check", "spoilt.h5", flows.data(1))
+        self.assertEqual(run.returncode, 4)
+        self.assertRegex(run.stderr, r"a determinant is ≤ 0 at \d+ of 40 rows")
+
     def test_biases_that_are_not_finite(self):
         def break_bias(file):
             file["flow/transforms/001/layer_1/bias"][0] = np.nan

@@ -179,6 +179,26 @@ class Continued(RestartTest):
         for name, values in self.weights().items():
             self.assertNear(values, whole[name], 1e-9)
 
+    def test_a_grid_that_was_made_finer(self):
+        """The steps of a continuous flow's grid are a part of the state."""
+        arguments = [*AUTO, "--model.kind", "continuous", "--model.hidden", "16,16", "--model.solver", "euler",
+                     "--model.steps", 1, "--data.toy", "8gaussians", "--train.learning_rate", 0.05, "--train.schedule",
+                     "constant", "--train.validate_every", 20]
+        run = self.train(*arguments, "--train.steps", 160)
+        self.assertIn("the grid has 2 instead of 1 steps", run.stderr)
+        whole = self.weights()
+        with h5py.File(self.folder / "flow.h5") as file:
+            steps = file["flow/transforms/000"].attrs["steps"]
+        self.assertGreater(steps, 1)
+        self.clean()
+        self.train(*arguments, "--train.steps", 100)
+        with h5py.File(self.folder / "flow.checkpoint.h5") as file:
+            self.assertGreater(file["state/grids/000/steps"][0], 1)
+        self.train(*arguments, "--train.steps", 160)
+        self.assertSameWeights(self.weights(), whole)
+        with h5py.File(self.folder / "flow.h5") as file:
+            self.assertEqual(file["flow/transforms/000"].attrs["steps"], steps)
+
     def test_a_killed_run_doubles_no_rows(self):
         run = self.start(*LONG, "--checkpoint.steps", 7, "--output.every", 1)
         self.await_history(run)

@@ -8,6 +8,83 @@ import flows
 from flows import FlowTest
 
 
+class Samplers(FlowTest):
+    """Samplers of few explicit steps, whose density flow_density confirms."""
+
+    def continuous_model(self, density="discrete", *more):
+        self.train("--model.kind", "continuous", "--model.hidden", "16,16", "--model.density", density, "--data",
+                   flows.data(3), "--train.steps", 30, "--train.learning_rate", 0.02, "--restart", "never", *more,
+                   "-o", f"{density}.h5")
+        return f"{density}.h5"
+
+    def test_a_sampler_has_its_own_exact_density(self):
+        for density in ["discrete", "continuous"]:
+            model = self.continuous_model(density)
+            own = self.sample(model, "-n", 200)
+            for solver, steps, stages in [("euler", 3, 1), ("rk4", 1, 4)]:
+                with self.subTest(density=density, solver=solver):
+                    flags = ["--steps", steps, "--solver", solver]
+                    drawn = self.sample(model, "-n", 200, *flags, ranks=2)
+                    self.assertTrue(np.all(drawn["status"] == 0))
+                    self.assertTrue(np.all(drawn["evaluations"] == steps * stages))
+                    self.assertTrue(np.all(drawn["log_prob_error"] == 0))
+                    back = self.density(model, "samples.h5:x", *flags, output="back.h5")
+                    self.assertNear(back["z"], drawn["z"], 1e-9)
+                    self.assertNear(back["log_prob"], drawn["log_prob"], 1e-8)
+                    # The twins: the samples of the model itself, and the model's density at the sampler's samples.
+                    self.assertFar(own["x"], drawn["x"], 1e-4)
+                    other = self.density(model, "samples.h5:x", output="other.h5")
+                    self.assertFar(other["log_prob"], drawn["log_prob"], 1e-5)
+
+    def test_the_model_gives_what_is_not_asked_for(self):
+        model = self.continuous_model("discrete", "--model.solver", "heun", "--model.steps", 5)
+        run = self.succeed("flow_sample", model, "-n", 5, "--steps", 2, "-o", "s.h5")
+        self.assertIn("the sampler with 2 explicit steps of heun; its density is exact", run.stdout)
+        run = self.succeed("flow_sample", model, "-n", 5, "--solver", "euler", "-o", "s.h5")
+        self.assertIn("the sampler with 5 explicit steps of euler", run.stdout)
+
+    def test_the_error_of_a_limit_is_within_its_tolerance(self):
+        model = self.continuous_model("continuous")
+        drawn = self.sample(model, "-n", 100)
+        rows = {tolerance: self.density(model, "samples.h5:x", "--tolerance", tolerance, output="d.h5")
+                for tolerance in [1e-3, 1e-11]}
+        rough, exact = rows.values()
+        self.assertTrue(np.all(rough["log_prob_error"] <= 1e-3))
+        self.assertTrue(np.all(exact["log_prob_error"] <= 1e-11))
+        self.assertTrue(np.all(exact["evaluations"] > rough["evaluations"]))
+        self.assertLess(np.abs(rough["log_prob"] - exact["log_prob"]).max(), rough["log_prob_error"].max())
+        self.assertNear(drawn["log_prob"], exact["log_prob"], 1e-5)
+        table = self.density(model, "samples.h5:x", ranks=3)
+        again = self.density(model, "samples.h5:x", output="again.h5")
+        self.assertTrue(np.array_equal(table["evaluations"], again["evaluations"]))
+        for name in ["log_prob", "log_prob_error"]:
+            self.assertNear(table[name], again[name], 1e-12)
+
+    def test_flags_without_effect_are_refused(self):
+        model = self.continuous_model()
+        residual = flows.model(2)
+        self.sample(model, "-n", 5)
+        for program, rows, tolerance in [("flow_sample", ["-n", 5], "--log_prob_tolerance"),
+                                         ("flow_density", ["samples.h5:x"], "--tolerance")]:
+            for said, of, *more in [("for continuous flows, and this model is", residual, "--steps", 4),
+                                    ("the density of this model is that of its grid", model, tolerance, 1e-3),
+                                    ("leave the tolerance out", model, "--steps", 4, tolerance, 1e-3),
+                                    ("one of model, euler", model, "--solver", "eulr"),
+                                    ("at least 0", model, "--steps", -1)]:
+                with self.subTest(program=program, flags=more):
+                    self.assertFailure(self.run_program(program, of, *rows, *more), 2, said)
+
+    def test_a_sampler_that_folds_says_so(self):
+        self.train("--model.kind", "continuous", "--model.hidden", "16,16", "--data.toy", "8gaussians", "--data.rows", 2000,
+                   "--train.steps", 300, "--train.learning_rate", 0.03, "-o", "flow.h5")
+        for ranks in [1, 2]:
+            run = self.succeed("flow_sample", "flow.h5", "-n", 500, "--steps", 1, "--solver", "euler", "-o", "s.h5",
+                               ranks=ranks)
+            folded = np.count_nonzero(flows.read_h5(self.folder / "s.h5")["status"] == 3)
+            self.assertGreater(folded, 0)
+            self.assertIn(f"the steps fold at {folded} of 500 rows", run.stderr)
+
+
 class RoundTrip(FlowTest):
     """The samples, evaluated again, have the log p and the z that they were drawn with."""
 

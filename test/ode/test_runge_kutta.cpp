@@ -132,6 +132,37 @@ BOOST_AUTO_TEST_CASE(the_trace_is_that_of_the_velocity) {
   }
 }
 
+// No quotient of differences is above the bound, and for a linear field it is the largest singular value.
+BOOST_AUTO_TEST_CASE(a_field_has_a_lipschitz_bound) {
+  const TestField<double> of({.dimension = 3, .hidden = {8, 7}});
+  const double bound = of.field.lipschitz();
+  constexpr Index n = 60;
+  const auto x = random_matrix<double>(3, n, 21), y = random_matrix<double>(3, n, 22);
+  const auto values = [&](const Matrix<double>& at) {
+    Planned<ode::FieldState<double>> state([&](auto& kept, auto& scratch) {
+      return ode::FieldState<double>(of.field, kept, scratch, n, 0, nn::Pass::evaluate);
+    });
+    Matrix<double> v(3, n);
+    const double t = 0.3;
+    of.field.forward(*state, at, std::span(&t, 1), {}, v);
+    return v;
+  };
+  const auto at_x = values(x), at_y = values(y);
+  double largest = 0;
+  for (Index j = 0; j < n; ++j) {
+    double up = 0, down = 0;
+    for (Index i = 0; i < 3; ++i) {
+      up += std::pow(at_x(i, j) - at_y(i, j), 2);
+      down += std::pow(x(i, j) - y(i, j), 2);
+    }
+    largest = std::max(largest, std::sqrt(up / down));
+  }
+  BOOST_TEST(largest <= bound);
+  BOOST_TEST(largest > 0.01 * bound);
+  const auto a = matrix_of<double>(2, 2, [](Index i, Index j) { return i == j ? 3.0 - static_cast<double>(i) : 0.0; });
+  BOOST_TEST(close_absolute(TestField<double>(a, Matrix<double>(2, 5)).field.lipschitz(), 3, 1e-12));
+}
+
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   const TestField<double> of({.dimension = 2, .hidden = {4}, .context = 1});
   const Matrix<double> x(2, 3), u(2, 3);

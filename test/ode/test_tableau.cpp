@@ -59,6 +59,18 @@ BOOST_AUTO_TEST_CASE(rows_fit_and_sum_to_their_times) {
 }
 
 // Σ bᵢ cᵢ^q = 1/(q + 1) for q below the order, as a quadrature of that order must.
+// For v = λx with λ > 0 all terms of the bound have one sign, so it is hΦ itself: RK4 has e^{hλ} − 1 to fourth order.
+BOOST_AUTO_TEST_CASE(the_bound_of_an_increment_is_that_of_a_growing_line) {
+  const auto of = [](std::string_view solver, double hl) {
+    return Tableau::registry().at(solver).increment_lipschitz(hl);
+  };
+  BOOST_TEST(close_absolute(of("euler", 0.7), 0.7, 1e-15));
+  BOOST_TEST(close_absolute(of("heun", 0.7), 0.7 + 0.245, 1e-15));
+  BOOST_TEST(close_absolute(of("rk4", 0.7), 0.7 + 0.49 / 2 + 0.343 / 6 + 0.2401 / 24, 1e-15));
+  BOOST_TEST(!close_absolute(of("rk4", 0.7), std::exp(0.7) - 1, 1e-4));
+  BOOST_TEST(of("dop853", 0.7) >= std::exp(0.7) - 1 - 1e-6);  // its coefficients have both signs
+}
+
 BOOST_AUTO_TEST_CASE(weights_integrate_powers) {
   for (const auto& method : Tableau::registry().all()) {
     BOOST_TEST_CONTEXT(method.name) {

@@ -37,7 +37,7 @@ class SquaredDistance final : public train::Objective<T> {
     mended_ = false;
     ++steps_;
   }
-  bool prepare_again() override { return mended_ = mends; }
+  bool prepare_again(Index, bool) override { return mended_ = mends; }
   train::LossSum add(const train::StepPart&, const Batch<T>& batch, std::span<T> gradient) override {
     train::LossSum sum;
     for (Index j = 0; j < batch.size(); ++j) {

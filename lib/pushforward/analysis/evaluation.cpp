@@ -7,12 +7,12 @@ namespace pushforward::flow {
 
 namespace {
 
-enum Sum : std::size_t { w, mean, w2, w2l, w2l2, counted, rows, failed, outside };
+enum Sum : std::size_t { w, mean, w2, w2l, w2l2, counted, rows, failed, outside, folded };
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
 
 // Takes the sums about another mean.
-void shift(std::array<double, 9>& v, double to) {
+void shift(std::array<double, 10>& v, double to) {
   const double step = to - v[mean];
   v[w2l2] += step * (step * v[w2] - 2 * v[w2l]);
   v[w2l] -= step * v[w2];
@@ -27,6 +27,7 @@ void LossSums::add(double loss, Status status, double weight) {
   if (status != Status::ok) {
     row.values[failed] = 1;
     if (status == Status::outside_support) row.values[outside] = 1;
+    if (status == Status::negative_determinant) row.values[folded] = 1;
   } else if (weight > 0) {
     row.values[w] = weight;
     row.values[mean] = loss;
@@ -59,7 +60,8 @@ Evaluation LossSums::result() const {
           .standard_error = n > 1 ? std::sqrt(n / (n - 1) * std::max(0.0, values[w2l2])) / values[w] : none,
           .rows = static_cast<Index>(values[rows]),
           .failed = static_cast<Index>(values[failed]),
-          .outside = static_cast<Index>(values[outside])};
+          .outside = static_cast<Index>(values[outside]),
+          .folded = static_cast<Index>(values[folded])};
 }
 
 LossSums merged(const comm::Communicator& comm, std::span<LossSums> table) {

@@ -23,6 +23,7 @@ struct Evaluation {
   Index rows = 0;
   Index failed = 0;   ///< rows whose status is not ok
   Index outside = 0;  ///< failed rows that are outside the support
+  Index folded = 0;   ///< failed rows at which a determinant is ≤ 0
 };
 
 /// Whether evaluation a speaks for a better model than evaluation b of the same rows: fewer rows fail, or as many fail
@@ -35,8 +36,9 @@ std::string failures(const Evaluation& evaluation);
 /// Sums over rows from which an Evaluation follows. They are taken about the mean m of the losses l, and merged by the
 /// update of Chan, Golub & LeVeque [1983], so that a large mean does not drown a small spread.
 struct LossSums {
-  /// Σw, m, Σw², Σw²(l − m), Σw²(l − m)², rows that count in the mean, all rows, failed rows, rows outside the support.
-  std::array<double, 9> values{};
+  /// Σw, m, Σw², Σw²(l − m), Σw²(l − m)², rows that count in the mean, all rows, failed rows, rows outside the support,
+  /// rows with a determinant ≤ 0.
+  std::array<double, 10> values{};
 
   /// Adds a row. If its status is not ok, the row counts as failed, and its loss is ignored.
   void add(double loss, Status status, double weight);

@@ -44,7 +44,7 @@ class Repeats {
 
   /// Repeat 0 of all rows.
   void take_first(MatrixView<double> z) {
-    model_.log_prob(all_, result_.log_prob, z, result_.status, workspace_);
+    model_.log_prob(all_, result_.log_prob, z, result_.status, workspace_, result_.integration);
     for (std::size_t row = 0; row < moments_.size(); ++row) {
       result_.repeats[row] = 1;
       if (result_.status[row] == Status::ok) moments_[row].add(result_.log_prob[row]);
@@ -131,7 +131,7 @@ void repeated_log_prob(const Model<T>& model, const Batch<double>& batch, Matrix
   };
   if (!model.log_det().stochastic()) {
     // A dequantization draws noise even if the log-det does not.
-    model.log_prob(batch, result.log_prob, z, result.status, workspace);
+    model.log_prob(batch, result.log_prob, z, result.status, workspace, result.integration);
     for (std::size_t row = 0; row < n; ++row) {
       result.repeats[row] = 1;
       settle(row, result.log_prob[row], 0);

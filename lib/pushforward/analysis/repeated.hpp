@@ -45,6 +45,7 @@ struct RepeatedLogProb {
   std::span<double> standard_error;  ///< of the mean, nats
   std::span<Index> repeats;          ///< how many were taken
   std::span<Status> status;          ///< of the first repeat that was not ok, which was the last; the rest is NaN then
+  IntegrationReport integration{};   ///< of the first repeat
 };
 
 /// Computes log p with the model's log-det method. A method that is not stochastic takes one pass, and its standard

@@ -16,7 +16,7 @@
 
 #include <pushforward/flow/architecture.hpp>
 #include <pushforward/maps/scalar_map.hpp>
-#include <pushforward/transforms/continuous.hpp>
+#include <pushforward/transforms/integrated.hpp>
 
 namespace pushforward::flow {
 

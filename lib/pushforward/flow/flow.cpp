@@ -149,7 +149,7 @@ Flow<T>::Flow(Architecture architecture, std::uint64_t seed, double bytes_each, 
   parameters_ = Matrix<T>(layout_.size(), 1);
   for (const auto& t : transforms_) {
     roles_.push_back({dynamic_cast<Trained<T>*>(t.get()), dynamic_cast<Estimated<T>*>(t.get()),
-                      dynamic_cast<const Supported*>(t.get())});
+                      dynamic_cast<Integrated<T>*>(t.get()), dynamic_cast<const Supported*>(t.get())});
   }
   for (const auto& role : roles_) {
     if (role.trained != nullptr) role.trained->initialize(parameters());
@@ -186,6 +186,55 @@ template <class T>
 void Flow<T>::set_log_det(Pass pass, const logdet::Method& method) {
   for (const auto& role : roles_) {
     if (role.estimated != nullptr) role.estimated->set_log_det(pass, method);
+  }
+}
+
+template <class T>
+std::vector<IntegrationOptions> Flow<T>::integrations() const {
+  std::vector<IntegrationOptions> all;
+  for (const auto& role : roles_) {
+    if (role.integrated != nullptr) all.push_back(role.integrated->integration());
+  }
+  return all;
+}
+
+template <class T>
+void Flow<T>::set_integrations(std::span<const IntegrationOptions> options) {
+  auto next = options.begin();
+  for (std::size_t k = 0; k < roles_.size(); ++k) {
+    if (roles_[k].integrated == nullptr) continue;
+    require<ShapeError>(next != options.end(), "flow: {} integrations are too few", options.size());
+    IntegrationOptions values = *next++;
+    roles_[k].integrated->set_integration(values);
+    const OptionSet keys = values.declare();
+    OptionSet in_architecture = architecture_.chain[k].declare();
+    for (const auto& entry : keys.entries()) {
+      in_architecture.set(entry.key, current_value(entry.target), architecture_.chain[k].kind());
+    }
+  }
+  require<ShapeError>(next == options.end(), "flow: {} integrations are too many", options.size());
+}
+
+template <class T>
+void Flow<T>::set_sampler(const Sampler& sampler) {
+  bool found = false;
+  for (const auto& role : roles_) {
+    if (role.integrated == nullptr) continue;
+    role.integrated->set_sampler(sampler);
+    found = true;
+  }
+  require<OptionError>(found, "a sampler of {} steps of {}, but no transform of this model integrates an equation: {}",
+                       sampler.steps, sampler.solver, summary(architecture_));
+}
+
+template <class T>
+void Flow<T>::write_report(const IntegrationReport& report, Index first, Index count,
+                           const FlowWorkspace<T>& workspace) const {
+  const auto chunk = report.part(first, count);
+  std::ranges::fill(chunk.error, 0.0);
+  std::ranges::fill(chunk.evaluations, Index{0});
+  for (std::size_t k = 0; k < roles_.size(); ++k) {
+    if (roles_[k].integrated != nullptr) roles_[k].integrated->add_report(*workspace.parts_.states[k], chunk);
   }
 }
 
@@ -398,7 +447,7 @@ ConstMatrixView<T> Flow<T>::forward(const Batch<T>& chunk, Index first, std::spa
 
 template <class T>
 void Flow<T>::log_prob(const Batch<T>& batch, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
-                       FlowWorkspace<T>& workspace) const {
+                       FlowWorkspace<T>& workspace, const IntegrationReport& report) const {
   require_batch("log_prob", batch, log_prob.size(), status.size());
   require<ShapeError>(z.empty() || (z.rows() == dimension() && z.cols() == batch.size()),
                       "log_prob: latents ({} × {}) do not fit samples ({} × {})", z.rows(), z.cols(), dimension(),
@@ -410,12 +459,14 @@ void Flow<T>::log_prob(const Batch<T>& batch, std::span<double> log_prob, Matrix
     const auto latent =
         forward(batch.part(first, count), first, part(log_prob, first, count), part(status, first, count), workspace);
     if (!z.empty()) copy_rows<T>(latent, z.columns(first, count));
+    write_report(report, first, count, workspace);
   });
 }
 
 template <class T>
 void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
-                      const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context) const {
+                      const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context,
+                      const IntegrationReport& report) const {
   const Batch<T> batch{.x = z, .context = context};
   require_batch("inverse", batch, log_prob.size(), status.size());
   require<ShapeError>(x.rows() == dimension() && x.cols() == z.cols(),
@@ -454,6 +505,7 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
     for (double& value : log_p) value = -value;
     mark_failures(*base_, log_p, outcome);
     copy_rows<T>(at, x.columns(first, count));
+    write_report(report, first, count, workspace);
   });
 }
 

@@ -14,6 +14,7 @@
 #include <pushforward/flow/families.hpp>
 #include <pushforward/transforms/batch.hpp>
 #include <pushforward/transforms/estimated.hpp>
+#include <pushforward/transforms/integrated.hpp>
 #include <pushforward/transforms/supported.hpp>
 #include <pushforward/transforms/trained.hpp>
 
@@ -81,6 +82,14 @@ class Flow {
   /// one. Throws OptionError.
   void set_log_det(Pass pass, const logdet::Method& method);
 
+  /// The options of the transforms that integrate a differential equation, in order; none for most flows.
+  std::vector<IntegrationOptions> integrations() const;
+  /// Replaces them, also in architecture(). Workspaces keep the grids for which they were planned.
+  void set_integrations(std::span<const IntegrationOptions> options);
+  /// Workspaces that are planned from now on belong to the map that a sampler makes (integrated.hpp), but those for
+  /// Pass::gradient. Throws OptionError if no transform integrates an equation, or for an unknown solver.
+  void set_sampler(const Sampler& sampler);
+
   /// Sets the parameters that start from the data. The batch is the same on all ranks; each transform sees it as the
   /// transforms before leave it. Weights are not used. Leaves the flow prepared. No log-dets are computed. In addition
   /// to a copy of the samples, `bytes` of memory are used; larger batches are worked in chunks, with the same result up
@@ -90,14 +99,16 @@ class Flow {
   void bake_normalization();
 
   /// batch: (d × n) in; weights are not used. log_prob: (n) out. z: (d × n) out, or empty. status: (n) out. If a status
-  /// is not ok, log_prob is NaN; outside the support it is −∞.
+  /// is not ok, log_prob is NaN; outside the support it is −∞. report: out, sums over the transforms; with a report
+  /// that is not empty, the workspace is planned for Pass::evaluate.
   void log_prob(const Batch<T>& batch, std::span<double> log_prob, MatrixView<T> z, std::span<Status> status,
-                FlowWorkspace<T>& workspace) const;
+                FlowWorkspace<T>& workspace, const IntegrationReport& report = {}) const;
 
   /// x = f⁻¹(z). z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out. The
-  /// workspace is planned for Pass::evaluate.
+  /// workspace is planned for Pass::evaluate. report: out, as in log_prob().
   void inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
-               const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {}) const;
+               const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {},
+               const IntegrationReport& report = {}) const;
 
   /// Returns Σᵢ wᵢ log p(xᵢ) over a batch (d × n) and adds its gradient. gradient: the flat buffer, added to, with
   /// respect to effective parameters; call gradient_of_raw_parameters() once all is added. log_prob, status: (n) out.
@@ -135,6 +146,7 @@ class Flow {
   struct Roles {
     Trained<T>* trained;
     Estimated<T>* estimated;
+    Integrated<T>* integrated;
     const Supported* supported;
   };
 
@@ -146,6 +158,8 @@ class Flow {
   /// Computes log_prob of one chunk, which begins with sample `first` of its batch. Returns where z is.
   ConstMatrixView<T> forward(const Batch<T>& chunk, Index first, std::span<double> log_prob, std::span<Status> status,
                              FlowWorkspace<T>& workspace) const;
+  /// Sums up what the last pass of a chunk, which begins with sample `first` of its batch, says.
+  void write_report(const IntegrationReport& report, Index first, Index count, const FlowWorkspace<T>& workspace) const;
   void require_batch(const char* name, const Batch<T>& batch, std::size_t log_prob, std::size_t status) const;
 
   Architecture architecture_;

@@ -212,7 +212,7 @@ void Model<T>::require_context(const char* name, Index n, ConstMatrixView<double
 
 template <class T>
 void Model<T>::log_prob(const Batch<double>& batch, std::span<double> log_prob, MatrixView<double> z,
-                        std::span<Status> status, FlowWorkspace<T>& workspace) const {
+                        std::span<Status> status, FlowWorkspace<T>& workspace, const IntegrationReport& report) const {
   const Index d = dimension(), n = batch.size();
   require<ShapeError>(batch.x.rows() == d, "log_prob: samples of {} columns for a model of dimension {}",
                       batch.x.rows(), d);
@@ -227,7 +227,7 @@ void Model<T>::log_prob(const Batch<double>& batch, std::span<double> log_prob, 
     standardization_.forward(chunk.x, y);
     if (context_) context_->standardization.forward(chunk.context, u);
     flow_.log_prob({.x = y, .context = u, .draws = chunk.draws}, log_prob.subspan(at, size),
-                   z.empty() ? MatrixView<T>() : to, status.subspan(at, size), workspace);
+                   z.empty() ? MatrixView<T>() : to, status.subspan(at, size), workspace, report.part(first, count));
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
     for (Index j = 0; !z.empty() && j < count; ++j) std::copy_n(to.column(j), d, z.column(first + j));
   });
@@ -236,7 +236,7 @@ void Model<T>::log_prob(const Batch<double>& batch, std::span<double> log_prob, 
 template <class T>
 void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::span<double> log_prob,
                        std::span<Status> status, const InverseOptions& options, FlowWorkspace<T>& workspace,
-                       ConstMatrixView<double> context) const {
+                       ConstMatrixView<double> context, const IntegrationReport& report) const {
   const Index d = dimension(), n = z.cols();
   require<ShapeError>(z.rows() == d && x.rows() == d && x.cols() == n,
                       "inverse: latents ({} × {}) into samples ({} × {}) of a model of dimension {}", z.rows(), n,
@@ -251,7 +251,8 @@ void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::spa
     }
     const auto u = given.view().columns(0, count);
     if (context_) context_->standardization.forward(context.columns(first, count), u);
-    flow_.inverse(from, y, log_prob.subspan(at, size), status.subspan(at, size), options, workspace, u);
+    flow_.inverse(from, y, log_prob.subspan(at, size), status.subspan(at, size), options, workspace, u,
+                  report.part(first, count));
     standardization_.inverse<T>(y, x.columns(first, count));
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
   });

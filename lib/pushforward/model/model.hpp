@@ -50,15 +50,22 @@ class Model {
   void set_log_det(const logdet::Method& method);
   const logdet::Method& log_det() const { return log_det_; }
 
+  /// The options of transforms that integrate a differential equation: see the flow's functions of these names.
+  /// Workspaces that were planned before keep their grids.
+  void set_integrations(std::span<const IntegrationOptions> options) { flow_.set_integrations(options); }
+  void set_sampler(const Sampler& sampler) { flow_.set_sampler(sampler); }
+
   /// batch: (d × n) in, data and contexts in their own units; weights are not used. log_prob: (n) out, nats, in the
   /// data's units. z: (d × n) out, or empty. status: (n) out. If a status is not ok, log_prob is NaN; outside the
-  /// support it is −∞. Allocates. Not collective.
+  /// support it is −∞. report: out. Allocates. Not collective.
   void log_prob(const Batch<double>& batch, std::span<double> log_prob, MatrixView<double> z, std::span<Status> status,
-                FlowWorkspace<T>& workspace) const;
+                FlowWorkspace<T>& workspace, const IntegrationReport& report = {}) const;
 
   /// x = f⁻¹(z), data units. z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out.
+  /// report: out.
   void inverse(ConstMatrixView<double> z, MatrixView<double> x, std::span<double> log_prob, std::span<Status> status,
-               const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<double> context = {}) const;
+               const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<double> context = {},
+               const IntegrationReport& report = {}) const;
 
  private:
   void require_context(const char* name, Index n, ConstMatrixView<double> context) const;

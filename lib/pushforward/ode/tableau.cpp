@@ -1,5 +1,7 @@
 #include <pushforward/ode/tableau.hpp>
 
+#include <cmath>
+
 namespace pushforward::ode {
 
 namespace {
@@ -65,6 +67,18 @@ Tableau dop853() {
 }
 
 }  // namespace
+
+double Tableau::increment_lipschitz(double hl) const {
+  std::vector<double> of_stage;
+  double sum = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    double bound = 1;
+    for (std::size_t j = 0; j < i; ++j) bound += std::abs(a[i][j]) * of_stage[j];
+    of_stage.push_back(hl * bound);
+    sum += std::abs(b[i]) * of_stage[i];
+  }
+  return sum;
+}
 
 Registry<Tableau>& Tableau::registry() {
   static Registry<Tableau> tableaus("solver", {euler(), heun(), rk4(), dp5(), dop853()});

@@ -19,6 +19,9 @@ struct Tableau {
   std::vector<double> b, c;            ///< one for each stage
 
   Index stages() const { return std::ssize(b); }
+  /// Returns a bound on the Lipschitz constant of hΦ, from one of h·v in x. With hl of h·v, stage i has
+  /// Lᵢ ≤ hl (1 + Σⱼ|aᵢⱼ| Lⱼ), and hΦ has Σᵢ|bᵢ| Lᵢ.
+  double increment_lipschitz(double hl) const;
 };
 
 /// The method with which limits are computed: it has the highest order.

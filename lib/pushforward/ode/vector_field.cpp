@@ -1,3 +1,5 @@
+#include <pushforward/linalg/lapack.hpp>
+#include <pushforward/nn/activation.hpp>
 #include <pushforward/ode/vector_field.hpp>
 
 #include <cmath>
@@ -36,6 +38,17 @@ template <class T>
 VectorField<T>::VectorField(nn::ParameterLayout& layout, const std::string& name, const FieldOptions& options,
                             std::uint64_t seed, std::uint64_t key)
     : network_(layout, name, network_of(options, time_features), seed, key) {}
+
+template <class T>
+double VectorField<T>::lipschitz() const {
+  const double slope = nn::ActivationKind::registry().at(network_.options().activation).lipschitz;
+  double product = 1;
+  for (const auto& layer : network_.layers()) {
+    if (layer != network_.layers().front()) product *= slope;
+    product *= static_cast<double>(linalg::singular_values(layer->weight()).front());
+  }
+  return product;
+}
 
 template <class T>
 void VectorField<T>::forward(FieldState<T>& state, ConstMatrixView<T> x, std::span<const double> t,

@@ -41,6 +41,10 @@ class VectorField {
   /// Returns the width of u.
   Index context() const { return network_.options().context - time_features; }
 
+  /// Returns an upper bound on the Lipschitz constant of v in x, for all t and u: the product of the largest singular
+  /// values of the layers' weights and of the slopes of the activations. Allocates.
+  double lipschitz() const;
+
   /// v ← v(x, t; u). x: (d × n) in, to stay valid until the reverse pass. t: the time of all samples, or (n) the time
   /// of each. u: (c × n) in. v: (d × n) out. The other passes are those of network() on state.passes(). Throws
   /// ShapeError.

@@ -147,7 +147,8 @@ Index FlowMatching<T>::workspace_bytes() const {
 
 template <class T>
 void FlowMatching<T>::begin_step(const comm::Communicator& comm, Index step) {
-  if (!is_likelihood(step)) coupling_->begin_step(comm, step);
+  if (is_likelihood(step)) return likelihood_.begin_step(comm, step);
+  coupling_->begin_step(comm, step);
 }
 
 template <class T>

@@ -63,7 +63,8 @@ class FlowMatching final : public Objective<T> {
   }
   void begin_step(const comm::Communicator& comm, Index step) override;
   void prepare() override { likelihood_.prepare(); }
-  bool prepare_again() override { return likelihood_.prepare_again(); }
+  bool prepare_again(Index attempt, bool folded) override { return likelihood_.prepare_again(attempt, folded); }
+  std::string take_changes() override { return likelihood_.take_changes(); }
   LossSum add(const StepPart& part, const flow::Batch<T>& batch, std::span<T> gradient) override;
   void gradient_of_raw_parameters(std::span<T> gradient) const override {
     likelihood_.gradient_of_raw_parameters(gradient);

@@ -18,14 +18,15 @@ struct StepTotals {
   double loss = 0;
   double weight = 0;
   double failed = 0;  ///< parts whose loss is not finite
+  double folded = 0;  ///< parts that failed because a determinant is ≤ 0
   double keep = 0;    ///< parts of ranks that want a checkpoint
   double stop = 0;    ///< parts of ranks that want to stop
   double error = 0;   ///< parts of ranks with an error
 
-  static constexpr std::size_t size = 6;
-  std::array<double, size> values() const { return {loss, weight, failed, keep, stop, error}; }
+  static constexpr std::size_t size = 7;
+  std::array<double, size> values() const { return {loss, weight, failed, folded, keep, stop, error}; }
   static StepTotals from(std::span<const double> values) {
-    return {values[0], values[1], values[2], values[3], values[4], values[5]};
+    return {values[0], values[1], values[2], values[3], values[4], values[5], values[6]};
   }
 };
 

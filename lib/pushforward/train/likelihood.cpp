@@ -29,8 +29,7 @@ std::string_view remedy(Status status) {
   switch (status) {
     case Status::outside_support:
       return ", across whose bound training has moved the row: choose transforms and a base density without bounds";
-    case Status::negative_determinant:
-      return "; take more model.steps for a continuous flow, and otherwise a smaller train.learning_rate";
+    case Status::negative_determinant: return "; try a smaller train.learning_rate, or more model.max_steps";
     default: return smaller_steps;
   }
 }
@@ -46,7 +45,10 @@ template <class T>
 Likelihood<T>::Likelihood(const ObjectivePlace<T>& place, const LikelihoodOptions&)
     : Likelihood(place.flow, {.log_det = place.data.standardization().log_det(),
                               .bytes = place.options.workspace_bytes(),
-                              .seed = static_cast<std::uint64_t>(place.options.train.seed)}) {}
+                              .seed = static_cast<std::uint64_t>(place.options.train.seed)}) {
+  training_rows_ = place.data.batch(Split::train);
+  training_rows_.draws.seed = setup_.seed;
+}
 
 template <class T>
 flow::FlowWorkspace<T> Likelihood<T>::workspace(Index most, nn::Pass pass) const {
@@ -88,6 +90,65 @@ void Likelihood<T>::plan(Index n) {
 }
 
 template <class T>
+void Likelihood<T>::plan_again() {
+  if (workspace_) workspace_.emplace(workspace(std::ssize(log_prob_), nn::Pass::gradient));
+  if (evaluation_workspace_) evaluation_workspace_.emplace(workspace(evaluation_chunk, nn::Pass::evaluate));
+}
+
+template <class T>
+void Likelihood<T>::add_state(StateSet& state) {
+  flow_.add_state(state);
+  guard_.add_state(state);
+}
+
+template <class T>
+void Likelihood<T>::follow_grids() {
+  if (guard_.apply()) plan_again();
+}
+
+template <class T>
+void Likelihood<T>::prepare() {
+  follow_grids();
+  flow_.prepare(nn::Normalization::power_iteration);
+}
+
+template <class T>
+void Likelihood<T>::prepare_with(std::span<const T> parameters) {
+  follow_grids();
+  flow_.prepare(parameters, nn::Normalization::values);
+}
+
+template <class T>
+void Likelihood<T>::bake() {
+  follow_grids();
+  flow_.bake_normalization();
+}
+
+template <class T>
+bool Likelihood<T>::prepare_again(Index attempt, bool folded) {
+  if (folded && guard_.refine("a determinant is ≤ 0")) {
+    plan_again();
+    return true;
+  }
+  if (attempt > 0 || lipschitz_networks(flow_.architecture()).empty()) return false;
+  flow_.prepare(nn::Normalization::svd);
+  return true;
+}
+
+// Every rank does the same with the same rows, so that all come to the same end.
+template <class T>
+void Likelihood<T>::begin_step(const comm::Communicator&, Index step) {
+  const Index n = std::min(GridGuard<T>::rows, training_rows_.size());
+  if (step % GridGuard<T>::interval != 0 || n == 0 || !guard_.has_limit()) return;
+  prepare();
+  plan_evaluation();
+  const Index first = step / GridGuard<T>::interval * n % (training_rows_.size() - n + 1);
+  const double difference = guard_.difference(training_rows_.part(first, n), *workspace_, *evaluation_workspace_);
+  const auto why = fmt::format("log p along the grid is off by {:.2g} nats in the mean", difference);
+  if (difference > GridGuard<T>::largest_difference && guard_.refine(why)) plan_again();
+}
+
+template <class T>
 std::string Likelihood<T>::place(Index transform) const {
   const auto& transforms = flow_.transforms();
   if (transform == std::ssize(transforms)) return fmt::format("the base density ({})", flow_.architecture().base.kind);
@@ -104,7 +165,7 @@ LossSum Likelihood<T>::add(const StepPart&, const flow::Batch<T>& batch, std::sp
   const double log_likelihood =
       flow_.add_gradient(batch, gradient, std::span(log_prob_).first(n), std::span(status_).first(n), *workspace_);
   negate(gradient);
-  LossSum sum{.loss = -log_likelihood, .weight = static_cast<double>(n), .failure = {}};
+  LossSum sum{.loss = -log_likelihood, .weight = static_cast<double>(n), .failure = {}, .folded = false};
   if (!batch.weight.empty()) {
     sum.weight = 0;
     for (const T weight : batch.weight) sum.weight += static_cast<double>(weight);
@@ -112,6 +173,7 @@ LossSum Likelihood<T>::add(const StepPart&, const flow::Batch<T>& batch, std::sp
   if (const auto& f = workspace_->failure()) {
     sum.failure = fmt::format("{}, training row {}: {}{}", place(f->transform), batch.draws.sample(f->sample),
                               what_happened(f->status), remedy(f->status));
+    sum.folded = std::ranges::count(std::span(status_).first(n), Status::negative_determinant) > 0;
   }
   return sum;
 }
@@ -120,6 +182,10 @@ template <class T>
 flow::Evaluation Likelihood<T>::evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) {
   plan_evaluation();
   auto result = flow::evaluate(comm, flow_, rows, *evaluation_workspace_);
+  while (result.folded > 0 && guard_.refine("a determinant of a validation row is ≤ 0")) {
+    plan_again();
+    result = flow::evaluate(comm, flow_, rows, *evaluation_workspace_);
+  }
   result.mean = reported(result.mean);
   return result;
 }

@@ -2,6 +2,7 @@
 
 // Maximum likelihood: loss = −log p(x | u), nats.
 
+#include <pushforward/train/grid_guard.hpp>
 #include <pushforward/train/objective.hpp>
 #include <pushforward/train/objective_kind.hpp>
 
@@ -25,12 +26,14 @@ struct LikelihoodSetup {
 
 /// The negative log-likelihood of a flow, weighted and conditional. If a log-density is not finite, the step is tried
 /// again with spectral norms by SVD: a power iteration bounds a norm from below only, and now and then a weight has
-/// outgrown it.
+/// outgrown it. Grids that turn out to be too coarse are made finer (grid_guard.hpp), and the step is tried again on
+/// them.
 template <class T>
 class Likelihood final : public Objective<T> {
  public:
   /// The flow must outlive the objective.
-  explicit Likelihood(flow::Flow<T>& flow, const LikelihoodSetup& setup = {}) : flow_(flow), setup_(setup) {}
+  explicit Likelihood(flow::Flow<T>& flow, const LikelihoodSetup& setup = {})
+      : flow_(flow), setup_(setup), guard_(flow) {}
   /// Reports in the data's units, and takes the memory and the seed of the run.
   explicit Likelihood(const ObjectivePlace<T>& place, const LikelihoodOptions& options = {});
 
@@ -47,24 +50,27 @@ class Likelihood final : public Objective<T> {
   void require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) override;
 
   std::span<T> parameters() override { return flow_.parameters(); }
-  void add_state(StateSet& state) override { flow_.add_state(state); }
+  void add_state(StateSet& state) override;
   std::vector<std::pair<std::string, double>> norms(std::span<const T> values) const override;
-  void prepare() override { flow_.prepare(nn::Normalization::power_iteration); }
-  bool prepare_again() override {
-    if (lipschitz_networks(flow_.architecture()).empty()) return false;
-    flow_.prepare(nn::Normalization::svd);
-    return true;
-  }
+  /// Compares grids with their limits now and then.
+  void begin_step(const comm::Communicator& comm, Index step) override;
+  void prepare() override;
+  bool prepare_again(Index attempt, bool folded) override;
+  std::string take_changes() override { return guard_.take_changes(); }
   LossSum add(const StepPart& part, const flow::Batch<T>& batch, std::span<T> gradient) override;
   void gradient_of_raw_parameters(std::span<T> gradient) const override { flow_.gradient_of_raw_parameters(gradient); }
 
-  void prepare_with(std::span<const T> parameters) override { flow_.prepare(parameters, nn::Normalization::values); }
+  void prepare_with(std::span<const T> parameters) override;
   flow::Evaluation evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) override;
-  void bake() override { flow_.bake_normalization(); }
+  void bake() override;
 
  private:
   /// A workspace within setup_.bytes. Throws OptionError if a single sample has no room in it.
   flow::FlowWorkspace<T> workspace(Index most, nn::Pass pass) const;
+  /// Plans the present workspaces anew, for other grids.
+  void plan_again();
+  /// Follows the grids of the guard's state, which a checkpoint may have set.
+  void follow_grids();
   /// "transform 3 (coupling)", as messages name it.
   std::string place(Index transform) const;
   /// The part of require_data() about constant columns. Not collective.
@@ -77,6 +83,8 @@ class Likelihood final : public Objective<T> {
 
   flow::Flow<T>& flow_;
   LikelihoodSetup setup_;
+  GridGuard<T> guard_;
+  flow::Batch<T> training_rows_;  // for comparisons of grids with their limits; empty if they are not known
   std::optional<flow::FlowWorkspace<T>> workspace_, evaluation_workspace_;
   std::vector<double> log_prob_;      // of one batch
   std::vector<flow::Status> status_;  // of one batch

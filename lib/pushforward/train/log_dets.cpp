@@ -1,5 +1,6 @@
 #include <pushforward/analysis/log_det_choice.hpp>
 #include <pushforward/train/log_dets.hpp>
+#include <pushforward/transforms/continuous.hpp>
 
 namespace pushforward::train {
 

@@ -42,6 +42,7 @@ struct LossSum {
   double loss = 0;      ///< Σ w·loss
   double weight = 0;    ///< Σ w
   std::string failure;  ///< if the loss of a sample is not finite: where, why and what may help; else ""
+  bool folded = false;  ///< whether it failed because a determinant is ≤ 0, so that the map is not invertible
 };
 
 /// The end of messages about steps that went too far.
@@ -83,9 +84,13 @@ class Objective {
   virtual void begin_step(const comm::Communicator& /*comm*/, Index /*step*/) {}
   /// Prepares for add() after the parameters have changed.
   virtual void prepare() = 0;
-  /// Prepares again, in another way, after a loss was not finite. Returns false if there is nothing else to try; then
-  /// the run ends.
-  virtual bool prepare_again() { return false; }
+  /// Prepares again, in another way, after a loss was not finite. attempt: how often that has been done in this step.
+  /// folded: whether a determinant was ≤ 0 on any rank. Returns false if there is nothing else to try; then the run
+  /// ends. The same on all ranks.
+  virtual bool prepare_again(Index /*attempt*/, bool /*folded*/) { return false; }
+  /// Says, for people, what the objective has changed about the model of its own accord since the last call, the same
+  /// on all ranks; "" if nothing. Evaluations before such a change are of another model.
+  virtual std::string take_changes() { return ""; }
   /// Adds the gradient of Σ w·loss over the batch to `gradient`, and returns the sums. The gradient may be one with
   /// respect to other parameters, which gradient_of_raw_parameters() turns into the gradient with respect to
   /// parameters(). If the loss is not finite, the gradient means nothing. Not collective. Does not allocate unless it

@@ -8,6 +8,13 @@
 
 namespace pushforward::train {
 
+namespace {
+
+// Of a step; grids can be made finer 16 times.
+constexpr Index most_attempts = 20;
+
+}  // namespace
+
 template <class T>
 Trainer<T>::Trainer(const comm::Communicator& comm, const Options& options, Objective<T>& objective,
                     BatchSource<T>& source)
@@ -73,6 +80,7 @@ StepSum<T> Trainer<T>::add_up(Wish wish) {
     sum_.totals(p - parts.first) = {.loss = sum.loss,
                                     .weight = sum.weight,
                                     .failed = failed ? 1.0 : 0.0,
+                                    .folded = sum.folded ? 1.0 : 0.0,
                                     .keep = wish == Wish::checkpoint ? 1.0 : 0.0,
                                     .stop = wish == Wish::stop ? 1.0 : 0.0};
   }
@@ -89,7 +97,10 @@ typename Trainer<T>::Step Trainer<T>::take_step(Wish wish) {
   objective_.begin_step(comm_, step_);
   objective_.prepare();
   auto sum = add_up(wish);
-  if (sum.totals.failed > 0 && objective_.prepare_again()) {
+  const auto again = [&](Index attempt) {
+    return attempt < most_attempts && objective_.prepare_again(attempt, sum.totals.folded > 0);
+  };
+  for (Index attempt = 0; sum.totals.failed > 0 && again(attempt); ++attempt) {
     sum = add_up(wish);
     ++repeated_;
   }
@@ -185,6 +196,17 @@ flow::Evaluation Trainer<T>::validate(const flow::Batch<T>& rows) {
 }
 
 template <class T>
+void Trainer<T>::follow_changes(const flow::Batch<T>& rows, const Warn& warn) {
+  for (auto change = objective_.take_changes(); !change.empty(); change = objective_.take_changes()) {
+    warn(fmt::format("step {}: {}", step_, change));
+    if (!has_best_) continue;
+    objective_.prepare_with(best_);
+    best_validation_ = objective_.evaluate(comm_, rows);
+    has_best_ = std::isfinite(best_validation_.mean);
+  }
+}
+
+template <class T>
 Outcome Trainer<T>::run(History& history, const Keeping& keeping, const Hooks& hooks) {
   const Timer timer;
   const double before = seconds_;
@@ -213,6 +235,7 @@ Outcome Trainer<T>::run(History& history, const Keeping& keeping, const Hooks& h
     auto wish = hooks.wish ? hooks.wish() : Wish::none;
     if (wish == Wish::none && checkpoints != nullptr && checkpoints->is_overdue()) wish = Wish::checkpoint;
     const Step step = take_step(wish);
+    follow_changes(validation, warn);
     seconds_ = before + timer.seconds();
     if (!step.failure.empty()) {
       if (recover(step, good, keeping, hooks)) {
@@ -229,6 +252,7 @@ Outcome Trainer<T>::run(History& history, const Keeping& keeping, const Hooks& h
     HistoryRow row;
     if (validation.size() > 0 && (step_ % options_.validation_interval() == 0 || last)) {
       row.validation = validate(validation);
+      follow_changes(validation, warn);
     }
     if (row.validation || last || step_ % options_.output.every == 0) {
       row.step = step_;

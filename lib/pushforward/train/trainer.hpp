@@ -102,6 +102,8 @@ class Trainer {
   void diagnose(const Step& step, const std::string& path, const Warn& warn);
   /// Validates the averaged parameters and keeps them if they are the best so far.
   flow::Evaluation validate(const flow::Batch<T>& rows);
+  /// Tells what the objective has changed about the model, and evaluates the best parameters again then.
+  void follow_changes(const flow::Batch<T>& rows, const Warn& warn);
   double learning_rate(Index step) const;
 
   const comm::Communicator& comm_;

@@ -17,39 +17,52 @@ ContinuousOptions resolved(ContinuousOptions options, Index d) {
   return options;
 }
 
-// The memory of the passes. A grid goes from x₀ = x at t = 1 to x_N = z at t = 0.
+// The grid of a state: equal steps of a method from a time, 1 or 0, to the other one.
+struct Grid {
+  const ode::Tableau* solver;
+  Index steps;
+  double from;
+};
+
+// The memory of the passes.
 template <class T>
 struct ContinuousState final : TransformState<T> {
-  // A state of the grid.
-  ContinuousState(const ode::VectorField<T>& field, const ode::Tableau& solver, ode::LogDet log_det, Index count,
-                  linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Pass pass)
-      : steps(count) {
+  // A state of a grid. Its points are x₀, x₁ … in the direction of its steps.
+  ContinuousState(const ode::VectorField<T>& field, const Grid& of, ode::LogDet log_det, linalg::Workspace& kept,
+                  linalg::Workspace& scratch, Index n, Pass pass)
+      : grid(of) {
     const Index d = field.dimension();
     // Evaluations go back and forth between two.
-    for (Index k = 0; k < (pass == Pass::gradient ? steps : 2); ++k) {
+    for (Index k = 0; k < (pass == Pass::gradient ? grid.steps : 2); ++k) {
       points.push_back((pass == Pass::gradient ? kept : scratch).template matrix<T>(d, n));
     }
     log_dets = scratch.take<double>(n);
     sign = scratch.take<linalg::Sign>(n);
-    method.emplace(field, solver, log_det, kept, scratch, n, pass);
-    if (pass == Pass::evaluate) newton.emplace(scratch, d, n);
+    method.emplace(field, *grid.solver, log_det, kept, scratch, n, pass);
+    if (pass != Pass::gradient) take_report(scratch, n);
+    if (pass != Pass::gradient && log_det == ode::LogDet::discrete) newton.emplace(scratch, d, n);
   }
   // A state of the limit.
   ContinuousState(const ode::VectorField<T>& field, linalg::Workspace& scratch, Index n) {
     limit.emplace(field, scratch, n);
+    take_report(scratch, n);
+    outcome = scratch.take<ode::Convergence>(n);
+  }
+
+  void take_report(linalg::Workspace& scratch, Index n) {
     error = scratch.take<double>(n);
     evaluations = scratch.take<Index>(n);
-    outcome = scratch.take<ode::Convergence>(n);
   }
 
   /// The start of step k of the grid, at a point.
   ode::StepStart<T> start(Index k, ConstMatrixView<T> x) const {
-    const auto all = static_cast<double>(steps);
-    return {x, context, static_cast<double>(steps - k) / all, -1 / all};
+    const auto all = static_cast<double>(grid.steps);
+    const bool falls = grid.from > 0;
+    return {x, context, static_cast<double>(falls ? grid.steps - k : k) / all, (falls ? -1 : 1) / all};
   }
 
-  Index steps = 0;
-  ConstMatrixView<T> context;         // of the last forward()
+  Grid grid{};
+  ConstMatrixView<T> context;         // of the last pass
   std::vector<MatrixView<T>> points;  // where each step of the grid begins (d × n)
   std::span<double> log_dets;
   std::span<linalg::Sign> sign;
@@ -57,9 +70,11 @@ struct ContinuousState final : TransformState<T> {
   std::optional<GridInverse<T>> newton;
 
   std::optional<ode::Limit<T>> limit;
+  std::span<ode::Convergence> outcome;
+
+  // The report on the last pass of an evaluation.
   std::span<double> error;
   std::span<Index> evaluations;
-  std::span<ode::Convergence> outcome;
 
   // The memory of solve_transposed().
   Matrix<T> jacobians;  // (d × d·n)
@@ -75,29 +90,6 @@ Status status_of(ode::Convergence outcome) {
 }
 
 }  // namespace
-
-OptionSet IntegrationOptions::declare() {
-  OptionSet set;
-  set.add("solver", solver, "Runge-Kutta method of the grid", one_of(ode::Tableau::registry().names()))
-      .add("steps", steps, "steps of the grid", between(1, 65'536, "steps"))
-      .add("density", density,
-           fmt::format("the density of the model; discrete: that of the map that the grid makes, exact; continuous: "
-                       "the limit of small steps, to a tolerance; auto: discrete up to {} dimensions",
-                       largest_discrete),
-           one_of({"auto", "discrete", "continuous"}))
-      .add("tolerance", tolerance, "tolerance of a log-density in evaluation", more_than(0, "nats"))
-      .add("max_steps", max_steps, "steps of the finest grid in evaluation", between(2, 65'536, "steps"))
-      .only_with("tolerance", "density", {"continuous"})
-      .only_with("max_steps", "density", {"continuous"});
-  return set;
-}
-
-std::string IntegrationOptions::log_det_of(Index d) const {
-  const auto grid = fmt::format("{} {} of {}", steps, steps == 1 ? "step" : "steps", solver);
-  if (is_discrete(d)) return fmt::format("exact, of {}", grid);
-  return fmt::format("training: divergence along {}; evaluation: the limit of small steps, to {:g} nats", grid,
-                     tolerance);
-}
 
 OptionSet ContinuousOptions::declare() {
   OptionSet set;
@@ -120,11 +112,6 @@ Continuous<T>::Continuous(nn::ParameterLayout& layout, const std::string& name, 
              seed, key) {}
 
 template <class T>
-const ode::Tableau& Continuous<T>::solver() const {
-  return ode::Tableau::registry().at(options_.integration.solver);
-}
-
-template <class T>
 void Continuous<T>::wrap(MatrixView<T> x) const {
   for (const Index row : field_.network().options().periodic) {
     for (Index j = 0; j < x.cols(); ++j) x(row, j) = wrap_angle<T>(static_cast<double>(x(row, j)));
@@ -132,14 +119,40 @@ void Continuous<T>::wrap(MatrixView<T> x) const {
 }
 
 template <class T>
+void Continuous<T>::set_integration(const IntegrationOptions& options) {
+  options_.integration = options;
+  options_ = resolved(std::move(options_), field_.dimension());
+}
+
+template <class T>
+void Continuous<T>::set_sampler(const Sampler& sampler) {
+  require<OptionError>(sampler.steps >= 1, "a sampler of {} steps: must be at least 1", sampler.steps);
+  ode::Tableau::registry().at(sampler.solver);
+  sampler_ = sampler;
+}
+
+template <class T>
 std::unique_ptr<TransformState<T>> Continuous<T>::plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                                        Pass pass) const {
+  const auto& tableaus = ode::Tableau::registry();
+  const auto& o = options_.integration;
+  if (sampler_ && pass != Pass::gradient) {
+    const Grid grid{&tableaus.at(sampler_->solver), sampler_->steps, 0};
+    return std::make_unique<ContinuousState<T>>(field_, grid, ode::LogDet::discrete, kept, scratch, n, Pass::evaluate);
+  }
   if (pass != Pass::gradient && !is_discrete()) return std::make_unique<ContinuousState<T>>(field_, scratch, n);
   const auto log_det = pass == Pass::map_only ? ode::LogDet::none
                        : is_discrete()        ? ode::LogDet::discrete
                                               : ode::LogDet::trace;
-  return std::make_unique<ContinuousState<T>>(field_, solver(), log_det, options_.integration.steps, kept, scratch, n,
-                                              pass);
+  return std::make_unique<ContinuousState<T>>(field_, Grid{&tableaus.at(o.solver), o.steps, 1}, log_det, kept, scratch,
+                                              n, pass);
+}
+
+template <class T>
+void Continuous<T>::add_report(const TransformState<T>& state, const IntegrationReport& report) const {
+  const auto& s = static_cast<const ContinuousState<T>&>(state);
+  for (std::size_t i = 0; i < report.error.size(); ++i) report.error[i] += s.error[i];
+  for (std::size_t i = 0; i < report.evaluations.size(); ++i) report.evaluations[i] += s.evaluations[i];
 }
 
 template <class T>
@@ -157,16 +170,15 @@ void Continuous<T>::follow(TransformState<T>& state, const Batch<T>& batch, doub
 }
 
 template <class T>
-void Continuous<T>::forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
-                            std::span<Status> status) const {
+void Continuous<T>::take_steps(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> end,
+                               std::span<double> log_det, std::span<Status> status) const {
   auto& s = static_cast<ContinuousState<T>&>(state);
-  if (s.limit) return follow(state, batch, 1, 0, z, log_det, status);
-  const Index n = batch.size(), count = std::ssize(s.points);
+  const Index n = batch.size(), count = std::ssize(s.points), steps = s.grid.steps;
   const auto values = s.log_dets.first(s.method->log_det() == ode::LogDet::none ? 0 : n);
   s.context = batch.context;
   copy_samples<T>(batch.x, s.points[0].columns(0, n));
-  for (Index k = 0; k < s.steps; ++k) {
-    const auto next = k + 1 == s.steps ? z : s.points[(k + 1) % count].columns(0, n);
+  for (Index k = 0; k < steps; ++k) {
+    const auto next = k + 1 == steps ? end : s.points[(k + 1) % count].columns(0, n);
     std::ranges::fill(values, 0.0);
     s.method->step(s.start(k, s.points[k % count].columns(0, n)), next, values, s.sign);
     for (Index j = 0; j < std::ssize(values); ++j) {
@@ -180,24 +192,49 @@ void Continuous<T>::forward(TransformState<T>& state, const Batch<T>& batch, Mat
       }
     }
   }
-  wrap(z);
+  if (!s.error.empty()) {
+    std::ranges::fill(s.error.first(n), 0.0);
+    std::ranges::fill(s.evaluations.first(n), steps * s.method->stages());
+  }
+  wrap(end);
+}
+
+template <class T>
+void Continuous<T>::invert_steps(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> start,
+                                 std::span<double> log_det, std::span<Status> status,
+                                 const InverseOptions& options) const {
+  auto& s = static_cast<ContinuousState<T>&>(state);
+  const Index n = batch.size();
+  const auto evaluations = s.evaluations.first(n);
+  s.context = batch.context;
+  std::ranges::fill(s.error.first(n), 0.0);
+  std::ranges::fill(evaluations, Index{0});
+  auto from = s.points[0].columns(0, n), to = s.points[1].columns(0, n);
+  copy_samples<T>(batch.x, from);
+  for (Index k = s.grid.steps - 1; k >= 0; --k) {
+    s.newton->solve(*s.method, s.start(k, {}), from, to, log_det, {status, evaluations}, options);
+    std::swap(from, to);
+  }
+  copy_samples<T>(from, start);
+  wrap(start);
+}
+
+template <class T>
+void Continuous<T>::forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
+                            std::span<Status> status) const {
+  const auto& s = static_cast<const ContinuousState<T>&>(state);
+  if (s.limit) return follow(state, batch, 1, 0, z, log_det, status);
+  if (s.grid.from > 0) return take_steps(state, batch, z, log_det, status);
+  invert_steps(state, batch, z, log_det, status, {});
 }
 
 template <class T>
 void Continuous<T>::inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                             std::span<Status> status, const InverseOptions& options) const {
-  auto& s = static_cast<ContinuousState<T>&>(state);
+  const auto& s = static_cast<const ContinuousState<T>&>(state);
   if (s.limit) return follow(state, batch, 0, 1, x, log_det, status);
-  const Index n = batch.size();
-  s.context = batch.context;
-  auto from = s.points[0].columns(0, n), to = s.points[1].columns(0, n);
-  copy_samples<T>(batch.x, from);
-  for (Index k = s.steps - 1; k >= 0; --k) {
-    s.newton->solve(*s.method, s.start(k, {}), from, to, log_det, status, options);
-    std::swap(from, to);
-  }
-  copy_samples<T>(from, x);
-  wrap(x);
+  if (s.grid.from == 0) return take_steps(state, batch, x, log_det, status);
+  invert_steps(state, batch, x, log_det, status, options);
 }
 
 template <class T>
@@ -206,7 +243,7 @@ void Continuous<T>::reverse(TransformState<T>& state, ConstMatrixView<T>, ConstM
   auto& s = static_cast<ContinuousState<T>&>(state);
   const Index n = z_bar.cols();
   copy_samples<T>(z_bar, x_bar);
-  for (Index k = s.steps - 1; k >= 0; --k) {
+  for (Index k = s.grid.steps - 1; k >= 0; --k) {
     s.method->reverse(s.start(k, s.points[k].columns(0, n)), weight, x_bar, gradient);
   }
 }
@@ -226,7 +263,7 @@ void Continuous<T>::solve_transposed(TransformState<T>& state, ConstMatrixView<T
   const auto values = s.log_dets.first(n);
   const auto sign = s.sign.first(n);
   copy_samples<T>(b, lambda);
-  for (Index k = 0; k < s.steps; ++k) {
+  for (Index k = 0; k < s.grid.steps; ++k) {
     s.method->transposed_jacobians(s.start(k, s.points[k].columns(0, n)), transposes);
     linalg::lu_log_det(transposes, pivots, values, sign);
     for (Index i = 0; i < n; ++i) {
@@ -241,7 +278,7 @@ void Continuous<T>::solve_transposed(TransformState<T>& state, ConstMatrixView<T
 
 template <class T>
 std::vector<Attribute> Continuous<T>::describe() const {
-  const auto& tableau = is_discrete() ? solver() : ode::Tableau::registry().at(ode::finest_solver);
+  const auto& tableau = ode::Tableau::registry().at(is_discrete() ? options_.integration.solver : ode::finest_solver);
   std::vector<double> a;
   for (const auto& row : tableau.a) {
     a.insert(a.end(), row.begin(), row.end());

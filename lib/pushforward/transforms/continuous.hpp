@@ -17,34 +17,19 @@
 // discrete density has no such difference. It costs d tangents and an LU in each step, which is why it is for few
 // dimensions.
 //
+// A third map serves programs that draw samples in few steps: that of an explicit sampler from t = 0 to t = 1
+// (integrated.hpp). Its log-det is exact too, and Newton's method takes data back to latents.
+//
 // Values of x that are angles enter v as their cosines and sines, and z is wrapped to [−π, π).
 
-#include <pushforward/core/option_set.hpp>
 #include <pushforward/ode/limit.hpp>
 #include <pushforward/transforms/described.hpp>
 #include <pushforward/transforms/domain.hpp>
+#include <pushforward/transforms/integrated.hpp>
 #include <pushforward/transforms/trained.hpp>
 #include <pushforward/transforms/transform_facts.hpp>
 
 namespace pushforward::flow {
-
-/// The options of the integration, which families have too.
-struct IntegrationOptions {
-  /// The largest dimension in which density = auto is discrete.
-  static constexpr Index largest_discrete = 16;
-
-  std::string solver = "rk4";    ///< of the grid, a name of ode::Tableau::registry()
-  Index steps = 8;               ///< of the grid
-  std::string density = "auto";  ///< discrete, continuous, or auto: discrete up to largest_discrete dimensions
-  double tolerance = 1e-6;       ///< continuous: of a log-density in evaluation, nats
-  Index max_steps = 256;         ///< continuous: steps of the finest grid in evaluation
-
-  OptionSet declare();
-  /// Whether the density is discrete for samples of d values.
-  bool is_discrete(Index d) const { return density == "discrete" || (density == "auto" && d <= largest_discrete); }
-  /// Says, for people, how log-dets for samples of d values are made.
-  std::string log_det_of(Index d) const;
-};
 
 struct ContinuousOptions {
   static constexpr const char* kind = "continuous";
@@ -60,7 +45,7 @@ struct ContinuousOptions {
 };
 
 template <class T>
-class Continuous final : public Transform<T>, public Trained<T>, public Described {
+class Continuous final : public Transform<T>, public Trained<T>, public Integrated<T>, public Described {
  public:
   /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError.
   Continuous(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
@@ -95,19 +80,30 @@ class Continuous final : public Transform<T>, public Trained<T>, public Describe
   /// `tableau_b`, `tableau_c`.
   std::vector<Attribute> describe() const override;
 
+  const IntegrationOptions& integration() const override { return options_.integration; }
+  void set_integration(const IntegrationOptions& options) override;
+  void set_sampler(const Sampler& sampler) override;
+  void add_report(const TransformState<T>& state, const IntegrationReport& report) const override;
+
   const ode::VectorField<T>& field() const { return field_; }
 
  private:
   bool is_discrete() const { return options_.integration.density == "discrete"; }
-  const ode::Tableau& solver() const;
   /// Follows the path of each sample between two times, to the tolerance.
   void follow(TransformState<T>& state, const Batch<T>& batch, double from, double to, MatrixView<T> end,
               std::span<double> log_det, std::span<Status> status) const;
+  /// Takes the steps of the state's grid.
+  void take_steps(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> end, std::span<double> log_det,
+                  std::span<Status> status) const;
+  /// Finds where the steps of the state's grid begin that end at batch.x.
+  void invert_steps(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> start, std::span<double> log_det,
+                    std::span<Status> status, const InverseOptions& options) const;
   /// Takes angles to [−π, π).
   void wrap(MatrixView<T> x) const;
 
   Shape shape_;
   ContinuousOptions options_;
+  std::optional<Sampler> sampler_;
   ode::VectorField<T> field_;
 };
 

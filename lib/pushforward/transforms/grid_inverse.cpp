@@ -37,7 +37,7 @@ bool GridInverse<T>::accept(Index j, ConstMatrixView<T> y, MatrixView<T> x) {
 
 template <class T>
 void GridInverse<T>::solve(ode::RungeKutta<T>& method, const ode::StepStart<T>& start, ConstMatrixView<T> y,
-                           MatrixView<T> x, std::span<double> log_det, std::span<Status> status,
+                           MatrixView<T> x, std::span<double> log_det, const GridInverseReport& report,
                            const InverseOptions& options) {
   const Index d = y.rows(), n = y.cols();
   const double tolerance = std::max(options.tolerance, 64 * static_cast<double>(std::numeric_limits<T>::epsilon()));
@@ -76,7 +76,8 @@ void GridInverse<T>::solve(ode::RungeKutta<T>& method, const ode::StepStart<T>& 
       }
       done_[j] = true;
       --active;
-      if (status[j] == Status::ok) status[j] = outcome;
+      report.evaluations[j] += (iteration + 2) * method.stages();
+      if (report.status[j] == Status::ok) report.status[j] = outcome;
     }
   }
 }

@@ -12,6 +12,12 @@
 
 namespace pushforward::flow {
 
+/// What GridInverse::solve() says about each sample. Both spans: (n).
+struct GridInverseReport {
+  std::span<Status> status;      ///< set if a sample fails: not_finite, not_converged, or negative_determinant
+  std::span<Index> evaluations;  ///< those of the field are added
+};
+
 template <class T>
 class GridInverse {
  public:
@@ -19,10 +25,9 @@ class GridInverse {
   GridInverse(linalg::Workspace& scratch, Index d, Index n);
 
   /// method: planned for discrete log-dets. start: time, length and context of the step; its x is not used. y: (d × n)
-  /// in. x: (d × n) out, must not alias y. log_det: (n), log|det ∂x/∂y| is added, nats. status: (n), set if a sample
-  /// fails: not_finite, not_converged, or negative_determinant. Allocates nothing.
+  /// in. x: (d × n) out, must not alias y. log_det: (n), log|det ∂x/∂y| is added, nats. Allocates nothing.
   void solve(ode::RungeKutta<T>& method, const ode::StepStart<T>& start, ConstMatrixView<T> y, MatrixView<T> x,
-             std::span<double> log_det, std::span<Status> status, const InverseOptions& options);
+             std::span<double> log_det, const GridInverseReport& report, const InverseOptions& options);
 
  private:
   /// Judges the residual at x of sample j. Returns whether x is accepted; otherwise x goes half of its step back.

@@ -1,0 +1,64 @@
+#pragma once
+
+// The interface of transforms that integrate a differential equation from t = 1 (data) to t = 0 (latents).
+
+#include <pushforward/core/option_set.hpp>
+#include <pushforward/transforms/transform.hpp>
+
+#include <optional>
+
+namespace pushforward::flow {
+
+/// The options of an integration, which families have too.
+struct IntegrationOptions {
+  /// The largest dimension in which density = auto is discrete.
+  static constexpr Index largest_discrete = 16;
+
+  std::string solver = "rk4";    ///< of the grid, a name of ode::Tableau::registry()
+  Index steps = 8;               ///< of the grid; training doubles them where the grid is too coarse
+  std::string density = "auto";  ///< discrete, continuous, or auto: discrete up to largest_discrete dimensions
+  double tolerance = 1e-6;       ///< continuous: of a log-density in evaluation, nats
+  Index max_steps = 256;         ///< of the finest grid, in training and in evaluation
+
+  OptionSet declare();
+  /// Whether the density is discrete for samples of d values.
+  bool is_discrete(Index d) const { return density == "discrete" || (density == "auto" && d <= largest_discrete); }
+  /// Says, for people, how log-dets for samples of d values are made.
+  std::string log_det_of(Index d) const;
+};
+
+/// A sampler with a fixed number of explicit steps of equal length from t = 0 to t = 1.
+struct Sampler {
+  std::string solver;  ///< a name of ode::Tableau::registry()
+  Index steps;         ///< ≥ 1
+};
+
+/// What an integration says about n samples. Both spans: (n), or empty.
+struct IntegrationReport {
+  std::span<double> error;       ///< of the log-det, nats: an estimate; 0 if it is that of a grid, which is exact
+  std::span<Index> evaluations;  ///< of the differential equation
+
+  /// The part for the samples [first, first + count).
+  IntegrationReport part(Index first, Index count) const {
+    const auto of = [&](auto values) { return values.empty() ? values : values.subspan(first, count); };
+    return {of(error), of(evaluations)};
+  }
+};
+
+template <class T>
+class Integrated {
+ public:
+  virtual ~Integrated() = default;
+
+  virtual const IntegrationOptions& integration() const = 0;
+  /// Replaces the options. States keep the grid for which they were planned.
+  virtual void set_integration(const IntegrationOptions& options) = 0;
+  /// States that are planned from now on for Pass::evaluate or Pass::map_only belong to the map that a sampler makes
+  /// from latents to data: inverse() takes its steps, forward() inverts them by Newton's method, and log-dets are those
+  /// of that very map. Throws OptionError for an unknown solver.
+  virtual void set_sampler(const Sampler& sampler) = 0;
+  /// Adds what the last forward() or inverse() on a state for Pass::evaluate says about its samples.
+  virtual void add_report(const TransformState<T>& state, const IntegrationReport& report) const = 0;
+};
+
+}  // namespace pushforward::flow
