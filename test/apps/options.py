@@ -164,7 +164,7 @@ FAMILIES = {
 IMAGE_FAMILIES = {kind: {"kernels", "scales"} for kind in ["residual", "realnvp", "glow", "spline"]}
 VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "lipschitz": 0.5, "actnorm": False,
           "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05,
-          "solver": "heun", "steps": 4, "density": "continuous", "tolerance": 1e-3, "max_steps": 64}
+          "solver": "heun", "steps": 4, "density": "continuous", "tolerance": 1e-3}
 
 # Settings of a short run in which an option of flow matching matters, and another value, if another() is not right.
 TRANSPORT = CONTINUOUS | {"objective.kind": "flow_matching", "objective.coupling": "optimal_transport"}

@@ -30,9 +30,12 @@ def inputs():
     conditional = flows.split_rows(2, 200)
     conditional |= {f"context/{split}": x[:, :1] ** 2 for split, x in conditional.items()}
     flows.write_h5(here / "conditional_data.h5", conditional)
-    for data, model in [("data.h5", "model.h5"), ("conditional_data.h5", "conditional.h5")]:
-        subprocess.run(command("flow_train", "--data", here / data, "-o", here / model, *flows.small()), check=True,
-                       capture_output=True, timeout=TIME_LIMIT)
+    continuous = ["--model.kind", "continuous"]
+    for data, model, *flags in [("data.h5", "model.h5"), ("conditional_data.h5", "conditional.h5"),
+                                ("data.h5", "continuous.h5", *continuous),
+                                ("data.h5", "limit.h5", *continuous, "--model.density", "continuous")]:
+        subprocess.run(command("flow_train", "--data", here / data, "-o", here / model, *flows.small(*flags)),
+                       check=True, capture_output=True, timeout=TIME_LIMIT)
     flows.write_h5(here / "array.h5", {"x": np.arange(12.0).reshape(4, 3) ** 2})
     generator = np.random.default_rng(3)
     x = np.round(generator.normal(size=(60, 4)), 3)
@@ -69,6 +72,9 @@ PROGRAMS = {
         "--method": flag("--method series:3", base="model.h5 data.h5"),
         "--standard_error": flag("--standard_error 1e-4", base=f"{SERIES} --max_repeats 20"),
         "--max_repeats": flag("--max_repeats 30", base=f"{SERIES} --max_repeats 20 --standard_error 1e-4"),
+        "--steps": flag("--steps 2", base="continuous.h5 data.h5"),
+        "--solver": flag("--solver euler", base="continuous.h5 data.h5 --steps 2"),
+        "--tolerance": flag("--tolerance 1e-9", base="limit.h5 data.h5"),
         "--seed": flag("--seed 2", base=SERIES),
     },
     "flow_sample": {
@@ -80,6 +86,9 @@ PROGRAMS = {
         "--method": flag("--method newton", base="model.h5"),
         "--tolerance": flag("--tolerance 1e-3", base="model.h5"),
         "--max_iterations": flag("--max_iterations 1", base="model.h5"),
+        "--steps": flag("--steps 2", base="continuous.h5"),
+        "--solver": flag("--solver euler", base="continuous.h5 --steps 2"),
+        "--log_prob_tolerance": flag("--log_prob_tolerance 1e-9", base="limit.h5"),
     },
     "flow_check": {
         "--split": flag("--split train", base="model.h5 data.h5", part=TEXT),

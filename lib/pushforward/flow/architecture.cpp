@@ -59,6 +59,19 @@ std::optional<std::size_t> bounded_image(const Architecture& architecture) {
   return bounded;
 }
 
+std::vector<std::uint64_t> weight_keys(const std::vector<TransformOptions>& chain) {
+  const auto is_residual = [](const TransformOptions& t) { return t.kind() == "residual"; };
+  const bool residual_flow =
+      std::ranges::all_of(chain, [&](const TransformOptions& t) { return is_residual(t) || t.kind() == "actnorm"; });
+  std::vector<std::uint64_t> keys;
+  std::uint64_t next = 0;
+  for (const auto& transform : chain) {
+    keys.push_back(next);
+    if (!residual_flow || is_residual(transform)) ++next;
+  }
+  return keys;
+}
+
 std::vector<Index> periodic_latents(const std::vector<Domain>& domains) {
   // Values of a vector that are factored out keep their rows.
   std::vector<Index> rows = domains.back().periodic;

@@ -34,6 +34,10 @@ std::optional<std::size_t> bounded_image(const Architecture& architecture);
 /// "transform 3 (coupling) on samples of 8×8×1 values", as messages begin.
 std::string place_in_chain(std::size_t k, const TransformOptions& transform, const Domain& at);
 
+/// The keys of the transforms' initial weights: their places in the chain. In chains of ActNorms and residual blocks
+/// alone, they are the numbers of the blocks, so that these have the weights they have always had.
+std::vector<std::uint64_t> weight_keys(const std::vector<TransformOptions>& chain);
+
 /// The rows of z that are angles.
 std::vector<Index> periodic_latents(const std::vector<Domain>& domains);
 

@@ -101,21 +101,6 @@ std::span<U> part(std::span<U> values, Index first, Index count) {
   return values.subspan(first, count);
 }
 
-// The key of a transform's initial weights is its place in the chain. In chains of ActNorms and residual blocks alone,
-// it is the number of the block, so that these have the weights they have always had.
-std::vector<std::uint64_t> keys_of(const std::vector<TransformOptions>& chain) {
-  const auto is_residual = [](const TransformOptions& t) { return t.kind() == "residual"; };
-  const bool residual_flow =
-      std::ranges::all_of(chain, [&](const TransformOptions& t) { return is_residual(t) || t.kind() == "actnorm"; });
-  std::vector<std::uint64_t> keys;
-  std::uint64_t next = 0;
-  for (const auto& transform : chain) {
-    keys.push_back(next);
-    if (!residual_flow || is_residual(transform)) ++next;
-  }
-  return keys;
-}
-
 // The number of elements of all matrices of linear transforms. Each takes long to initialize, so it is known before.
 double size_of_matrices(const Architecture& architecture, const std::vector<Domain>& domains) {
   double sum = 0;
@@ -134,7 +119,7 @@ template <class T>
 Flow<T>::Flow(Architecture architecture, std::uint64_t seed, double bytes_each, double most_parameters)
     : architecture_(std::move(architecture)), layout_(bytes_each, most_parameters) {
   const auto domains = domains_of(architecture_);
-  const auto keys = keys_of(architecture_.chain);
+  const auto keys = weight_keys(architecture_.chain);
   layout_.require_room("linear transforms", size_of_matrices(architecture_, domains));
   for (std::size_t k = 0; k < architecture_.chain.size(); ++k) {
     auto& transform = architecture_.chain[k];
