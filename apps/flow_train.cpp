@@ -29,6 +29,11 @@ std::vector<std::string> activations_for_log_dets() {
   return names;
 }
 
+// The name of a loss, as people write it.
+std::string title(const train::LossName& loss) {
+  return loss.name == "nll" ? "NLL" : loss.name;
+}
+
 /// Says on the console what a run does.
 template <class T>
 class Reporter {
@@ -41,7 +46,8 @@ class Reporter {
         fit_(fit),
         progress_(console_, "steps", options.train.steps, fit.steps_before()),
         ranks_(program.comm().size()),
-        loss_(fit.objective().loss_name().name == "nll" ? "NLL" : fit.objective().loss_name().name) {}
+        loss_(title(fit.objective().loss_name())),
+        validation_loss_(title(fit.objective().validation_name())) {}
 
   /// Before the first step.
   void announce() {
@@ -51,6 +57,9 @@ class Reporter {
     if (!about.periodic.empty()) remarks += fmt::format("; {} angles", about.periodic.size());
     if (about.context_dimension() > 0) remarks += fmt::format("; a context of {} values", about.context_dimension());
     if (about.weighted) remarks += "; weighted";
+    if (const Index points = data_.source(Split::train).cols(); points > 0) {
+      remarks += fmt::format("; paths begin at {} points of {}", points, options_.data.source);
+    }
     console_.message("data       {}: {} columns; {} rows for training, {} for validation, {} for test{}", about.name,
                      about.dimension, data_.rows(Split::train), data_.rows(Split::validation), data_.rows(Split::test),
                      remarks);
@@ -92,13 +101,17 @@ class Reporter {
   void row(const train::HistoryRow& row) {
     if (row.validation) {
       validation_ = fmt::format(", validation {:.4f}", row.validation->mean);
+      if (row.validation_loss) {
+        validation_ = fmt::format(", validation {} {:.4f}, {} {:.4f}", loss_, *row.validation_loss, validation_loss_,
+                                  row.validation->mean);
+      }
       const auto failures = flow::failures(*row.validation);
       if (!failures.empty()) validation_ += fmt::format(" ({})", failures);
       if (!failures.empty() && !warned_) {
         console_.message(
-            "warning: validation after step {}: {}. Its NLL is the mean over the other rows, and a model that fails on "
+            "warning: validation after step {}: {}. Its {} is the mean over the other rows, and a model that fails on "
             "fewer rows counts as better",
-            row.step, failures);
+            row.step, failures, validation_loss_);
         warned_ = true;
       }
     }
@@ -124,12 +137,17 @@ class Reporter {
     }
     if (outcome.best_validation) {
       const auto failures = flow::failures(*outcome.best_validation);
-      console_.result("validation NLL {:.4f} nats, after step {}{}", outcome.best_validation->mean, outcome.best_step,
+      console_.result("{:<14} {:.4f}{}, after step {}{}", fmt::format("validation {}", validation_loss_),
+                      outcome.best_validation->mean, is_likelihood() ? " nats" : "", outcome.best_step,
                       failures.empty() ? "" : fmt::format("; {}", failures));
     }
   }
 
   void test(const flow::Evaluation& result) {
+    if (!is_likelihood()) {
+      console_.result("{:<14} {:.4f} ({} rows)", fmt::format("test {}", validation_loss_), result.mean, result.rows);
+      return;
+    }
     apps::print_nll(console_, "test NLL", result, data_.description().dimension, data_.description().entropy);
     const auto& standardization = data_.standardization();
     if (standardization.kind() == data::Standardization::Kind::none || !std::isfinite(result.mean)) return;
@@ -138,6 +156,9 @@ class Reporter {
   }
 
  private:
+  /// Whether evaluations are mean negative log-likelihoods.
+  bool is_likelihood() const { return fit_.objective().validation_name().name == "nll"; }
+
   apps::Console& console_;
   const train::Options& options_;
   const train::TrainingData<T>& data_;
@@ -145,7 +166,7 @@ class Reporter {
   apps::Progress progress_;
   int ranks_;
   Timer timer_;
-  std::string loss_;  // the name of the training loss
+  std::string loss_, validation_loss_;  // the names of the losses of add() and evaluate()
   std::string validation_;
   bool warned_ = false;
 };
@@ -214,7 +235,8 @@ void run(apps::Program& program, train::Options& options, const OptionSet& keys)
     program.console().message("stopped    by request; the same command goes on from {}", options.checkpoint_path());
     program.set_exit_code(ExitCode::stopped);
   }
-  require<NumericalError>(std::isfinite(test), "the test NLL is {}, though the validation NLL was finite", test);
+  require<NumericalError>(std::isfinite(test), "the test {0} is {1}, though the validation {0} was finite",
+                          title(fit.objective().validation_name()), test);
   if (outcome.end == train::End::diverged) {
     throw_error(ErrorKind::numerical, fmt::format("training failed: {}", outcome.reason), true);
   }

@@ -19,12 +19,13 @@ def main():
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
     for path in options.histories:
         history = np.genfromtxt(path, delimiter=",", names=True)
-        history = history[np.isfinite(history["validation_nll"])]
-        axes[0].plot(history["seconds"], history["validation_nll"], ".-", label=Path(path).stem)
-        axes[1].plot(history["step"], history["validation_nll"], ".-", label=Path(path).stem)
+        loss = next(name for name in history.dtype.names if name.startswith("validation_"))
+        history = history[np.isfinite(history[loss])]
+        axes[0].plot(history["seconds"], history[loss], ".-", label=Path(path).stem)
+        axes[1].plot(history["step"], history[loss], ".-", label=Path(path).stem)
     axes[0].set_xlabel("seconds")
     axes[1].set_xlabel("steps")
-    axes[0].set_ylabel("validation NLL, nats")
+    axes[0].set_ylabel("validation NLL, nats" if loss == "validation_nll" else loss.replace("_", " "))
     axes[0].legend()
     for each in axes:
         each.grid(alpha=0.3)

@@ -32,6 +32,7 @@ DATA = {
     "integers": (integers(), {}),
     "classes": (vectors() | {f"context/{split}": np.round(3 * rows[:, 0]) for split, rows in vectors().items()},
                 {}),
+    "latents": ({split: np.random.default_rng(len(x)).normal(size=x.shape) for split, x in vectors().items()}, {}),
     "unit": ({split: (x + 0.5) / 8 for split, x in integers().items()}, {}),
     "angles": ({split: np.remainder(x, 6) - 3 for split, x in vectors().items()}, {}),
     "images": (integers(d=16), {"image_shape": np.array([4, 4, 1])}),
@@ -85,6 +86,7 @@ OPTIONS = {
     "data.fractions": [Change(ARRAY, "0.5,0.3,0.2")],
     "data.seed": [Change(TOY, 2), Change(ARRAY, 2)],
     "data.standardize": [Change(NICE, "none"), Change(NICE, "whiten")],
+    "data.source": [Change(CONTINUOUS | {"objective.kind": "flow_matching"}, "latents.h5")],
     "data.periodic": [Change(RESIDUAL | {"data.file": "angles.h5"}, ["2"])],
     "model.kind": [Change(SHORT | {"model.kind": "realnvp"}, "spline")],
     "model.blocks": [Change(NICE, 3)],
@@ -168,12 +170,14 @@ VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "
 
 # Settings of a short run in which an option of flow matching matters, and another value, if another() is not right.
 TRANSPORT = CONTINUOUS | {"objective.kind": "flow_matching", "objective.coupling": "optimal_transport"}
+SOURCE = CONTINUOUS | {"objective.kind": "flow_matching", "data.source": "latents.h5"}
 CLASSES = TRANSPORT | {"data.file": "classes.h5", "objective.coupling_context": "equal"}
 OBJECTIVES = {
     "objective.likelihood_steps": Change(CONTINUOUS, 12),
     "objective.regularization": Change(TRANSPORT | {"objective.coupling": "sinkhorn"}, 0.02),
     "objective.coupling_context": Change(CLASSES, "cost"),
     "objective.context_cost": Change(CLASSES | {"objective.coupling_context": "cost"}, 1.0),
+    "objective.source_law": Change(SOURCE, "base", VALIDATION),
     "objective.coupling_batch": Change(TRANSPORT, 2),
 }
 

@@ -31,8 +31,9 @@ def run_flow_train(settings, *arguments):
     """The ended program and the folder that it ran in."""
     here = pathlib.Path(tempfile.mkdtemp(dir=folder()))
     values = dict(settings)
-    if values.get("data.file"):
-        values["data.file"] = str(folder() / values["data.file"])
+    for key in ["data.file", "data.source"]:
+        if values.get(key):
+            values[key] = str(folder() / values[key])
     (here / "run.toml").write_text(flows.toml(values))
     run = subprocess.run(command("flow_train", "run.toml", *arguments), cwd=here, stdin=subprocess.DEVNULL, text=True,
                          capture_output=True, timeout=TIME_LIMIT)
@@ -69,7 +70,7 @@ def observe(settings):
     return result | {
         options.WEIGHTS: {name: (a.shape, a.tobytes()) for name, a in arrays.items() if not name.startswith("history")},
         options.HISTORY: columns,
-        options.VALIDATION: columns["validation_nll"],
+        options.VALIDATION: {name: texts for name, texts in columns.items() if name.startswith("validation")},
         options.FILES: sorted(path.name for path in here.iterdir()),
         options.MESSAGES: [line for line in messages if re.match("(data|run|log-det|warning) ", line)]}
 
@@ -122,15 +123,16 @@ class OptionsTest(flows.FlowTest):
         self.assertIn(name, result["errors"])
 
     def assertUsedOrRefused(self, changes):
-        """changes: (name, settings, other settings) of kinds without an entry. Gives the names that are used."""
-        for _, *pair in changes:
+        """changes: (name, settings, other settings, the part that must differ) of kinds without an entry. Gives the names
+        that are used."""
+        for _, *pair, _ in changes:
             for settings in pair:
                 observer.start(settings)
         used = set()
-        for name, settings, other in changes:
+        for name, settings, other, part in changes:
             with self.subTest(name):
                 if observer(other)["code"] == 0:
-                    self.assertNotEqual(self.success(settings)[options.WEIGHTS], observer(other)[options.WEIGHTS])
+                    self.assertNotEqual(self.success(settings)[part], observer(other)[part])
                     used.add(name)
                 else:
                     self.assertRefusal(name, observer(other))
@@ -195,7 +197,7 @@ class Kinds(OptionsTest):
         for kind in kinds - set(options.FAMILIES):
             for key, value in options.VALUES.items():
                 base = on_integers(short) | {"model.kind": kind} | ({"model.levels": 8} if key == "logit" else {})
-                changes.append((f"model.{key}", base, base | {f"model.{key}": value}))
+                changes.append((f"model.{key}", base, base | {f"model.{key}": value}, options.WEIGHTS))
         self.assertUsedOrRefused(changes)
 
     def test_options_of_families(self):
@@ -225,13 +227,13 @@ class Kinds(OptionsTest):
     def test_options_of_base_densities(self):
         def settings(kind, key, value):
             base = options.NICE | {"base.kind": kind}
-            return f"base.{key}", base, base | {f"base.{key}": value}
+            return f"base.{key}", base, base | {f"base.{key}": value}, options.WEIGHTS
 
         kinds, listed = self.names_in("base.kind"), options.BASE_VALUES
         self.assertLessEqual(set(options.BASES), kinds)
         new = {key.removeprefix("base."): options.another(*value) for key, value in configuration().items()
                if key.startswith("base.") and key not in options.OPTIONS}
-        refusals = [settings(kind, key, value)[::2] for kind, used in options.BASES.items()
+        refusals = [settings(kind, key, value)[:3:2] for kind, used in options.BASES.items()
                     for key, value in listed.items() if key not in used]
         self.assertRefused(refusals)
         # Kinds and keys without an entry.
@@ -247,7 +249,7 @@ class Kinds(OptionsTest):
         for kind in self.names_in("objective.kind"):
             for key, change in keys.items():
                 base = (change.settings if kind == "flow_matching" else options.NICE) | {"objective.kind": kind}
-                changes.append((key, base, base | {key: change.value}))
+                changes.append((key, base, base | {key: change.value}, change.part))
         self.assertLessEqual(set(keys), self.assertUsedOrRefused(changes))
 
 

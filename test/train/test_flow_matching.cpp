@@ -38,14 +38,23 @@ train::Options options_of(FlowMatchingOptions matching, Index batch = 24) {
 template <class T>
 struct Trial {
   Trial(const comm::Communicator& comm, const train::Options& options, const flow::Batch<T>& rows,
-        std::vector<Index> periodic = {})
-      : data(comm, train::ArrayRows({rows, rows}, {.periodic = std::move(periodic)}), {.standardize = "none"}),
+        std::vector<Index> periodic = {}, const Matrix<T>& source = {})
+      : data(data_of(comm, rows, std::move(periodic), source)),
         flow(options.architecture(data.domain()), 1),
         objective({flow, options, data}, options.objective.template as<FlowMatchingOptions>()) {
     const auto values = random_vector<T>(flow.layout().size(), 51, 0.4);
     std::copy(values.begin(), values.end(), flow.parameters().begin());
     objective.plan(options.train.batch);
     objective.prepare();
+  }
+
+  static train::TrainingData<T> data_of(const comm::Communicator& comm, const flow::Batch<T>& rows,
+                                        std::vector<Index> periodic, const Matrix<T>& source) {
+    train::TrainingData<T> data(comm, train::ArrayRows({rows, rows}, {.periodic = std::move(periodic)}),
+                                {.standardize = "none"});
+    const flow::Batch<T> points{.x = source};
+    if (points.size() > 0) data.read_source(comm, train::ArrayRows({points, points}));
+    return data;
   }
 
   train::TrainingData<T> data;
@@ -70,10 +79,21 @@ std::vector<FlowMatchingOptions> every_path() {
   return {{.noise = 0.1}, {.path = "trigonometric"}, {.path = "variance_preserving"}, {.path = "bridge", .noise = 0.5}};
 }
 
+void draw_latent(const flow::BaseDensity<double>& base, std::uint64_t seed, Index step, Index place,
+                 std::span<double> z) {
+  train::Latents<double>(base, {}, seed, random::Purpose::flow_matching).write({step, place}, z);
+}
+
+// Optimal transport with latents from a base density; all seeds are 5.
+train::OptimalTransport<double> transport_of(const flow::BaseDensity<double>& base, const flow::Batch<double>& rows,
+                                             Index batch, Index steps, train::TransportOptions options) {
+  return {{base, {}, 5, random::Purpose::flow_matching}, rows, batch, steps, 5, std::move(options)};
+}
+
 // The squared distance of a row from the latent that a coupling gives it.
 double cost_of(const flow::BaseDensity<double>& base, std::span<const double> row, train::LatentPlace latent) {
   std::vector<double> z(row.size());
-  train::draw_latent(base, 5, latent.step, latent.place, z);
+  draw_latent(base, 5, latent.step, latent.place, z);
   double cost = 0;
   for (std::size_t i = 0; i < z.size(); ++i) cost += std::pow(row[i] - z[i], 2);
   return cost;
@@ -93,7 +113,7 @@ BOOST_AUTO_TEST_CASE(a_field_that_is_zero_has_the_mean_square_of_the_displacemen
   double expected = 0;
   for (Index j = 0; j < 24; ++j) {
     std::vector<double> z(d);
-    train::draw_latent(trial.flow.base(), 1, 7, j, z);
+    draw_latent(trial.flow.base(), 1, 7, j, z);
     for (Index i = 0; i < d; ++i) expected += std::pow(x(i, j) - z[i], 2);
   }
   BOOST_TEST(close_relative(add(trial, x, 7, 0, 24, 24).loss, expected, 1e-13));
@@ -211,7 +231,7 @@ BOOST_FIXTURE_TEST_CASE(a_coupling_is_the_same_on_all_ranks, Ranks) {
   const auto x = random_matrix<double>(d, n, 4, 3);
   nn::ParameterLayout layout;
   const auto base = flow::make_base<double>({}, {layout, d});
-  train::OptimalTransport<double> coupling(*base, {.x = x}, batch, steps, 5, {});
+  auto coupling = transport_of(*base, {.x = x}, batch, steps, {});
   train::RowBatches<double> source({.x = x}, {}, batch, 5);
   bool same = true, identity = true;
   for (Index step = 2; step < steps; ++step) {
@@ -219,7 +239,7 @@ BOOST_FIXTURE_TEST_CASE(a_coupling_is_the_same_on_all_ranks, Ranks) {
     const auto rows = source.next(step, {0, batch}).x;
     const auto cost = matrix_of<double>(batch, batch, [&](Index i, Index j) {
       std::vector<double> z(d);
-      train::draw_latent(*base, 5, step, j, z);
+      draw_latent(*base, 5, step, j, z);
       return std::pow(rows(0, i) - z[0], 2) + std::pow(rows(1, i) - z[1], 2);
     });
     const auto best = linalg::assign(cost);
@@ -245,7 +265,7 @@ BOOST_FIXTURE_TEST_CASE(a_coupling_may_cover_several_batches, Ranks) {
   const auto base = flow::make_base<double>({}, {layout, d});
   train::RowBatches<double> source({.x = x}, {}, batch, 5);
   const auto total = [&](Index first, Index last, Index batches, std::vector<train::LatentPlace>& latents) {
-    train::OptimalTransport<double> coupling(*base, {.x = x}, batch, steps, 5, {.batches = batches});
+    auto coupling = transport_of(*base, {.x = x}, batch, steps, {.batches = batches});
     double sum = 0;
     for (Index step = first; step < last; ++step) {
       coupling.begin_step(comm, step);
@@ -298,7 +318,7 @@ struct Classes {
   Seen run(const comm::Communicator& comm, train::TransportOptions options) const {
     nn::ParameterLayout layout;
     const auto base = flow::make_base<double>({}, {layout, d});
-    train::OptimalTransport<double> coupling(*base, rows(), batch, steps, 5, std::move(options));
+    auto coupling = transport_of(*base, rows(), batch, steps, std::move(options));
     train::RowBatches<double> source(rows(), {}, batch, 5);
     Seen seen;
     Index count = 0;
@@ -311,7 +331,7 @@ struct Classes {
         seen.within = seen.within && part.context(0, latent.place) == part.context(0, i);
         if (part.context(0, i) < 0) continue;
         std::vector<double> z(d);
-        train::draw_latent(*base, 5, latent.step, latent.place, z);
+        draw_latent(*base, 5, latent.step, latent.place, z);
         seen.mean += z[0];
         ++count;
       }
@@ -352,14 +372,14 @@ BOOST_FIXTURE_TEST_CASE(an_entropic_coupling_lies_between, Ranks) {
   const auto base = flow::make_base<double>({}, {layout, d});
   train::RowBatches<double> source({.x = x}, {}, batch, 5);
   const auto cost_of = [&](std::optional<double> regularization) {
-    train::OptimalTransport<double> coupling(*base, {.x = x}, batch, steps, 5, {.regularization = regularization});
+    auto coupling = transport_of(*base, {.x = x}, batch, steps, {.regularization = regularization});
     double total = 0;
     for (Index step = 0; step < steps; ++step) {
       coupling.begin_step(comm, step);
       const auto rows = source.next(step, {0, batch}).x;
       for (Index i = 0; i < batch; ++i) {
         std::vector<double> z(d);
-        train::draw_latent(*base, 5, step, coupling.latent_of(step, i).place, z);
+        draw_latent(*base, 5, step, coupling.latent_of(step, i).place, z);
         total += std::pow(rows(0, i) - z[0], 2) + std::pow(rows(1, i) - z[1], 2);
       }
     }
@@ -385,6 +405,111 @@ BOOST_FIXTURE_TEST_CASE(runs_reach_their_ends, Ranks) {
   BOOST_TEST(on_all_ranks(comm, Verdict(!comm.is_root() || straight < 0.7 * plain)));
   run({.likelihood_steps = 10});
   data.release();
+}
+
+// Paths that begin at given points, and at points of a source that are drawn.
+BOOST_AUTO_TEST_CASE(paths_begin_at_the_points_of_a_source) {
+  constexpr Index n = 24;
+  const auto x = random_matrix<double>(d, n, 1), points = random_matrix<double>(d, n, 2, 3);
+  const auto loss = [&](FlowMatchingOptions matching, const Matrix<double>& source, Index first = 0, Index count = 24) {
+    Trial<double> trial(comm::Communicator::self(), options_of(std::move(matching)), {.x = x}, {}, source);
+    std::ranges::fill(trial.flow.parameters(), 0.0);
+    trial.objective.prepare();
+    std::vector<double> gradient(trial.flow.parameters().size());
+    std::vector<Index> numbers(n);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    const flow::Batch<double> batch{.x = x, .draws = {.samples = numbers}};
+    const double sum = trial.objective.add({3, first, n}, batch.part(first, count), gradient).loss;
+    trial.data.release();
+    return sum;
+  };
+  const auto square = [&](Index j, std::span<const double> point) {
+    return std::pow(x(0, j) - point[0], 2) + std::pow(x(1, j) - point[1], 2);
+  };
+  double given = 0, second = 0, single = 0;
+  const auto one = points.view().columns(0, 1);
+  for (Index j = 0; j < n; ++j) {
+    given += square(j, points.view().column_span(j));
+    if (j >= 10) second += square(j, points.view().column_span(j));
+    single += square(j, one.column_span(0));
+  }
+  BOOST_TEST(close_relative(loss({.coupling = "given"}, points), given, 1e-13));
+  BOOST_TEST(close_relative(loss({.coupling = "given"}, points, 10, 14), second, 1e-13));
+  BOOST_TEST(close_relative(loss({}, Matrix<double>(ConstMatrixView<double>(one))), single, 1e-13));
+  // Drawn from all points, rows come with other ones, and transport makes the paths shorter.
+  const double drawn = loss({}, points);
+  BOOST_TEST(!close_relative(drawn, given, 1e-2));
+  BOOST_TEST(!close_relative(drawn, loss({}, {}), 1e-2));
+}
+
+// The loss of a validation is the same in each call and on any number of ranks, and other parameters have another one.
+BOOST_FIXTURE_TEST_CASE(validations_have_the_same_pairs, Ranks) {
+  constexpr Index n = 600;
+  const auto x = random_matrix<double>(d, n, 1);
+  const auto u = matrix_of<double>(1, n, [](Index, Index j) { return static_cast<double>(j % 2); });
+  const auto points = random_matrix<double>(d, n, 2, 0.5);
+  const auto run = [&](FlowMatchingOptions matching, const flow::Batch<double>& rows, const Matrix<double>& source) {
+    Trial<double> trial(comm, options_of(matching), rows, {}, source);
+    const auto validation = trial.data.batch(data::Split::validation);
+    const double first = trial.objective.evaluate_loss(comm, validation).mean;
+    for (Index step = 0; step < 3; ++step) trial.objective.begin_step(comm, step);
+    BOOST_TEST(trial.objective.evaluate_loss(comm, validation).mean == first);
+    BOOST_TEST(comm.max(first) == comm.min(first));
+    Trial<double> alone(comm::Communicator::self(), options_of(matching), rows, {}, source);
+    BOOST_TEST(
+        alone.objective.evaluate_loss(comm::Communicator::self(), alone.data.batch(data::Split::validation)).mean ==
+        first);
+    std::ranges::fill(trial.flow.parameters(), 0.0);
+    trial.objective.prepare();
+    const double still = trial.objective.evaluate_loss(comm, validation).mean;
+    BOOST_TEST(still != first);
+    alone.data.release();
+    trial.data.release();
+    return still;
+  };
+  // Without a field it is the mean of the squared displacements: 2d for independent latents.
+  const double independent = run({}, {.x = x}, {});
+  BOOST_TEST(close_absolute(independent, 2 * d, 4 * std::sqrt(8.0 * d / n)));
+  const double straight = run({.coupling = "optimal_transport"}, {.x = x}, {});
+  BOOST_TEST(straight < 0.3 * independent);
+  const double together = run({.coupling = "optimal_transport", .coupling_batch = 5}, {.x = x}, {});
+  BOOST_TEST(together < straight);
+  BOOST_TEST(run({.coupling = "sinkhorn", .coupling_context = "equal"}, {.x = x, .context = u}, {}) < independent);
+  run({.path = "bridge", .noise = 0.3}, {.x = x}, {});
+  double given = 0;
+  for (Index j = 0; j < n; ++j) given += std::pow(x(0, j) - points(0, j), 2) + std::pow(x(1, j) - points(1, j), 2);
+  BOOST_TEST(close_relative(run({.coupling = "given"}, {.x = x}, points), given / n, 1e-12));
+}
+
+BOOST_AUTO_TEST_CASE(a_source_that_does_not_fit_is_refused) {
+  const auto x = random_matrix<double>(d, 24, 1), points = random_matrix<double>(d, 23, 2, 0.1);
+  const auto self = comm::Communicator::self();
+  const auto make = [&](FlowMatchingOptions matching, const Matrix<double>& source) {
+    Trial<double> trial(self, options_of(std::move(matching)), {.x = x}, {}, source);
+  };
+  BOOST_CHECK_EXCEPTION(make({.coupling = "given"}, {}), OptionError, says({"\"given\"", "with data.source"}));
+  BOOST_CHECK_EXCEPTION(make({.coupling = "given"}, points), OptionError,
+                        says({"there are 24 train rows, and data.source has 23 points for them"}));
+  BOOST_CHECK_EXCEPTION(make({.source_law = "base"}, {}), OptionError, says({"data.source, and there is none"}));
+  BOOST_CHECK_EXCEPTION(make({.likelihood_steps = 3}, points), OptionError,
+                        says({"log p means nothing", "objective.source_law = \"base\""}));
+  // Points that are draws, and points that are not.
+  std::vector<std::string> warnings;
+  const auto examine = [&](const char* law, const Matrix<double>& source) {
+    Trial<double> trial(self, options_of({.source_law = law}), {.x = x}, {}, source);
+    BOOST_TEST(trial.objective.validation_name().name == (std::string_view(law) == "base" ? "nll" : "loss"));
+    trial.objective.require_data(self, trial.data, [&](const std::string& text) { warnings.push_back(text); });
+  };
+  examine("base", random_matrix<double>(d, 400, 3));
+  BOOST_TEST(warnings.empty());
+  BOOST_CHECK_EXCEPTION(examine("base", random_matrix<double>(d, 400, 3, 1.4)), DataError,
+                        says({"no draws from the base density (standard_normal)", "and that of draws is 2.8"}));
+  examine("other", random_matrix<double>(d, 400, 3, 1.4));
+  BOOST_REQUIRE(warnings.size() == 1U);
+  BOOST_TEST(says({"its log p means nothing"})(DataError(warnings[0])));
+  examine("other", random_matrix<double>(d, 400, 3, 40));
+  BOOST_REQUIRE(warnings.size() == 4U);
+  BOOST_TEST(says({"data.source: x1 has the mean", "values of about 1"})(DataError(warnings[2])));
 }
 
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {

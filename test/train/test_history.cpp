@@ -68,6 +68,27 @@ BOOST_AUTO_TEST_CASE(the_table_goes_into_a_file) {
   BOOST_TEST(validation[1] == 3.5);
 }
 
+BOOST_AUTO_TEST_CASE(validations_may_have_two_losses) {
+  const auto path = scratch_directory() / "run.csv";
+  const train::LossNames names{{"loss", "1"}, {"nll", "nat"}, true};
+  History history(names, path.string());
+  auto row = second;
+  row.validation_loss = 0.75;
+  history.add(first);
+  history.add(row);
+  BOOST_TEST(text_of(path) ==
+             "step,seconds,train_loss,validation_nll,validation_loss,learning_rate,gradient_norm\n"
+             "10,0.500,3.25,,,0.125,2\n20,1.500,3,3.5,0.75,0.25,1\n");
+  const auto model = (scratch_directory() / "model.h5").string();
+  h5::FileImage file("test", 1);
+  history.write(file.root());
+  file.save(model);
+  const auto rows = History::read(h5::open_file(model), names);
+  BOOST_TEST(!rows[0].validation_loss.has_value());
+  BOOST_TEST(*rows[1].validation_loss == 0.75);
+  BOOST_TEST(rows[1].learning_rate == 0.25);
+}
+
 BOOST_AUTO_TEST_CASE(columns_have_the_name_of_the_loss) {
   const auto path = scratch_directory() / "run.csv";
   History history({{"energy", "eV"}, {"nll", "nat"}}, path.string());

@@ -314,6 +314,39 @@ BOOST_FIXTURE_TEST_CASE(what_cannot_be_trained_on_is_refused_on_all_ranks, Ranks
   BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, {.fractions = "0.8,0.8,0.1"}), OptionError, says({"0.8,0.8,0.1"}));
 }
 
+// The points of a source are as they are, but for angles; and in slabs and on ranks as the rows.
+BOOST_FIXTURE_TEST_CASE(a_source_is_not_standardized, Ranks) {
+  const auto matrix = [](Index n, double scale) {
+    Matrix<double> x(2, n);
+    for (Index j = 0; j < n; ++j) {
+      x(0, j) = scale * std::sin(static_cast<double>(j));
+      x(1, j) = std::cos(static_cast<double>(3 * j)) + 4;
+    }
+    return x;
+  };
+  using Rows = flow::Batch<double>;
+  const auto arrays = [](const Rows& train, const Rows& validation = {}) {
+    return train::ArrayRows({train, validation, Rows{}});
+  };
+  const auto rows = matrix(40, 7), points = matrix(23, 100), few = matrix(5, 1);
+  TrainingData<double> data(comm, arrays({.x = rows}), {.periodic = {"2"}}, 7);
+  BOOST_TEST(data.source(Split::train).cols() == 0);
+  data.read_source(comm, arrays({.x = points}, {.x = few}));
+  BOOST_TEST(data.source(Split::validation).cols() == 5);
+  BOOST_TEST(data.source(Split::test).cols() == 0);
+  auto expected = points;
+  for (Index j = 0; j < 23; ++j) expected(1, j) -= expected(1, j) >= std::numbers::pi ? 2 * std::numbers::pi : 0;
+  BOOST_TEST(on_all_ranks(comm, close_absolute(data.source(Split::train), expected, 1e-14)));
+  BOOST_TEST(on_all_ranks(comm, !close_absolute(data.source(Split::train), points, 1)));
+  const Matrix<double> three(3, 4);
+  const std::vector<double> weight(23, 1.0);
+  BOOST_CHECK_EXCEPTION(data.read_source(comm, arrays({.x = three})), DataError,
+                        says({"the source has 3 columns, and the rows of arrays have 2"}));
+  BOOST_CHECK_EXCEPTION(data.read_source(comm, arrays({.x = points, .weight = weight})), DataError,
+                        says({"the source has weights"}));
+  data.release();
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace pushforward::test

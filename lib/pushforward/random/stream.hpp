@@ -30,6 +30,7 @@ enum class Purpose : std::uint64_t {
   dequantize_draw = 11,  ///< uniform noise that a model adds to integers, anew in each pass
   flow_matching = 12,    ///< latents, noise and times of flow matching
   matching_order = 13,   ///< strata of the times of flow matching
+  matching_check = 14,   ///< latents, noise, times and order of the pairs with which flow matching validates
 };
 
 /// The stream of (seed, purpose, step, sample, probe): uniforms, normals, signs, one after the other.

@@ -67,13 +67,6 @@ Matrix<double> squared_distances(const Matrix<double>& x, const Matrix<double>& 
 }  // namespace
 
 template <class T>
-void draw_latent(const flow::BaseDensity<T>& base, std::uint64_t seed, Index step, Index place, std::span<double> z) {
-  random::Stream stream(seed, random::Purpose::flow_matching, static_cast<std::uint64_t>(step),
-                        static_cast<std::uint64_t>(place));
-  base.draw(stream, z);
-}
-
-template <class T>
 void transport(const flow::Batch<T>& rows, ConstMatrixView<double> latents, const TransportOptions& options,
                const std::function<double(Index)>& uniform, std::span<Index> latent_of) {
   std::vector<std::vector<Index>> groups(1);
@@ -102,14 +95,9 @@ void transport(const flow::Batch<T>& rows, ConstMatrixView<double> latents, cons
 }
 
 template <class T>
-OptimalTransport<T>::OptimalTransport(const flow::BaseDensity<T>& base, const flow::Batch<T>& rows, Index batch,
-                                      Index steps, std::uint64_t seed, TransportOptions options)
-    : base_(base),
-      batch_(batch),
-      steps_(steps),
-      seed_(seed),
-      options_(std::move(options)),
-      source_(rows, {}, batch, seed) {
+OptimalTransport<T>::OptimalTransport(const Latents<T>& latents, const flow::Batch<T>& rows, Index batch, Index steps,
+                                      std::uint64_t seed, TransportOptions options)
+    : latents_(latents), batch_(batch), steps_(steps), options_(std::move(options)), source_(rows, {}, batch, seed) {
   const auto n = static_cast<double>(size());
   const double matrices = options_.regularization ? 3 : 1;
   require_memory(matrices * sizeof(double) * n * n,
@@ -158,25 +146,56 @@ LatentPlace OptimalTransport<T>::latent_of(Index step, Index place) const {
 }
 
 template <class T>
-void OptimalTransport<T>::solve(Index group, std::span<Index> latents) {
+void OptimalTransport<T>::solve(Index group, std::span<Index> numbers) {
   const Index begin = group * options_.batches;
   const auto rows = rows_of(group);
+  const auto at = [&](Index row) { return LatentPlace{begin + row / batch_, row % batch_}; };
   Matrix<double> z(rows.x.rows(), size());
-  for (Index j = 0; j < size(); ++j) {
-    draw_latent(base_, seed_, begin + j / batch_, j % batch_, z.view().column_span(j));
-  }
-  const auto uniform = [&](Index row) {
-    return random::Stream(seed_, random::Purpose::flow_matching, static_cast<std::uint64_t>(begin + row / batch_),
-                          static_cast<std::uint64_t>(row % batch_), 2)
-        .uniform();
-  };
-  transport<T>(rows, z, options_, uniform, latents);
+  for (Index j = 0; j < size(); ++j) latents_.write(at(j), z.view().column_span(j));
+  const auto uniform = [&](Index row) { return latents_.stream(at(row), 2).uniform(); };
+  transport<T>(rows, z, options_, uniform, numbers);
+}
+
+template <class T>
+FixedTransport<T>::FixedTransport(const Latents<T>& latents, const flow::Batch<T>& rows, Index group,
+                                  std::uint64_t seed, TransportOptions options)
+    : latents_(latents), rows_(rows), group_(group), seed_(seed), options_(std::move(options)) {}
+
+template <class T>
+void FixedTransport<T>::begin_step(const comm::Communicator& comm, Index) {
+  const PhaseScope scope(Phase::coupling);
+  const Index n = rows_.size();
+  if (std::ssize(latent_of_) == n) return;
+  const random::Permutation order(seed_, random::Purpose::matching_check, 1, n);
+  // Every row is 0 on all ranks but one, and numbers of rows are exact as doubles.
+  std::vector<double> numbers(static_cast<std::size_t>(n));
+  comm::agree(comm, [&] {
+    for (Index first = comm.rank() * group_; first < n; first += comm.size() * group_) {
+      const Index count = std::min(group_, n - first);
+      Matrix<T> x(rows_.x.rows(), count), context(rows_.context.rows(), count);
+      Matrix<double> z(rows_.x.rows(), count);
+      for (Index j = 0; j < count; ++j) {
+        const Index row = order(first + j);
+        std::ranges::copy(rows_.x.column_span(row), x.view().column(j));
+        if (!rows_.context.empty()) std::ranges::copy(rows_.context.column_span(row), context.view().column(j));
+        latents_.write({0, row}, z.view().column_span(j));
+      }
+      std::vector<Index> latents(static_cast<std::size_t>(count));
+      const auto uniform = [&](Index j) { return latents_.stream({0, order(first + j)}, 2).uniform(); };
+      transport<T>({.x = x, .context = context}, z, options_, uniform, latents);
+      for (Index j = 0; j < count; ++j) {
+        numbers[order(first + j)] = static_cast<double>(order(first + latents[j]));
+      }
+    }
+  });
+  comm.sum(std::span(numbers));
+  latent_of_.assign(numbers.begin(), numbers.end());
 }
 
 template class OptimalTransport<float>;
 template class OptimalTransport<double>;
-template void draw_latent(const flow::BaseDensity<float>&, std::uint64_t, Index, Index, std::span<double>);
-template void draw_latent(const flow::BaseDensity<double>&, std::uint64_t, Index, Index, std::span<double>);
+template class FixedTransport<float>;
+template class FixedTransport<double>;
 template void transport(const flow::Batch<float>&, ConstMatrixView<double>, const TransportOptions&,
                         const std::function<double(Index)>&, std::span<Index>);
 template void transport(const flow::Batch<double>&, ConstMatrixView<double>, const TransportOptions&,

@@ -1,6 +1,6 @@
 #pragma once
 
-// Couplings of flow matching: which latent of a global batch goes with which row.
+// Couplings of flow matching: which latent goes with which row of a global batch.
 //
 // The latents of a batch are functions of (seed, step, place), and its rows are functions of the step. So a coupling
 // depends on no parameter, and any rank can compute the coupling of any step. With R ranks, rank r computes that of
@@ -20,22 +20,18 @@
 //
 // The row's own context always is the one that the field sees.
 
-#include <pushforward/base_density/base_density.hpp>
 #include <pushforward/comm/communicator.hpp>
 #include <pushforward/train/batch_source.hpp>
+#include <pushforward/train/latents.hpp>
 
+#include <functional>
 #include <optional>
 
 namespace pushforward::train {
 
-/// Writes the latent at a place of the global batch of a step: z (d) out, a draw from the base density.
-template <class T>
-void draw_latent(const flow::BaseDensity<T>& base, std::uint64_t seed, Index step, Index place, std::span<double> z);
-
-/// Names a latent.
-struct LatentPlace {
-  Index step = 0, place = 0;
-  bool operator==(const LatentPlace&) const = default;
+/// Names a row of a global batch: its place and its number in the dataset.
+struct RowPlace {
+  Index step = 0, place = 0, row = 0;
 };
 
 template <class T>
@@ -45,8 +41,33 @@ class Coupling {
 
   /// Called at the beginning of a step, the same step on all ranks. Collective.
   virtual void begin_step(const comm::Communicator& /*comm*/, Index /*step*/) {}
-  /// Returns the latent that goes with the row at `place` of the global batch of a step, which has begun.
-  virtual LatentPlace latent_of(Index step, Index place) const { return {step, place}; }
+  /// Writes the latent that goes with a row of a step that has begun: z (d) out.
+  virtual void write_latent(const RowPlace& at, std::span<double> z) const = 0;
+};
+
+/// Every row gets the latent at its own place.
+template <class T>
+class Independent final : public Coupling<T> {
+ public:
+  explicit Independent(const Latents<T>& latents) : latents_(latents) {}
+  void write_latent(const RowPlace& at, std::span<double> z) const override { latents_.write({at.step, at.place}, z); }
+
+ private:
+  Latents<T> latents_;
+};
+
+/// Every row has a point of its own.
+template <class T>
+class Given final : public Coupling<T> {
+ public:
+  /// points: (d × N), one for each row of the dataset; they must outlive the object.
+  explicit Given(ConstMatrixView<T> points) : points_(points) {}
+  void write_latent(const RowPlace& at, std::span<double> z) const override {
+    std::ranges::copy(points_.column_span(at.row), z.begin());
+  }
+
+ private:
+  ConstMatrixView<T> points_;
 };
 
 /// The way in which contexts enter a coupling: see above.
@@ -57,7 +78,7 @@ struct TransportOptions {
   std::optional<double> regularization{};  ///< see linalg::SinkhornOptions; none: the exact assignment
   ContextRule contexts = ContextRule::none;
   double context_cost = 0;  ///< λ, for ContextRule::cost
-  Index batches = 1;        ///< successive steps whose rows are coupled together
+  Index batches = 1;        ///< global batches whose rows are coupled together
 };
 
 /// Optimal transport between rows and latents, at the cost of the squared distance. Along angles, the distance is that
@@ -74,16 +95,19 @@ void transport(const flow::Batch<T>& rows, ConstMatrixView<double> latents, cons
 template <class T>
 class OptimalTransport final : public Coupling<T> {
  public:
-  /// base: of the latents; it must outlive the object. rows: all training rows, as for RowBatches. batch: rows of the
-  /// global batch. steps: of the run. Throws OptionError if a coupling needs more memory than there is, or if contexts
-  /// are to be equal and no two rows of the first coupling have equal ones.
-  OptimalTransport(const flow::BaseDensity<T>& base, const flow::Batch<T>& rows, Index batch, Index steps,
-                   std::uint64_t seed, TransportOptions options);
+  /// rows: all training rows, as for RowBatches. batch: rows of the global batch. steps: of the run. seed: of the order
+  /// of the rows. Throws OptionError if a coupling needs more memory than there is, or if contexts are to be equal and
+  /// no two rows of the first coupling have equal ones.
+  OptimalTransport(const Latents<T>& latents, const flow::Batch<T>& rows, Index batch, Index steps, std::uint64_t seed,
+                   TransportOptions options);
 
   /// Solves the couplings of the next groups of steps if that of this step is not known. Throws NumericalError, the
   /// same on all ranks.
   void begin_step(const comm::Communicator& comm, Index step) override;
-  LatentPlace latent_of(Index step, Index place) const override;
+  LatentPlace latent_of(Index step, Index place) const;
+  void write_latent(const RowPlace& at, std::span<double> z) const override {
+    latents_.write(latent_of(at.step, at.place), z);
+  }
 
  private:
   /// The number of rows that are coupled together.
@@ -91,11 +115,10 @@ class OptimalTransport final : public Coupling<T> {
   /// Copies the rows of a group of steps, one step after the other, to x_ and context_.
   flow::Batch<T> rows_of(Index group);
   /// Writes the number of the latent of each row of a group.
-  void solve(Index group, std::span<Index> latents);
+  void solve(Index group, std::span<Index> numbers);
 
-  const flow::BaseDensity<T>& base_;
+  Latents<T> latents_;
   Index batch_, steps_;
-  std::uint64_t seed_;
   TransportOptions options_;
   RowBatches<T> source_;
   Matrix<T> x_, context_;        // of a group
@@ -103,10 +126,34 @@ class OptimalTransport final : public Coupling<T> {
   std::vector<Index> mine_, known_;
 };
 
+/// Optimal transport between all rows of a set and as many latents, in groups of rows of a shuffled order. It is for
+/// validations: all steps have the same coupling.
+template <class T>
+class FixedTransport final : public Coupling<T> {
+ public:
+  /// rows: they must outlive the object. group: rows that are coupled together; the last group may have fewer.
+  FixedTransport(const Latents<T>& latents, const flow::Batch<T>& rows, Index group, std::uint64_t seed,
+                 TransportOptions options);
+
+  /// Solves all groups in the first call, which the ranks share out. Throws NumericalError, the same on all ranks.
+  void begin_step(const comm::Communicator& comm, Index step) override;
+  void write_latent(const RowPlace& at, std::span<double> z) const override {
+    latents_.write({0, latent_of_[at.row]}, z);
+  }
+
+ private:
+  Latents<T> latents_;
+  flow::Batch<T> rows_;
+  Index group_;
+  std::uint64_t seed_;
+  TransportOptions options_;
+  std::vector<Index> latent_of_;  // of each row, once they are known
+};
+
 extern template class OptimalTransport<float>;
 extern template class OptimalTransport<double>;
-extern template void draw_latent(const flow::BaseDensity<float>&, std::uint64_t, Index, Index, std::span<double>);
-extern template void draw_latent(const flow::BaseDensity<double>&, std::uint64_t, Index, Index, std::span<double>);
+extern template class FixedTransport<float>;
+extern template class FixedTransport<double>;
 extern template void transport(const flow::Batch<float>&, ConstMatrixView<double>, const TransportOptions&,
                                const std::function<double(Index)>&, std::span<Index>);
 extern template void transport(const flow::Batch<double>&, ConstMatrixView<double>, const TransportOptions&,

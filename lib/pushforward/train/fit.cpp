@@ -23,10 +23,10 @@ constexpr Index initial_rows = 1024;
 // Keys that change nothing about the course of a run, apart from rounding.
 const std::vector<std::string>& free_keys() {
   static const std::vector<std::string> keys{
-      "data.file",          "train.steps",        "train.patience",     "train.workspace",
-      "train.max_time",     "train.hang_timeout", "train.on_nonfinite", "train.nonfinite_limit",
-      "train.back_factor",  "checkpoint.file",    "checkpoint.steps",   "checkpoint.seconds",
-      "checkpoint.restart", "output.model",       "output.history",     "output.every"};
+      "data.file",       "data.source",        "train.steps",        "train.patience",        "train.workspace",
+      "train.max_time",  "train.hang_timeout", "train.on_nonfinite", "train.nonfinite_limit", "train.back_factor",
+      "checkpoint.file", "checkpoint.steps",   "checkpoint.seconds", "checkpoint.restart",    "output.model",
+      "output.history",  "output.every"};
   return keys;
 }
 
@@ -95,7 +95,7 @@ bool is_of_the_past(const StoredRun& stored, const std::string& configuration, c
 }
 
 void require_same_run(const StoredRun& stored, const Options& options, const std::string& configuration,
-                      const std::string& data) {
+                      const std::string& data, const std::string& source) {
   const auto changed = differences(stored.fact("configuration"), configuration);
   require<DataError>(changed.empty(),
                      "{} is the checkpoint of another run: {}. Use the configuration of that run to continue it, or "
@@ -105,6 +105,25 @@ void require_same_run(const StoredRun& stored, const Options& options, const std
                      "{} is the checkpoint of a run on other data: {} has been changed since. Use the data of that run "
                      "to continue it, or --restart never to start anew",
                      stored.path(), options.data.file.empty() ? "the dataset" : options.data.file);
+  require<DataError>(
+      stored.fact("source") == source,
+      "{} is the checkpoint of a run with other points at which paths begin: use the data.source of that "
+      "run to continue it, or --restart never to start anew",
+      stored.path());
+}
+
+// A digest of the source of flow matching: of its file, or of the rows themselves if they come from a program; "" if
+// there is none.
+template <class T>
+std::string source_digest_of(const Options& options, const TrainingData<T>& data) {
+  if (!options.data.source.empty()) return file_digest(data::parse_location(options.data.source).file);
+  if (data.source(Split::train).cols() == 0) return "";
+  std::string all;
+  for (const auto split : data::splits) {
+    const auto rows = data.source(split);
+    all += digest(std::as_bytes(std::span(rows.data(), static_cast<std::size_t>(rows.size()))));
+  }
+  return digest(std::as_bytes(std::span(all)));
 }
 
 // A digest of the dataset: of its file, or of the rows themselves if they come from a program.
@@ -132,7 +151,9 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
   std::optional<StoredRun> stored;
   if (!setup_.checkpoint.empty()) {
     comm::agree(comm_, [&] {
-      if (comm_.is_root()) data_digest_ = digest_of(options_, data_);
+      if (!comm_.is_root()) return;
+      data_digest_ = digest_of(options_, data_);
+      source_digest_ = source_digest_of(options_, data_);
     });
     if (options_.checkpoint.restart != "never") stored = StoredRun::find(comm_, setup_.checkpoint, warn);
     comm::agree(comm_, [&] {
@@ -144,7 +165,7 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
       if (!stored || !comm_.is_root()) return;
       const bool may_replace = options_.checkpoint.restart == "auto";
       is_past = may_replace && is_of_the_past(*stored, configuration_, data_digest_) ? 1 : 0;
-      if (is_past == 0) require_same_run(*stored, options_, configuration_, data_digest_);
+      if (is_past == 0) require_same_run(*stored, options_, configuration_, data_digest_, source_digest_);
       if (is_past != 0 && warn) {
         warn(fmt::format("{} is the checkpoint of a finished run on another file; this run starts anew and replaces it",
                          stored->path()));
@@ -192,6 +213,7 @@ Fit<T>::Fit(const comm::Communicator& comm, const Options& options, const Traini
                          CheckpointInterval{options_.checkpoint.steps, options_.checkpoint.seconds},
                          RunFacts{{"configuration", configuration_},
                                   {"data", data_digest_},
+                                  {"source", source_digest_},
                                   {"version", std::string(version())},
                                   {"ranks", fmt::format("{}", comm_.size())},
                                   {"log_det_train", estimates ? to_string(log_dets_.train) : ""},
@@ -251,6 +273,10 @@ void Fit<T>::save(const std::string& path) {
     if (!options_.data.file.empty()) {
       if (data_digest_.empty()) data_digest_ = digest_of(options_, data_);
       notes.provenance.emplace_back("input_sha256", data_digest_);
+    }
+    if (!options_.data.source.empty()) {
+      if (source_digest_.empty()) source_digest_ = source_digest_of(options_, data_);
+      notes.provenance.emplace_back("source_sha256", source_digest_);
     }
     std::optional<flow::ModelContext> context;
     if (data_.context_standardization()) {

@@ -79,7 +79,7 @@ class Fit {
   const TrainingData<T>& data_;
   FitSetup<T> setup_;
   std::string configuration_;
-  std::string data_digest_;  // on rank 0
+  std::string data_digest_, source_digest_;  // on rank 0
   std::optional<std::string> continued_from_;
   Index steps_before_ = 0;
   std::optional<CheckpointWriter> checkpoints_;

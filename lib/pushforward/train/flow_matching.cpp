@@ -1,4 +1,6 @@
+#include <pushforward/dataset/location.hpp>
 #include <pushforward/linalg/samples.hpp>
+#include <pushforward/standardization/moments.hpp>
 #include <pushforward/train/flow_matching.hpp>
 #include <pushforward/train/options.hpp>
 
@@ -7,6 +9,8 @@
 namespace pushforward::train {
 
 namespace {
+
+using data::Split;
 
 constexpr Index largest_chunk = 512;  // samples; a network of the usual widths then fits into a core's cache
 
@@ -54,8 +58,8 @@ OptionSet FlowMatchingOptions::declare() {
            at_least(0))
       .add("coupling", coupling,
            "which latent goes with which row; optimal_transport: the assignment of least squared distance over the "
-           "global batch; sinkhorn: drawn from the entropic plan",
-           one_of({"independent", "optimal_transport", "sinkhorn"}))
+           "global batch; sinkhorn: drawn from the entropic plan; given: the point of data.source for the row",
+           one_of({"independent", "optimal_transport", "sinkhorn", "given"}))
       .add("regularization", regularization,
            "weight of the entropy in the plan, relative to the mean cost above the least one", more_than(0))
       .add("coupling_context", coupling_context,
@@ -64,6 +68,9 @@ OptionSet FlowMatchingOptions::declare() {
            one_of({"none", "equal", "cost"}))
       .add("context_cost", context_cost, "cost of a squared distance 1 of standardized contexts", more_than(0))
       .add("coupling_batch", coupling_batch, "global batches whose rows are coupled together", at_least(1, "batches"))
+      .add("source_law", source_law,
+           "law of the points of data.source; base: they are draws from the base density, so log p means something",
+           one_of({"other", "base"}))
       .add("times", times, "times of a batch; stratified: spread evenly over the global batch",
            one_of({"stratified", "uniform"}))
       .add("likelihood_steps", likelihood_steps, "last steps of the run that are steps of maximum likelihood",
@@ -91,10 +98,14 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
     : likelihood_(place),
       flow_(place.flow),
       transform_(continuous_of(place.flow)),
+      data_(place.data),
       options_(options),
       path_(Path::registry().at(options.path)),
       seed_(static_cast<std::uint64_t>(place.options.train.seed)),
+      batch_(place.options.train.batch),
       matching_steps_(place.options.train.steps - options.likelihood_steps),
+      has_density_(place.data.source(Split::train).cols() == 0 || options.source_law == "base"),
+      latents_(latents(random::Purpose::flow_matching, Split::train)),
       bytes_(place.options.workspace_bytes()),
       latent_(static_cast<std::size_t>(place.flow.dimension())),
       noise_(options.noise > 0 ? latent_.size() : 0) {
@@ -107,20 +118,125 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
   require<OptionError>(options.noise > 0 || !path_.needs_noise,
                        "objective.path = \"{}\" with objective.noise = 0 would be the linear path; choose a noise",
                        options.path);
+  require_source(place.options);
+  const auto rows = data_.batch(Split::train);
   if (options.coupling == "independent") {
-    coupling_ = std::make_unique<Coupling<T>>();
-    return;
+    coupling_ = std::make_unique<Independent<T>>(latents_);
+  } else if (options.coupling == "given") {
+    coupling_ = std::make_unique<Given<T>>(data_.source(Split::train));
+  } else {
+    require_coupling(options, rows, domain.context);
+    coupling_ =
+        std::make_unique<OptimalTransport<T>>(latents_, rows, batch_, matching_steps_, seed_, transport_options());
   }
-  const auto rows = place.data.batch(data::Split::train);
-  require_coupling(options, rows, domain.context);
-  coupling_ = std::make_unique<OptimalTransport<T>>(
-      flow_.base(), rows, place.options.train.batch, matching_steps_, seed_,
-      TransportOptions{
-          .periodic = domain.periodic,
-          .regularization = options.coupling == "sinkhorn" ? std::optional(options.regularization) : std::nullopt,
-          .contexts = context_rule(options.coupling_context),
-          .context_cost = options.context_cost,
-          .batches = options.coupling_batch});
+}
+
+template <class T>
+void FlowMatching<T>::require_source(const Options& options) const {
+  const bool has_source = data_.source(Split::train).cols() > 0;
+  require<OptionError>(has_source || options_.source_law == "other",
+                       "objective.source_law = \"{}\" is about data.source, and there is none", options_.source_law);
+  require<OptionError>(has_density_ || options_.likelihood_steps == 0,
+                       "objective.likelihood_steps = {}: log p means nothing if paths begin at other points than draws "
+                       "from the base density; if those of data.source are such draws, say objective.source_law = "
+                       "\"base\"",
+                       options_.likelihood_steps);
+  if (options_.coupling != "given") return;
+  require<OptionError>(has_source,
+                       "objective.coupling = \"given\": name the points that are given for the rows with "
+                       "data.source");
+  const auto is_array = [](const std::string& location) { return !data::parse_location(location).path.empty(); };
+  const auto& files = options.data;
+  require<OptionError>(
+      files.source.empty() || (!files.file.empty() && is_array(files.file) == is_array(files.source)),
+      "objective.coupling = \"given\": data.file = \"{}\" and data.source = \"{}\" are not divided alike "
+      "into training, validation and test rows; name both as FILE.h5, or both as FILE.h5:/PATH",
+      files.file, files.source);
+  for (const Split split : data::splits) {
+    require<OptionError>(data_.source(split).cols() == data_.rows(split),
+                         "objective.coupling = \"given\": there are {} {} rows, and data.source has {} points for them",
+                         data_.rows(split), split_name(split), data_.source(split).cols());
+  }
+}
+
+template <class T>
+TransportOptions FlowMatching<T>::transport_options() const {
+  return {.periodic = flow_.architecture().data.periodic,
+          .regularization = options_.coupling == "sinkhorn" ? std::optional(options_.regularization) : std::nullopt,
+          .contexts = context_rule(options_.coupling_context),
+          .context_cost = options_.context_cost,
+          .batches = options_.coupling_batch};
+}
+
+template <class T>
+Latents<T> FlowMatching<T>::latents(random::Purpose purpose, Split split) const {
+  const auto points = data_.source(split);
+  return {flow_.base(), points.cols() > 0 ? points : data_.source(Split::train), seed_, purpose};
+}
+
+template <class T>
+void FlowMatching<T>::require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) {
+  likelihood_.require_data(comm, data, warn);
+  if (data_.source(Split::train).cols() == 0) return;
+  comm::agree(comm, [&] {
+    if (!comm.is_root()) return;
+    if (has_density_) {
+      require_base_law();
+    } else {
+      warn(
+          "paths begin at the points of data.source, and the model maps them to rows; its log p means nothing, because "
+          "the base density is another one");
+    }
+    examine_source(warn);
+  });
+}
+
+template <class T>
+void FlowMatching<T>::require_base_law() const {
+  constexpr Index most = 20000;
+  constexpr double deviations = 6;
+  const auto points = data_.source(Split::train);
+  const Index n = std::min(most, points.cols());
+  Matrix<T> draws(points.rows(), n);
+  std::vector<double> z(latent_.size());
+  const Latents<T> from_base(flow_.base(), {}, seed_, random::Purpose::matching_check);
+  for (Index j = 0; j < n; ++j) {
+    from_base.write({0, j}, z);
+    std::ranges::transform(z, draws.view().column(j), [](double value) { return static_cast<T>(value); });
+  }
+  const auto mean_of = [&](ConstMatrixView<T> of) {
+    std::vector<double> log_prob(static_cast<std::size_t>(n));
+    flow_.base().log_prob(of, log_prob);
+    flow::LossSums sums;
+    for (const double value : log_prob) sums.add(-value, flow::Status::ok, 1);
+    return sums.result();
+  };
+  const auto found = mean_of(points.columns(0, n)), expected = mean_of(draws);
+  const double error = std::hypot(found.standard_error, expected.standard_error);
+  require<DataError>(std::abs(found.mean - expected.mean) <= deviations * error,
+                     "objective.source_law = \"base\": the points of data.source are no draws from the base density "
+                     "({}): their mean of -log p is {:.4f}, and that of draws is {:.4f} ± {:.4f}",
+                     flow_.architecture().base.kind, found.mean, expected.mean, error);
+}
+
+template <class T>
+void FlowMatching<T>::examine_source(const Warn& warn) const {
+  constexpr double much = 10;
+  const auto points = data_.source(Split::train);
+  data::Moments moments(points.rows(), data::Moments::Second::variances);
+  Matrix<double> one(points.rows(), 1);
+  for (Index j = 0; j < points.cols(); ++j) {
+    std::ranges::copy(points.column_span(j), one.span().begin());
+    moments.add(one, {});
+  }
+  for (const Index i : flow_.base().rows()) {
+    const double mean = moments.mean()[i], deviation = std::sqrt(moments.variances()[i]);
+    if (std::abs(mean) <= much && deviation <= much && deviation >= 1 / much) continue;
+    warn(fmt::format(
+        "data.source: {} has the mean {:.3g} and the deviation {:.3g}. Paths begin at the points as they are, "
+        "and values of about 1 are trained best",
+        data_.description().feature_names[i], mean, deviation));
+  }
 }
 
 template <class T>
@@ -152,20 +268,18 @@ void FlowMatching<T>::begin_step(const comm::Communicator& comm, Index step) {
 }
 
 template <class T>
-void FlowMatching<T>::set_points(const StepPart& part, Index place, const flow::Batch<T>& chunk) {
+void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Batch<T>& chunk) {
   auto& m = *memory_;
   const auto& periodic = flow_.architecture().data.periodic;
-  const auto step = static_cast<std::uint64_t>(part.step);
-  const random::Permutation strata(seed_, random::Purpose::matching_order, step, part.batch);
+  const random::Permutation strata(seed_, group.order, static_cast<std::uint64_t>(group.step), group.rows);
   const bool stratified = options_.times == "stratified";
   for (Index j = 0; j < chunk.size(); ++j) {
     const Index at = place + j;
-    const auto latent = coupling_->latent_of(part.step, at);
-    draw_latent(flow_.base(), seed_, latent.step, latent.place, latent_);
-    random::Stream stream(seed_, random::Purpose::flow_matching, step, static_cast<std::uint64_t>(at), 1);
+    group.coupling.write_latent({group.step, at, static_cast<Index>(chunk.draws.sample(j))}, latent_);
+    auto stream = group.latents.stream({group.step, at}, 1);
     const double u = stream.uniform();
     const auto point = path_.at(
-        stratified ? (static_cast<double>(strata(at)) + u) / static_cast<double>(part.batch) : u, options_.noise);
+        stratified ? (static_cast<double>(strata(at)) + u) / static_cast<double>(group.rows) : u, options_.noise);
     for (double& value : noise_) value = stream.normal();
     m.time[j] = point.t;
     m.weight[j] = point.weight;
@@ -175,30 +289,48 @@ void FlowMatching<T>::set_points(const StepPart& part, Index place, const flow::
 }
 
 template <class T>
+MatrixView<T> FlowMatching<T>::velocities(const flow::Batch<T>& chunk) {
+  auto& m = *memory_;
+  const Index n = chunk.size();
+  const auto value = m.value.columns(0, n);
+  transform_.field().forward(m.field, m.x.columns(0, n), m.time.first(n), chunk.context, value);
+  return value;
+}
+
+template <class T>
+double FlowMatching<T>::loss_of(MatrixView<T> v, Index j) const {
+  const auto& m = *memory_;
+  double square = 0;
+  for (Index i = 0; i < v.rows(); ++i) {
+    const double off = static_cast<double>(v(i, j)) - static_cast<double>(m.velocity(i, j));
+    square += off * (off - 2 * static_cast<double>(m.singular(i, j)));
+  }
+  return m.weight[j] * square;
+}
+
+template <class T>
 LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, std::span<T> gradient) {
   if (is_likelihood(part.step)) return likelihood_.add(part, batch, gradient);
   require<ShapeError>(memory_.has_value(), "flow matching: no memory was planned");
   auto& m = *memory_;
+  const Group group{part.step, part.batch, random::Purpose::matching_order, latents_, *coupling_};
   LossSum sum;
   for (Index first = 0; first < batch.size(); first += capacity_) {
     const auto chunk = batch.part(first, std::min(capacity_, batch.size() - first));
     const Index n = chunk.size();
-    set_points(part, part.first + first, chunk);
-    const auto value = m.value.columns(0, n);
-    transform_.field().forward(m.field, m.x.columns(0, n), m.time.first(n), chunk.context, value);
+    set_points(group, part.first + first, chunk);
+    const auto v = velocities(chunk);
     const auto seed = m.field.passes().value_seed();
     for (Index j = 0; j < n; ++j) {
       const auto w = static_cast<double>(weight_of(chunk.weight, j));
-      double square = 0;  // ‖v − ẋ‖² without the square of the singular term
-      for (Index i = 0; i < value.rows(); ++i) {
-        const double off = static_cast<double>(value(i, j)) - static_cast<double>(m.velocity(i, j));
-        const auto singular = static_cast<double>(m.singular(i, j));
-        seed(i, j) = static_cast<T>(2 * w * m.weight[j] * (off - singular));
-        square += off * (off - 2 * singular);
+      const double loss = loss_of(v, j);
+      for (Index i = 0; i < v.rows(); ++i) {
+        const double off = static_cast<double>(v(i, j)) - static_cast<double>(m.velocity(i, j));
+        seed(i, j) = static_cast<T>(2 * w * m.weight[j] * (off - static_cast<double>(m.singular(i, j))));
       }
-      sum.loss += w * m.weight[j] * square;
+      sum.loss += w * loss;
       sum.weight += w;
-      if (!std::isfinite(square) && sum.failure.empty()) {
+      if (!std::isfinite(loss) && sum.failure.empty()) {
         sum.failure =
             fmt::format("training row {}: the velocity is not finite{}", chunk.draws.sample(j), smaller_steps);
       }
@@ -206,6 +338,46 @@ LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, 
     transform_.field().network().reverse(m.field.passes(), m.x_bar.columns(0, n), gradient);
   }
   return sum;
+}
+
+template <class T>
+void FlowMatching<T>::choose_check(const flow::Batch<T>& rows) {
+  if (checked_ == rows.x.data()) return;
+  Split split = Split::train;
+  for (const Split candidate : data::splits) {
+    if (data_.batch(candidate).x.data() == rows.x.data()) split = candidate;
+  }
+  check_latents_.emplace(latents(random::Purpose::matching_check, split));
+  if (options_.coupling == "independent") {
+    check_coupling_ = std::make_unique<Independent<T>>(*check_latents_);
+  } else if (options_.coupling == "given") {
+    check_coupling_ = std::make_unique<Given<T>>(data_.source(split));
+  } else {
+    check_coupling_ = std::make_unique<FixedTransport<T>>(*check_latents_, rows, batch_ * options_.coupling_batch,
+                                                          seed_, transport_options());
+  }
+  checked_ = rows.x.data();
+}
+
+template <class T>
+flow::Evaluation FlowMatching<T>::evaluate_loss(const comm::Communicator& comm, const flow::Batch<T>& rows) {
+  require<ShapeError>(memory_.has_value(), "flow matching: no memory was planned");
+  choose_check(rows);
+  check_coupling_->begin_step(comm, 0);
+  const Group group{0, rows.size(), random::Purpose::matching_check, *check_latents_, *check_coupling_};
+  return flow::evaluate_blocks(comm, rows.size(), flow::evaluation_block,
+                               [&](Index begin, Index count, flow::LossSums& sums) {
+                                 for (Index first = begin; first < begin + count; first += capacity_) {
+                                   const auto chunk = rows.part(first, std::min(capacity_, begin + count - first));
+                                   set_points(group, first, chunk);
+                                   const auto v = velocities(chunk);
+                                   for (Index j = 0; j < chunk.size(); ++j) {
+                                     const double loss = loss_of(v, j);
+                                     sums.add(loss, std::isfinite(loss) ? flow::Status::ok : flow::Status::not_finite,
+                                              static_cast<double>(weight_of(chunk.weight, j)));
+                                   }
+                                 }
+                               });
 }
 
 template class FlowMatching<float>;

@@ -13,8 +13,16 @@
 // entropic [Tong et al. 2024; Pooladian et al. 2023], which makes paths straight. Times are stratified over the global
 // batch: t of the row at place i is t((π(i) + U)/B) with a permutation π of the step, so that they are spread evenly.
 //
+// Paths may begin at points of a source (data.source) in place of draws from the base density, either at random ones or
+// at the point that is given for each row. These points are latents as they are: they are not standardized. If their
+// law is that of the base density, log p of the flow is the density that is trained. So it is in rectified flows, whose
+// points are the latents of another model and whose rows are its samples [Liu et al. 2023]. If it is another law, the
+// flow still maps this law to that of the rows, but its log p means nothing, and nothing is said about likelihoods.
+//
 // The last `likelihood_steps` steps of a run make the negative log-likelihood small instead (likelihood.hpp).
-// Validations always report the NLL.
+// Validations report the NLL, by which the best parameters are chosen, and the loss on the validation rows. The
+// latents, noises and times of these rows are the same in each validation, and they are coupled as in training. If log
+// p means nothing, the loss chooses.
 
 #include <pushforward/train/coupling.hpp>
 #include <pushforward/train/likelihood.hpp>
@@ -27,13 +35,15 @@ struct FlowMatchingOptions {
   static constexpr const char* kind = "flow_matching";
   static constexpr const char* help =
       "flow matching of a continuous flow: the mean of |v(x_t, t) - dx_t/dt|^2 [Lipman et al. 2023]";
+  static constexpr bool takes_source = true;
   std::string path = "linear";
   double noise = 0;                       ///< σ, in units of standardized columns
-  std::string coupling = "independent";   ///< or optimal_transport, or sinkhorn
+  std::string coupling = "independent";   ///< or optimal_transport, sinkhorn, given
   double regularization = 0.05;           ///< sinkhorn: ε relative to the mean cost above the least one
   std::string coupling_context = "none";  ///< or equal, or cost: see ContextRule
   double context_cost = 10;               ///< cost: λ, in units of standardized columns and contexts
   Index coupling_batch = 1;               ///< global batches whose rows are coupled together
+  std::string source_law = "other";       ///< base: the points of the source are draws from the base density
   std::string times = "stratified";       ///< or uniform
   Index likelihood_steps = 0;             ///< the last steps of the run, by maximum likelihood
 
@@ -43,18 +53,23 @@ struct FlowMatchingOptions {
 template <class T>
 class FlowMatching final : public Objective<T> {
  public:
-  /// Throws OptionError if the flow is anything but one continuous transform, or if the options do not fit the data.
+  /// Throws OptionError if the flow is anything but one continuous transform, or if the options do not fit the data and
+  /// its source.
   FlowMatching(const ObjectivePlace<T>& place, const FlowMatchingOptions& options);
 
   LossName loss_name() const override { return {"loss", "1"}; }
-  LossName validation_name() const override { return likelihood_.loss_name(); }
+  LossName validation_name() const override { return has_density_ ? likelihood_.loss_name() : loss_name(); }
+  bool validates_loss() const override { return has_density_; }
 
   void plan(Index n) override;
-  void plan_evaluation() override { likelihood_.plan_evaluation(); }
-  Index workspace_bytes() const override;
-  void require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) override {
-    likelihood_.require_data(comm, data, warn);
+  void plan_evaluation() override {
+    if (has_density_) likelihood_.plan_evaluation();
   }
+  Index workspace_bytes() const override;
+  /// In addition to what the likelihood demands, throws DataError if the points of the source are said to be draws from
+  /// the base density and their mean log-density shows that they are not. Warns of columns of the source that are far
+  /// from the scale of latents.
+  void require_data(const comm::Communicator& comm, const TrainingData<T>& data, const Warn& warn) override;
 
   std::span<T> parameters() override { return likelihood_.parameters(); }
   void add_state(StateSet& state) override { likelihood_.add_state(state); }
@@ -72,8 +87,10 @@ class FlowMatching final : public Objective<T> {
 
   void prepare_with(std::span<const T> parameters) override { likelihood_.prepare_with(parameters); }
   flow::Evaluation evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) override {
-    return likelihood_.evaluate(comm, rows);
+    return has_density_ ? likelihood_.evaluate(comm, rows) : evaluate_loss(comm, rows);
   }
+  /// The rows are those of a split of the data if there is a source.
+  flow::Evaluation evaluate_loss(const comm::Communicator& comm, const flow::Batch<T>& rows) override;
   void bake() override { likelihood_.bake(); }
 
  private:
@@ -85,19 +102,47 @@ class FlowMatching final : public Objective<T> {
     MatrixView<T> value, x_bar;           // v, unused (d × n)
     std::span<double> time, weight;       // t, 1/q(t) (n)
   };
+  // The rows that share out the times: those of a global batch, or all rows of a validation.
+  struct Group {
+    Index step = 0, rows = 0;
+    random::Purpose order;
+    const Latents<T>& latents;
+    const Coupling<T>& coupling;
+  };
 
   bool is_likelihood(Index step) const { return step >= matching_steps_; }
-  /// Writes the points of the samples of a chunk, which begins at a place of the global batch.
-  void set_points(const StepPart& part, Index place, const flow::Batch<T>& chunk);
+  /// Throws OptionError if the source does not fit the options and the data.
+  void require_source(const Options& options) const;
+  /// Throws DataError if the points of the source are not draws from the base density. Not collective.
+  void require_base_law() const;
+  /// Warns of columns of the source with another scale than latents. Not collective.
+  void examine_source(const Warn& warn) const;
+  TransportOptions transport_options() const;
+  /// The latents of rows of a split, by a purpose. If the split has no source, they are those of the training rows.
+  Latents<T> latents(random::Purpose purpose, data::Split split) const;
+  /// Chooses the latents and the coupling of rows that evaluate_loss() gets.
+  void choose_check(const flow::Batch<T>& rows);
+  /// Writes the points of the samples of a chunk, which begins at a place of its group.
+  void set_points(const Group& group, Index place, const flow::Batch<T>& chunk);
+  /// Returns v at these points.
+  MatrixView<T> velocities(const flow::Batch<T>& chunk);
+  /// The loss ‖v − ẋ‖²/q of sample j of a chunk, without the square of the singular term.
+  double loss_of(MatrixView<T> v, Index j) const;
 
   Likelihood<T> likelihood_;
   const flow::Flow<T>& flow_;
   const flow::Continuous<T>& transform_;
+  const TrainingData<T>& data_;
   FlowMatchingOptions options_;
   const Path& path_;
   std::uint64_t seed_;
-  Index matching_steps_;
+  Index batch_, matching_steps_;
+  bool has_density_;  // whether log p means something
+  Latents<T> latents_;
   std::unique_ptr<Coupling<T>> coupling_;
+  const T* checked_ = nullptr;  // the rows of the last evaluate_loss(), with their latents and coupling
+  std::optional<Latents<T>> check_latents_;
+  std::unique_ptr<Coupling<T>> check_coupling_;
   Index bytes_;
   linalg::Workspace workspace_;
   std::optional<Memory> memory_;

@@ -33,14 +33,16 @@ History::History(LossNames loss, const std::string& path, std::vector<HistoryRow
 void History::begin() {
   file_.reset(std::fopen(path_.c_str(), "w"));
   if (file_ == nullptr) fail(path_);
-  put(fmt::format("step,seconds,train_{},validation_{},learning_rate,gradient_norm\n", loss_.train.name,
-                  loss_.validation.name));
+  put(fmt::format("step,seconds,train_{},validation_{},{}learning_rate,gradient_norm\n", loss_.train.name,
+                  loss_.validation.name, loss_.validates_loss ? fmt::format("validation_{},", loss_.train.name) : ""));
   for (const auto& row : rows_) append(row);
 }
 
 void History::append(const HistoryRow& row) {
-  put(fmt::format("{},{:.3f},{},{},{},{}\n", row.step, row.seconds, row.train_loss,
-                  row.validation ? fmt::format("{}", row.validation->mean) : "", row.learning_rate, row.gradient_norm));
+  const auto loss = row.validation_loss ? fmt::format("{}", *row.validation_loss) : "";
+  put(fmt::format("{},{:.3f},{},{},{}{},{}\n", row.step, row.seconds, row.train_loss,
+                  row.validation ? fmt::format("{}", row.validation->mean) : "", loss_.validates_loss ? loss + "," : "",
+                  row.learning_rate, row.gradient_norm));
 }
 
 void History::put(const std::string& line) {
@@ -91,6 +93,10 @@ void History::write(const h5::GroupWriter& root) const {
   column("validation_" + loss_.validation.name, loss_.validation.units, [](const HistoryRow& r) {
     return r.validation ? r.validation->mean : std::numeric_limits<double>::quiet_NaN();
   });
+  if (loss_.validates_loss) {
+    column("validation_" + loss_.train.name, loss_.train.units,
+           [](const HistoryRow& r) { return r.validation_loss.value_or(std::numeric_limits<double>::quiet_NaN()); });
+  }
   column("learning_rate", "1", [](const HistoryRow& r) { return r.learning_rate; });
   column("gradient_norm", "1", [](const HistoryRow& r) { return r.gradient_norm; });
 }
@@ -107,9 +113,11 @@ std::vector<HistoryRow> History::read(const h5::Group& root, const LossNames& lo
   const auto seconds = column("seconds"), train = column("train_" + loss.train.name),
              validation = column("validation_" + loss.validation.name), rate = column("learning_rate"),
              norm = column("gradient_norm");
+  const auto validated = loss.validates_loss ? column("validation_" + loss.train.name) : std::vector<double>();
   std::vector<HistoryRow> rows(steps.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    rows[i] = {steps[i], seconds[i], train[i], {}, rate[i], norm[i]};
+    rows[i] = {steps[i], seconds[i], train[i], {}, {}, rate[i], norm[i]};
+    if (!validated.empty() && !std::isnan(validated[i])) rows[i].validation_loss = validated[i];
     if (!std::isnan(validation[i])) rows[i].validation = flow::Evaluation{.mean = validation[i]};
   }
   return rows;

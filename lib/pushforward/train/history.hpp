@@ -20,9 +20,11 @@ struct LossName {
   std::string units;
 };
 
-/// How a history names losses: its columns are `train_` and `validation_`, followed by these names.
+/// How a history names losses: its columns are `train_` and `validation_`, followed by these names. If validations give
+/// the training loss as well, there also is the column `validation_` with the name of the training loss.
 struct LossNames {
   LossName train, validation;
+  bool validates_loss = false;
 };
 
 /// A row of the history. Losses are in the units that the objective reports.
@@ -31,6 +33,7 @@ struct HistoryRow {
   double seconds = 0;                          ///< since the start of the run
   double train_loss = 0;                       ///< mean over the steps since the last row
   std::optional<flow::Evaluation> validation;  ///< if this step validated; the file has its mean
+  std::optional<double> validation_loss{};     ///< the training loss on the validation rows, if validations give it
   double learning_rate = 0;
   double gradient_norm = 0;  ///< before clipping
 };

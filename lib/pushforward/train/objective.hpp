@@ -9,7 +9,7 @@
 //   in each step       begin_step() and prepare(), then add() for each part of this rank's batch, then
 //   gradient_of_raw_parameters() on
 //                      the sum over all ranks
-//   for a validation   prepare_with() and evaluate()
+//   for a validation   prepare_with(), evaluate() and, if validates_loss(), evaluate_loss()
 //   at the end         bake()
 //
 // An objective may keep state from step to step, which add_state() names.
@@ -57,7 +57,9 @@ class Objective {
   virtual LossName loss_name() const = 0;
   /// The name and the units of what evaluate() gives.
   virtual LossName validation_name() const { return loss_name(); }
-  LossNames loss_names() const { return {loss_name(), validation_name()}; }
+  /// Whether a validation gives the loss of add() as well, because evaluate() gives another figure.
+  virtual bool validates_loss() const { return false; }
+  LossNames loss_names() const { return {loss_name(), validation_name(), validates_loss()}; }
   /// Converts a mean loss over training samples, as it follows from add(), to the units that the history reports.
   virtual double reported(double mean_loss) const { return mean_loss; }
 
@@ -105,6 +107,12 @@ class Objective {
   /// Evaluates rows that all ranks have whole, in the units that are reported, with the parameters that were prepared
   /// last. Collective.
   virtual flow::Evaluation evaluate(const comm::Communicator& comm, const flow::Batch<T>& rows) = 0;
+  /// Evaluates the loss of add() on rows that all ranks have whole, in the units that are reported, with the parameters
+  /// that were prepared last. Its draws are the same in every call, so that the values of a run can be compared. Only
+  /// called if validates_loss(). Collective.
+  virtual flow::Evaluation evaluate_loss(const comm::Communicator& comm, const flow::Batch<T>& rows) {
+    return evaluate(comm, rows);
+  }
   /// Whether an evaluation says that the model is better than one with evaluation `other` of the same rows.
   virtual bool better(const flow::Evaluation& evaluation, const flow::Evaluation& other) const {
     return flow::better(evaluation, other);

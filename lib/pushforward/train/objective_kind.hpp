@@ -1,7 +1,7 @@
 #pragma once
 
 // The kinds of objectives. ObjectiveKind::registry() (objective_kinds.cpp) lists the built-in ones. An option struct
-// and a class template make a kind, as objective_kind<Struct, Class>().
+// and a class template make a kind, as objective_kind<Struct, Class>(). The struct may have `takes_source`.
 
 #include <pushforward/core/registry.hpp>
 
@@ -40,6 +40,7 @@ struct ObjectiveKind : Kind {
   }
 
   std::tuple<Make<float>, Make<double>> makers{};
+  bool takes_source = false;  ///< whether it uses TrainingData::source()
 };
 
 /// The kind that an option struct and a class template make. Class<T> is constructed from (place, options).
@@ -48,7 +49,9 @@ ObjectiveKind objective_kind() {
   const auto make = []<class T>(const ObjectivePlace<T>& place, const KindOptions& options) {
     return std::make_unique<Class<T>>(place, options.as<Struct>());
   };
-  return {kind_of<Struct>(), {make, make}};
+  return {kind_of<Struct>(), {make, make}, requires {requires Struct::takes_source;
+}
+};  // namespace pushforward::train
 }
 
 }  // namespace pushforward::train

@@ -31,6 +31,9 @@ void Options::require_consistent() const {
       (model.levels == 0 && model.logit == 0) || data.standardize == "none" || data.standardize == "auto",
       "model.levels = {} and model.logit = {} want data as it is: data.standardize = \"none\"", model.levels,
       model.logit);
+  require<OptionError>(data.source.empty() || objective.chosen().takes_source,
+                       "data.source = \"{}\" has no effect with objective.kind = \"{}\"; it is for \"flow_matching\"",
+                       data.source, objective.kind);
 }
 
 DataOptions Options::data_of_model() const {
@@ -71,6 +74,9 @@ OptionSet Options::declare() {
       .add("data.periodic", data.periodic,
            "columns that are angles in radians, by name, number from 1, range 2-5 or *; those that the file names are "
            "angles, too")
+      .add("data.source", data.source,
+           "dataset FILE.h5 or array FILE.h5:/PATH of the points at which the paths of flow matching begin; empty: the "
+           "base density")
       .add_table("model", model.declare())
       .add("model.precision", model.precision, "precision of the network in training", one_of({"float", "double"}))
       .add_table("base", model.base.declare("kind", "density of the latents that are not angles"))

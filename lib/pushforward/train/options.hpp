@@ -18,6 +18,7 @@ struct DataOptions {
   std::string fractions = "0.8,0.1,0.1";  ///< of FILE:/PATH: training, validation and test
   Index seed = 1;                         ///< of the built-in density's rows, and of the division by fractions
   std::string standardize = "auto";       ///< auto, none, unit, scale, whiten; see Options::data_of_model()
+  std::string source{};                   ///< FILE or FILE:/PATH of points where paths of flow matching begin
   std::vector<std::string> periodic{};    ///< columns that are angles in radians, in addition to the file's
 };
 

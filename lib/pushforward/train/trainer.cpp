@@ -252,6 +252,7 @@ Outcome Trainer<T>::run(History& history, const Keeping& keeping, const Hooks& h
     HistoryRow row;
     if (validation.size() > 0 && (step_ % options_.validation_interval() == 0 || last)) {
       row.validation = validate(validation);
+      if (objective_.validates_loss()) row.validation_loss = objective_.evaluate_loss(comm_, validation).mean;
       follow_changes(validation, warn);
     }
     if (row.validation || last || step_ % options_.output.every == 0) {

@@ -81,7 +81,12 @@ std::unique_ptr<data::RowReader> open_rows(const DataOptions& options) {
 
 template <class T>
 TrainingData<T>::TrainingData(const comm::Communicator& comm, const DataOptions& options, Index slab)
-    : TrainingData(comm, *open_on_all(comm, options), options, slab) {}
+    : TrainingData(comm, *open_on_all(comm, options), options, slab) {
+  if (options.source.empty()) return;
+  DataOptions source = options;
+  source.file = options.source;
+  read_source(comm, *open_on_all(comm, source));
+}
 
 template <class T>
 TrainingData<T>::TrainingData(const comm::Communicator& comm, const data::RowReader& reader, const DataOptions& options,
@@ -242,11 +247,60 @@ void TrainingData<T>::store(Split split, Index number, const Slab& slab) {
 }
 
 template <class T>
+void TrainingData<T>::read_source(const comm::Communicator& comm, const data::RowReader& reader) {
+  const PhaseScope scope(Phase::input_output);
+  const auto& about = reader.description();
+  comm::agree(comm, [&] {
+    require<DataError>(about.dimension == description_.dimension,
+                       "{}: the source has {} columns, and the rows of {} have {}", about.name, about.dimension,
+                       description_.name, description_.dimension);
+    require<DataError>(!about.weighted, "{}: the source has weights, and paths begin at each of its rows equally often",
+                       about.name);
+    double bytes = 0;
+    for (const Split split : splits) bytes += sizeof(T) * static_cast<double>(about.dimension * reader.rows(split));
+    require_memory(
+        bytes, fmt::format("{}: {} rows of {} columns need", about.name, reader.rows(Split::train), about.dimension),
+        "take fewer rows or columns");
+  });
+  for (const Split split : splits) {
+    sources_[data::index_of(split)] =
+        std::make_unique<comm::SharedArray<T>>(comm, about.dimension * reader.rows(split));
+  }
+  comm::agree(comm, [&] {
+    for (const Split split : splits) {
+      auto& array = *sources_[data::index_of(split)];
+      const Index rows = reader.rows(split);
+      const MatrixView<T> all(array.data().data(), about.dimension, rows);
+      const auto mine = array.share((rows + slab_ - 1) / slab_);
+      for (Index i = mine.first; i < mine.last; ++i) {
+        Matrix<double> values(about.dimension, std::min(slab_, rows - i * slab_));
+        reader.read(split, i * slab_, values.view());
+        const auto to = all.columns(i * slab_, values.cols());
+        for (Index j = 0; j < values.cols(); ++j) {
+          std::ranges::transform(values.view().column_span(j), to.column(j),
+                                 [](double v) { return static_cast<T>(v); });
+          for (const Index row : description_.periodic) to(row, j) = wrap_angle<T>(values(row, j));
+        }
+      }
+    }
+  });
+  for (const auto& array : sources_) array->fence();
+}
+
+template <class T>
+ConstMatrixView<T> TrainingData<T>::source(Split split) const {
+  const auto& array = sources_[data::index_of(split)];
+  const auto values = array ? std::as_const(*array).data() : std::span<const T>();
+  return {values.data(), description_.dimension, std::ssize(values) / description_.dimension};
+}
+
+template <class T>
 void TrainingData<T>::release() {
   for (const Split split : splits) {
     samples_[data::index_of(split)]->release();
     weights_[data::index_of(split)]->release();
     contexts_[data::index_of(split)]->release();
+    if (sources_[data::index_of(split)]) sources_[data::index_of(split)]->release();
   }
 }
 

@@ -30,8 +30,13 @@ class TrainingData {
   /// options. `slab`: rows of a slab, at least 1. Collective; throws the same error on all ranks.
   TrainingData(const comm::Communicator& comm, const data::RowReader& reader, const DataOptions& options,
                Index slab = training_slab);
-  /// Reads the rows of open_rows(options).
+  /// Reads the rows of open_rows(options), and the source that the options name.
   TrainingData(const comm::Communicator& comm, const DataOptions& options, Index slab = training_slab);
+  /// Reads the source of flow matching: points at which paths to the rows begin. They are latents as they are, so they
+  /// are not standardized; angles are wrapped. A split of the source may be empty, except the training rows.
+  /// Collective; throws the same error on all ranks: DataError if the source has other columns than the rows, or
+  /// weights.
+  void read_source(const comm::Communicator& comm, const data::RowReader& reader);
   /// Frees the shared memory. Collective.
   void release();
 
@@ -49,6 +54,8 @@ class TrainingData {
   /// All rows of a split, standardized, with their contexts and weights. Weights are divided by the largest of the
   /// split. Angles are not scaled, only wrapped to [−π, π), π as T has it.
   flow::Batch<T> batch(data::Split split) const;
+  /// All rows of a split of the source, (d × m); without columns if there is no source, or no such split.
+  ConstMatrixView<T> source(data::Split split) const;
 
  private:
   /// Rows of a slab in their own units, as they have been read.
@@ -81,6 +88,7 @@ class TrainingData {
   double largest_angle_ = 0;
   std::optional<data::Standardization> context_standardization_;
   data::BySplit<std::unique_ptr<comm::SharedArray<T>>> samples_, weights_, contexts_;
+  data::BySplit<std::unique_ptr<comm::SharedArray<T>>> sources_;  // null without a source
 };
 
 extern template class TrainingData<float>;
