@@ -15,9 +15,12 @@ class Matching(CourseTest):
         """To rounding, also where the run goes over to likelihood; and to the bit with --reproducible."""
         flags = ["--model.kind", "continuous", "--objective.kind", "flow_matching", "--data", flows.data(3),
                  "--train.batch", 61]
+        self.put("integers.h5", {split: np.clip(np.floor(4 + 2 * x), 0, 15) for split, x in flows.split_rows(3).items()})
         for more in [["--objective.noise", 0.1], ["--objective.coupling", "optimal_transport",
                                                   "--objective.likelihood_steps", 3],
                      ["--objective.coupling", "sinkhorn"], ["--objective.path", "bridge", "--objective.noise", 0.3],
+                     ["--model.levels", 16, "--data.standardize", "none", "--data", "integers.h5", "--objective.coupling",
+                      "sinkhorn"],
                      ["--objective.path", "variance_preserving", "--objective.coupling", "optimal_transport",
                       "--objective.coupling_batch", 2]]:
             with self.subTest(more):
@@ -76,6 +79,26 @@ class Matching(CourseTest):
                 self.assertLess(excess, 0.05, more)
             else:  # the twin
                 self.assertGreater(excess, 0.2)
+
+    def test_integers_are_learned(self):
+        """Integers with a known law, which are dequantized: their entropy is nearly reached after a logit and
+        an ActNorm."""
+        generator = np.random.default_rng(4)
+        x = np.minimum(generator.geometric(0.4, size=(30000, 2)), 8) - 1
+        law = np.bincount(x.ravel(), minlength=8) / x.size
+        self.put("data.h5", {"train": x[:20000], "validation": x[20000:22000], "test": x[22000:]})
+        (self.folder / "run.toml").write_text("\n".join([
+            'model.kind = "chain"', *[f"[[model.chain]]\n{text}" for text in [
+                'kind = "dequantize"\nlevels = 8', 'kind = "elementwise"\nfunction = "logit"\nmargin = 0.05',
+                'kind = "actnorm"', 'kind = "continuous"\nhidden = [32, 32]']]]) + "\n")
+        nll = {}
+        for steps in [20, 600]:
+            self.succeed("flow_train", "run.toml", *CONTINUOUS[4:], "--data", "data.h5", "--train.steps", steps)
+            nll[steps] = -self.density("flow.h5", "data.h5")["log_prob"].mean()
+        entropy = -2 * (law * np.log(law)).sum()
+        self.assertLess(nll[600], entropy + 0.13)
+        self.assertGreater(nll[600], entropy - 0.02)
+        self.assertGreater(nll[20], entropy + 0.13)
 
     def history(self, name="flow.csv"):
         """The columns of a history that are numbers in every row of a validation."""

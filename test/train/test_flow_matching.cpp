@@ -3,6 +3,10 @@
 #include <pushforward/train/array_rows.hpp>
 #include <pushforward/train/fit.hpp>
 #include <pushforward/train/flow_matching.hpp>
+#include <pushforward/transforms/actnorm.hpp>
+#include <pushforward/transforms/dequantize.hpp>
+#include <pushforward/transforms/elementwise.hpp>
+#include <pushforward/transforms/permutation.hpp>
 
 #include "../linalg/fixtures.hpp"
 
@@ -479,6 +483,63 @@ BOOST_FIXTURE_TEST_CASE(validations_have_the_same_pairs, Ranks) {
   double given = 0;
   for (Index j = 0; j < n; ++j) given += std::pow(x(0, j) - points(0, j), 2) + std::pow(x(1, j) - points(1, j), 2);
   BOOST_TEST(close_relative(run({.coupling = "given"}, {.x = x}, points), given / n, 1e-12));
+}
+
+// Transforms before the field: paths lead to the images of the rows, and couplings compare the images.
+BOOST_FIXTURE_TEST_CASE(paths_lead_to_the_images_of_rows, Ranks) {
+  constexpr Index n = 24;
+  const auto x = matrix_of<double>(d, n, [](Index i, Index j) { return static_cast<double>((3 * j + 5 * i) % 8); });
+  auto options = options_of({});
+  options.model.kind = "chain";
+  options.model.hidden = {};
+  options.model.chain = {flow::DequantizeOptions{.levels = 8},
+                         flow::ElementwiseOptions{.function = "logit", .margin = 0.05}, flow::ActNormOptions{},
+                         flow::PermutationOptions{}, flow::ContinuousOptions{.hidden = {12}}};
+  const auto losses = [&](FlowMatchingOptions matching, bool initializes) {
+    options.objective = std::move(matching);
+    Trial<double> trial(comm, options, {.x = x});
+    std::ranges::fill(trial.flow.parameters(), 0.0);
+    const auto rows = trial.data.batch(data::Split::train);
+    if (initializes) trial.flow.initialize_from_data({.x = x, .draws = {.seed = 1}});
+    trial.flow.prepare(nn::Normalization::values);
+    trial.objective.begin_step(comm, 0);
+    train::RowBatches<double> source(rows, {}, n, 1);
+    const auto batch = source.next(0, {0, n});
+    std::vector<double> gradient(trial.flow.parameters().size());
+    const double loss = trial.objective.add({0, 0, n}, batch, gradient).loss;
+    // A field that is 0 leaves the images as they are.
+    flow::FlowWorkspace<double> workspace(trial.flow, n, nn::Pass::map_only);
+    Matrix<double> image(d, n);
+    std::vector<flow::Status> status(n);
+    trial.flow.map(batch, image, status, workspace);
+    const auto cost = matrix_of<double>(n, n, [&](Index i, Index j) {
+      std::vector<double> z(d);
+      draw_latent(trial.flow.base(), 1, 0, j, z);
+      return std::pow(image(0, i) - z[0], 2) + std::pow(image(1, i) - z[1], 2);
+    });
+    double independent = 0;
+    for (Index j = 0; j < n; ++j) independent += cost(j, j);
+    const double check = trial.objective.evaluate_loss(comm, trial.data.batch(data::Split::validation)).mean;
+    trial.data.release();
+    return std::array{loss, independent, linalg::assign(cost).cost, check};
+  };
+  const auto plain = losses({}, false), started = losses({}, true);
+  BOOST_TEST(close_relative(plain[0], plain[1], 1e-12));
+  BOOST_TEST(close_relative(started[0], started[1], 1e-12));
+  BOOST_TEST(!close_relative(started[0], plain[0], 1e-3));
+  const auto coupled = losses({.coupling = "optimal_transport"}, true);
+  BOOST_TEST(close_relative(coupled[0], coupled[2], 1e-10));
+  BOOST_TEST(coupled[3] < 0.6 * started[3]);
+
+  options.model.chain.insert(options.model.chain.begin() + 3, flow::TransformOptions("planar"));
+  BOOST_CHECK_EXCEPTION(losses({}, false), OptionError,
+                        says({"after ActNorms and transforms without parameters", "1 planar"}));
+  options.model.chain.erase(options.model.chain.begin() + 3);
+  options.train.weight_decay = 0.1;
+  BOOST_CHECK_EXCEPTION(losses({}, false), OptionError, says({"train.weight_decay = 0.1 would change the ActNorms"}));
+  options.train.weight_decay = 0;
+  std::swap(options.model.chain[3], options.model.chain[4]);
+  BOOST_CHECK_EXCEPTION(losses({}, false), OptionError, says({"a chain that ends in one transform of this kind"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_source_that_does_not_fit_is_refused) {

@@ -64,6 +64,12 @@ Matrix<double> squared_distances(const Matrix<double>& x, const Matrix<double>& 
   return cost;
 }
 
+template <class T>
+void write_image(const ImageOfRows<T>& image, const flow::Batch<T>& rows, MatrixView<T> to) {
+  if (image) return image(rows, to);
+  copy_samples<T>(rows.x, to);
+}
+
 }  // namespace
 
 template <class T>
@@ -96,8 +102,13 @@ void transport(const flow::Batch<T>& rows, ConstMatrixView<double> latents, cons
 
 template <class T>
 OptimalTransport<T>::OptimalTransport(const Latents<T>& latents, const flow::Batch<T>& rows, Index batch, Index steps,
-                                      std::uint64_t seed, TransportOptions options)
-    : latents_(latents), batch_(batch), steps_(steps), options_(std::move(options)), source_(rows, {}, batch, seed) {
+                                      std::uint64_t seed, TransportOptions options, ImageOfRows<T> image)
+    : latents_(latents),
+      batch_(batch),
+      steps_(steps),
+      options_(std::move(options)),
+      image_(std::move(image)),
+      source_(rows, {}, batch, seed) {
   const auto n = static_cast<double>(size());
   const double matrices = options_.regularization ? 3 : 1;
   require_memory(matrices * sizeof(double) * n * n,
@@ -117,7 +128,7 @@ template <class T>
 flow::Batch<T> OptimalTransport<T>::rows_of(Index group) {
   for (Index k = 0; k < options_.batches; ++k) {
     const auto rows = source_.next(group * options_.batches + k, {0, batch_});
-    copy_samples<T>(rows.x, x_.view().columns(k * batch_, batch_));
+    write_image(image_, rows, x_.view().columns(k * batch_, batch_));
     copy_samples<T>(rows.context, context_.view().columns(k * batch_, batch_));
   }
   return {.x = x_, .context = context_};
@@ -158,8 +169,13 @@ void OptimalTransport<T>::solve(Index group, std::span<Index> numbers) {
 
 template <class T>
 FixedTransport<T>::FixedTransport(const Latents<T>& latents, const flow::Batch<T>& rows, Index group,
-                                  std::uint64_t seed, TransportOptions options)
-    : latents_(latents), rows_(rows), group_(group), seed_(seed), options_(std::move(options)) {}
+                                  std::uint64_t seed, TransportOptions options, ImageOfRows<T> image)
+    : latents_(latents),
+      rows_(rows),
+      group_(group),
+      seed_(seed),
+      options_(std::move(options)),
+      image_(std::move(image)) {}
 
 template <class T>
 void FixedTransport<T>::begin_step(const comm::Communicator& comm, Index) {
@@ -172,20 +188,23 @@ void FixedTransport<T>::begin_step(const comm::Communicator& comm, Index) {
   comm::agree(comm, [&] {
     for (Index first = comm.rank() * group_; first < n; first += comm.size() * group_) {
       const Index count = std::min(group_, n - first);
-      Matrix<T> x(rows_.x.rows(), count), context(rows_.context.rows(), count);
+      Matrix<T> x(rows_.x.rows(), count), context(rows_.context.rows(), count), images(x);
       Matrix<double> z(rows_.x.rows(), count);
+      std::vector<Index> members;
       for (Index j = 0; j < count; ++j) {
         const Index row = order(first + j);
+        members.push_back(row);
         std::ranges::copy(rows_.x.column_span(row), x.view().column(j));
         if (!rows_.context.empty()) std::ranges::copy(rows_.context.column_span(row), context.view().column(j));
         latents_.write({0, row}, z.view().column_span(j));
       }
       std::vector<Index> latents(static_cast<std::size_t>(count));
-      const auto uniform = [&](Index j) { return latents_.stream({0, order(first + j)}, 2).uniform(); };
-      transport<T>({.x = x, .context = context}, z, options_, uniform, latents);
-      for (Index j = 0; j < count; ++j) {
-        numbers[order(first + j)] = static_cast<double>(order(first + latents[j]));
-      }
+      const auto uniform = [&](Index j) { return latents_.stream({0, members[j]}, 2).uniform(); };
+      auto draws = rows_.draws;
+      draws.samples = members;
+      write_image<T>(image_, {.x = x, .context = context, .draws = draws}, images);
+      transport<T>({.x = images, .context = context}, z, options_, uniform, latents);
+      for (Index j = 0; j < count; ++j) numbers[members[j]] = static_cast<double>(members[latents[j]]);
     }
   });
   comm.sum(std::span(numbers));

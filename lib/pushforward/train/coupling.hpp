@@ -23,8 +23,8 @@
 #include <pushforward/comm/communicator.hpp>
 #include <pushforward/train/batch_source.hpp>
 #include <pushforward/train/latents.hpp>
+#include <pushforward/train/row_images.hpp>
 
-#include <functional>
 #include <optional>
 
 namespace pushforward::train {
@@ -96,10 +96,10 @@ template <class T>
 class OptimalTransport final : public Coupling<T> {
  public:
   /// rows: all training rows, as for RowBatches. batch: rows of the global batch. steps: of the run. seed: of the order
-  /// of the rows. Throws OptionError if a coupling needs more memory than there is, or if contexts are to be equal and
-  /// no two rows of the first coupling have equal ones.
+  /// of the rows. image: of rows, which is coupled in their place. Throws OptionError if a coupling needs more memory
+  /// than there is, or if contexts are to be equal and no two rows of the first coupling have equal ones.
   OptimalTransport(const Latents<T>& latents, const flow::Batch<T>& rows, Index batch, Index steps, std::uint64_t seed,
-                   TransportOptions options);
+                   TransportOptions options, ImageOfRows<T> image = {});
 
   /// Solves the couplings of the next groups of steps if that of this step is not known. Throws NumericalError, the
   /// same on all ranks.
@@ -112,7 +112,8 @@ class OptimalTransport final : public Coupling<T> {
  private:
   /// The number of rows that are coupled together.
   Index size() const { return batch_ * options_.batches; }
-  /// Copies the rows of a group of steps, one step after the other, to x_ and context_.
+  /// Writes the images of the rows of a group of steps, one step after the other, to x_, and their contexts to
+  /// context_.
   flow::Batch<T> rows_of(Index group);
   /// Writes the number of the latent of each row of a group.
   void solve(Index group, std::span<Index> numbers);
@@ -120,6 +121,7 @@ class OptimalTransport final : public Coupling<T> {
   Latents<T> latents_;
   Index batch_, steps_;
   TransportOptions options_;
+  ImageOfRows<T> image_;
   RowBatches<T> source_;
   Matrix<T> x_, context_;        // of a group
   Index first_ = 0, count_ = 0;  // the couplings of groups [first_, first_ + count_) are known
@@ -131,9 +133,10 @@ class OptimalTransport final : public Coupling<T> {
 template <class T>
 class FixedTransport final : public Coupling<T> {
  public:
-  /// rows: they must outlive the object. group: rows that are coupled together; the last group may have fewer.
+  /// rows: they must outlive the object. group: rows that are coupled together; the last group may have fewer. image:
+  /// see OptimalTransport.
   FixedTransport(const Latents<T>& latents, const flow::Batch<T>& rows, Index group, std::uint64_t seed,
-                 TransportOptions options);
+                 TransportOptions options, ImageOfRows<T> image = {});
 
   /// Solves all groups in the first call, which the ranks share out. Throws NumericalError, the same on all ranks.
   void begin_step(const comm::Communicator& comm, Index step) override;
@@ -147,6 +150,7 @@ class FixedTransport final : public Coupling<T> {
   Index group_;
   std::uint64_t seed_;
   TransportOptions options_;
+  ImageOfRows<T> image_;
   std::vector<Index> latent_of_;  // of each row, once they are known
 };
 

@@ -3,7 +3,9 @@
 #include <pushforward/standardization/moments.hpp>
 #include <pushforward/train/flow_matching.hpp>
 #include <pushforward/train/options.hpp>
+#include <pushforward/transforms/actnorm.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace pushforward::train {
@@ -14,15 +16,23 @@ using data::Split;
 
 constexpr Index largest_chunk = 512;  // samples; a network of the usual widths then fits into a core's cache
 
+// The field of a flow, after transforms that stay as they are while it is fitted.
 template <class T>
 const flow::Continuous<T>& continuous_of(const flow::Flow<T>& flow) {
-  const auto* const only =
-      flow.transforms().size() == 1 ? dynamic_cast<const flow::Continuous<T>*>(flow.transforms()[0].get()) : nullptr;
-  require<OptionError>(only != nullptr,
+  const auto& transforms = flow.transforms();
+  const auto* const last =
+      transforms.empty() ? nullptr : dynamic_cast<const flow::Continuous<T>*>(transforms.back().get());
+  const auto stays = [](const auto& transform) {
+    const bool has_parameters = dynamic_cast<const flow::Trained<T>*>(transform.get()) != nullptr;
+    return (!has_parameters || transform->kind() == flow::ActNormOptions::kind) &&
+           transform->output_shape().size() == transform->input_shape().size();
+  };
+  require<OptionError>(last != nullptr && std::all_of(transforms.begin(), transforms.end() - 1, stays),
                        "objective.kind = \"flow_matching\" fits the vector field of a continuous flow, and this flow "
-                       "has the transforms {}; take model.kind = \"continuous\" without levels and logit",
+                       "has the transforms {}; take model.kind = \"continuous\", or a chain that ends in one transform "
+                       "of this kind, after ActNorms and transforms without parameters",
                        summary(flow.architecture()));
-  return *only;
+  return *last;
 }
 
 ContextRule context_rule(const std::string& name) {
@@ -83,8 +93,9 @@ OptionSet FlowMatchingOptions::declare() {
 }
 
 template <class T>
-FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace& workspace, Index n)
+FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace& workspace, Index n, bool has_images)
     : field(of, workspace, workspace, n, 0, nn::Pass::gradient),
+      image(workspace.matrix<T>(has_images ? of.dimension() : 0, n)),
       x(workspace.matrix<T>(of.dimension(), n)),
       velocity(workspace.matrix<T>(of.dimension(), n)),
       singular(workspace.matrix<T>(of.dimension(), n)),
@@ -99,6 +110,8 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
       flow_(place.flow),
       transform_(continuous_of(place.flow)),
       data_(place.data),
+      images_(place.flow, std::ssize(place.flow.transforms()) - 1, place.options.workspace_bytes()),
+      periodic_(domains_of(place.flow.architecture())[place.flow.transforms().size() - 1].periodic),
       options_(options),
       path_(Path::registry().at(options.path)),
       seed_(static_cast<std::uint64_t>(place.options.train.seed)),
@@ -112,7 +125,13 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
   const auto& domain = flow_.architecture().data;
   require<OptionError>(matching_steps_ >= 0, "objective.likelihood_steps = {} are more than train.steps = {}",
                        options.likelihood_steps, place.options.train.steps);
-  require<OptionError>(path_.is_straight || domain.periodic.empty(),
+  const bool has_actnorm = std::ranges::any_of(
+      flow_.transforms(), [](const auto& transform) { return transform->kind() == flow::ActNormOptions::kind; });
+  require<OptionError>(!has_actnorm || place.options.train.weight_decay == 0,
+                       "train.weight_decay = {} would change the ActNorms before the vector field, which stay as they "
+                       "are in flow matching; take 0",
+                       place.options.train.weight_decay);
+  require<OptionError>(path_.is_straight || periodic_.empty(),
                        "objective.path = \"{}\" has no meaning for angles; take \"linear\", which follows the circle",
                        options.path);
   require<OptionError>(options.noise > 0 || !path_.needs_noise,
@@ -126,8 +145,8 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
     coupling_ = std::make_unique<Given<T>>(data_.source(Split::train));
   } else {
     require_coupling(options, rows, domain.context);
-    coupling_ =
-        std::make_unique<OptimalTransport<T>>(latents_, rows, batch_, matching_steps_, seed_, transport_options());
+    coupling_ = std::make_unique<OptimalTransport<T>>(latents_, rows, batch_, matching_steps_, seed_,
+                                                      transport_options(), image_of_rows());
   }
 }
 
@@ -161,11 +180,26 @@ void FlowMatching<T>::require_source(const Options& options) const {
 
 template <class T>
 TransportOptions FlowMatching<T>::transport_options() const {
-  return {.periodic = flow_.architecture().data.periodic,
+  return {.periodic = periodic_,
           .regularization = options_.coupling == "sinkhorn" ? std::optional(options_.regularization) : std::nullopt,
           .contexts = context_rule(options_.coupling_context),
           .context_cost = options_.context_cost,
           .batches = options_.coupling_batch};
+}
+
+template <class T>
+ImageOfRows<T> FlowMatching<T>::image_of_rows() {
+  if (images_.empty()) return {};
+  return [this](const flow::Batch<T>& rows, MatrixView<T> image) { images_.map(rows, image); };
+}
+
+template <class T>
+flow::Batch<T> FlowMatching<T>::image_of(flow::Batch<T> chunk) {
+  if (images_.empty()) return chunk;
+  const auto image = memory_->image.columns(0, chunk.size());
+  images_.map(chunk, image);
+  chunk.x = image;
+  return chunk;
 }
 
 template <class T>
@@ -245,7 +279,7 @@ void FlowMatching<T>::plan(Index n) {
   if (memory_) return;
   const auto bytes_for = [&](Index count) {
     linalg::Workspace counted;
-    Memory(transform_.field(), counted, count);
+    Memory(transform_.field(), counted, count, !images_.empty());
     return counted.peak();
   };
   require<OptionError>(bytes_for(1) <= bytes_, "training: a sample takes {}; train.workspace is {}: make it larger",
@@ -253,12 +287,12 @@ void FlowMatching<T>::plan(Index n) {
   capacity_ = linalg::largest_that_fits(std::min(std::max<Index>(n, 1), largest_chunk),
                                         [&](Index count) { return bytes_for(count) <= bytes_; });
   workspace_ = linalg::Workspace(bytes_for(capacity_));
-  memory_.emplace(transform_.field(), workspace_, capacity_);
+  memory_.emplace(transform_.field(), workspace_, capacity_, !images_.empty());
 }
 
 template <class T>
 Index FlowMatching<T>::workspace_bytes() const {
-  return workspace_.peak() + likelihood_.workspace_bytes();
+  return workspace_.peak() + images_.bytes() + likelihood_.workspace_bytes();
 }
 
 template <class T>
@@ -270,7 +304,6 @@ void FlowMatching<T>::begin_step(const comm::Communicator& comm, Index step) {
 template <class T>
 void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Batch<T>& chunk) {
   auto& m = *memory_;
-  const auto& periodic = flow_.architecture().data.periodic;
   const random::Permutation strata(seed_, group.order, static_cast<std::uint64_t>(group.step), group.rows);
   const bool stratified = options_.times == "stratified";
   for (Index j = 0; j < chunk.size(); ++j) {
@@ -283,7 +316,7 @@ void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Ba
     for (double& value : noise_) value = stream.normal();
     m.time[j] = point.t;
     m.weight[j] = point.weight;
-    set_point<T>(path_, point, latent_, chunk.x.column_span(j), noise_, periodic,
+    set_point<T>(path_, point, latent_, chunk.x.column_span(j), noise_, periodic_,
                  {m.x.column_span(j), m.velocity.column_span(j), m.singular.column_span(j)});
   }
 }
@@ -316,7 +349,7 @@ LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, 
   const Group group{part.step, part.batch, random::Purpose::matching_order, latents_, *coupling_};
   LossSum sum;
   for (Index first = 0; first < batch.size(); first += capacity_) {
-    const auto chunk = batch.part(first, std::min(capacity_, batch.size() - first));
+    const auto chunk = image_of(batch.part(first, std::min(capacity_, batch.size() - first)));
     const Index n = chunk.size();
     set_points(group, part.first + first, chunk);
     const auto v = velocities(chunk);
@@ -354,7 +387,7 @@ void FlowMatching<T>::choose_check(const flow::Batch<T>& rows) {
     check_coupling_ = std::make_unique<Given<T>>(data_.source(split));
   } else {
     check_coupling_ = std::make_unique<FixedTransport<T>>(*check_latents_, rows, batch_ * options_.coupling_batch,
-                                                          seed_, transport_options());
+                                                          seed_, transport_options(), image_of_rows());
   }
   checked_ = rows.x.data();
 }
@@ -365,19 +398,19 @@ flow::Evaluation FlowMatching<T>::evaluate_loss(const comm::Communicator& comm, 
   choose_check(rows);
   check_coupling_->begin_step(comm, 0);
   const Group group{0, rows.size(), random::Purpose::matching_check, *check_latents_, *check_coupling_};
-  return flow::evaluate_blocks(comm, rows.size(), flow::evaluation_block,
-                               [&](Index begin, Index count, flow::LossSums& sums) {
-                                 for (Index first = begin; first < begin + count; first += capacity_) {
-                                   const auto chunk = rows.part(first, std::min(capacity_, begin + count - first));
-                                   set_points(group, first, chunk);
-                                   const auto v = velocities(chunk);
-                                   for (Index j = 0; j < chunk.size(); ++j) {
-                                     const double loss = loss_of(v, j);
-                                     sums.add(loss, std::isfinite(loss) ? flow::Status::ok : flow::Status::not_finite,
-                                              static_cast<double>(weight_of(chunk.weight, j)));
-                                   }
-                                 }
-                               });
+  return flow::evaluate_blocks(
+      comm, rows.size(), flow::evaluation_block, [&](Index begin, Index count, flow::LossSums& sums) {
+        for (Index first = begin; first < begin + count; first += capacity_) {
+          const auto chunk = image_of(rows.part(first, std::min(capacity_, begin + count - first)));
+          set_points(group, first, chunk);
+          const auto v = velocities(chunk);
+          for (Index j = 0; j < chunk.size(); ++j) {
+            const double loss = loss_of(v, j);
+            sums.add(loss, std::isfinite(loss) ? flow::Status::ok : flow::Status::not_finite,
+                     static_cast<double>(weight_of(chunk.weight, j)));
+          }
+        }
+      });
 }
 
 template class FlowMatching<float>;

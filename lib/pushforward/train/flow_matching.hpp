@@ -13,6 +13,9 @@
 // entropic [Tong et al. 2024; Pooladian et al. 2023], which makes paths straight. Times are stratified over the global
 // batch: t of the row at place i is t((π(i) + U)/B) with a permutation π of the step, so that they are spread evenly.
 //
+// Transforms without parameters and ActNorms may come before the field. The paths then lead to the images of the rows
+// (row_images.hpp). ActNorms keep the values that they have from the data until the steps of maximum likelihood.
+//
 // Paths may begin at points of a source (data.source) in place of draws from the base density, either at random ones or
 // at the point that is given for each row. These points are latents as they are: they are not standardized. If their
 // law is that of the base density, log p of the flow is the density that is trained. So it is in rectified flows, whose
@@ -53,8 +56,8 @@ struct FlowMatchingOptions {
 template <class T>
 class FlowMatching final : public Objective<T> {
  public:
-  /// Throws OptionError if the flow is anything but one continuous transform, or if the options do not fit the data and
-  /// its source.
+  /// Throws OptionError unless the flow is one continuous transform, after ActNorms and transforms without parameters,
+  /// or if the options do not fit the data and its source.
   FlowMatching(const ObjectivePlace<T>& place, const FlowMatchingOptions& options);
 
   LossName loss_name() const override { return {"loss", "1"}; }
@@ -96,8 +99,9 @@ class FlowMatching final : public Objective<T> {
  private:
   // The memory of a pass for some samples.
   struct Memory {
-    Memory(const ode::VectorField<T>& field, linalg::Workspace& workspace, Index n);
+    Memory(const ode::VectorField<T>& field, linalg::Workspace& workspace, Index n, bool has_images);
     ode::FieldState<T> field;
+    MatrixView<T> image;                  // x₁ (d × n), if transforms come before the field
     MatrixView<T> x, velocity, singular;  // see PathSample (d × n)
     MatrixView<T> value, x_bar;           // v, unused (d × n)
     std::span<double> time, weight;       // t, 1/q(t) (n)
@@ -118,6 +122,10 @@ class FlowMatching final : public Objective<T> {
   /// Warns of columns of the source with another scale than latents. Not collective.
   void examine_source(const Warn& warn) const;
   TransportOptions transport_options() const;
+  /// The images of rows under the transforms before the field, for couplings.
+  ImageOfRows<T> image_of_rows();
+  /// Puts the images in the place of the rows of a chunk, until the next call.
+  flow::Batch<T> image_of(flow::Batch<T> chunk);
   /// The latents of rows of a split, by a purpose. If the split has no source, they are those of the training rows.
   Latents<T> latents(random::Purpose purpose, data::Split split) const;
   /// Chooses the latents and the coupling of rows that evaluate_loss() gets.
@@ -133,6 +141,8 @@ class FlowMatching final : public Objective<T> {
   const flow::Flow<T>& flow_;
   const flow::Continuous<T>& transform_;
   const TrainingData<T>& data_;
+  RowImages<T> images_;
+  std::vector<Index> periodic_;  // values of an image that are angles
   FlowMatchingOptions options_;
   const Path& path_;
   std::uint64_t seed_;
