@@ -5,6 +5,7 @@
 #include <models/integration.hpp>
 #include <models/model_file.hpp>
 #include <models/table_output.hpp>
+#include <pushforward/dataset/dataset.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/random/stream.hpp>
 #include <pushforward/table/table.hpp>
@@ -17,6 +18,7 @@ struct Options {
   std::string output = "samples.h5";
   Index rows = 1000;
   Index seed = 0;
+  std::string latents;
   std::string context;
   std::string precision = "double";
   std::string method = "anderson";
@@ -24,6 +26,14 @@ struct Options {
   Index max_iterations = flow::InverseOptions().max_iterations;
   apps::IntegrationFlags integration{};
 };
+
+// Opens the array of latents. Throws DataError if its columns are not those of the model.
+data::Rows open_latents(const std::string& location, Index d) {
+  auto latents = data::open_rows(location);
+  require<DataError>(latents.dimension() == d, "{}: latents of {} columns, and the model has {}", latents.where(),
+                     latents.dimension(), d);
+  return latents;
+}
 
 template <class T>
 void run(apps::Program& program, const Options& options, const std::string& path) {
@@ -34,7 +44,12 @@ void run(apps::Program& program, const Options& options, const std::string& path
   if (!integration.empty()) program.console().result("samples of {}", integration);
   auto workspace = flow::FlowWorkspace<T>::within(model.flow(), flow::default_workspace_bytes, apps::workspace_samples,
                                                   nn::Pass::evaluate);
-  const Index d = model.dimension(), n = options.rows;
+  const Index d = model.dimension();
+  std::optional<data::Rows> latents;
+  comm::agree(comm, [&] {
+    if (!options.latents.empty()) latents.emplace(open_latents(options.latents, d));
+  });
+  const Index n = latents ? latents->count() : options.rows;
   std::optional<apps::ContextSource> context;
   comm::agree(comm, [&] { context.emplace(options.context, model.context(), nullptr, n); });
   if (program.dry_run()) {
@@ -59,7 +74,11 @@ void run(apps::Program& program, const Options& options, const std::string& path
        {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}};
   columns.add_arrays(arrays, n);
   h5::ResultFile file(comm, output.result_file(), "pushforward-samples", 2, arrays, [&](const h5::GroupWriter& root) {
-    root.attribute("seed", options.seed);
+    if (latents) {
+      root.attribute("latents", options.latents);
+    } else {
+      root.attribute("seed", options.seed);
+    }
     if (!options.context.empty()) root.attribute("context", options.context);
     if (const auto& image = model.notes().image) {
       root.attribute("image_shape",
@@ -73,12 +92,13 @@ void run(apps::Program& program, const Options& options, const std::string& path
   apps::StatusCount statuses;
   apps::in_shared_slabs(comm, n, [&](Index first, Index count) {
     const auto size = static_cast<std::size_t>(count);
-    for (Index j = 0; j < count; ++j) {
+    for (Index j = 0; j < count && !latents; ++j) {
       random::Stream stream(static_cast<std::uint64_t>(options.seed), random::Purpose::base_sample, 0,
                             static_cast<std::uint64_t>(first + j));
       model.flow().base().draw(stream, z.view().column_span(j));
     }
     comm::agree(comm, [&] {
+      if (latents) latents->read(first, z.view().columns(0, count));
       context->read(first, given.view().columns(0, count));
       model.inverse(z.view().columns(0, count), x.view().columns(0, count), log_prob.span().first(size),
                     std::span(status).first(size), inverse, workspace, given.view().columns(0, count),
@@ -120,6 +140,8 @@ int main(int argc, char** argv) {
     keys.add("output", options.output, "result file; .csv has /x, /log_prob and /status, .npy has /x")
         .alias("output", "-o");
     keys.add("seed", options.seed, "seed of the draws", at_least(0));
+    keys.add("latents", options.latents,
+             "array FILE.h5:/PATH of latents that are mapped to samples, in place of draws from the base density");
     keys.add("context", options.context, apps::context_help);
     keys.add("precision", options.precision, "precision of the arithmetic", one_of({"float", "double"}));
     keys.add("method", options.method, "algorithm that inverts residual blocks", one_of({"anderson", "newton"}));
@@ -134,8 +156,13 @@ int main(int argc, char** argv) {
     program.add_options(keys, program.cli());
     if (!program.parse()) return;
     comm::agree(program.comm(), [&] {
+      for (const char* const key : {"rows", "seed"}) {
+        require<OptionError>(options.latents.empty() || !keys.at(key, "").is_set,
+                             "--{} has no effect with --latents: each latent gives one sample", key);
+      }
       apps::require_result_name({"--output", options.output}, true);
-      if (program.comm().is_root()) apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}});
+      if (!program.comm().is_root()) return;
+      apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}, {"--latents", options.latents}});
     });
     (options.precision == "float" ? run<float> : run<double>)(program, options, model);
   });

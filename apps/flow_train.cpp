@@ -261,7 +261,7 @@ int main(int argc, char** argv) {
       apps::check_outputs({{"output.model", options.output.model},
                            {"output.history", options.history_path()},
                            {"checkpoint.file", options.checkpoint_path()}},
-                          {{"data.file", options.data.file}});
+                          {{"data.file", options.data.file}, {"data.source", options.data.source}});
       apps::require_result_name({"output.model", options.output.model});
     });
     (options.model.precision == "float" ? run<float> : run<double>)(program, options, keys);

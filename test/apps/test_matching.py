@@ -145,6 +145,13 @@ class Matching(CourseTest):
             self.assertNear(z.mean(axis=0), [1.0, -2.0], 0.05)
             self.assertNear(np.cov(z.T), np.cov(source.T), 0.05)
             self.assertFar(np.cov(z.T), np.eye(2), 0.2)
+            # Points of the source become rows: with moments of the moons, which come back to where they were.
+            self.put("points.h5", {"x": source[:5000]})
+            mapped = self.sample("flow.h5", "--latents", "points.h5:/x")["x"]
+            moons = flows.read_h5(self.folder / "moons.h5")["test"]
+            self.assertNear(mapped.mean(axis=0), moons.mean(axis=0), 0.1)
+            self.assertNear(np.cov(mapped.T), np.cov(moons.T), 0.1)
+            self.assertNear(self.density("flow.h5", "samples.h5:/x")["z"], source[:5000], 1e-6)
 
     def test_sources_on_any_number_of_ranks(self):
         self.put("z.h5", {name: np.random.default_rng(3).normal(size=x.shape) for name, x in flows.split_rows(3).items()})

@@ -81,6 +81,7 @@ PROGRAMS = {
         "--rows": flag("-n 6", base="model.h5 -n 5"),
         "--output": flag("-o other.h5", base="model.h5", part=FILES),
         "--seed": flag("--seed 2", base="model.h5"),
+        "--latents": flag("--latents data.h5:/train", base="model.h5"),
         "--context": flag("--context 5", base="conditional.h5 --context 4"),
         "--precision": flag("--precision float", base="model.h5"),
         "--method": flag("--method newton", base="model.h5"),
@@ -154,7 +155,7 @@ PROGRAMS = {
 def words_of(program, base, changed):
     """The command, with the paths of inputs. If a flag is given twice the last counts."""
     names = {path.name for path in inputs().iterdir()}
-    return [str(inputs() / word) if word in names else word for word in [*program.split(), *base, *changed]]
+    return [str(inputs() / word) if word.partition(":")[0] in names else word for word in [*program.split(), *base, *changed]]
 
 
 def observe(words):

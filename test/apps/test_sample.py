@@ -149,6 +149,27 @@ class Draws(FlowTest):
             for name in ["x", "log_prob", "status"]:
                 self.assertNear(other[name][:least], first[name][:least], 1e-12)
 
+    def test_latents_may_be_given(self):
+        model = flows.model(3)
+        drawn = self.sample(model, "-n", 50)
+        given = self.sample(model, "--latents", "samples.h5:/z", output="given.h5", ranks=3)
+        self.assertNear(given["x"], drawn["x"], 1e-12)
+        self.assertNear(given["log_prob"], drawn["log_prob"], 1e-12)
+        with h5py.File(self.folder / "given.h5") as file:
+            self.assertEqual(flows.attributes(file)["latents"], "samples.h5:/z")
+            self.assertNotIn("seed", file.attrs)
+        # The twin: other latents.
+        self.put("other.h5", {"z": drawn["z"][::-1]})
+        self.assertFar(self.sample(model, "--latents", "other.h5:/z", output="other_x.h5")["x"], drawn["x"], 0.1)
+        self.put("narrow.h5", {"z": drawn["z"][:, :2]})
+        self.assertFailure(self.run_program("flow_sample", model, "--latents", "narrow.h5:/z"), 3,
+                           "latents of 2 columns, and the model has 3")
+        for flag in ["rows", "seed"]:
+            self.assertFailure(self.run_program("flow_sample", model, "--latents", "other.h5:/z", f"--{flag}", 7), 2,
+                               f"--{flag} has no effect with --latents")
+        self.assertFailure(self.run_program("flow_sample", model, "--latents", "other.h5:/z", "-o", "other.h5"), 2,
+                           "other.h5")
+
     def test_another_seed_gives_other_samples(self):
         model = flows.model(2)
         first = self.sample(model, "-n", 40, "--seed", 5)
