@@ -64,6 +64,7 @@ class Check {
     std::vector<std::string> numbers;
     for (const Index i : a.data.periodic) numbers.push_back(fmt::format("{}", i));
     if (!numbers.empty()) console_.result("angles: values {}", join_some(numbers));
+    for (const Sphere& sphere : a.data.spheres) console_.result("unit vector: values {}", fmt::join(sphere, ", "));
     if (const auto& context = model_.context()) {
       console_.result("conditioned on {} values: {}", a.data.context, join_some(context->names));
     }

@@ -156,6 +156,9 @@ struct ImportFiles {
              "contexts that hold classes, 0, 1, … or text; each class becomes a column: COLUMNS[=CLASSES]")
         .add("periodic", import.periodic, "columns that are angles, in radians")
         .add("degrees", import.degrees, "the angles are in degrees and are converted to radians")
+        .add("sphere", import.sphere,
+             "latitude and longitude, in degrees, of points on a sphere: LAT,LON; three columns x, y, z of a unit "
+             "vector take their place")
         .add("image", import.image, "shape of rows that are images: HEIGHT,WIDTH[,CHANNELS], channels fastest")
         .add("drop-nonfinite", import.drop_nonfinite, "drop rows with missing, NaN or infinite values")
         .add("drop-duplicates", import.drop_duplicates, "drop rows that are equal to an earlier row")
@@ -272,6 +275,11 @@ struct Info {
       std::vector<std::string> names;
       for (const Index i : about.periodic) names.push_back(about.feature_names[i]);
       lines.push_back(fmt::format("{:<10} {}", "angles", join_some(names)));
+    }
+    for (const Sphere& sphere : about.spheres) {
+      std::vector<std::string> names;
+      for (const Index i : sphere) names.push_back(about.feature_names[i]);
+      lines.push_back(fmt::format("{:<10} {}", "unit vector", join_some(names)));
     }
     describe_columns(is_array ? "column" : "column of train", about.feature_names, data::training_moments(dataset),
                      lines);

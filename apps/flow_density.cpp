@@ -195,7 +195,11 @@ class Density {
       });
       const Index n = rows->count();
       arrays = {
-          {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each row"}},
+          {"log_prob",
+           h5::Element::real64,
+           n,
+           0,
+           {.units = "nat", .long_name = apps::log_prob_name("row", model_.flow().architecture().data)}},
           {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each row"}},
           {"status",
            h5::Element::integer64,

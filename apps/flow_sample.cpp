@@ -4,6 +4,7 @@
 #include <models/context.hpp>
 #include <models/integration.hpp>
 #include <models/model_file.hpp>
+#include <models/report.hpp>
 #include <models/table_output.hpp>
 #include <pushforward/dataset/dataset.hpp>
 #include <pushforward/h5/results.hpp>
@@ -66,7 +67,11 @@ void run(apps::Program& program, const Options& options, const std::string& path
   std::vector<h5::RowArray> arrays{
       {"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
       {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
-      {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = "log p of each sample"}},
+      {"log_prob",
+       h5::Element::real64,
+       n,
+       0,
+       {.units = "nat", .long_name = apps::log_prob_name("sample", model.flow().architecture().data)}},
       {"status",
        h5::Element::integer64,
        n,

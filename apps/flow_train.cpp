@@ -55,6 +55,7 @@ class Reporter {
     std::string remarks;
     if (about.image_shape) remarks += fmt::format("; images {}", to_string(*about.image_shape));
     if (!about.periodic.empty()) remarks += fmt::format("; {} angles", about.periodic.size());
+    for (const auto& sphere : about.spheres) remarks += fmt::format("; unit vectors of {} columns", sphere.size());
     if (about.context_dimension() > 0) remarks += fmt::format("; a context of {} values", about.context_dimension());
     if (about.weighted) remarks += "; weighted";
     if (const Index points = data_.source(Split::train).cols(); points > 0) {

@@ -59,7 +59,8 @@ def steps(model, x, context=None, seed=None, first=0, dequantized=False):
     d = len(model["standardization/mean"])
     if x.ndim != 2 or x.shape[1] != d:
         raise ValueError(f"rows are of {d} values, not an array of shape {x.shape}")
-    place = Place(tuple(integers(flow.attrs["shape"])), integers(flow.attrs.get("periodic", [])), u)
+    place = Place(tuple(integers(flow.attrs["shape"])), integers(flow.attrs.get("periodic", [])), u,
+                  groups(flow.attrs.get("spheres", [])))
     z, log_det = standardized(model["standardization"], x)
     if dequantized:
         if attributes(flow["transforms/000"])["kind"] != "dequantize":
@@ -78,6 +79,12 @@ def steps(model, x, context=None, seed=None, first=0, dequantized=False):
         # Angles that a split drops keep their columns.
         angles = set(place.angles) | {i for i in angles if i >= place.size}
         yield group, z, log_det, angles
+
+
+def groups(marks):
+    """Gives the columns of each sphere, from the number of its sphere for each column."""
+    marks = np.asarray(marks, dtype=int)
+    return [list(np.flatnonzero(marks == k)) for k in range(1, marks.max(initial=0) + 1)]
 
 
 # Base densities: each gives log p₀ of rows z (n, r) without the angles.
@@ -117,10 +124,17 @@ BASES = {
 }
 
 
-def base_log_prob(base, z, angles):
-    """Gives log p₀ of latents z (n, d), in which the angles are uniform."""
+def base_log_prob(base, z, angles, spheres):
+    """Gives log p₀ of latents z (n, d), in which the angles are uniform, and the unit vectors on their spheres."""
     is_angle = np.isin(np.arange(z.shape[1]), list(angles))
-    return uniform(-np.pi, np.pi, z[:, is_angle]) + BASES[attributes(base)["kind"]](base, z[:, ~is_angle])
+    is_other = ~is_angle & ~np.isin(np.arange(z.shape[1]), sum(spheres, []))
+    total = uniform(-np.pi, np.pi, z[:, is_angle]) + BASES[attributes(base)["kind"]](base, z[:, is_other])
+    for columns in spheres:
+        m = len(columns)
+        off = np.abs(np.linalg.norm(z[:, columns], axis=1) - 1)
+        log_area = math.log(2) + m / 2 * math.log(math.pi) - math.lgamma(m / 2)
+        total += np.where(off <= 1e-4, -log_area, -np.inf)
+    return total
 
 
 def log_prob(model, x, context=None, **noise):
@@ -129,9 +143,10 @@ def log_prob(model, x, context=None, **noise):
     total = np.zeros(len(x))
     for _, z, log_det, angles in steps(model, x, context, **noise):
         total = np.where(total == -np.inf, total, total + log_det)  # an excluded row stays excluded, whatever its z
+    spheres = groups(model["flow"].attrs.get("spheres", []))
     excluded = total == -np.inf  # z has no meaning there
     z = np.where(excluded[:, None], 0, z)
-    return np.where(excluded, -np.inf, total + base_log_prob(model["flow/base"], z, angles))
+    return np.where(excluded, -np.inf, total + base_log_prob(model["flow/base"], z, angles, spheres))
 
 
 def read_rows(location):

@@ -18,6 +18,7 @@ class Place:
     shape: tuple  # height, width, channels
     angles: list  # columns that are angles, ascending
     context: np.ndarray  # (n, c), standardized
+    spheres: list = dataclasses.field(default_factory=list)  # lists of columns that are unit vectors
     noise: np.ndarray = None  # (n, d) on (0, 1), which a dequantization adds
     dequantized: bool = False  # the noise has been added already
 
@@ -123,11 +124,34 @@ def residual(group, x, place):
     return wrapped(x + g, place.angles), np.linalg.slogdet(np.eye(place.size) + jacobian)[1]
 
 
+def lengths(x, spheres):
+    """Gives the length of each unit vector's columns, and 1 for other columns (n, d)."""
+    scale = np.ones_like(x)
+    for columns in spheres:
+        scale[:, columns] = np.linalg.norm(x[:, columns], axis=1, keepdims=True)
+    return scale
+
+
 def velocity(group, x, t, place):
-    """Gives v(x, t; u) (n, d) of a continuous flow and its Jacobian (n, d, d), row j along x_j."""
+    """Gives v(x, t; u) (n, d) of a continuous flow, its Jacobian (n, d, d), row j along x_j, and its divergence (n)."""
     tau = [2 * t - 1, np.cos(np.pi * t), np.sin(np.pi * t), np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)]
     context = np.concatenate([np.tile(tau, (len(x), 1)), place.context], axis=1)
-    return network(group, x, place.angles, dataclasses.replace(place, context=context), jacobian=True)
+    scale = lengths(x, place.spheres)
+    y = x / scale
+    f, jacobian = network(group, y, place.angles, dataclasses.replace(place, context=context), jacobian=True)
+    v = scale * f
+    for columns in place.spheres:
+        part, r = y[:, columns], scale[:, columns[:1]]
+        across = np.eye(len(columns)) - part[:, :, None] * part[:, None, :]
+        # Through y = x/r, then through v = r (f − y (y·f)), whose y and r depend on x, too.
+        jacobian[:, columns] = across @ jacobian[:, columns] / r[:, :, None]
+        along = (part * f[:, columns]).sum(axis=1)
+        tangent = f[:, columns] - along[:, None] * part
+        jacobian[:, :, columns] = r[:, :, None] * (jacobian[:, :, columns] @ across)
+        for a, i in enumerate(columns):
+            jacobian[:, i, columns] += part[:, [a]] * tangent - along[:, None] * across[:, a] - tangent[:, [a]] * part
+        v[:, columns] = r * tangent
+    return v, jacobian, np.trace(jacobian, axis1=1, axis2=2)
 
 
 def follow_grid(group, x, place, steps, discrete):
@@ -141,14 +165,17 @@ def follow_grid(group, x, place, steps, discrete):
         for i in range(len(b)):
             at = x + h * sum(a[i, j] * velocities[j] for j in range(i))
             along = identity + h * sum(a[i, j] * tangents[j] for j in range(i))
-            v, jacobian = velocity(group, at, (steps - k + c[i] * h * steps) / steps, place)
+            v, jacobian, divergence = velocity(group, at, (steps - k + c[i] * h * steps) / steps, place)
             velocities.append(v)
             tangents.append(along @ jacobian)
             if not discrete:
-                total += h * b[i] * np.trace(jacobian, axis1=1, axis2=2)
+                total += h * b[i] * divergence
+        end = x + h * sum(b[i] * velocities[i] for i in range(len(b)))
+        growth = lengths(end, place.spheres) / lengths(x, place.spheres)
         if discrete:
             total += np.linalg.slogdet(identity + h * sum(b[i] * tangents[i] for i in range(len(b))))[1]
-        x = x + h * sum(b[i] * velocities[i] for i in range(len(b)))
+            total -= np.log(growth).sum(axis=1)
+        x = end / growth
     return x, total
 
 

@@ -21,6 +21,15 @@ void print_nll(Console& console, std::string_view label, const flow::Evaluation&
   console.result("{}", line);
 }
 
+std::string log_prob_name(std::string_view of, const flow::Domain& data) {
+  std::string area;
+  for (const Sphere& sphere : data.spheres) {
+    area +=
+        sphere.size() == 3 ? ", per steradian" : fmt::format(", per unit of area of the sphere in {}", sphere.size());
+  }
+  return fmt::format("log p of each {}{}", of, area);
+}
+
 void print_profile(Console& console, const Profile& profile, double seconds, double gemm_rate) {
   console.message("{:<14} {:>9} {:>7} {:>9}   {}", "time of rank 0", "s", "%", "GFLOP/s",
                   fmt::format("% of gemm at {:.1f}", gemm_rate));

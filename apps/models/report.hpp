@@ -5,6 +5,7 @@
 #include <cli/console.hpp>
 #include <pushforward/analysis/evaluation.hpp>
 #include <pushforward/core/timer.hpp>
+#include <pushforward/transforms/domain.hpp>
 
 #include <optional>
 #include <string_view>
@@ -16,6 +17,10 @@ namespace pushforward::apps {
 /// 100 rows outside the support)".
 void print_nll(Console& console, std::string_view label, const flow::Evaluation& nll, Index d,
                std::optional<double> entropy);
+
+/// Returns the description of log-densities in result files: "log p of each row". If columns are unit vectors, it says
+/// that densities are per unit of area.
+std::string log_prob_name(std::string_view of, const flow::Domain& data);
 
 /// Prints how `seconds` of rank 0 are divided among the phases, with GFLOP/s and their share of `gemm_rate` (GFLOP/s,
 /// measured in this process).

@@ -35,6 +35,7 @@ DATA = {
     "latents": ({split: np.random.default_rng(len(x)).normal(size=x.shape) for split, x in vectors().items()}, {}),
     "unit": ({split: (x + 0.5) / 8 for split, x in integers().items()}, {}),
     "angles": ({split: np.remainder(x, 6) - 3 for split, x in vectors().items()}, {}),
+    "circles": ({split: np.stack([np.cos(x[:, 0]), np.sin(x[:, 0])], axis=1) for split, x in vectors().items()}, {}),
     "images": (integers(d=16), {"image_shape": np.array([4, 4, 1])}),
 }
 
@@ -88,6 +89,7 @@ OPTIONS = {
     "data.standardize": [Change(NICE, "none"), Change(NICE, "whiten")],
     "data.source": [Change(CONTINUOUS | {"objective.kind": "flow_matching"}, "latents.h5")],
     "data.periodic": [Change(RESIDUAL | {"data.file": "angles.h5"}, ["2"])],
+    "data.spheres": [Change(CONTINUOUS | {"data.file": "circles.h5"}, ["1+2"])],
     "model.kind": [Change(SHORT | {"model.kind": "realnvp"}, "spline")],
     "model.blocks": [Change(NICE, 3)],
     "model.hidden": [Change(NICE, [5])],

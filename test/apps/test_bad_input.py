@@ -204,6 +204,8 @@ class Flows(BadInputTest):
         self.put("one.h5", {"train": x[:, :1]})
         self.put("odd.h5", {"train": flows.rows(15, 50)}, image_shape=np.array([3.0, 5.0, 1.0]))
         self.put("angles.h5", {"train": np.angle(np.exp(1j * x))}, periodic=np.array([1.0, 0, 0]))
+        self.put("sphere.h5", {"train": x / np.linalg.norm(x, axis=1, keepdims=True)}, spheres=np.ones(3))
+        self.put("off.h5", {"train": x}, spheres=np.ones(3))
         self.put("contexts.h5", {"train": x, "context/train": x[:40, :1]})
         self.put("constant.h5", {"train": np.ones((50, 2))})
         self.put("conditions.h5", {"train": x, "context/train": x[:, :1]})
@@ -214,6 +216,11 @@ class Flows(BadInputTest):
                     ("odd.h5", "glow", 3, "transform 0 (squeeze) on samples of 3×5×1 values: only images of even"),
                     ("angles.h5", "maf", 2, "map = 'affine' of value 0, which is an angle: takes 'additive' or"),
                     ("angles.h5", "planar", 2, "transform 0 (planar) on samples of 3 values: value 0 is an angle"),
+                    ("sphere.h5", "maf", 2, "values 0, 1, 2 are a unit vector, which only continuous flows can take"),
+                    ("sphere.h5", "continuous", 2, "objective.path = \"trigonometric\" with objective.noise = 0 has no "
+                     "meaning for unit vectors", "--objective.kind", "flow_matching", "--objective.path",
+                     "trigonometric"),
+                    ("off.h5", "continuous", 3, "row 0 (counted from 0) of train: x1, x2, x3 should be a unit vector"),
                     ("constant.h5", "nice", 3, "constant in all training rows: x1, x2", "--data.standardize", "none"),
                     ("constant.h5", "nice", 2, "want data as it is: data.standardize = \"none\"", "--model.levels", 2,
                      "--data.standardize", "scale"),

@@ -318,6 +318,21 @@ class Conditions(FlowData):
         self.assertEqual([phi[6], phi[18]], [-np.pi, -np.pi])  # −180° and 180°
         np.testing.assert_allclose(phi, np.angle(np.exp(1j * np.radians(30 * np.arange(25) - 360 + 1e-9))), atol=1e-9)
 
+    def test_spheres(self):
+        places = [(-90 + 7 * i, 13 * i - 170) for i in range(25)]
+        self.write("a.csv", "lat,depth,lon\n" + "".join(f"{lat},{i},{lon}\n" for i, (lat, lon) in enumerate(places)))
+        stdout = self.made("import", "--train", "a.csv", "--validation-fraction", 0, "--sphere", "lat,lon", "-o", "a.h5")
+        self.assertIn("unit vectors x, y, z of latitude and longitude: lat, lon", stdout)
+        self.assertIn("unit vector x, y, z\n", self.made("info", "a.h5"))
+        phi, lam = np.radians(places).T
+        with h5py.File(self.folder / "a.h5") as file:
+            self.assertEqual(list(file.attrs["spheres"]), [0, 1, 1, 1])
+            self.assertEqual(flows.texts(file["feature_names"]), ["depth", "x", "y", "z"])
+            xyz = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
+            np.testing.assert_allclose(file["train"][:, 1:], xyz, atol=1e-15)
+        self.assertFailure(self.data("import", "a.csv", "--sphere", "lon,lat", "-o", "out.h5"), 3,
+                           "a.csv, row 1 (counted from 1): the latitude in column lon is -170; latitudes are from -90")
+
     def test_refusals(self):
         self.write("a.csv", "x,k,l\n1,0,0\n2,1,0.5\n3,-2,1\n")
         for arguments, code, message in [

@@ -272,6 +272,40 @@ class Kinds(CourseTest):
                 self.assertSameOnRanks("--model.kind", kind, "--data", "torus.h5", "--train.batch", 61, steps=4)
 
 
+    def test_spheres(self):
+        """A sphere beside a column that is none. The numpy reader agrees, samples are unit vectors, and the density
+        integrates to 1 over an even lattice of points times a line."""
+        generator = np.random.default_rng(6)
+        x = generator.normal(size=(400, 4)) + [1.0, 0.5, 0, 0]
+        x[:, :3] /= np.linalg.norm(x[:, :3], axis=1, keepdims=True)
+        x[:, 3] += x[:, 0]
+        self.put("sphere.h5", {"train": x[:300], "validation": x[300:350], "test": x[350:]},
+                 spheres=np.array([1.0, 1, 1, 0]))
+        k = np.arange(800)
+        z, around = 1 - (2 * k + 1) / len(k), np.pi * (3 - np.sqrt(5)) * k
+        lattice = np.stack([np.sqrt(1 - z**2) * np.cos(around), np.sqrt(1 - z**2) * np.sin(around), z], axis=1)
+        heights = np.linspace(-8, 9, 52)
+        grid = np.concatenate([np.repeat(lattice, len(heights), axis=0), np.tile(heights, len(k))[:, None]], axis=1)
+        self.put("grid.h5", {"x": grid, "off": x[:5] * [1.1, 1.1, 1.1, 1]})
+        limit = ["--model.density", "continuous", "--model.tolerance", 1e-9]
+        for more in [["--model.hidden", "12,12"], [*limit, "--model.hidden", "12,12"],
+                     [*limit, "--model.hidden", "12,12,12", "--objective.kind", "flow_matching",
+                      "--objective.coupling", "optimal_transport"]]:
+            with self.subTest(more):
+                self.train("--model.kind", "continuous", *more, "--model.precision", "double", "--data", "sphere.h5",
+                           "-o", "flow.h5")
+                self.examine("flow.h5", "sphere.h5")
+                with h5py.File(self.folder / "density.h5") as file:
+                    self.assertIn("per steradian", flows.text(file["log_prob"].attrs["long_name"]))
+                p = np.exp(self.density("flow.h5", "grid.h5:/x")["log_prob"])
+                self.assertNear(p.sum() * 4 * np.pi / len(k) * (heights[1] - heights[0]), 1, 2e-3)
+                drawn = self.sample("flow.h5", "-n", 200)["x"]
+                self.assertNear(np.linalg.norm(drawn[:, :3], axis=1), np.ones(200), 1e-12)
+                off = self.density("flow.h5", "grid.h5:/off")
+                self.assertTrue(np.all(off["status"] == 4) and np.all(off["log_prob"] == -np.inf))
+        self.assertSameOnRanks("--model.kind", "continuous", "--data", "sphere.h5", "--train.batch", 61, steps=4)
+
+
 # Couplings and residual blocks that no family puts together.
 IMAGE_CHAIN = """
 [model]

@@ -135,6 +135,7 @@ PROGRAMS = {
         "--one-hot": flag("--one-hot class", base=f"{TABLE} --context class"),
         "--periodic": flag("--periodic a", base=TABLE),
         "--degrees": flag("--degrees", base=f"{TABLE} --periodic a"),
+        "--sphere": flag("--sphere a,b", base=TABLE),
         "--image": flag("--image 2,2", base=f"{TABLE} --columns a,b,c,d"),
         "--drop-nonfinite": flag("--drop-nonfinite", base="missing.csv -o imported.h5", part=CODE),
         "--drop-duplicates": flag("--drop-duplicates", base="twice.csv -o imported.h5"),
@@ -177,7 +178,7 @@ def attributes(path):
     """Attributes of the root that describe columns and rows."""
     with h5py.File(path) as file:
         return {name: list(np.atleast_1d(value)) for name, value in file.attrs.items()
-                if name in ("image_shape", "periodic")}
+                if name in ("image_shape", "periodic", "spheres")}
 
 
 class ProgramOptions(flows.FlowTest):

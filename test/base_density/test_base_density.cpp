@@ -599,9 +599,10 @@ BOOST_AUTO_TEST_CASE(options_out_of_range_are_refused) {
   refused({}, "periodic row -1", {-1});
   refused({}, "base density: periodic row 2 is named twice", {2, 0, 2});
   for (const char* kind : {"normal", "mixture", "student_t"}) {
-    refused(BaseOptions(kind),
-            fmt::format("base density '{}' has no rows: all 2 are periodic, and uniform with any kind", kind), {1, 0},
-            2);
+    refused(
+        BaseOptions(kind),
+        fmt::format("base density '{}' has no rows: all 2 are periodic or of spheres, and uniform with any kind", kind),
+        {1, 0}, 2);
   }
 }
 

@@ -356,6 +356,15 @@ BOOST_AUTO_TEST_CASE(images_and_angles_are_declared_by_attributes) {
   BOOST_CHECK_EXCEPTION(Dataset{with("periodic", marks)}, DataError, says({"periodic is 2 for column 3"}));
   marks.pop_back();
   BOOST_CHECK_EXCEPTION(Dataset{with("periodic", marks)}, DataError, says({"periodic has 11 numbers", "12 columns"}));
+  marks.assign(12, 0);
+  BOOST_TEST(Dataset(with("spheres", marks)).description().spheres.empty());
+  marks[1] = marks[2] = marks[11] = 1;
+  BOOST_TEST((Dataset(with("spheres", marks)).description().spheres == std::vector<Sphere>{{1, 2, 11}}));
+  marks[3] = 2;
+  BOOST_CHECK_EXCEPTION(Dataset{with("spheres", marks)}, DataError,
+                        says({"attribute spheres: sphere 2 has 1 columns"}));
+  marks.pop_back();
+  BOOST_CHECK_EXCEPTION(Dataset{with("spheres", marks)}, DataError, says({"spheres has 11 numbers", "12 columns"}));
 }
 
 BOOST_AUTO_TEST_CASE(angles_are_taken_to_one_turn) {

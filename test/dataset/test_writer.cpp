@@ -86,6 +86,9 @@ BOOST_FIXTURE_TEST_CASE(layouts_at_odds_are_refused, Ranks) {
   layout.image_shape.reset();
   layout.periodic = {0, 6};
   BOOST_CHECK_EXCEPTION(data::DatasetWriter(comm, path, layout), ShapeError, says({"periodic column 6 of 6"}));
+  layout.periodic = {};
+  layout.spheres = {{4, 6}};
+  BOOST_CHECK_EXCEPTION(data::DatasetWriter(comm, path, layout), OptionError, says({"column 6 of a sphere"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,4 +1,5 @@
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/transforms/continuous.hpp>
 #include <pushforward/transforms/elementwise.hpp>
 #include <pushforward/transforms/squeeze.hpp>
 
@@ -125,6 +126,18 @@ BOOST_AUTO_TEST_CASE(angles_keep_their_places) {
   BOOST_TEST((domains[1].periodic == std::vector<Index>{1, 4}));
   BOOST_TEST((domains[2].periodic == std::vector<Index>{1}));  // the first three stay
   BOOST_TEST((periodic_latents(domains) == std::vector<Index>{1, 4}));
+}
+
+BOOST_AUTO_TEST_CASE(unit_vectors_are_for_continuous_flows) {
+  const Domain data{.shape = Shape::vector(4), .spheres = {{0, 2, 3}}};
+  for (const auto& kind : TransformKind::registry().all()) {
+    if (kind.name == "continuous") continue;
+    const std::vector<TransformOptions> chain{TransformOptions(kind.name)};
+    BOOST_TEST(holds(refusal(chain, data), {"transform 0 (", "values 0, 2, 3 are a unit vector", "continuous"}),
+               kind.name);
+  }
+  const ContinuousOptions continuous;
+  BOOST_TEST((domains_of({data, chain_of(continuous, continuous), {}}).back().spheres == data.spheres));
 }
 
 BOOST_AUTO_TEST_CASE(pieces_that_do_not_fit_are_named) {

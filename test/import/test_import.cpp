@@ -441,6 +441,46 @@ BOOST_AUTO_TEST_CASE(angles_are_taken_to_one_turn_in_radians) {
   BOOST_CHECK_EXCEPTION(import_tables(options), OptionError, says({"--degrees", "--periodic"}));
 }
 
+BOOST_AUTO_TEST_CASE(latitude_and_longitude_become_a_unit_vector) {
+  const double h = std::sqrt(0.5);
+  auto options = whole({file("a.csv", "lat,depth,lon,site\n90,1,77,a\n0,2,90,b\n-45,3,180,a\n")});
+  options.sphere = {"lat", "lon"};
+  options.context = {"site"};
+  options.one_hot = {"site"};
+  const auto import = import_tables(options);
+  BOOST_TEST(import.layout.feature_names == (std::vector<std::string>{"depth", "x", "y", "z"}),
+             boost::test_tools::per_element());
+  BOOST_TEST((import.layout.spheres == std::vector<Sphere>{{1, 2, 3}}));
+  BOOST_TEST(close_absolute(import.parts[0].values,
+                            std::vector<double>{1, 0, 0, 1, 1, 0, 2, 0, 1, 0, 0, 1, 3, -h, 0, -h, 1, 0}, 1e-15));
+  BOOST_TEST(reports(import, "unit vectors x, y, z of latitude and longitude: lat, lon"));
+  BOOST_TEST(std::ranges::none_of(import.report, [](const auto& line) { return line.starts_with("warning"); }));
+  const auto refused = [&](const std::vector<std::string>& sphere, const char* text, const std::string& message) {
+    auto other = whole({file("b.csv", text)});
+    other.sphere = sphere;
+    try {
+      import_tables(other);
+      BOOST_ERROR("no error: " << message);
+    } catch (const Error& error) {
+      BOOST_TEST(std::string(error.what()).find(message) != std::string::npos, error.what());
+    }
+  };
+  const auto* const text = "lat,lon\n10,20\n30,100\n";
+  refused({"lon", "lat"}, text,
+          "b.csv, row 2 (counted from 1): the latitude in column lon is 100; latitudes are from -90");
+  refused({"lat", "lon"}, "lat,lon\n10,20\n30,400\n", "row 2 (counted from 1): the longitude in column lon is 400");
+  refused({"lat"}, text, "--sphere lat: two columns are wanted, latitude and longitude");
+  refused({"lat", "long"}, text, "no column 'long'");
+  refused({"lat", "lon"}, "lat,lon,y\n10,20,1\n", "--sphere: there is a column 'y' already");
+  // The twin in radians.
+  auto radians = whole({file("c.csv", "lat,lon\n1.5,6.2\n-0.4,1\n")});
+  radians.sphere = {"lat", "lon"};
+  BOOST_TEST(
+      reports(import_tables(radians),
+              "warning: latitudes and longitudes in lat, lon look like radians, but degrees are wanted; --divide "
+              "lat=0.0174532925199 takes radians to degrees"));
+}
+
 BOOST_AUTO_TEST_CASE(rows_may_be_declared_images) {
   auto options = whole({counting("a.csv", 0, 4)});
   options.image = {1, 3};

@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(a_field_has_a_lipschitz_bound) {
   const auto x = random_matrix<double>(3, n, 21), y = random_matrix<double>(3, n, 22);
   const auto values = [&](const Matrix<double>& at) {
     Planned<ode::FieldState<double>> state([&](auto& kept, auto& scratch) {
-      return ode::FieldState<double>(of.field, kept, scratch, n, 0, nn::Pass::evaluate);
+      return ode::FieldState<double>(of.field, kept, scratch, n, ode::Derivative::none, nn::Pass::evaluate);
     });
     Matrix<double> v(3, n);
     const double t = 0.3;

@@ -42,8 +42,8 @@ train::Options options_of(FlowMatchingOptions matching, Index batch = 24) {
 template <class T>
 struct Trial {
   Trial(const comm::Communicator& comm, const train::Options& options, const flow::Batch<T>& rows,
-        std::vector<Index> periodic = {}, const Matrix<T>& source = {})
-      : data(data_of(comm, rows, std::move(periodic), source)),
+        std::vector<Index> periodic = {}, const Matrix<T>& source = {}, std::vector<Sphere> spheres = {})
+      : data(data_of(comm, rows, std::move(periodic), source, std::move(spheres))),
         flow(options.architecture(data.domain()), 1),
         objective({flow, options, data}, options.objective.template as<FlowMatchingOptions>()) {
     const auto values = random_vector<T>(flow.layout().size(), 51, 0.4);
@@ -53,9 +53,10 @@ struct Trial {
   }
 
   static train::TrainingData<T> data_of(const comm::Communicator& comm, const flow::Batch<T>& rows,
-                                        std::vector<Index> periodic, const Matrix<T>& source) {
-    train::TrainingData<T> data(comm, train::ArrayRows({rows, rows}, {.periodic = std::move(periodic)}),
-                                {.standardize = "none"});
+                                        std::vector<Index> periodic, const Matrix<T>& source,
+                                        std::vector<Sphere> spheres) {
+    data::Description about{.periodic = std::move(periodic), .spheres = std::move(spheres)};
+    train::TrainingData<T> data(comm, train::ArrayRows({rows, rows}, std::move(about)), {.standardize = "none"});
     const flow::Batch<T> points{.x = source};
     if (points.size() > 0) data.read_source(comm, train::ArrayRows({points, points}));
     return data;
@@ -227,6 +228,57 @@ BOOST_AUTO_TEST_CASE(angles_are_matched_along_the_circle) {
   auto moved = x;
   for (Index j = 0; j < 24; ++j) moved(1, j) += 2 * std::numbers::pi;
   BOOST_TEST(!close_relative(loss(moved, {0}), loss(x, {0}), 1e-3));
+}
+
+// A field that is 0 has the loss θ², with the angle θ between a row and its latent. Latents that are the antipodes of
+// their rows are drawn anew. Optimal transport makes the sum of θ² least.
+BOOST_AUTO_TEST_CASE(unit_vectors_are_matched_along_great_circles) {
+  constexpr Index n = 48;
+  auto x = random_matrix<double>(d, n, 1);
+  const std::vector<Sphere> spheres{{0, 1}};
+  for (Index j = 0; j < n; ++j) {
+    const double radius = radius_of<double>(spheres[0], std::as_const(x).view().column_span(j));
+    for (Index i = 0; i < d; ++i) x(i, j) /= radius;
+  }
+  const auto loss = [&](const FlowMatchingOptions& matching, const Matrix<double>& rows) {
+    auto options = options_of(matching, n);
+    options.train.seed = 5;
+    Trial<double> trial(comm::Communicator::self(), options, {.x = rows}, {}, {}, spheres);
+    std::ranges::fill(trial.flow.parameters(), 0.0);
+    trial.objective.prepare();
+    const double value = add(trial, rows, 2, 0, n, n).loss;
+    trial.data.release();
+    return value;
+  };
+  const auto with_spheres = options_of({});
+  Trial<double> trial(comm::Communicator::self(), with_spheres, {.x = x}, {}, {}, spheres);
+  double expected = 0, chords = 0;
+  Matrix<double> opposite(x), latents(x), cost(n, n);
+  for (Index j = 0; j < n; ++j) {
+    const auto z = latents.view().column_span(j);
+    draw_latent(trial.flow.base(), 5, 2, j, z);
+    for (Index k = 0; k < n; ++k) {
+      cost(k, j) = std::pow(train::angle_between<double>(spheres[0], z, std::as_const(x).view().column_span(k)), 2);
+    }
+    expected += cost(j, j);
+    for (Index i = 0; i < d; ++i) {
+      chords += std::pow(x(i, j) - z[i], 2);
+      opposite(i, j) = -z[i];
+    }
+  }
+  trial.data.release();
+  BOOST_TEST(close_relative(loss({}, x), expected, 1e-12));
+  BOOST_TEST(!close_relative(loss({}, x), chords, 1e-2));
+  BOOST_TEST(loss({}, opposite) < 0.9 * std::numbers::pi * std::numbers::pi * n);
+  std::vector<Index> latent_of(n);
+  train::transport<double>({.x = x}, latents, {.spheres = spheres}, {}, latent_of);
+  BOOST_TEST(latent_of == linalg::assign(cost).column_of, boost::test_tools::per_element());
+  // The twin sees the first of the two values only.
+  std::vector<Index> by_one(n);
+  Matrix<double> first(x), of_latents(latents);
+  for (Index j = 0; j < n; ++j) first(1, j) = of_latents(1, j) = 0;
+  train::transport<double>({.x = first}, of_latents, {}, {}, by_one);
+  BOOST_TEST(by_one != latent_of);
 }
 
 // The coupling of a step is the assignment of its costs, on any number of ranks, and whoever has solved it.
@@ -602,6 +654,19 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
                         says({"\"optimal_transport\" takes", "these rows have weights"}));
   BOOST_CHECK_EXCEPTION(make(options_of({.path = "trigonometric"}), {.x = x}, {1}), OptionError,
                         says({"objective.path = \"trigonometric\" has no meaning for angles"}));
+  Matrix<double> axes(d, 24);
+  for (Index j = 0; j < 24; ++j) axes(j % 2, j) = 1;
+  for (const auto& matching : {FlowMatchingOptions{.path = "trigonometric"}, {.noise = 0.1}}) {
+    BOOST_CHECK_EXCEPTION(Trial<double>(self, options_of(matching), {.x = axes}, {}, {}, {{0, 1}}), OptionError,
+                          says({"has no meaning for unit vectors", "the great circle"}));
+  }
+  auto across = axes;
+  across(0, 2) = -1;
+  BOOST_CHECK_EXCEPTION(Trial<double>(self, options_of({.coupling = "given"}), {.x = axes}, {}, across, {{0, 1}}),
+                        DataError, says({"train row 2 (counted from 0) is the antipode of its point"}));
+  across(0, 4) = 2;
+  BOOST_CHECK_EXCEPTION(Trial<double>(self, options_of({.coupling = "given"}), {.x = axes}, {}, across, {{0, 1}}),
+                        DataError, says({"row 4 (counted from 0) of train: x1, x2 should be a unit vector"}));
   BOOST_CHECK_EXCEPTION(make(options_of({.likelihood_steps = 41}), {.x = x}), OptionError,
                         says({"likelihood_steps = 41", "train.steps = 40"}));
 }

@@ -11,7 +11,7 @@ namespace {
 using train::Path;
 using train::PathPoint;
 
-constexpr double sigma = 0.3;
+constexpr double sigma = 0.3, pi = std::numbers::pi;
 
 // The difference of a value at u ± h, divided by 2h.
 double slope(const Path& path, double u, double PathPoint::*value) {
@@ -27,7 +27,7 @@ Sample sample(const char* path, double u, std::vector<Index> periodic = {}) {
   const std::vector<double> x0{-3, 1}, x1{3, 2}, noise{0.5, -2};
   Sample s;
   const auto& of = Path::registry().at(path);
-  train::set_point<double>(of, of.at(u, sigma), x0, x1, noise, periodic, {s.x, s.velocity, s.singular});
+  train::set_point<double>(of, of.at(u, sigma), x0, x1, noise, {.periodic = periodic}, {s.x, s.velocity, s.singular});
   return s;
 }
 
@@ -110,6 +110,60 @@ BOOST_AUTO_TEST_CASE(angles_take_the_short_way) {
     BOOST_TEST(close_relative(circle.x[0] - plain.x[0], Path::registry().at(path).at(0.25, 0).t * (way - 6), 1e-13));
     BOOST_TEST(circle.x[1] == plain.x[1]);
   }
+}
+
+// On a sphere the path is the great circle: it has length 1, the angle to x₀ grows as tθ, and the velocity is its
+// derivative. A column that is of no sphere goes straight.
+BOOST_AUTO_TEST_CASE(unit_vectors_follow_great_circles) {
+  const std::vector<Sphere> spheres{{0, 2, 3}};
+  const std::vector<double> x0{0.6, -1, 0, 0.8}, x1{0, 5, 1, 0};
+  const auto& linear = Path::registry().at("linear");
+  struct Point {
+    std::vector<double> x = std::vector<double>(4), velocity = x, singular = x;
+  };
+  const auto at = [&](double t, const std::vector<double>& to) {
+    Point p;
+    train::set_point<double>(linear, linear.at(t, 0), x0, to, {}, {.spheres = spheres}, {p.x, p.velocity, p.singular});
+    return p;
+  };
+  const auto angle = [&](const std::vector<double>& a, const std::vector<double>& b) {
+    return train::angle_between<double>(spheres[0], a, b);
+  };
+  const double theta = angle(x0, x1);
+  BOOST_TEST(close_absolute(theta, pi / 2, 1e-15));
+  for (const double t : {0.0, 0.1, 0.5, 0.9, 1.0}) {
+    const auto p = at(t, x1), above = at(t + 1e-5, x1), below = at(t - 1e-5, x1);
+    BOOST_TEST(close_absolute(radius_of<double>(spheres[0], p.x), 1, 1e-15));
+    BOOST_TEST(close_absolute(angle(x0, p.x), t * theta, 1e-15));
+    BOOST_TEST(close_absolute(p.x[1], -1 + 6 * t, 1e-15));
+    for (std::size_t i = 0; i < 4; ++i) {
+      BOOST_TEST(close_absolute(p.velocity[i], (above.x[i] - below.x[i]) / 2e-5, 1e-9));
+    }
+    // The twin follows the chord.
+    BOOST_TEST(bool(close_absolute(p.x[2], t, 1e-3)) == (t == 0 || t == 1));
+  }
+  for (const auto& [x, which] : {std::pair{at(0, x1).x, x0}, {at(1, x1).x, x1}}) {
+    BOOST_TEST(close_absolute(x, which, 1e-15));
+  }
+  const auto still = at(0.3, x0);
+  BOOST_TEST(close_absolute(still.x, x0, 1e-15));
+  BOOST_TEST(close_absolute(still.velocity, std::vector<double>(4), 1e-15));
+}
+
+// The inverse cosine would have lost such angles.
+BOOST_AUTO_TEST_CASE(small_angles_and_antipodes_are_seen) {
+  const std::vector<Sphere> spheres{{0, 1, 2}};
+  const std::vector<double> pole{0, 0, 1};
+  for (const double theta : {0.0, 1e-12, 1e-9, 1e-3, 2.0, pi - 1e-3, pi - 1e-6}) {
+    const std::vector<double> x{std::sin(theta), 0, std::cos(theta)};
+    const std::vector<float> narrow(x.begin(), x.end());
+    BOOST_TEST(close_absolute(train::angle_between<double>(spheres[0], pole, x), theta, 1e-15));
+    BOOST_TEST(close_absolute(train::angle_between<float>(spheres[0], pole, narrow), theta, 1e-6));
+    BOOST_TEST(!train::are_antipodes<double>(spheres, pole, x));
+  }
+  BOOST_TEST(train::are_antipodes<double>(spheres, pole, std::vector<double>{0, 0, -1}));
+  BOOST_TEST(train::are_antipodes<double>(spheres, pole, std::vector<double>{1e-9, 0, -1}));
+  BOOST_TEST(!train::are_antipodes<double>({}, pole, std::vector<double>{0, 0, -1}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -301,9 +301,50 @@ BOOST_FIXTURE_TEST_CASE(angles_are_wrapped_and_keep_their_scale, Ranks) {
 
   using Data = TrainingData<double>;
   BOOST_CHECK_EXCEPTION(Data(comm, {.file = path, .standardize = "whiten"}), OptionError, says({"whiten", "psi are"}));
+  BOOST_CHECK_EXCEPTION(Data(comm, {.file = path, .spheres = {"r+psi"}}), OptionError,
+                        says({"data.spheres: column 2 is of a sphere and an angle"}));
+  BOOST_CHECK_EXCEPTION(Data(comm, {.file = path, .spheres = {"r"}}), OptionError,
+                        says({"data.spheres: a sphere of 1 columns"}));
+  BOOST_CHECK_EXCEPTION(Data(comm, {.file = path, .spheres = {"r+phi"}}), DataError,
+                        says({"row 0 (counted from 0) of train: r, phi should be a unit vector", "--sphere"}));
+  BOOST_CHECK_EXCEPTION(Data(comm, {.spheres = {"1+2"}}), OptionError,
+                        says({"data.spheres = 1+2", "has no unit vectors"}));
   BOOST_CHECK_EXCEPTION(Data(comm, {.file = path, .periodic = {"pi"}}), OptionError,
                         says({"data.periodic: no column 'pi'", "r, phi, psi"}));
   BOOST_CHECK_EXCEPTION(Data(comm, {.periodic = {"1"}}), OptionError, says({"data.periodic = 1", "has no angles"}));
+}
+
+// Unit vectors are not scaled, and a row is off the sphere by less than the tolerance or refused by its number.
+BOOST_FIXTURE_TEST_CASE(unit_vectors_stay_as_they_are, Ranks) {
+  Matrix<double> x(4, 40);
+  for (Index j = 0; j < 40; ++j) {
+    const double angle = 0.3 * static_cast<double>(j);
+    x(0, j) = std::cos(angle);
+    x(2, j) = std::sin(angle);
+    x(1, j) = x(3, j) = static_cast<double>(j % 7);
+  }
+  const auto rows = [&](const Matrix<double>& all) {
+    return train::ArrayRows({flow::Batch<double>{.x = all}, {.x = all}}, {.spheres = {{0, 2}}});
+  };
+  for (const auto* const kind : {"auto", "unit", "none"}) {
+    TrainingData<double> data(comm, rows(x), {.standardize = kind});
+    const auto stored = data.batch(Split::train).x;
+    for (Index j = 0; j < 40; ++j) {
+      BOOST_TEST(stored(0, j) == x(0, j));
+      BOOST_TEST(stored(2, j) == x(2, j));
+    }
+    BOOST_TEST((stored(1, 1) == x(1, 1)) == (std::string_view(kind) == "none"));
+    BOOST_TEST((data.domain().spheres == std::vector<Sphere>{{0, 2}}));
+    data.release();
+  }
+  auto off = x;
+  off(0, 5) *= 1 + 1e-6;
+  TrainingData<float>(comm, rows(off), {}).release();
+  off(0, 31) += 0.01;
+  BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, rows(off), {}, 8), DataError,
+                        says({"arrays: row 31 (counted from 0)", "x1, x3 should be a unit vector, and its length is"}));
+  BOOST_CHECK_EXCEPTION(TrainingData<double>(comm, rows(x), {.standardize = "whiten"}), OptionError,
+                        says({"x1, x3 are angles or unit vectors"}));
 }
 
 BOOST_FIXTURE_TEST_CASE(what_cannot_be_trained_on_is_refused_on_all_ranks, Ranks) {

@@ -28,6 +28,8 @@ enum class Kind {
   conditional_continuous,
   periodic_continuous,
   periodic_limit,
+  sphere,
+  discrete_sphere,
   flow
 };
 constexpr std::pair<Kind, const char*> kinds[] = {
@@ -44,6 +46,8 @@ constexpr std::pair<Kind, const char*> kinds[] = {
     {Kind::conditional_continuous, "continuous flow, discrete density, with a context"},
     {Kind::periodic_continuous, "continuous flow, discrete density, on angles"},
     {Kind::periodic_limit, "continuous flow, continuous density, on angles"},
+    {Kind::sphere, "continuous flow, continuous density, on a sphere, and beside angles and others"},
+    {Kind::discrete_sphere, "continuous flow, discrete density, on a sphere, and beside angles and others"},
     {Kind::flow, "flow"}};
 
 constexpr bool is_convolutional(Kind kind) {
@@ -56,11 +60,14 @@ constexpr Index context_of(Kind kind) {
              : 0;
 }
 constexpr bool is_limit(Kind kind) {
-  return kind == Kind::limit || kind == Kind::periodic_limit;
+  return kind == Kind::limit || kind == Kind::periodic_limit || kind == Kind::sphere;
 }
 constexpr bool is_continuous(Kind kind) {
   return is_limit(kind) || kind == Kind::continuous || kind == Kind::conditional_continuous ||
-         kind == Kind::periodic_continuous;
+         kind == Kind::periodic_continuous || kind == Kind::discrete_sphere;
+}
+constexpr bool is_spherical(Kind kind) {
+  return kind == Kind::sphere || kind == Kind::discrete_sphere;
 }
 constexpr bool is_periodic(Kind kind) {
   return kind == Kind::periodic_residual || kind == Kind::periodic_continuous || kind == Kind::periodic_limit;
@@ -73,8 +80,16 @@ Shape shape_of(Kind kind, Index d) {
   return d == 20 || d == 64 ? simple_shape(d) : Shape{d, 1, 1};
 }
 
+// A circle of two values. Of five, a sphere of three, with an angle and a value that is none, which have no closed form
+// of the trace.
+std::vector<Sphere> spheres_of(Kind kind, Index d) {
+  if (!is_spherical(kind)) return {};
+  return {d == 2 ? Sphere{0, 1} : Sphere{0, 2, 4}};
+}
+
 // All of one and two values, every other of more.
 std::vector<Index> angles_of(Kind kind, Index d) {
+  if (is_spherical(kind) && d == 5) return {1};
   std::vector<Index> angles;
   for (Index i = 0; i < d && is_periodic(kind); i += d > 2 ? 2 : 1) angles.push_back(i);
   return angles;
@@ -103,8 +118,11 @@ nn::NetworkOptions network_of(Kind kind, Index d) {
 
 // The largest dimension of the tests. Grids with tangents of all dimensions take long.
 constexpr Index largest_of(Kind kind) {
-  if (is_limit(kind)) return 5;
+  if (is_limit(kind) || is_spherical(kind)) return 5;
   return is_continuous(kind) ? 20 : 64;
+}
+constexpr Index smallest_of(Kind kind) {
+  return is_spherical(kind) ? 2 : 1;
 }
 
 // A continuous flow. Training and evaluation of a limit differ by the error of the grid, so its grid is fine.
@@ -120,7 +138,10 @@ flow::ContinuousOptions continuous_options(Kind kind) {
 template <class T>
 std::unique_ptr<flow::Transform<T>> make_transform(Kind kind, Index d, nn::ParameterLayout& layout) {
   if (is_continuous(kind)) {
-    const flow::Domain domain{.shape = Shape::vector(d), .periodic = angles_of(kind, d), .context = context_of(kind)};
+    const flow::Domain domain{.shape = Shape::vector(d),
+                              .periodic = angles_of(kind, d),
+                              .spheres = spheres_of(kind, d),
+                              .context = context_of(kind)};
     return std::make_unique<flow::Continuous<T>>(layout, "flow", domain, continuous_options(kind), 1, 1);
   }
   if (kind == Kind::actnorm) return std::make_unique<flow::ActNorm<T>>(layout, "norm", Shape::vector(d));
@@ -202,7 +223,7 @@ template <class F>
 void for_each_map(F&& f) {
   for (const auto& [kind, name] : kinds) {
     for (const Index d : {1, 2, 5, 20, 64}) {
-      if (d > largest_of(kind)) continue;
+      if (d < smallest_of(kind) || d > largest_of(kind)) continue;
       BOOST_TEST_CONTEXT(name << ", d = " << d) {
         f(kind, d);
       }

@@ -8,23 +8,29 @@
 namespace pushforward::flow {
 
 template <class T>
-BaseDensity<T>::BaseDensity(const BasePlace& place) : dimension_(place.dimension), periodic_(place.periodic) {
+BaseDensity<T>::BaseDensity(const BasePlace& place)
+    : dimension_(place.dimension), periodic_(place.periodic), spheres_(place.spheres) {
   require<ShapeError>(dimension_ >= 1, "base density: dimension {} must be at least 1", dimension_);
-  std::vector<bool> is_angle(dimension_);
+  std::vector<bool> is_uniform(dimension_);
   for (const Index row : periodic_) {
     require<OptionError>(row >= 0 && row < dimension_, "base density: periodic row {} must be from 0 to {}", row,
                          dimension_ - 1);
-    require<OptionError>(!is_angle[row], "base density: periodic row {} is named twice", row);
-    is_angle[row] = true;
+    require<OptionError>(!is_uniform[row], "base density: periodic row {} is named twice", row);
+    is_uniform[row] = true;
   }
+  check_spheres(spheres_, periodic_, dimension_);
+  for (const Index row : columns_of(spheres_)) is_uniform[row] = true;
+  log_uniform_ = -std::log(2 * std::numbers::pi) * static_cast<double>(periodic_.size());
+  for (const Sphere& sphere : spheres_) log_uniform_ -= log_area(std::ssize(sphere));
   for (Index row = 0; row < dimension_; ++row) {
-    if (!is_angle[row]) rows_.push_back(row);
+    if (!is_uniform[row]) rows_.push_back(row);
   }
 }
 
 template <class T>
 void BaseDensity<T>::require_rows(std::string_view kind) const {
-  require<OptionError>(!rows_.empty(), "base density '{}' has no rows: all {} are periodic, and uniform with any kind",
+  require<OptionError>(!rows_.empty(),
+                       "base density '{}' has no rows: all {} are periodic or of spheres, and uniform with any kind",
                        kind, dimension_);
 }
 
@@ -33,11 +39,14 @@ void BaseDensity<T>::log_prob(ConstMatrixView<T> z, std::span<double> log_prob) 
   require<ShapeError>(z.rows() == dimension_ && z.cols() == std::ssize(log_prob),
                       "base density: latents ({} × {}) and {} log-densities do not fit dimension {}", z.rows(),
                       z.cols(), log_prob.size(), dimension_);
-  const double angles = -std::log(2 * std::numbers::pi) * static_cast<double>(periodic_.size());
   for (Index i = 0; i < z.cols(); ++i) {
     const T* const column = z.column(i);
-    double sum = angles;
+    double sum = log_uniform_;
     for (const Index row : periodic_) sum += log_of_box(column[row], -std::numbers::pi_v<T>, std::numbers::pi_v<T>);
+    for (const Sphere& sphere : spheres_) {
+      const double off = std::abs(radius_of<T>(sphere, z.column_span(i)) - 1);
+      sum += std::isnan(off) ? off : off <= unit_tolerance ? 0 : -std::numeric_limits<double>::infinity();
+    }
     log_prob[i] += sum + log_prob_one(column);
   }
 }
@@ -53,6 +62,9 @@ void BaseDensity<T>::reverse(ConstMatrixView<T> z, std::span<const T> weight, Ma
     T* const bar = z_bar.column(i);
     reverse_one(z.column(i), weight.empty() ? 1.0 : static_cast<double>(weight[i]), bar, gradient);
     for (const Index row : periodic_) bar[row] = 0;
+    for (const Sphere& sphere : spheres_) {
+      for (const Index row : sphere) bar[row] = 0;
+    }
   }
 }
 
@@ -63,6 +75,11 @@ void BaseDensity<T>::draw(random::Stream& stream, std::span<double> z) const {
   draw_one(stream, z);
   for (const Index row : periodic_) {
     z[row] = std::numbers::pi * (2 * stream.uniform() - 1);
+  }
+  for (const Sphere& sphere : spheres_) {
+    for (const Index row : sphere) z[row] = stream.normal();
+    const double radius = radius_of<double>(sphere, z);
+    for (const Index row : sphere) z[row] /= radius;
   }
 }
 

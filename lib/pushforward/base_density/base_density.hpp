@@ -3,10 +3,12 @@
 // Base densities p₀ of latents z in ℝᵈ, with parameters in the flow's flat buffer. Their kinds are those of
 // BaseKind::registry() (base_kinds.cpp).
 //
-// Rows that are angles are uniform on [−π, π] for every kind, and the kind is the density of the remaining rows. A kind
-// without location and scale leaves them to the flow's transforms.
+// Rows that are angles are uniform on [−π, π] for every kind, rows that are a unit vector are uniform on their sphere,
+// per unit of area, and the kind is the density of the remaining rows. A kind without location and scale leaves them to
+// the flow's transforms.
 
 #include <pushforward/core/registry.hpp>
+#include <pushforward/core/sphere.hpp>
 #include <pushforward/nn/parameters.hpp>
 #include <pushforward/random/stream.hpp>
 
@@ -24,12 +26,14 @@ struct BasePlace {
   Index dimension;                ///< d ≥ 1
   std::vector<Index> periodic{};  ///< rows that are angles, in [−π, π]
   std::uint64_t seed = 0;         ///< of initial parameters
+  std::vector<Sphere> spheres{};  ///< rows that are unit vectors
 };
 
 template <class T>
 class BaseDensity {
  public:
-  /// Throws ShapeError for a dimension below 1, OptionError for periodic rows that are not rows, each once.
+  /// Throws ShapeError for a dimension below 1, OptionError for periodic rows that are not rows, each once,
+  /// and for spheres as check_spheres() does.
   explicit BaseDensity(const BasePlace& place);
   virtual ~BaseDensity() = default;
 
@@ -37,11 +41,14 @@ class BaseDensity {
   /// The rows that are angles.
   const std::vector<Index>& periodic() const { return periodic_; }
 
-  /// The closed interval outside of which p₀ is 0, of the rows that are no angles.
+  /// The rows that are unit vectors.
+  const std::vector<Sphere>& spheres() const { return spheres_; }
+
+  /// The closed interval outside of which p₀ is 0, of the kind's rows.
   virtual std::pair<double, double> support() const {
     return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   }
-  /// The rows that are no angles: those that the kind is a density of.
+  /// The rows that are no angles and of no sphere: those that the kind is a density of.
   const std::vector<Index>& rows() const { return rows_; }
 
   /// Initial parameters, in the flow's flat buffer.
@@ -50,7 +57,8 @@ class BaseDensity {
   virtual void prepare(std::span<const T> /*parameters*/) {}
 
   /// z: (d × n) in. log_prob: (n), log p₀(zᵢ) is added, nats: −∞ outside of the support, NaN where zᵢ has one. The
-  /// support's boundary, rounded to T, belongs to it. No allocation.
+  /// support's boundary, rounded to T, belongs to it, and unit vectors are unit vectors to unit_tolerance. No
+  /// allocation.
   void log_prob(ConstMatrixView<T> z, std::span<double> log_prob) const;
 
   /// Gradient of Σᵢ wᵢ log p₀(zᵢ). z: (d × n) in. weight: (n) in, or empty when all are 1. z_bar: (d × n) out, may be
@@ -62,7 +70,7 @@ class BaseDensity {
   void draw(random::Stream& stream, std::span<double> z) const;
 
  protected:
-  /// Throws OptionError if all rows are angles. Kinds with parameters call it.
+  /// Throws OptionError if no row is left to the kind. Kinds with parameters call it.
   void require_rows(std::string_view kind) const;
 
  private:
@@ -74,6 +82,8 @@ class BaseDensity {
 
   Index dimension_;
   std::vector<Index> periodic_;
+  std::vector<Sphere> spheres_;
+  double log_uniform_ = 0;  // log-density of the angles and of the unit vectors
   std::vector<Index> rows_;
 };
 

@@ -188,6 +188,7 @@ Dataset::Dataset(const std::string& location, const Division& division, Index sl
     open_splits(file);
     read_image_shape(file);
     read_periodic(file);
+    read_spheres(file);
   } else {
     open_divided(file, path, division);
   }
@@ -240,6 +241,20 @@ void Dataset::read_periodic(const h5::Group& file) {
                        "0 or 1 is wanted",
                        file.where(), marks[i], i);
     if (marks[i] == 1) description_.periodic.push_back(static_cast<Index>(i));
+  }
+}
+
+void Dataset::read_spheres(const h5::Group& file) {
+  if (!file.has_attribute("spheres")) return;
+  const auto marks = file.attribute<std::vector<double>>("spheres");
+  require<DataError>(static_cast<Index>(marks.size()) == description_.dimension,
+                     "{}: attribute spheres has {} numbers; one for each of the {} columns is wanted", file.where(),
+                     marks.size(), description_.dimension);
+  try {
+    description_.spheres = spheres_of(marks);
+    check_spheres(description_.spheres, description_.periodic, description_.dimension);
+  } catch (const Error& error) {
+    throw DataError(fmt::format("{}: attribute spheres: {}", file.where(), error.what()));
   }
 }
 

@@ -4,7 +4,8 @@
 // /context/<split> (N, c) or (N), what the density of a row is conditioned on; optional /feature_names (d) and
 // /context_names (c). Attributes of the root: `entropy`, in nats, where the density's is known; `image_shape`, height,
 // width and channels, where rows are images (base/shape.hpp); `periodic` (d), 1 for columns that are angles in radians,
-// else 0. And anybody's numeric array, as FILE:/PATH, of which only /weight/PATH and /context/PATH are taken.
+// else 0; `spheres` (d), the number of the sphere for columns of unit vectors, else 0 (core/sphere.hpp). And anybody's
+// numeric array, as FILE:/PATH, of which only /weight/PATH and /context/PATH are taken.
 //
 // Not collective: any number of ranks may read the same file. Reading goes by slabs, so a file may be larger than
 // memory. What cannot be used is a DataError that names file, dataset and place and says what to do.
@@ -115,6 +116,7 @@ class Dataset final : public RowReader {
   void read_names(const std::string& name, bool divided);
   void read_image_shape(const h5::Group& file);
   void read_periodic(const h5::Group& file);
+  void read_spheres(const h5::Group& file);
   const Part& part(Split split, Index first, Index count) const;
 
   /// Calls f(first row, count, picked) for runs of source rows that hold samples [first, first + count): all of a run's

@@ -26,6 +26,7 @@ void check(const DatasetLayout& layout) {
   const auto outside = std::ranges::find_if(layout.periodic, [d](Index i) { return i < 0 || i >= d; });
   require<ShapeError>(outside == layout.periodic.end(), "dataset: periodic column {} of {} columns, counted from 0",
                       outside == layout.periodic.end() ? 0 : *outside, d);
+  check_spheres(layout.spheres, layout.periodic, d);
 }
 
 std::vector<h5::RowArray> arrays(const DatasetLayout& layout) {
@@ -59,6 +60,7 @@ void describe(const h5::GroupWriter& root, const DatasetLayout& layout) {
     for (const Index i : layout.periodic) marks[i] = 1;
     root.attribute("periodic", marks);
   }
+  if (!layout.spheres.empty()) root.attribute("spheres", sphere_marks(layout.spheres, layout.dimension));
   if (!layout.feature_names.empty()) root.write_strings("feature_names", layout.feature_names);
   if (!layout.context_names.empty()) root.write_strings("context_names", layout.context_names);
 }

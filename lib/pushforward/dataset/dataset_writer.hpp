@@ -4,7 +4,7 @@
 
 #include <pushforward/comm/communicator.hpp>
 #include <pushforward/core/index.hpp>
-#include <pushforward/core/shape.hpp>
+#include <pushforward/core/sphere.hpp>
 #include <pushforward/dataset/split.hpp>
 #include <pushforward/h5/results.hpp>
 #include <pushforward/linalg/matrix.hpp>
@@ -28,6 +28,7 @@ struct DatasetLayout {
   std::vector<std::string> context_names{};   ///< (c) of the rows' contexts; empty: there are none
   std::optional<Shape> image_shape{};         ///< of a row; its size is the dimension
   std::vector<Index> periodic{};              ///< columns that are angles in radians, counted from 0
+  std::vector<Sphere> spheres{};              ///< columns that are unit vectors, counted from 0
 };
 
 class DatasetWriter {

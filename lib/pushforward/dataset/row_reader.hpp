@@ -4,7 +4,7 @@
 // way, and all facts about the rows are in one description.
 
 #include <pushforward/core/index.hpp>
-#include <pushforward/core/shape.hpp>
+#include <pushforward/core/sphere.hpp>
 #include <pushforward/dataset/split.hpp>
 #include <pushforward/linalg/matrix.hpp>
 
@@ -25,6 +25,7 @@ struct Description {
   std::vector<std::string> context_names{};  ///< (c) names of the contexts' columns; empty if there are no contexts
   std::optional<Shape> image_shape{};        ///< how the numbers of a row are arranged if rows are images
   std::vector<Index> periodic{};             ///< columns that are angles in radians, counted from 0, ascending
+  std::vector<Sphere> spheres{};             ///< columns that are unit vectors, counted from 0
   std::optional<double> entropy{};           ///< of the density that the rows were drawn from, nats, if it is known
 
   /// Numbers c of a row's context; 0 if the density is not conditioned on anything.

@@ -35,11 +35,12 @@ bool has_bounds(const BaseDensity<T>& base) {
   return !base.rows().empty() && is_bounded(base.support());
 }
 
-// If p = 0 although there is no bound, p is too small for a number: the status is not_finite.
+// Vectors of another length than 1 are outside of a sphere. If p = 0 although there is no bound, p is too small for a
+// number: the status is not_finite.
 template <class T>
 void mark_failures(const BaseDensity<T>& base, std::span<double> log_prob, std::span<Status> status) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  const bool bounded = has_bounds(base);
+  const bool bounded = has_bounds(base) || !base.spheres().empty();
   for (std::size_t i = 0; i < status.size(); ++i) {
     if (status[i] == Status::ok && log_prob[i] == -infinity && bounded) status[i] = Status::outside_support;
     if (status[i] == Status::ok && !std::isfinite(log_prob[i])) status[i] = Status::not_finite;
@@ -130,7 +131,8 @@ Flow<T>::Flow(Architecture architecture, std::uint64_t seed, double bytes_each, 
       throw_error(error.kind(), fmt::format("{}: {}", place_in_chain(k, transform, domains[k]), error.what()));
     }
   }
-  base_ = make_base<T>(architecture_.base, {layout_, dimension(), periodic_latents(domains), seed});
+  base_ =
+      make_base<T>(architecture_.base, {layout_, dimension(), periodic_latents(domains), seed, domains.back().spheres});
   parameters_ = Matrix<T>(layout_.size(), 1);
   for (const auto& t : transforms_) {
     roles_.push_back({dynamic_cast<Trained<T>*>(t.get()), dynamic_cast<Estimated<T>*>(t.get()),

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <numbers>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -353,6 +354,27 @@ double largest_magnitude(const Samples& samples, Index column) {
   return largest;
 }
 
+std::vector<Sphere> make_sphere(Tables& tables, const ImportOptions& options, Report& report) {
+  if (options.sphere.empty()) return {};
+  auto& samples = tables.samples;
+  const auto columns = select_columns(options.sphere, samples.data_names());
+  require<OptionError>(columns.size() == 2, "--sphere {}: two columns are wanted, latitude and longitude",
+                       join(options.sphere, ","));
+  constexpr double right_angle = 0.5 * std::numbers::pi;
+  const auto names = names_of(samples, columns);
+  if (largest_magnitude(samples, columns[0]) <= right_angle &&
+      largest_magnitude(samples, columns[1]) <= more_than_a_turn) {
+    report.push_back(fmt::format(
+        "warning: latitudes and longitudes in {} look like radians, but degrees are wanted; --divide {}={:.12g} "
+        "takes radians to degrees",
+        names, samples.names[columns[0]], std::numbers::pi / 180));
+  }
+  to_unit_vectors(samples, columns[0], columns[1], [&](Index row) { return tables.place(samples.origin[row]); });
+  const Index d = samples.dimension();
+  report.push_back(fmt::format("unit vectors x, y, z of latitude and longitude: {}", names));
+  return {{d - 3, d - 2, d - 1}};
+}
+
 std::vector<Index> wrap_periodic(Samples& samples, const ImportOptions& options, Report& report) {
   require<OptionError>(!options.degrees || !options.periodic.empty(),
                        "--degrees: no column is an angle; choose some with --periodic");
@@ -491,6 +513,7 @@ Import import_tables(const ImportOptions& options) {
   add_noise(tables, options, report);
   change_scale(tables, options, report);
   auto& layout = result.layout;
+  layout.spheres = make_sphere(tables, options, report);
   layout.periodic = wrap_periodic(samples, options, report);
   expand_classes(tables, report);
   layout.image_shape = image_shape(tables, options, report);

@@ -36,6 +36,7 @@ struct ImportOptions {
   std::vector<std::string> divide;             ///< as `shift`: the divisor of the columns, applied after the shift
   std::vector<std::string> periodic;           ///< columns that are angles
   bool degrees = false;                        ///< true if these angles are in degrees, not radians
+  std::vector<std::string> sphere;             ///< latitude and longitude in degrees, or empty
   std::vector<Index> image;                    ///< height, width and, if not 1, channels of a row; empty: as read
   Fractions fractions{0.8, 0.1, 0.1};          ///< the shares of the splits in the rows of `inputs`
   double validation_fraction = 0.1;            ///< share of training rows for validation, if there are no others

@@ -127,6 +127,51 @@ void wrap_angles(Samples& samples, Index column, bool degrees) {
   }
 }
 
+void to_unit_vectors(Samples& samples, Index latitude, Index longitude,
+                     const std::function<std::string(Index)>& place) {
+  const auto radians = [](double degrees) { return degrees / 180 * std::numbers::pi; };
+  const Index d = samples.dimension();
+  std::vector<Index> order;
+  for (Index i = 0; i < d; ++i) {
+    if (i != latitude && i != longitude) order.push_back(i);
+  }
+  Samples wider{.names = {},
+                .contexts = samples.contexts,
+                .values = {},
+                .weights = samples.weights,
+                .origin = samples.origin,
+                .assigned = samples.assigned};
+  for (const Index i : order) wider.names.push_back(samples.names[i]);
+  for (const std::string name : {"x", "y", "z"}) {
+    require<OptionError>(std::ranges::find(wider.names, name) == wider.names.end(),
+                         "--sphere: there is a column '{}' already, which is the name of a new one; leave it out with "
+                         "--exclude, or rename it in the file",
+                         name);
+    wider.names.push_back(name);
+  }
+  const Index first = d - 2;
+  wider.names.insert(wider.names.end(), samples.names.begin() + d, samples.names.end());
+  wider.values.resize(static_cast<std::size_t>(wider.columns() * wider.rows()));
+  const auto from = std::as_const(samples).view();
+  const auto to = wider.view();
+  for (Index j = 0; j < from.cols(); ++j) {
+    const double phi = from(latitude, j), lambda = from(longitude, j);
+    require<DataError>(std::abs(phi) <= 90,
+                       "{}: the latitude in column {} is {}; latitudes are from -90 to 90 degrees, and come first in "
+                       "--sphere LAT,LON",
+                       place(j), samples.names[latitude], phi);
+    require<DataError>(std::abs(lambda) <= 360,
+                       "{}: the longitude in column {} is {}; longitudes are from -360 to 360 degrees", place(j),
+                       samples.names[longitude], lambda);
+    for (Index i = 0; i < first; ++i) to(i, j) = from(order[i], j);
+    to(first, j) = std::cos(radians(phi)) * std::cos(radians(lambda));
+    to(first + 1, j) = std::cos(radians(phi)) * std::sin(radians(lambda));
+    to(first + 2, j) = std::sin(radians(phi));
+    std::copy_n(from.column(j) + d, samples.contexts, to.column(j) + first + 3);
+  }
+  samples = std::move(wider);
+}
+
 Index one_hot(Samples& samples, Index column, Index classes, const std::function<std::string(Index)>& place,
               std::span<const std::string> class_names) {
   const Index before = samples.columns();

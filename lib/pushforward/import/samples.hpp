@@ -63,6 +63,10 @@ void dequantize(Samples& samples, Index column, double width, std::uint64_t seed
 void rescale(Samples& samples, Index column, double shift, double divisor);
 /// Takes a column of angles in radians, or in degrees, to radians in [−π, π). 180 degrees are −π exactly.
 void wrap_angles(Samples& samples, Index column, bool degrees);
+/// Replaces two columns of data, latitude and longitude in degrees, with three columns "x", "y", "z" of the unit vector
+/// (cos φ cos λ, cos φ sin λ, sin φ), which are the last of the data. Throws DataError with place(row) for a latitude
+/// outside [−90, 90] or a longitude outside [−360, 360], and OptionError if a column has one of the new names.
+void to_unit_vectors(Samples& samples, Index latitude, Index longitude, const std::function<std::string(Index)>& place);
 /// Replaces a column of context that holds classes 0, 1, … with a column for each class, "NAME=3", which is 1 in the
 /// rows of the class and 0 elsewhere. Returns the number of classes: `classes`, or the largest value plus one if
 /// `classes` is 0. If there are `class_names`, class k is called "NAME=class_names[k]". Throws DataError with

@@ -40,6 +40,7 @@ void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
   group.attribute("dimension", flow.dimension());
   write_shape(group, "shape", a.data.shape);
   group.attribute("periodic", std::vector<double>(a.data.periodic.begin(), a.data.periodic.end()));
+  group.attribute("spheres", sphere_marks(a.data.spheres, a.data.size()));
   group.attribute("context", a.data.context);
   group.attribute("precision", std::is_same_v<T, float> ? "float" : "double");
   group.attribute("parameters", flow.layout().size());
@@ -90,6 +91,17 @@ Architecture read_architecture(const h5::Group& group, double most) {
   require<DataError>(size <= most && static_cast<double>(a.data.context) <= most,
                      "{}: samples of {:.0f} values and contexts of {} cannot be in this file", group.where(), size,
                      a.data.context);
+  if (group.has_attribute("spheres")) {
+    const auto marks = group.attribute<std::vector<double>>("spheres");
+    require<DataError>(std::ssize(marks) == a.data.size(), "{}: attribute spheres has {} numbers for {} columns",
+                       group.where(), marks.size(), a.data.size());
+    try {
+      a.data.spheres = spheres_of(marks);
+      check_spheres(a.data.spheres, a.data.periodic, a.data.size());
+    } catch (const Error& error) {
+      throw DataError(fmt::format("{}: attribute spheres: {}", group.where(), error.what()));
+    }
+  }
   const auto length = group.attribute<Index>("length");
   require<DataError>(length >= 0 && a.data.context >= 0, "{}: length {} and context {} must not be negative",
                      group.where(), length, a.data.context);

@@ -28,19 +28,11 @@ void set_identity(MatrixView<T> out) {
 }  // namespace
 
 template <class T>
-bool RungeKutta<T>::closed_trace() const {
-  const auto& network = field_.network().options();
-  return log_det_ == LogDet::trace && network.is_plain() &&
-         std::ssize(network.hidden) <= logdet::ExactTrace<T>::most_hidden;
-}
-
-template <class T>
-typename RungeKutta<T>::Stage RungeKutta<T>::make_stage(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                                                        Pass pass) const {
-  const Index k = log_det_ == LogDet::none || closed_trace() ? 0 : d_;
-  Stage stage{{field_, kept, scratch, n, k, pass}, {}};
-  if (closed_trace()) stage.trace.emplace(field_.network(), kept, n, 1);
-  return stage;
+FieldState<T> RungeKutta<T>::make_stage(linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Pass pass) const {
+  const auto derivative = log_det_ == LogDet::none    ? Derivative::none
+                          : log_det_ == LogDet::trace ? Derivative::divergence
+                                                      : Derivative::tangents;
+  return {field_, kept, scratch, n, derivative, pass};
 }
 
 template <class T>
@@ -65,15 +57,20 @@ RungeKutta<T>::RungeKutta(const VectorField<T>& field, const Tableau& tableau, L
     if (discrete) direction_.push_back(scratch.matrix<T>(d_, d_ * n));
   }
   if (log_det != LogDet::none) value_ = scratch.take<double>(n);
-  if (discrete || (log_det == LogDet::trace && !closed_trace())) jacobian_ = scratch.matrix<T>(d_, d_ * n);
   if (discrete) {
+    jacobian_ = scratch.matrix<T>(d_, d_ * n);
     pivots_ = scratch.take<int>(d_ * n);
     sign_ = scratch.take<linalg::Sign>(n);
+  }
+  if (!field.spheres().empty()) {
+    start_ = scratch.matrix<T>(d_, n);
+    end_ = scratch.matrix<T>(d_, n);
   }
   if (!gradient) return;
   if (discrete) inverse_transpose_ = scratch.matrix<T>(d_, d_ * n);
   weight_ = scratch.take<T>(n);
   unit_bar_ = scratch.matrix<T>(d_, n);
+  if (!field.spheres().empty()) growth_ = scratch.matrix<T>(field.spheres().count(), n);
   // The stages share the memory that their networks need during one pass.
   const Index mark = scratch.used();
   for (Index i = 0; i < stages(); ++i) {
@@ -106,19 +103,6 @@ nn::Directions<T> RungeKutta<T>::directions(double h, Index i, Index n, MatrixVi
 }
 
 template <class T>
-void RungeKutta<T>::divergence(Stage& stage, std::span<double> values) {
-  auto& passes = stage.field.passes();
-  if (stage.trace) return stage.trace->value(field_.network(), passes, values);
-  const auto n = std::ssize(values);
-  const auto jacobian = jacobian_.columns(0, d_ * n);
-  field_.network().tangent(passes, nn::Directions<T>::identity(d_), jacobian);
-  for (Index j = 0; j < n; ++j) {
-    values[j] = 0;
-    for (Index i = 0; i < d_; ++i) values[j] += static_cast<double>(jacobian(i, j * d_ + i));
-  }
-}
-
-template <class T>
 void RungeKutta<T>::factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign) {
   const auto jacobian = jacobian_.columns(0, d_ * n);
   set_identity(jacobian);
@@ -134,24 +118,29 @@ void RungeKutta<T>::step(const StepStart<T>& start, MatrixView<T> next, std::spa
                          std::span<linalg::Sign> sign) {
   const Index n = start.x.cols();
   const LogDet what = log_det.empty() ? LogDet::none : log_det_;
-  const auto& network = field_.network();
-  auto& passes = run_.field.passes();
   const auto values = value_.first(what == LogDet::none ? 0 : n);
   copy_samples<T>(start.x, next);
   for (Index i = 0; i < stages(); ++i) {
     const double t = start.t + tableau_.c[i] * start.h, weight = start.h * tableau_.b[i];
     const auto velocity = velocity_[i].columns(0, n);
-    field_.forward(run_.field, point(start, i, point_[0]), std::span(&t, 1), start.u, velocity);
+    field_.forward(run_, point(start, i, point_[0]), std::span(&t, 1), start.u, velocity);
     add_scaled<T>(static_cast<T>(weight), velocity, next);
     if (what == LogDet::discrete) {
-      network.tangent(passes, directions(start.h, i, n, direction_[0]), tangent_[i].columns(0, d_ * n));
+      field_.tangent(run_, directions(start.h, i, n, direction_[0]), tangent_[i].columns(0, d_ * n));
     } else if (what == LogDet::trace) {
-      divergence(run_, values);
+      field_.divergence(run_, values);
       for (Index j = 0; j < n; ++j) log_det[j] += weight * values[j];
     }
   }
+  const auto& spheres = field_.spheres();
+  if (!spheres.empty()) {
+    copy_samples<T>(start.x, start_.columns(0, n));
+    copy_samples<T>(next, end_.columns(0, n));
+    spheres.keep_radii(start.x, end_.columns(0, n), next);
+  }
   if (what != LogDet::discrete) return;
   factorize(start.h, n, values, sign_.first(n));
+  if (!spheres.empty()) spheres.add_log_det_of_radii(start.x, end_.columns(0, n), values);
   for (Index j = 0; j < n; ++j) log_det[j] += values[j];
   std::copy_n(sign_.begin(), n, sign.begin());
 }
@@ -159,36 +148,34 @@ void RungeKutta<T>::step(const StepStart<T>& start, MatrixView<T> next, std::spa
 template <class T>
 void RungeKutta<T>::solve(MatrixView<T> b) const {
   const PhaseScope scope(Phase::lu, 2.0 * static_cast<double>(d_ * d_ * b.cols()));
-  for (Index j = 0; j < b.cols(); ++j) {
-    if (sign_[j] == 0) continue;
-    linalg::lu_solve(jacobian_.columns(j * d_, d_), pivots_.subspan(j * d_, d_), b.columns(j, 1));
-  }
+  const auto solve_flat = [&](MatrixView<T> of) {
+    for (Index j = 0; j < of.cols(); ++j) {
+      if (sign_[j] == 0) continue;
+      linalg::lu_solve(jacobian_.columns(j * d_, d_), pivots_.subspan(j * d_, d_), of.columns(j, 1));
+    }
+  };
+  if (field_.spheres().empty()) return solve_flat(b);
+  field_.spheres().solve(start_.columns(0, b.cols()), end_.columns(0, b.cols()), solve_flat, b);
 }
 
 template <class T>
 void RungeKutta<T>::restore(const StepStart<T>& start, LogDet what) {
   const Index n = start.x.cols();
-  const auto& network = field_.network();
-  const auto values = value_.first(what == LogDet::none ? 0 : n);
   for (Index i = 0; i < stages(); ++i) {
     auto& stage = stages_[i];
     const double t = start.t + tableau_.c[i] * start.h;
-    field_.forward(stage.field, point(start, i, point_[i]), std::span(&t, 1), start.u, velocity_[i].columns(0, n));
+    field_.forward(stage, point(start, i, point_[i]), std::span(&t, 1), start.u, velocity_[i].columns(0, n));
     if (what == LogDet::discrete) {
-      network.tangent(stage.field.passes(), directions(start.h, i, n, direction_[i]), tangent_[i].columns(0, d_ * n));
-    } else if (what == LogDet::trace && stage.trace) {
-      divergence(stage, values);  // which leaves what its reverse needs
+      field_.tangent(stage, directions(start.h, i, n, direction_[i]), tangent_[i].columns(0, d_ * n));
     } else if (what == LogDet::trace) {
-      network.tangent(stage.field.passes(), nn::Directions<T>::identity(d_), {});
+      field_.prepare_divergence(stage, value_.first(n));
     }
   }
 }
 
 template <class T>
-void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, std::span<const T> weight,
-                               ConstMatrixView<T> x_bar, Index i) {
+void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, ConstMatrixView<T> x_bar, Index i) {
   const Index n = x_bar.cols();
-  auto& passes = stages_[i].field.passes();
   const T factor = static_cast<T>(start.h * tableau_.b[i]);
   // Adds h Σⱼ>ᵢ aⱼᵢ barⱼ.
   const auto add_later = [&](const std::vector<MatrixView<T>>& bar, MatrixView<T> to) {
@@ -196,39 +183,43 @@ void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, std::span
       add_scaled<T>(static_cast<T>(start.h * tableau_.a[j][i]), bar[j].columns(0, to.cols()), to);
     }
   };
-  const auto value = passes.value_seed();
+  const auto value = stages_[i].value_seed();
   std::fill_n(value.data(), value.size(), T(0));
   add_scaled<T>(factor, x_bar, value);
   add_later(point_bar_, value);
-  if (what == LogDet::none || stages_[i].trace) return;
-  const auto seed = passes.tangent_seed(d_);
+  if (what != LogDet::discrete) return;
+  const auto seed = stages_[i].tangent_seed(d_);
   std::fill_n(seed.data(), seed.size(), T(0));
-  if (what == LogDet::trace) {
-    for (Index j = 0; j < seed.cols(); ++j) seed(j % d_, j) = factor * weight_of(weight, j / d_);
-  } else {
-    add_scaled<T>(factor, inverse_transpose_.columns(0, d_ * n), seed);
-    add_later(direction_bar_, seed);
-  }
+  add_scaled<T>(factor, inverse_transpose_.columns(0, d_ * n), seed);
+  add_later(direction_bar_, seed);
 }
 
 template <class T>
 void RungeKutta<T>::pull_back(const StepStart<T>& start, LogDet what, std::span<const T> weight, MatrixView<T> x_bar,
                               std::span<T> gradient) {
   const Index n = x_bar.cols();
-  for (Index i = stages() - 1; i >= 0; --i) {
-    auto& stage = stages_[i];
-    fill_seeds(start, what, weight, x_bar, i);
-    if (what == LogDet::trace && stage.trace) {
-      const auto of_stage = weight_.first(n);
-      const T factor = static_cast<T>(start.h * tableau_.b[i]);
-      for (Index j = 0; j < n; ++j) of_stage[j] = factor * weight_of(weight, j);
-      stage.trace->add_to_reverse(field_.network(), stage.field.passes(), of_stage, gradient);
+  const auto& spheres = field_.spheres();
+  if (!spheres.empty()) {
+    const auto end = end_.columns(0, n);
+    copy_samples<T>(start.x, end);
+    for (Index i = 0; i < stages(); ++i) {
+      add_scaled<T>(static_cast<T>(start.h * tableau_.b[i]), velocity_[i].columns(0, n), end);
     }
+    const auto of_radii = weight_.first(what == LogDet::discrete ? n : 0);
+    for (Index j = 0; j < std::ssize(of_radii); ++j) of_radii[j] = weight_of(weight, j);
+    spheres.reverse_keep_radii(start.x, end, of_radii, x_bar, growth_.columns(0, n));
+  }
+  for (Index i = stages() - 1; i >= 0; --i) {
+    fill_seeds(start, what, x_bar, i);
+    const auto of_divergence = weight_.first(what == LogDet::trace ? n : 0);
+    const T factor = static_cast<T>(start.h * tableau_.b[i]);
+    for (Index j = 0; j < std::ssize(of_divergence); ++j) of_divergence[j] = factor * weight_of(weight, j);
     const bool has_directions = what == LogDet::discrete && i > 0;
-    field_.network().reverse(stage.field.passes(), point_bar_[i].columns(0, n), gradient,
-                             has_directions ? direction_bar_[i].columns(0, d_ * n) : MatrixView<T>());
+    field_.reverse(stages_[i], of_divergence, point_bar_[i].columns(0, n), gradient,
+                   has_directions ? direction_bar_[i].columns(0, d_ * n) : MatrixView<T>());
   }
   for (Index i = 0; i < stages(); ++i) add_scaled<T>(T(1), point_bar_[i].columns(0, n), x_bar);
+  if (!spheres.empty()) spheres.add_growth(start.x, growth_.columns(0, n), x_bar);
 }
 
 template <class T>

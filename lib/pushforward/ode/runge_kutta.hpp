@@ -16,19 +16,18 @@
 //
 //   k̄ᵢ = h bᵢ x̄⁺ + h Σⱼ>ᵢ aⱼᵢ X̄ⱼ                            the value seed of stage i
 //   discrete:  T̄ᵢ = h bᵢ w J⁻ᵀ + h Σⱼ>ᵢ aⱼᵢ V̄ⱼ               its tangent seed, with the directions Vᵢ
-//   trace:     T̄ᵢ = h bᵢ w I                                its tangent seed, with the directions I
-//   (k̄ᵢ, T̄ᵢ) → X̄ᵢ, V̄ᵢ and the gradient of the parameters   by nn::Network::reverse()
+//   trace:     h bᵢ w                                      the weight of the divergence of stage i
+//   (k̄ᵢ, T̄ᵢ) → X̄ᵢ, V̄ᵢ and the gradient of the parameters   by VectorField::reverse()
 //
-// and at the end x̄ = x̄⁺ + Σᵢ X̄ᵢ. For networks of up to two hidden layers without angles the trace has a closed form
-// (logdet/trace.hpp), which needs no tangents. The gradient is that of the method itself, as a symplectic adjoint
-// gives it [Matsubara et al. 2021].
+// and at the end x̄ = x̄⁺ + Σᵢ X̄ᵢ. The gradient is that of the method itself, as a symplectic adjoint gives it
+// [Matsubara et al. 2021].
+//
+// On spheres (spheres.hpp) q = x + hΦ(x) has the length of x up to the method's error, and a step ends at q|x|/|q|. The
+// factor is part of the discrete log-det.
 
 #include <pushforward/linalg/lapack.hpp>
-#include <pushforward/logdet/trace.hpp>
 #include <pushforward/ode/tableau.hpp>
 #include <pushforward/ode/vector_field.hpp>
-
-#include <optional>
 
 namespace pushforward::ode {
 
@@ -72,43 +71,36 @@ class RungeKutta {
   void transposed_jacobians(const StepStart<T>& start, MatrixView<T> jacobians);
 
  private:
-  // The passes and the divergence of one stage.
-  struct Stage {
-    FieldState<T> field;
-    std::optional<logdet::ExactTrace<T>> trace;
-  };
-
-  bool closed_trace() const;
-  Stage make_stage(linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Pass pass) const;
+  FieldState<T> make_stage(linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Pass pass) const;
   // The point Xᵢ and the directions Vᵢ, from the stages before it.
   ConstMatrixView<T> point(const StepStart<T>& start, Index i, MatrixView<T> memory) const;
   nn::Directions<T> directions(double h, Index i, Index n, MatrixView<T> memory) const;
-  // values: (n) out, tr ∂v/∂x at the last forward pass of a stage.
-  void divergence(Stage& stage, std::span<double> values);
   // J from the tangents of all stages, and its LU. Writes log_det and sign.
   void factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign);
   // Computes all stages as pull_back() needs them.
   void restore(const StepStart<T>& start, LogDet what);
   void pull_back(const StepStart<T>& start, LogDet what, std::span<const T> weight, MatrixView<T> x_bar,
                  std::span<T> gradient);
-  void fill_seeds(const StepStart<T>& start, LogDet what, std::span<const T> weight, ConstMatrixView<T> x_bar, Index i);
+  void fill_seeds(const StepStart<T>& start, LogDet what, ConstMatrixView<T> x_bar, Index i);
 
   const VectorField<T>& field_;
   const Tableau& tableau_;
   LogDet log_det_;
   Index d_;
-  Stage run_;                                      // of step()
-  std::vector<Stage> stages_;                      // of a gradient
+  FieldState<T> run_;                              // of step()
+  std::vector<FieldState<T>> stages_;              // of a gradient
   std::vector<MatrixView<T>> velocity_, tangent_;  // kᵢ (d × n) and, in discrete mode, Tᵢ (d × d·n)
   // Xᵢ and Vᵢ: one of each for step(), and one for each stage in a gradient.
   std::vector<MatrixView<T>> point_, direction_;
-  MatrixView<T> jacobian_;           // LU of J, or ∂v/∂x for a trace (d × d·n)
+  MatrixView<T> jacobian_;           // LU of J (d × d·n)
   MatrixView<T> inverse_transpose_;  // w J⁻ᵀ (d × d·n), in a gradient
   std::span<int> pivots_;
   std::span<linalg::Sign> sign_;
-  std::span<double> value_;                               // log-dets or traces (n)
-  std::span<T> weight_;                                   // of the trace of a stage (n)
-  MatrixView<T> unit_bar_;                                // of transposed_jacobians() (d × n)
+  std::span<double> value_;  // log-dets or traces (n)
+  std::span<T> weight_;      // of the trace of a stage (n)
+  MatrixView<T> unit_bar_;   // of transposed_jacobians() (d × n)
+  // For K spheres: x and q of the last step (d × n), and in a gradient that of the radii of x (K × n).
+  MatrixView<T> start_, end_, growth_;
   std::vector<MatrixView<T>> point_bar_, direction_bar_;  // X̄ᵢ, V̄ᵢ, in a gradient
 };
 

@@ -1,4 +1,5 @@
 #include <pushforward/linalg/lapack.hpp>
+#include <pushforward/linalg/samples.hpp>
 #include <pushforward/nn/activation.hpp>
 #include <pushforward/ode/vector_field.hpp>
 
@@ -21,6 +22,16 @@ nn::NetworkOptions network_of(const FieldOptions& options, Index time_features) 
   return network;
 }
 
+// f(row i, row k) for each two rows of the same sphere.
+template <class F>
+void for_each_pair(const std::vector<Sphere>& spheres, F&& f) {
+  for (const Sphere& sphere : spheres) {
+    for (const Index i : sphere) {
+      for (const Index k : sphere) f(i, k);
+    }
+  }
+}
+
 // Writes τ(t) to the first rows of a column.
 template <class T>
 void time_features_of(double t, T* to) {
@@ -37,10 +48,49 @@ void time_features_of(double t, T* to) {
 template <class T>
 VectorField<T>::VectorField(nn::ParameterLayout& layout, const std::string& name, const FieldOptions& options,
                             std::uint64_t seed, std::uint64_t key)
-    : network_(layout, name, network_of(options, time_features), seed, key) {}
+    : network_(layout, name, network_of(options, time_features), seed, key), spheres_(options.spheres) {
+  check_spheres(options.spheres, options.periodic, options.dimension);
+}
+
+template <class T>
+bool VectorField<T>::has_closed_trace() const {
+  const auto& network = network_.options();
+  return network.is_plain() && std::ssize(network.hidden) <= logdet::ExactTrace<T>::most_hidden;
+}
+
+template <class T>
+FieldState<T>::FieldState(const VectorField<T>& field, linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                          Derivative derivative, Pass pass)
+    : passes_(field.network(), kept, scratch, n,
+              derivative == Derivative::none                                     ? 0
+              : derivative == Derivative::divergence && field.has_closed_trace() ? field.spheres().count()
+                                                                                 : field.dimension(),
+              pass),
+      context_(kept.matrix<T>(field.network().options().context, n)) {
+  const Index d = field.dimension(), spheres = field.spheres().count();
+  const bool has_divergence = derivative == Derivative::divergence;
+  if (has_divergence && field.has_closed_trace()) trace_.emplace(field.network(), kept, n, 1);
+  if (has_divergence && !field.has_closed_trace()) jacobian_ = scratch.matrix<T>(d, d * n);
+  if (spheres == 0) return;
+  y_ = kept.matrix<T>(d, n);
+  f_ = kept.matrix<T>(d, n);
+  radius_ = kept.matrix<T>(spheres, n);
+  if (has_divergence) along_ = kept.matrix<T>(d, n);
+  const bool has_tangents = derivative == Derivative::tangents;
+  const Index directions = (has_tangents ? d : trace_ ? spheres : 0) * n;
+  if (has_tangents) given_ = kept.matrix<T>(d, directions);
+  direction_ = kept.matrix<T>(d, directions);
+  image_ = kept.matrix<T>(d, directions);
+  if (pass != Pass::gradient) return;
+  direction_bar_ = scratch.matrix<T>(d, directions);
+  if (has_tangents) v_bar_ = scratch.matrix<T>(d, directions);
+  y_bar_ = scratch.matrix<T>(d, n);
+  x_bar_ = scratch.matrix<T>(d, n);
+}
 
 template <class T>
 double VectorField<T>::lipschitz() const {
+  if (!spheres_.empty()) return std::numeric_limits<double>::infinity();
   const double slope = nn::ActivationKind::registry().at(network_.options().activation).lipschitz;
   double product = 1;
   for (const auto& layer : network_.layers()) {
@@ -67,10 +117,146 @@ void VectorField<T>::forward(FieldState<T>& state, ConstMatrixView<T> x, std::sp
     }
     if (c > 0) std::copy_n(u.column(j), c, column + time_features);
   }
-  network_.forward(state.passes_, x, v, context);
+  state.k_ = 0;
+  if (spheres_.empty()) return network_.forward(state.passes_, x, v, context);
+  const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), radius = state.radius_.columns(0, n);
+  spheres_.directions(x, y, radius);
+  network_.forward(state.passes_, y, f, context);
+  spheres_.project(y, radius, f, v);
+}
+
+template <class T>
+void VectorField<T>::divergence(FieldState<T>& state, std::span<double> values) const {
+  const Index d = dimension(), n = state.passes_.samples();
+  if (state.trace_) {
+    state.trace_->value(network_, state.passes_, values);
+  } else {
+    const auto jacobian = state.jacobian_.columns(0, d * n);
+    network_.tangent(state.passes_, nn::Directions<T>::identity(d), jacobian);
+    for (Index j = 0; j < n; ++j) {
+      values[j] = 0;
+      for (Index i = 0; i < d; ++i) values[j] += static_cast<double>(jacobian(i, j * d + i));
+    }
+  }
+  if (!spheres_.empty()) add_curvature(state, values);
+}
+
+template <class T>
+void VectorField<T>::prepare_divergence(FieldState<T>& state, std::span<double> scratch) const {
+  if (state.trace_ || !spheres_.empty()) return divergence(state, scratch);
+  network_.tangent(state.passes_, nn::Directions<T>::identity(dimension()), {});
+}
+
+// The pairs of a sphere's rows in J, or the image of one tangent, give Jy.
+template <class T>
+void VectorField<T>::add_curvature(FieldState<T>& state, std::span<double> values) const {
+  const Index d = dimension(), n = state.passes_.samples(), count = spheres_.count();
+  const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), along = state.along_.columns(0, n);
+  std::fill_n(along.data(), along.size(), T(0));
+  if (state.trace_) {
+    const auto direction = state.direction_.columns(0, n * count), image = state.image_.columns(0, n * count);
+    spheres_.spread(y, direction);
+    network_.tangent(state.passes_, nn::Directions<T>::given(direction, count), image);
+    spheres_.add_gathered(image, along);
+    return spheres_.add_curvature(y, f, along, values);
+  }
+  for (Index j = 0; j < n; ++j) {
+    for_each_pair(spheres_.groups(), [&](Index i, Index k) { along(i, j) += state.jacobian_(i, j * d + k) * y(k, j); });
+  }
+  spheres_.add_curvature(y, f, along, values);
+  // The reverse pass takes (J + Jᵀ)y.
+  for (Index j = 0; j < n; ++j) {
+    for_each_pair(spheres_.groups(), [&](Index i, Index k) { along(i, j) += state.jacobian_(k, j * d + i) * y(k, j); });
+  }
+}
+
+template <class T>
+void VectorField<T>::tangent(FieldState<T>& state, const nn::Directions<T>& directions, MatrixView<T> jv) const {
+  if (spheres_.empty()) return network_.tangent(state.passes_, directions, jv);
+  const Index n = state.passes_.samples(), k = directions.k, count = n * k;
+  const auto given = state.given_.columns(0, count), inner = state.direction_.columns(0, count);
+  const auto image = state.image_.columns(0, count);
+  if (directions.is_identity) {
+    std::fill_n(given.data(), given.size(), T(0));
+    for (Index j = 0; j < count; ++j) given(j % k, j) = T(1);
+  } else {
+    copy_samples<T>(directions.v, given);
+  }
+  const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), radius = state.radius_.columns(0, n);
+  spheres_.tangent_directions(y, radius, given, inner);
+  network_.tangent(state.passes_, nn::Directions<T>::given(inner, k), image);
+  spheres_.tangents(y, radius, f, given, image, jv);
+  state.k_ = k;
+}
+
+template <class T>
+void VectorField<T>::seed_divergence(FieldState<T>& state, std::span<const T> weight, std::span<T> gradient) const {
+  const Index d = dimension(), n = state.passes_.samples(), count = spheres_.count();
+  if (state.trace_) {
+    state.trace_->add_to_reverse(network_, state.passes_, weight, gradient);
+    if (count == 0) return;
+    const auto seed = state.passes_.tangent_seed(count);
+    for (Index j = 0; j < seed.cols(); ++j) {
+      for (Index i = 0; i < d; ++i) seed(i, j) = -weight[j / count] * state.direction_(i, j);
+    }
+  } else {
+    const auto seed = state.passes_.tangent_seed(d);
+    std::fill_n(seed.data(), seed.size(), T(0));
+    for (Index j = 0; j < seed.cols(); ++j) seed(j % d, j) = weight[j / d];
+    for (Index j = 0; j < n; ++j) {
+      for_each_pair(spheres_.groups(),
+                    [&](Index i, Index k) { seed(i, j * d + k) -= weight[j] * state.y_(i, j) * state.y_(k, j); });
+    }
+  }
+  if (count == 0) return;
+  const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), y_bar = state.y_bar_.columns(0, n);
+  for (Index j = 0; j < n; ++j) {
+    for (Index i = 0; i < d; ++i) y_bar(i, j) = -weight[j] * state.along_(i, j);
+  }
+  spheres_.reverse_curvature(y, f, weight, state.value_seed(), y_bar);
+}
+
+template <class T>
+void VectorField<T>::reverse(FieldState<T>& state, std::span<const T> weight, MatrixView<T> x_bar,
+                             std::span<T> gradient, MatrixView<T> v_bar) const {
+  const Index n = state.passes_.samples(), count = spheres_.count();
+  if (count == 0) {
+    if (!weight.empty()) seed_divergence(state, weight, gradient);
+    return network_.reverse(state.passes_, x_bar, gradient, v_bar);
+  }
+  const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), radius = state.radius_.columns(0, n);
+  const auto y_bar = state.y_bar_.columns(0, n), rest = state.x_bar_.columns(0, n);
+  const Index pairs = n * (state.k_ > 0 ? state.k_ : !weight.empty() && state.trace_ ? count : 0);
+  const auto direction_bar = state.direction_bar_.columns(0, pairs);
+  const auto given = state.given_.columns(0, state.k_ * n);
+  const auto given_bar = v_bar.empty() ? state.v_bar_.columns(0, state.k_ * n) : v_bar;
+  spheres_.reverse_project(y, radius, f, state.value_seed(), rest);
+  std::fill_n(y_bar.data(), y_bar.size(), T(0));
+  if (!weight.empty()) seed_divergence(state, weight, gradient);
+  if (state.k_ > 0) {
+    spheres_.reverse_tangents(y, radius, f, given, state.image_.columns(0, pairs), state.tangent_seed(state.k_),
+                              given_bar, state.value_seed(), y_bar, rest);
+  }
+  network_.reverse(state.passes_, x_bar, gradient, direction_bar);
+  if (state.k_ > 0) {
+    spheres_.reverse_tangent_directions(y, radius, given, direction_bar, given_bar, y_bar, rest);
+  } else if (pairs > 0) {
+    spheres_.add_gathered(direction_bar, y_bar);
+  }
+  for (const Sphere& sphere : spheres_.groups()) {
+    for (Index j = 0; j < n; ++j) {
+      for (const Index i : sphere) {
+        y_bar(i, j) += x_bar(i, j);
+        x_bar(i, j) = rest(i, j);
+      }
+    }
+  }
+  spheres_.add_reverse_directions(y, radius, y_bar, x_bar);
 }
 
 template class VectorField<float>;
 template class VectorField<double>;
+template class FieldState<float>;
+template class FieldState<double>;
 
 }  // namespace pushforward::ode

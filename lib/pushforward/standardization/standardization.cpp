@@ -48,12 +48,12 @@ Matrix<double> deviations(const std::vector<double>& variances) {
   return factor;
 }
 
-// The diagonal of s · I, s the root mean square of the deviations of the columns that are no angles.
-Matrix<double> common_deviation(const std::vector<double>& variances, std::span<const Index> periodic) {
+// The diagonal of s · I, s the root mean square of the deviations of the other columns.
+Matrix<double> common_deviation(const std::vector<double>& variances, std::span<const Index> kept) {
   const auto d = std::ssize(variances);
   double sum = 0, count = 0;
   for (Index i = 0; i < d; ++i) {
-    if (std::ranges::find(periodic, i) != periodic.end()) continue;
+    if (std::ranges::find(kept, i) != kept.end()) continue;
     sum += variances[i];
     count += 1;
   }
@@ -123,27 +123,27 @@ Standardization::Standardization(Kind kind, std::vector<double> mean, Matrix<dou
 }
 
 Standardization::Standardization(Kind kind, const Moments& moments, std::span<const std::string> names,
-                                 std::span<const Index> periodic)
+                                 std::span<const Index> kept)
     : Standardization(moments.dimension()) {
   require_weight(moments);
   if (kind == Kind::none) return;
-  if (kind == Kind::whiten && !periodic.empty()) {
-    std::vector<std::string> angles;
-    for (const Index i : periodic) angles.push_back(names[i]);
+  if (kind == Kind::whiten && !kept.empty()) {
+    std::vector<std::string> columns;
+    for (const Index i : kept) columns.push_back(names[i]);
     throw OptionError(
-        fmt::format("data.standardize = whiten mixes columns, but {} are angles, which keep their "
-                    "period; use scale",
-                    join_some(angles)));
+        fmt::format("data.standardize = whiten mixes columns, but {} are angles or unit vectors, "
+                    "which stay as they are; use scale",
+                    join_some(columns)));
   }
   refuse_constant_columns(moments, names);
   kind_ = kind;
   if (kind == Kind::unit) {
-    factor_ = common_deviation(moments.variances(), periodic);
+    factor_ = common_deviation(moments.variances(), kept);
   } else {
     mean_ = moments.mean();
     factor_ = kind == Kind::scale ? deviations(moments.variances()) : cholesky_factor(moments, names);
   }
-  for (const Index i : periodic) {
+  for (const Index i : kept) {
     mean_[i] = 0;
     factor_(i, 0) = 1;
   }

@@ -34,11 +34,11 @@ class Standardization {
   /// As stored in a model. mean: (d). factor: as factor() returns it, with a positive diagonal. Throws DataError
   /// otherwise.
   Standardization(Kind kind, std::vector<double> mean, Matrix<double> factor);
-  /// Fitted to moments, weighted as they are. `names` (d) are those of the columns; those in `periodic` are angles,
-  /// which keep mean 0 and scale 1. Throws DataError naming the columns that are constant or, for `whiten`, a linear
-  /// combination of those before them; OptionError for `whiten` with angles.
+  /// Fitted to moments, weighted as they are. `names` (d) are those of the columns; those in `kept`, angles and
+  /// unit vectors, get mean 0 and scale 1. Throws DataError naming the columns that are constant or, for `whiten`, a
+  /// linear combination of those before them; OptionError for `whiten` with such columns.
   Standardization(Kind kind, const Moments& moments, std::span<const std::string> names,
-                  std::span<const Index> periodic = {});
+                  std::span<const Index> kept = {});
 
   Kind kind() const { return kind_; }
   Index dimension() const { return static_cast<Index>(mean_.size()); }

@@ -7,6 +7,7 @@
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/linalg/sinkhorn.hpp>
 #include <pushforward/train/coupling.hpp>
+#include <pushforward/train/path.hpp>
 
 #include <map>
 
@@ -46,14 +47,25 @@ void add_squared_distances(double weight, ConstMatrixView<double> a, ConstMatrix
   }
 }
 
-// The squared distance of each row from each latent, (n × n); along angles, that on the circle.
-Matrix<double> squared_distances(const Matrix<double>& x, const Matrix<double>& z, std::span<const Index> periodic) {
+// The squared distance of each row from each latent, (n × n); along angles and spheres, that of geodesics.
+Matrix<double> squared_distances(const Matrix<double>& x, const Matrix<double>& z, const TransportOptions& options) {
   Matrix<double> cost(x.cols(), z.cols()), line_x(x), line_z(z);
-  for (const Index row : periodic) {
-    for (Index j = 0; j < x.cols(); ++j) line_x(row, j) = line_z(row, j) = 0;
-  }
+  const auto clear = [&](const std::vector<Index>& rows) {
+    for (const Index row : rows) {
+      for (Index j = 0; j < x.cols(); ++j) line_x(row, j) = line_z(row, j) = 0;
+    }
+  };
+  clear(options.periodic);
+  for (const Sphere& sphere : options.spheres) clear(sphere);
   add_squared_distances(1, line_x, line_z, cost);
-  for (const Index row : periodic) {
+  for (const Sphere& sphere : options.spheres) {
+    for (Index j = 0; j < z.cols(); ++j) {
+      for (Index i = 0; i < x.cols(); ++i) {
+        cost(i, j) += std::pow(angle_between(sphere, z.view().column_span(j), x.view().column_span(i)), 2);
+      }
+    }
+  }
+  for (const Index row : options.periodic) {
     for (Index j = 0; j < z.cols(); ++j) {
       for (Index i = 0; i < x.cols(); ++i) {
         const double apart = wrap_angle<double>(x(row, i) - z(row, j));
@@ -82,7 +94,7 @@ void transport(const flow::Batch<T>& rows, ConstMatrixView<double> latents, cons
     for (Index i = 0; i < rows.size(); ++i) groups[0].push_back(i);
   }
   for (const auto& members : groups) {
-    auto cost = squared_distances(columns_of(rows.x, members), columns_of(latents, members), options.periodic);
+    auto cost = squared_distances(columns_of(rows.x, members), columns_of(latents, members), options);
     if (options.contexts == ContextRule::cost) {
       const auto context = columns_of(rows.context, members);
       add_squared_distances(options.context_cost, context, context, cost);

@@ -75,6 +75,7 @@ enum class ContextRule { none, equal, cost };
 
 struct TransportOptions {
   std::vector<Index> periodic{};           ///< rows of x that are angles
+  std::vector<Sphere> spheres{};           ///< rows of x that are unit vectors
   std::optional<double> regularization{};  ///< see linalg::SinkhornOptions; none: the exact assignment
   ContextRule contexts = ContextRule::none;
   double context_cost = 0;  ///< λ, for ContextRule::cost
@@ -82,11 +83,12 @@ struct TransportOptions {
 };
 
 /// Optimal transport between rows and latents, at the cost of the squared distance. Along angles, the distance is that
-/// on the circle. Without a regularization it is the assignment of least total cost, by linalg::assign(). With one, the
-/// latent of each row is drawn from the row's part of the entropic plan, by linalg::sinkhorn(), so that several rows
-/// may have the same latent. rows: x (d × n) and contexts (c × n) in. latents: (d × n) in. uniform: gives a number from
-/// (0, 1) for the draw of each row. latent_of: (n) out, the number of the latent of each row. Throws NumericalError if
-/// a cost is not finite or a plan is not found. Not collective. Cost: see linalg::assign(); allocates.
+/// on the circle, and of unit vectors it is the angle between them. Without a regularization it is the assignment of
+/// least total cost, by linalg::assign(). With one, the latent of each row is drawn from the row's part of the entropic
+/// plan, by linalg::sinkhorn(), so that several rows may have the same latent. rows: x (d × n) and contexts (c × n) in.
+/// latents: (d × n) in. uniform: gives a number from (0, 1) for the draw of each row. latent_of: (n) out, the number of
+/// the latent of each row. Throws NumericalError if a cost is not finite or a plan is not found. Not collective. Cost:
+/// see linalg::assign(); allocates.
 template <class T>
 void transport(const flow::Batch<T>& rows, ConstMatrixView<double> latents, const TransportOptions& options,
                const std::function<double(Index)>& uniform, std::span<Index> latent_of);

@@ -56,11 +56,10 @@ double largest_share(ConstMatrixView<T> x, Index column) {
 }
 
 // The part of each column's variance that the contexts and the columns before it do not explain, by the Cholesky factor
-// of the correlations. Columns of angles, and columns that nearly depend on others, explain nothing. x: (d × n).
+// of the correlations. Curved columns, and columns that nearly depend on others, explain nothing. x: (d × n).
 // context: (c × n), or empty. Returns d numbers.
 template <class T>
-std::vector<double> own_variances(ConstMatrixView<T> x, ConstMatrixView<T> context,
-                                  const std::vector<Index>& periodic) {
+std::vector<double> own_variances(ConstMatrixView<T> x, ConstMatrixView<T> context, const std::vector<Index>& curved) {
   const Index c = context.rows(), all = c + x.rows(), n = std::min(x.cols(), 20 * all + 1000);
   Matrix<double> sample(all, n);
   for (Index j = 0; j < n; ++j) {
@@ -75,7 +74,7 @@ std::vector<double> own_variances(ConstMatrixView<T> x, ConstMatrixView<T> conte
   std::vector<double> own(static_cast<std::size_t>(all), 1);
   std::vector<Index> independent;
   for (Index i = 0; i < all; ++i) {
-    if (std::ranges::find(periodic, i - c) != periodic.end() || covariance(i, i) == 0) continue;
+    if (std::ranges::find(curved, i - c) != curved.end() || covariance(i, i) == 0) continue;
     double left = 1;
     for (const Index k : independent) {
       double value = covariance(i, k) / std::sqrt(covariance(i, i) * covariance(k, k));
@@ -100,11 +99,11 @@ struct Dependent {
 };
 
 template <class T>
-Dependent dependent_columns(ConstMatrixView<T> x, ConstMatrixView<T> context, const std::vector<Index>& periodic) {
+Dependent dependent_columns(ConstMatrixView<T> x, ConstMatrixView<T> context, const std::vector<Index>& curved) {
   Dependent found;
   const Index all = x.rows() + context.rows();
   if (x.cols() <= all + 1 || all > most_columns) return found;
-  const auto own = own_variances<T>(x, context, periodic);
+  const auto own = own_variances<T>(x, context, curved);
   for (Index i = 0; i < x.rows(); ++i) {
     const double part = own[static_cast<std::size_t>(i)];
     if (part < little_own_variance) (part < no_own_variance ? found.exactly : found.nearly).push_back(i);
@@ -116,7 +115,7 @@ Dependent dependent_columns(ConstMatrixView<T> x, ConstMatrixView<T> context, co
 
 template <class T>
 DensityFindings check_density(const flow::Batch<T>& rows, const std::vector<std::string>& names,
-                              const std::vector<Index>& periodic) {
+                              const std::vector<Index>& curved) {
   std::vector<std::string> few, shared;
   const Index d = rows.x.rows();
   for (Index i = 0; i < d; ++i) {
@@ -126,8 +125,8 @@ DensityFindings check_density(const flow::Batch<T>& rows, const std::vector<std:
       shared.push_back(names[i]);
     }
   }
-  const auto alone = dependent_columns<T>(rows.x, {}, periodic);
-  const auto given = rows.context.empty() ? Dependent() : dependent_columns<T>(rows.x, rows.context, periodic);
+  const auto alone = dependent_columns<T>(rows.x, {}, curved);
+  const auto given = rows.context.empty() ? Dependent() : dependent_columns<T>(rows.x, rows.context, curved);
   const auto names_of = [&](const std::vector<Index>& columns, std::initializer_list<const std::vector<Index>*> but) {
     std::vector<std::string> list;
     for (const Index i : columns) {

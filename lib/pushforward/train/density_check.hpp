@@ -17,12 +17,12 @@ struct DensityFindings {
 
 /// Looks at columns that hold few distinct values, at single values that many rows have, and at columns that are linear
 /// combinations of other columns and of contexts, or nearly so. Given a context that determines a column, the rows have
-/// no density. Contexts may depend on each other. periodic: the columns that are angles, which have no part in
-/// combinations. names: (d). Cost: O(N d), and O((d + c)³) if d + c, the number of columns and contexts, is at most
-/// 512. Beyond that, combinations are not looked for.
+/// no density. Contexts may depend on each other. curved: the columns that are angles or of unit vectors,
+/// which have no part in combinations. names: (d). Cost: O(N d), and O((d + c)³) if d + c, the number of columns and
+/// contexts, is at most 512. Beyond that, combinations are not looked for.
 template <class T>
 DensityFindings check_density(const flow::Batch<T>& rows, const std::vector<std::string>& names,
-                              const std::vector<Index>& periodic);
+                              const std::vector<Index>& curved);
 
 extern template DensityFindings check_density(const flow::Batch<float>&, const std::vector<std::string>&,
                                               const std::vector<Index>&);

@@ -14,6 +14,7 @@ namespace {
 
 using data::Split;
 
+constexpr Index most_redraws = 100;   // of a latent that is the antipode of its row
 constexpr Index largest_chunk = 512;  // samples; a network of the usual widths then fits into a core's cache
 
 // The field of a flow, after transforms that stay as they are while it is fitted.
@@ -94,7 +95,7 @@ OptionSet FlowMatchingOptions::declare() {
 
 template <class T>
 FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace& workspace, Index n, bool has_images)
-    : field(of, workspace, workspace, n, 0, nn::Pass::gradient),
+    : field(of, workspace, workspace, n, ode::Derivative::none, nn::Pass::gradient),
       image(workspace.matrix<T>(has_images ? of.dimension() : 0, n)),
       x(workspace.matrix<T>(of.dimension(), n)),
       velocity(workspace.matrix<T>(of.dimension(), n)),
@@ -134,6 +135,10 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
   require<OptionError>(path_.is_straight || periodic_.empty(),
                        "objective.path = \"{}\" has no meaning for angles; take \"linear\", which follows the circle",
                        options.path);
+  require<OptionError>(domain.spheres.empty() || (path_.is_straight && options.noise == 0),
+                       "objective.path = \"{}\" with objective.noise = {} has no meaning for unit vectors; take "
+                       "\"linear\" without noise, which follows the great circle",
+                       options.path, options.noise);
   require<OptionError>(options.noise > 0 || !path_.needs_noise,
                        "objective.path = \"{}\" with objective.noise = 0 would be the linear path; choose a noise",
                        options.path);
@@ -175,12 +180,22 @@ void FlowMatching<T>::require_source(const Options& options) const {
     require<OptionError>(data_.source(split).cols() == data_.rows(split),
                          "objective.coupling = \"given\": there are {} {} rows, and data.source has {} points for them",
                          data_.rows(split), split_name(split), data_.source(split).cols());
+    const auto rows = data_.batch(split).x, points = data_.source(split);
+    std::vector<double> point(latent_.size());
+    for (Index j = 0; j < rows.cols(); ++j) {
+      std::ranges::copy(points.column_span(j), point.begin());
+      require<DataError>(!are_antipodes<T>(flow_.architecture().data.spheres, point, rows.column_span(j)),
+                         "objective.coupling = \"given\": {} row {} (counted from 0) is the antipode of its point, and "
+                         "no great circle between them is the shortest; leave the pair out",
+                         split_name(split), j);
+    }
   }
 }
 
 template <class T>
 TransportOptions FlowMatching<T>::transport_options() const {
   return {.periodic = periodic_,
+          .spheres = flow_.architecture().data.spheres,
           .regularization = options_.coupling == "sinkhorn" ? std::optional(options_.regularization) : std::nullopt,
           .contexts = context_rule(options_.coupling_context),
           .context_cost = options_.context_cost,
@@ -304,11 +319,16 @@ void FlowMatching<T>::begin_step(const comm::Communicator& comm, Index step) {
 template <class T>
 void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Batch<T>& chunk) {
   auto& m = *memory_;
+  const CurvedRows curved{.periodic = periodic_, .spheres = flow_.architecture().data.spheres};
   const random::Permutation strata(seed_, group.order, static_cast<std::uint64_t>(group.step), group.rows);
   const bool stratified = options_.times == "stratified";
   for (Index j = 0; j < chunk.size(); ++j) {
     const Index at = place + j;
+    const auto row = chunk.x.column_span(j);
     group.coupling.write_latent({group.step, at, static_cast<Index>(chunk.draws.sample(j))}, latent_);
+    for (Index again = 1; again <= most_redraws && are_antipodes<T>(curved.spheres, latent_, row); ++again) {
+      group.latents.write({group.step, at + again * group.rows}, latent_);
+    }
     auto stream = group.latents.stream({group.step, at}, 1);
     const double u = stream.uniform();
     const auto point = path_.at(
@@ -316,7 +336,7 @@ void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Ba
     for (double& value : noise_) value = stream.normal();
     m.time[j] = point.t;
     m.weight[j] = point.weight;
-    set_point<T>(path_, point, latent_, chunk.x.column_span(j), noise_, periodic_,
+    set_point<T>(path_, point, latent_, row, noise_, curved,
                  {m.x.column_span(j), m.velocity.column_span(j), m.singular.column_span(j)});
   }
 }
@@ -353,7 +373,7 @@ LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, 
     const Index n = chunk.size();
     set_points(group, part.first + first, chunk);
     const auto v = velocities(chunk);
-    const auto seed = m.field.passes().value_seed();
+    const auto seed = m.field.value_seed();
     for (Index j = 0; j < n; ++j) {
       const auto w = static_cast<double>(weight_of(chunk.weight, j));
       const double loss = loss_of(v, j);
@@ -368,7 +388,7 @@ LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, 
             fmt::format("training row {}: the velocity is not finite{}", chunk.draws.sample(j), smaller_steps);
       }
     }
-    transform_.field().network().reverse(m.field.passes(), m.x_bar.columns(0, n), gradient);
+    transform_.field().reverse(m.field, {}, m.x_bar.columns(0, n), gradient);
   }
   return sum;
 }

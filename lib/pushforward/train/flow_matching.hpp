@@ -130,7 +130,8 @@ class FlowMatching final : public Objective<T> {
   Latents<T> latents(random::Purpose purpose, data::Split split) const;
   /// Chooses the latents and the coupling of rows that evaluate_loss() gets.
   void choose_check(const flow::Batch<T>& rows);
-  /// Writes the points of the samples of a chunk, which begins at a place of its group.
+  /// Writes the points of the samples of a chunk, which begins at a place of its group. A latent that is the antipode
+  /// of its row is drawn anew.
   void set_points(const Group& group, Index place, const flow::Batch<T>& chunk);
   /// Returns v at these points.
   MatrixView<T> velocities(const flow::Batch<T>& chunk);

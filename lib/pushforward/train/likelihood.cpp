@@ -210,7 +210,9 @@ void Likelihood<T>::require_density(const TrainingData<T>& data, const Warn& war
   if (std::ranges::any_of(chain, [](const auto& layer) { return layer.kind() == "dequantize"; })) return;
   const auto rows = data.batch(Split::train);
   const auto& about = data.description();
-  const auto findings = check_density(rows, about.feature_names, about.periodic);
+  auto curved = columns_of(about.spheres);
+  curved.insert(curved.end(), about.periodic.begin(), about.periodic.end());
+  const auto findings = check_density(rows, about.feature_names, curved);
   for (const auto& doubt : findings.doubts) warn(doubt);
   for (const auto& refusal : findings.refusals) warn(refusal);
   require<DataError>(findings.refusals.empty(), "{}: the likelihood has no bound: {}", about.name,

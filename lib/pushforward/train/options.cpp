@@ -77,9 +77,12 @@ OptionSet Options::declare() {
       .add("data.source", data.source,
            "dataset FILE.h5 or array FILE.h5:/PATH of the points at which the paths of flow matching begin; empty: the "
            "base density")
+      .add("data.spheres", data.spheres,
+           "columns that are unit vectors, x+y+z or 1-3 for each vector; those that the file names are unit vectors, "
+           "too")
       .add_table("model", model.declare())
       .add("model.precision", model.precision, "precision of the network in training", one_of({"float", "double"}))
-      .add_table("base", model.base.declare("kind", "density of the latents that are not angles"))
+      .add_table("base", model.base.declare("kind", "density of the latents that are no angles and no unit vectors"))
       .add("log_det.train", log_det.train,
            "log-dets in training: exact, auto, or an estimator as trace+krylov:4; flow_train --kinds lists all")
       .add("log_det.evaluate", log_det.evaluate, "log-dets in validation and test, as in log_det.train")

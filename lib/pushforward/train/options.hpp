@@ -20,6 +20,7 @@ struct DataOptions {
   std::string standardize = "auto";       ///< auto, none, unit, scale, whiten; see Options::data_of_model()
   std::string source{};                   ///< FILE or FILE:/PATH of points where paths of flow matching begin
   std::vector<std::string> periodic{};    ///< columns that are angles in radians, in addition to the file's
+  std::vector<std::string> spheres{};     ///< "COLUMNS+COLUMNS…", a unit vector each, in addition to the file's
 };
 
 /// The keys of `model`, `base` and [[model.chain]].

@@ -1,6 +1,7 @@
 #include <pushforward/core/angle.hpp>
 #include <pushforward/train/path.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -47,7 +48,43 @@ PathPoint bridge(double u, double sigma) {
           .weight = pi * s * c};
 }
 
+// Two vectors over the columns of a sphere. With the unit vectors a and b of them, b = a cos θ + w sin θ.
+struct Pair {
+  double from = 0, to = 0;  // their lengths
+  double cosine = 0;        // cos θ
+  double across = 0;        // sin θ ≥ 0, the length of b − a cos θ
+
+  double angle() const { return std::atan2(across, cosine); }
+  // Row i of b − a cos θ.
+  template <class T>
+  double way(std::span<const double> x0, std::span<const T> x1, Index i) const {
+    return static_cast<double>(x1[i]) / to - cosine * x0[i] / from;
+  }
+};
+
+template <class T>
+Pair pair_of(const Sphere& sphere, std::span<const double> x0, std::span<const T> x1) {
+  Pair pair{.from = radius_of<double>(sphere, x0), .to = radius_of<T>(sphere, x1)};
+  for (const Index i : sphere) pair.cosine += x0[i] / pair.from * (static_cast<double>(x1[i]) / pair.to);
+  for (const Index i : sphere) pair.across += std::pow(pair.way(x0, x1, i), 2);
+  pair.across = std::sqrt(pair.across);
+  return pair;
+}
+
+constexpr double nearest_antipode = 1e-7;  // radians
+
 }  // namespace
+
+template <class T>
+double angle_between(const Sphere& sphere, std::span<const double> a, std::span<const T> b) {
+  return pair_of(sphere, a, b).angle();
+}
+
+template <class T>
+bool are_antipodes(std::span<const Sphere> spheres, std::span<const double> x0, std::span<const T> x1) {
+  return std::ranges::any_of(
+      spheres, [&](const Sphere& sphere) { return angle_between(sphere, x0, x1) > pi - nearest_antipode; });
+}
 
 Registry<Path>& Path::registry() {
   static Registry<Path> paths(
@@ -60,7 +97,7 @@ Registry<Path>& Path::registry() {
 
 template <class T>
 void set_point(const Path& path, const PathPoint& at, std::span<const double> x0, std::span<const T> x1,
-               std::span<const double> noise, std::span<const Index> periodic, const PathSample<T>& sample) {
+               std::span<const double> noise, const CurvedRows& curved, const PathSample<T>& sample) {
   const auto set = [&](std::size_t i, double x, double of_latent, double of_row) {
     const double epsilon = noise.empty() ? 0 : noise[i], of_noise = at.gamma_rate * epsilon;
     const double singular = path.singular == Singular::latent  ? of_latent
@@ -76,15 +113,29 @@ void set_point(const Path& path, const PathPoint& at, std::span<const double> x0
     const auto to = static_cast<double>(x1[i]);
     set(i, at.alpha * x0[i] + at.beta * to, at.alpha_rate * x0[i], at.beta_rate * to);
   }
-  for (const Index i : periodic) {
+  for (const Index i : curved.periodic) {
     const double way = wrap_angle<double>(static_cast<double>(x1[i]) - x0[i]);
     set(static_cast<std::size_t>(i), x0[i] + at.t * way, 0, way);
+  }
+  for (const Sphere& sphere : curved.spheres) {
+    const Pair pair = pair_of(sphere, x0, x1);
+    const double theta = pair.angle(), c = std::cos(at.t * theta), s = std::sin(at.t * theta);
+    for (const Index i : sphere) {
+      const double from = x0[i] / pair.from, way = pair.across > 0 ? pair.way(x0, x1, i) / pair.across : 0;
+      sample.x[i] = static_cast<T>(c * from + s * way);
+      sample.velocity[i] = static_cast<T>(theta * (c * way - s * from));
+      sample.singular[i] = 0;
+    }
   }
 }
 
 template void set_point(const Path&, const PathPoint&, std::span<const double>, std::span<const float>,
-                        std::span<const double>, std::span<const Index>, const PathSample<float>&);
+                        std::span<const double>, const CurvedRows&, const PathSample<float>&);
+template double angle_between(const Sphere&, std::span<const double>, std::span<const float>);
+template bool are_antipodes(std::span<const Sphere>, std::span<const double>, std::span<const float>);
 template void set_point(const Path&, const PathPoint&, std::span<const double>, std::span<const double>,
-                        std::span<const double>, std::span<const Index>, const PathSample<double>&);
+                        std::span<const double>, const CurvedRows&, const PathSample<double>&);
+template double angle_between(const Sphere&, std::span<const double>, std::span<const double>);
+template bool are_antipodes(std::span<const Sphere>, std::span<const double>, std::span<const double>);
 
 }  // namespace pushforward::train

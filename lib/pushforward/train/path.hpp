@@ -21,6 +21,7 @@
 // a mean, and it may be negative.
 
 #include <pushforward/core/registry.hpp>
+#include <pushforward/core/sphere.hpp>
 #include <pushforward/linalg/matrix.hpp>
 
 namespace pushforward::train {
@@ -56,15 +57,35 @@ struct PathSample {
   std::span<T> singular;  ///< the singular term of ẋ_t, out; 0 if there is none
 };
 
-/// Writes the point of the pair (x₀, x₁) at a time. x0, x1, noise: (d) in; noise: ε, or empty for 0. periodic: rows
-/// that are angles. Along them a straight path follows the circle, x_t = x₀ + t·wrap(x₁ − x₀) + γε.
+/// Returns the angle between two vectors over the columns of a sphere, θ = atan2(|a|b| − b (a·b)/|b||, a·b). It is
+/// accurate where the inverse cosine is not. a, b: (d) in.
+template <class T>
+double angle_between(const Sphere& sphere, std::span<const double> a, std::span<const T> b);
+
+/// Whether x₀ and x₁ are so close to antipodes, on one of the spheres, that rounding decides the way between them.
+template <class T>
+bool are_antipodes(std::span<const Sphere> spheres, std::span<const double> x0, std::span<const T> x1);
+
+/// Rows of x whose straight paths are geodesics.
+struct CurvedRows {
+  std::span<const Index> periodic{};  ///< angles: x_t = x₀ + t·wrap(x₁ − x₀) + γε
+  /// unit vectors: x_t = (sin((1 − t)θ) x₀ + sin(tθ) x₁)/sin θ, with the angle θ between x₀ and x₁, and no noise
+  std::span<const Sphere> spheres{};
+};
+
+/// Writes the point of the pair (x₀, x₁) at a time. x0, x1, noise: (d) in; noise: ε, or empty for 0. x₀ and x₁ are no
+/// antipodes.
 template <class T>
 void set_point(const Path& path, const PathPoint& at, std::span<const double> x0, std::span<const T> x1,
-               std::span<const double> noise, std::span<const Index> periodic, const PathSample<T>& sample);
+               std::span<const double> noise, const CurvedRows& curved, const PathSample<T>& sample);
 
 extern template void set_point(const Path&, const PathPoint&, std::span<const double>, std::span<const float>,
-                               std::span<const double>, std::span<const Index>, const PathSample<float>&);
+                               std::span<const double>, const CurvedRows&, const PathSample<float>&);
+extern template double angle_between(const Sphere&, std::span<const double>, std::span<const float>);
+extern template bool are_antipodes(std::span<const Sphere>, std::span<const double>, std::span<const float>);
 extern template void set_point(const Path&, const PathPoint&, std::span<const double>, std::span<const double>,
-                               std::span<const double>, std::span<const Index>, const PathSample<double>&);
+                               std::span<const double>, const CurvedRows&, const PathSample<double>&);
+extern template double angle_between(const Sphere&, std::span<const double>, std::span<const double>);
+extern template bool are_antipodes(std::span<const Sphere>, std::span<const double>, std::span<const double>);
 
 }  // namespace pushforward::train

@@ -31,6 +31,29 @@ std::vector<Index> periodic_columns(const data::Description& description, const 
   return {columns.begin(), columns.end()};
 }
 
+// The spheres of the description and of the options.
+std::vector<Sphere> spheres_of_data(const data::Description& description, const DataOptions& options) {
+  auto spheres = description.spheres;
+  try {
+    for (const auto& text : options.spheres) {
+      std::vector<std::string> selectors{""};
+      for (const char c : text) {
+        if (c == '+') {
+          selectors.emplace_back();
+        } else {
+          selectors.back() += c;
+        }
+      }
+      auto& sphere = spheres.emplace_back(data::select_columns(selectors, description.feature_names));
+      std::ranges::sort(sphere);
+    }
+    check_spheres(spheres, description.periodic, description.dimension);
+  } catch (const OptionError& error) {
+    throw OptionError(fmt::format("data.spheres: {}", error.what()));
+  }
+  return spheres;
+}
+
 // Writes the moments of this rank's slabs to the node's table, one after the other. `values` gives the (d × n) numbers
 // of a slab whose moments are wanted.
 template <class Slabs, class Values>
@@ -76,6 +99,8 @@ std::unique_ptr<data::RowReader> open_rows(const DataOptions& options) {
   if (!options.file.empty()) return std::make_unique<data::Dataset>(options.file, data::Division{fractions, seed});
   require<OptionError>(options.periodic.empty(), "data.periodic = {}: the built-in density {} has no angles",
                        join_some(options.periodic), options.toy);
+  require<OptionError>(options.spheres.empty(), "data.spheres = {}: the built-in density {} has no unit vectors",
+                       join_some(options.spheres), options.toy);
   return std::make_unique<data::ToyRows>(options.toy, options.rows, seed);
 }
 
@@ -98,6 +123,7 @@ TrainingData<T>::TrainingData(const comm::Communicator& comm, const data::RowRea
     require<OptionError>(slab >= 1, "slabs of {} rows: at least 1 is wanted", slab);
     kind = data::parse_kind(options.standardize == "auto" ? "scale" : options.standardize);
     description_.periodic = periodic_columns(description_, options);
+    description_.spheres = spheres_of_data(description_, options);
   });
   const int ranks = comm::ranks_on_node(comm);
   comm::agree(comm, [&] { require_room(kind, ranks); });
@@ -213,7 +239,9 @@ void TrainingData<T>::fit(const comm::Communicator& comm, Kind kind, const std::
     if (!comm.is_root()) return;
     try {
       const auto& about = description_;
-      rows.emplace(kind, merge_moments(d, second, of_rows.data()), about.feature_names, about.periodic);
+      auto kept = columns_of(about.spheres);
+      kept.insert(kept.end(), about.periodic.begin(), about.periodic.end());
+      rows.emplace(kind, merge_moments(d, second, of_rows.data()), about.feature_names, kept);
     } catch (const DataError& error) {
       // The moments do not know the name of the dataset, so it is added here.
       throw DataError(fmt::format("{}: {}", description_.name, error.what()));
@@ -227,10 +255,27 @@ void TrainingData<T>::fit(const comm::Communicator& comm, Kind kind, const std::
 }
 
 template <class T>
+void TrainingData<T>::require_unit_vectors(const std::string& name, Split split, Index first,
+                                           ConstMatrixView<double> x) const {
+  for (const Sphere& sphere : description_.spheres) {
+    std::vector<std::string> columns;
+    for (const Index i : sphere) columns.push_back(description_.feature_names[i]);
+    for (Index j = 0; j < x.cols(); ++j) {
+      const double radius = radius_of<double>(sphere, x.column_span(j));
+      require<DataError>(std::abs(radius - 1) <= unit_tolerance,
+                         "{}: row {} (counted from 0) of {}: {} should be a unit vector, and its length is {}; divide "
+                         "rows by their lengths, or import latitudes and longitudes with flow_data import --sphere",
+                         name, first + j, split_name(split), join(columns), radius);
+    }
+  }
+}
+
+template <class T>
 void TrainingData<T>::store(Split split, Index number, const Slab& slab) {
   const auto at = data::index_of(split);
   const Index first = number * slab_, count = slab.x.cols();
   const auto x = MatrixView<T>(samples_[at]->data().data(), description_.dimension, rows(split)).columns(first, count);
+  require_unit_vectors(description_.name, split, first, slab.x);
   standardization_.forward<T>(slab.x, x);
   for (const Index i : description_.periodic) {
     for (Index j = 0; j < count; ++j) {
@@ -275,6 +320,7 @@ void TrainingData<T>::read_source(const comm::Communicator& comm, const data::Ro
       for (Index i = mine.first; i < mine.last; ++i) {
         Matrix<double> values(about.dimension, std::min(slab_, rows - i * slab_));
         reader.read(split, i * slab_, values.view());
+        require_unit_vectors(about.name, split, i * slab_, values);
         const auto to = all.columns(i * slab_, values.cols());
         for (Index j = 0; j < values.cols(); ++j) {
           std::ranges::transform(values.view().column_span(j), to.column(j),
@@ -308,6 +354,7 @@ template <class T>
 flow::Domain TrainingData<T>::domain() const {
   return {.shape = description_.image_shape.value_or(Shape::vector(description_.dimension)),
           .periodic = description_.periodic,
+          .spheres = description_.spheres,
           .context = description_.context_dimension()};
 }
 

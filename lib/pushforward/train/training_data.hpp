@@ -26,8 +26,9 @@ class TrainingData {
  public:
   /// Reads all rows of `reader`, which is of no use afterwards. The ranks of each node share out the reading, and each
   /// row is read once per node. The moments of the training rows are taken slab by slab and merged in the order of the
-  /// slabs, so that they have the same bits on any number of ranks. Takes `standardize` and `periodic` from the
-  /// options. `slab`: rows of a slab, at least 1. Collective; throws the same error on all ranks.
+  /// slabs, so that they have the same bits on any number of ranks. Takes `standardize`, `periodic` and `spheres`
+  /// from the options. Throws DataError for a row whose unit vectors are none, to unit_tolerance. `slab`: rows of a
+  /// slab, at least 1. Collective; throws the same error on all ranks.
   TrainingData(const comm::Communicator& comm, const data::RowReader& reader, const DataOptions& options,
                Index slab = training_slab);
   /// Reads the rows of open_rows(options), and the source that the options name.
@@ -40,7 +41,7 @@ class TrainingData {
   /// Frees the shared memory. Collective.
   void release();
 
-  /// The reader's description; `periodic` has the columns of the options, too.
+  /// The reader's description; `periodic` and `spheres` have those of the options, too.
   const data::Description& description() const { return description_; }
   Index rows(data::Split split) const { return description_.rows[data::index_of(split)]; }
   /// The domain of a flow for these rows.
@@ -52,7 +53,7 @@ class TrainingData {
   const std::optional<data::Standardization>& context_standardization() const { return context_standardization_; }
 
   /// All rows of a split, standardized, with their contexts and weights. Weights are divided by the largest of the
-  /// split. Angles are not scaled, only wrapped to [−π, π), π as T has it.
+  /// split. Angles are not scaled, only wrapped to [−π, π), π as T has it. Unit vectors are not scaled.
   flow::Batch<T> batch(data::Split split) const;
   /// All rows of a split of the source, (d × m); without columns if there is no source, or no such split.
   ConstMatrixView<T> source(data::Split split) const;
@@ -70,6 +71,9 @@ class TrainingData {
   Slab read(const data::RowReader& reader, data::Split split, Index number) const;
   /// Finds the largest weight of each split. Throws DataError if all weights of a split are 0. Collective.
   void measure_weights(const comm::Communicator& comm, const data::RowReader& reader);
+  /// Throws DataError for a row whose unit vectors have another length than 1. name: of the dataset. x: (d × n) in,
+  /// rows of a split from `first` on.
+  void require_unit_vectors(const std::string& name, data::Split split, Index first, ConstMatrixView<double> x) const;
   /// Standardizes a slab into the arrays of this rank's node.
   void store(data::Split split, Index number, const Slab& slab);
   /// Reads the training rows, takes their moments and stores the rows standardized. The rank keeps its rows as doubles

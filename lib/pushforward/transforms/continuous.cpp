@@ -108,7 +108,8 @@ Continuous<T>::Continuous(nn::ParameterLayout& layout, const std::string& name, 
               .hidden = options.hidden,
               .activation = options.activation,
               .context = domain.context,
-              .periodic = domain.periodic},
+              .periodic = domain.periodic,
+              .spheres = domain.spheres},
              seed, key) {}
 
 template <class T>

@@ -20,7 +20,8 @@
 // A third map serves programs that draw samples in few steps: that of an explicit sampler from t = 0 to t = 1
 // (integrated.hpp). Its log-det is exact too, and Newton's method takes data back to latents.
 //
-// Values of x that are angles enter v as their cosines and sines, and z is wrapped to [−π, π).
+// Values of x that are angles enter v as their cosines and sines, and z is wrapped to [−π, π). On spheres, v is tangent
+// and z has the length of x, so densities are per unit of area (ode/spheres.hpp).
 
 #include <pushforward/ode/limit.hpp>
 #include <pushforward/transforms/described.hpp>
@@ -35,7 +36,7 @@ struct ContinuousOptions {
   static constexpr const char* kind = "continuous";
   static constexpr const char* help =
       "the flow of dx/dt = v(x, t), from t = 1 to t = 0 [Chen et al. 2018; Grathwohl et al. 2019]";
-  static constexpr TransformFacts facts{.takes_context = true};
+  static constexpr TransformFacts facts{.takes_context = true, .takes_spheres = true};
   std::vector<Index> hidden{64, 64, 64};  ///< widths of the hidden layers of v
   std::string activation = "silu";
   IntegrationOptions integration{};

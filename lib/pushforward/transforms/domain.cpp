@@ -6,8 +6,15 @@ namespace pushforward::flow {
 void require_no_angles(const Domain& at) {
   require<OptionError>(at.periodic.empty(),
                        "value {} is an angle, which only couplings, autoregressive flows, residual blocks, "
-                       "permutations and splits can take",
+                       "continuous flows, permutations and splits can take",
                        at.periodic.empty() ? 0 : at.periodic.front());
+}
+
+void require_no_spheres(const Domain& at) {
+  require<OptionError>(at.spheres.empty(),
+                       "values {} are a unit vector, which only continuous flows can take; take model.kind = "
+                       "\"continuous\"",
+                       fmt::join(at.spheres.empty() ? Sphere() : at.spheres.front(), ", "));
 }
 
 void require_pixels(const std::vector<Index>& kernels, const Domain& at) {

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <pushforward/core/shape.hpp>
-
-#include <vector>
+#include <pushforward/core/sphere.hpp>
 
 namespace pushforward::flow {
 
@@ -10,6 +8,7 @@ namespace pushforward::flow {
 struct Domain {
   Shape shape;
   std::vector<Index> periodic{};  ///< values that are angles on [−π, π), ascending
+  std::vector<Sphere> spheres{};  ///< values that are unit vectors
   Index context = 0;              ///< values per sample that the density is conditioned on
 
   Index size() const { return shape.size(); }
@@ -17,6 +16,8 @@ struct Domain {
 
 /// Throws OptionError if a value is an angle.
 void require_no_angles(const Domain& at);
+/// Throws OptionError if values are unit vectors.
+void require_no_spheres(const Domain& at);
 /// Throws OptionError if there are kernels, but the samples are not images or have angles.
 void require_pixels(const std::vector<Index>& kernels, const Domain& at);
 

@@ -7,6 +7,7 @@ namespace pushforward::flow {
 struct TransformFacts {
   bool is_fixed = false;        ///< it has no parameters: the class is not Trained
   bool takes_context = false;   ///< it can be conditioned
+  bool takes_spheres = false;   ///< its samples may have unit vectors
   bool wants_integers = false;  ///< its samples are integers
   bool has_units = false;       ///< its options are in the units of its samples
 };

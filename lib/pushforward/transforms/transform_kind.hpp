@@ -44,7 +44,8 @@ template <class Struct, template <class> class Map>
 TransformKind transform_kind() {
   TransformKind kind{kind_of<Struct>(), {}, {}, {}, {}, {}};
   if constexpr (requires { Struct::facts; }) kind.facts = Struct::facts;
-  kind.output = [](const KindOptions& options, const Domain& at) {
+  kind.output = [takes_spheres = kind.facts.takes_spheres](const KindOptions& options, const Domain& at) {
+    if (!takes_spheres) require_no_spheres(at);
     if constexpr (requires { options.as<Struct>().output(at); }) {
       return options.as<Struct>().output(at);
     } else {
