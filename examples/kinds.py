@@ -40,9 +40,10 @@ RESULT = re.compile(r"test NLL +(\S+) ± (\S+) nats.*, (\S+) from the entropy (\
 TIME = re.compile(r"trained +\d+ steps in (.*)")
 
 
-def program():
-    built = pathlib.Path(__file__).resolve().parent.parent / "build/apps/flow_train"
-    return str(built) if built.exists() else shutil.which("flow_train") or sys.exit("flow_train is not built")
+def program(name, folder=None):
+    """Gives the path of a program: that in the folder, or in build/apps/, or from the PATH."""
+    built = (folder or pathlib.Path(__file__).resolve().parent.parent / "build/apps") / name
+    return str(built) if built.exists() else shutil.which(name) or sys.exit(f"{name} is not built")
 
 
 def result_of(text):
@@ -83,7 +84,7 @@ def main():
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join([*KINDS, *DENSITIES])}")
     options.folder.mkdir(parents=True, exist_ok=True)
-    flow_train = options.program or program()
+    flow_train = options.program or program("flow_train")
 
     with ThreadPoolExecutor(options.jobs) as pool:
         runs = {(k, d): pool.submit(train, flow_train, options.folder, k, d, flags) for k in kinds for d in densities}

@@ -1,6 +1,7 @@
 """Checks the files in examples/: programs and scripts run, and configurations are accepted."""
 
 import csv
+import pathlib
 import re
 import subprocess
 import sys
@@ -215,6 +216,29 @@ class Scripts(FlowTest):
         self.assertEqual(run.returncode, 2)
         self.assertIn("unknown: niece; there are residual, nice", run.stderr)
         self.assertEqual(self.files(), ["kinds"])
+
+    def test_table_of_places(self):
+        """Two files with two seeds. One holds every row twice, so most test rows are among the training rows."""
+        places = np.random.default_rng(3).normal([20, 60], [10, 25], (150, 2)).round(3)
+        for name, rows in [("once.csv", places), ("twice.csv", np.concatenate([places, places]))]:
+            self.write(name, "lat,lon\n" + "".join(f"{lat},{lon}\n" for lat, lon in rows))
+        run = self.run_script("earth.py", "once.csv", "twice.csv", "--seeds", "0,1", "--folder", "earth", "--programs",
+                              pathlib.Path(program_path("flow_train")).parent, "--model.hidden", "8", "--train.steps",
+                              40, "--objective.likelihood_steps", 20, "--train.warmup", 2, "--train.batch", 20)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertEqual([line.split()[0] for line in run.stdout.splitlines()], ["nats", "once", "twice"])
+        with open(self.folder / "earth/earth.csv", newline="") as file:
+            table = list(csv.DictReader(file))
+        self.assertEqual([(row["data"], row["seed"]) for row in table],
+                         [(name, seed) for name in ["once", "twice"] for seed in "01"])
+        repeated = {row["data"]: int(row["repeated_rows"]) / int(row["rows"]) for row in table}
+        self.assertEqual(repeated["once"], 0)
+        self.assertGreater(repeated["twice"], 0.5)
+        self.assertLess(float(table[0]["nll"]), np.log(4 * np.pi))  # that of the uniform density
+        self.assertEqual(table[0]["nll"], table[0]["nll_of_others"])
+        missing = self.run_script("earth.py", "never.csv")
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("no such file: never.csv", missing.stderr)
 
     def test_kernels_of_angles(self):
         x = np.random.default_rng(4).vonmises([1, -2], [2, 5], (600, 2))

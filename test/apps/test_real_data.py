@@ -2,6 +2,7 @@
 
 import re
 import sys
+import zipfile
 
 import h5py
 import numpy as np
@@ -83,6 +84,15 @@ class RealData(FlowTest):
         p = self.density("flow.h5", "turned.h5:/x")["log_prob"]
         self.assertNear(p[20:40], p[:20], 1e-12)
         self.assertFar(p[40:], p[:20], 1e-2)
+
+    def test_floods_on_the_sphere(self):
+        with zipfile.ZipFile(DATA / "earth/earth_data.zip") as archive:
+            self.write("flood.csv", archive.read("data/earth_data/flood.csv").decode())
+        self.succeed("flow_data", "import", "flood.csv", "--sphere", "1,2", "-o", "data.h5")
+        reached = self.train_briefly("earth.toml", r"test NLL +(-?[\d.]+)", "--train.steps", 600,
+                                     "--objective.likelihood_steps", 300, "--model.hidden", "32,32")
+        self.assertLess(reached, 2.2)  # the uniform density has log 4π = 2.53
+        self.assertGreater(reached, 0.5)
 
     def test_digits(self):
         self.succeed("flow_data", "import", *DIGITS, "-o", "data.h5")
