@@ -2,6 +2,7 @@
 
 #include <cli/outputs.hpp>
 #include <models/context.hpp>
+#include <models/divergence_run.hpp>
 #include <models/kinds.hpp>
 #include <models/log_det_table.hpp>
 #include <models/model_file.hpp>
@@ -39,6 +40,11 @@ const std::vector<std::string> default_methods{"roulette:p=0.5,exact=20,probe=ga
                                                "roulette:p=0.5,exact=2,probe=gaussian,length=step", "series:10",
                                                "krylov:3", "trace+krylov:3"};
 
+// Those of continuous flows: the customary one [Grathwohl et al. 2019], and fresh probes.
+const std::vector<std::string> default_divergences{"hutchinson:solve,probe=rademacher",
+                                                   "hutchinson:step,probe=rademacher",
+                                                   "hutchinson:stage,probe=rademacher", "hutchinson:stage"};
+
 // Sets the number of probes, if the method has probes.
 void set_probes(logdet::Method& method, Index probes) {
   auto keys = method.declare();
@@ -73,11 +79,18 @@ class Comparison {
         methods_(std::move(methods)),
         model_path_(model),
         data_(data),
-        model_(apps::open_model<T>(program, model)) {
-    if (are_default) fit_methods();
+        model_(apps::open_model<T>(program, model)),
+        integrates_(!model_.flow().integrations().empty() && lipschitz_networks(model_.flow().architecture()).empty()) {
+    if (!are_default) return;
+    if (integrates_) {
+      methods_ = parse_methods(default_divergences, options.probes);
+    } else {
+      fit_methods();
+    }
   }
 
   void run() {
+    if (integrates_) return run_divergences();
     resolve();
     // All methods are compared with it, so it has a line of its own in any case.
     std::erase_if(methods_, [](const logdet::Method& m) { return to_string(m) == "exact"; });
@@ -109,6 +122,30 @@ class Comparison {
   }
 
  private:
+  // The comparison of a model whose log-dets are integrals of divergences.
+  void run_divergences() {
+    std::optional<data::Rows> rows;
+    std::optional<apps::ContextSource> context;
+    apps::DivergenceRunOptions run{.output = options_.output, .model = model_path_, .data = data_, .comparison = {}};
+    comm::agree(comm_, [&] {
+      rows.emplace(data::open_rows(data_, data::parse_split(options_.split)));
+      apps::require_columns(*rows, model_);
+      context.emplace(options_.context, model_.context(), &*rows, rows->count());
+      run.rows = options_.rows == 0 ? rows->count() : std::min(options_.rows, rows->count());
+      std::erase_if(methods_, [](const logdet::Method& m) { return m.exact(); });
+      for (const auto& method : methods_) {
+        require<OptionError>(method.kind() == logdet::HutchinsonOptions::kind,
+                             "--method {}: a continuous flow takes hutchinson", to_string(method));
+      }
+      require<OptionError>(!options_.gradient && !options_.spectrum,
+                           "--gradient and --spectrum are for residual blocks, and this model is {}",
+                           summary(model_.flow().architecture()));
+    });
+    run.comparison = {
+        .methods = methods_, .repeats = options_.repeats, .seed = static_cast<std::uint64_t>(options_.seed)};
+    apps::run_divergences(program_, model_, *rows, *context, run);
+  }
+
   void fit_methods() {
     const auto networks = lipschitz_networks(model_.flow().architecture());
     for (auto& method : methods_) {
@@ -310,6 +347,7 @@ class Comparison {
   std::vector<logdet::Method> methods_;
   const std::string &model_path_, &data_;
   flow::Model<T> model_;
+  bool integrates_;
 };
 
 template <class T>
@@ -325,7 +363,8 @@ int main(int argc, char** argv) {
       "Compares estimators of log-determinants with exact ones on the rows of a dataset, for each residual block and "
       "in "
       "total. Prints bias, standard deviation, root mean square error (nats), a bound on the bias, products with the "
-      "Jacobian and seconds. Writes every draw to HDF5.";
+      "Jacobian and seconds. For continuous flows it compares log p with estimates of the divergence, and prints the "
+      "mean importance weight. Writes every draw to HDF5.";
   return apps::run_program(argc, argv, "flow_logdet", summary, [](apps::Program& program) {
     Options options;
     std::string model, data;

@@ -22,6 +22,90 @@ COLUMNS = ["bias", "bias_error", "standard_deviation", "rmse", "bias_bound", "pr
 TITLE = re.compile(r"(?:transform (\d+), Lipschitz (\S+)|all blocks): (\d+) rows, exact log-dets deviate by (\S+) nats")
 
 
+def read_divergences(stdout):
+    """Returns the table of a continuous flow: by candidate the texts of its columns."""
+    rows = [line.split() for line in stdout.splitlines()]
+    return {row[0]: [*row[1:4], row[5], row[6]] for row in rows if len(row) == 7 and row[4] == "±"}
+
+
+class Divergences(flows.CourseTest):
+    METHODS = ["hutchinson:solve,probe=rademacher", "hutchinson:stage,probes=2"]
+
+    def compare(self, *arguments, output="divergence.h5", **options):
+        run = self.succeed("flow_logdet", *arguments, "-o", output, **options)
+        return read_divergences(run.stdout), flows.read_h5(self.folder / output)
+
+    def model(self, density):
+        return flows.model(3, "--model.kind", "continuous", "--model.density", density, "--model.hidden", "16,16",
+                           "--train.learning_rate", 0.02)
+
+    def test_the_table_is_that_of_the_file(self):
+        for density in ["discrete", "continuous"]:
+            model = self.model(density)
+            table, arrays = self.compare(model, flows.data(3), "--rows", 30, "--repeats", 6, *chosen(self.METHODS))
+            own = self.density(model, flows.data(3))["log_prob"][:30]
+            self.assertNear(arrays["log_prob"], own, 1e-9)
+            self.assertEqual(list(table), ["discrete", "trace", *self.METHODS])
+            with h5py.File(self.folder / "divergence.h5") as file:
+                self.assertEqual(flows.texts(file["names"]), list(table))
+                attributes = {name: flows.attributes(file[f"candidates/{name}"]) for name in table}
+            for name, (bias, deviation, weight, weight_error, _) in table.items():
+                at_rows = arrays[f"candidates/{name}/log_prob"]
+                at_draws = arrays[f"candidates/{name}/draw_log_prob"]
+                weights = np.exp(arrays["draws/log_prob"] - at_draws).mean(axis=0)
+                expected = {"bias": (at_rows - own).mean(), "mean_weight": weights.mean(),
+                            "mean_weight_error": weights.std() / np.sqrt(30)}
+                if at_rows.shape[0] > 1:
+                    expected["deviation"] = np.sqrt(at_rows.var(axis=0, ddof=1).mean())
+                for key, value in expected.items():
+                    self.assertNear(attributes[name][key], value, 1e-9)
+                self.assertNear(float(bias), expected["bias"], 0.006 * abs(expected["bias"]) + 1e-12)
+                self.assertNear(float(weight), expected["mean_weight"], 6e-5)
+                self.assertNear(float(weight_error), expected["mean_weight_error"], 6e-5)
+                if "deviation" in expected:
+                    self.assertNear(float(deviation), expected["deviation"], 0.006 * expected["deviation"])
+            self.assertEqual(table["discrete"][0], "0.00e+00" if density == "discrete" else table["discrete"][0])
+            self.assertGreater(np.abs(arrays["candidates/trace/log_prob"][0] - own).max(), 1e-7)
+
+    def test_any_number_of_ranks(self):
+        arguments = [self.model("continuous"), flows.data(3), "--rows", 7, "--repeats", 3, *chosen(self.METHODS)]
+        _, first = self.compare(*arguments)
+        for ranks in [2, 3, 8]:
+            _, other = self.compare(*arguments, output="other.h5", ranks=ranks)
+            self.assertEqual(sorted(other), sorted(first))
+            for name, values in first.items():
+                if values.dtype.kind == "f":
+                    self.assertNear(other[name], values, 1e-11)
+        _, seed = self.compare(*arguments, "--seed", 1, output="other.h5")
+        name = f"candidates/{self.METHODS[0]}/log_prob"
+        self.assertFar(seed[name], first[name], 1e-4)
+
+    def test_what_a_continuous_flow_does_not_take(self):
+        model = self.model("continuous")
+        for said, *flags in [("a continuous flow takes hutchinson", "--method", "krylov:2"),
+                             ("are for residual blocks", "--gradient")]:
+            self.assertFailure(self.run_program("flow_logdet", model, flows.data(3), *flags), 2, said)
+        run = self.run_program("flow_logdet", flows.model(2), flows.data(2), "--method", "hutchinson")
+        self.assertFailure(run, 2, "it estimates the divergence of a continuous flow")
+
+    def test_training(self):
+        flags = ["--model.kind", "continuous", "--model.hidden", "16,16", "--data", flows.data(3), "--train.batch", 61]
+        continuous = [*flags, "--model.density", "continuous"]
+        self.assertSameOnRanks(*continuous, "--log_det.train", "hutchinson:stage", steps=6)
+        nll = {}
+        for method in ["auto", "hutchinson:stage", "hutchinson:solve,probe=gaussian"]:
+            run = self.train(*continuous, "--log_det.train", method, "--restart", "never", "-o", "flow.h5")
+            nll[method] = -self.density("flow.h5", flows.data(3))["log_prob"].mean()
+            if method != "auto":
+                self.assertIn(f"training: {method} along", run.stderr)
+        self.assertLess(max(nll.values()) - min(nll.values()), 0.5)
+        self.assertEqual(len(set(nll.values())), 3)
+        for said, *more in [("by LU", *flags, "--log_det.train", "hutchinson"),
+                            ("evaluate", *continuous, "--log_det.evaluate", "hutchinson"),
+                            ("for continuous flows", "--data", flows.data(3), "--log_det.train", "hutchinson")]:
+            self.assertFailure(self.run_program("flow_train", *flows.small(*more), "-o", "no.h5"), 2, said)
+
+
 def chosen(methods):
     """The flags that name these methods."""
     return [word for method in methods for word in ["--method", method]]

@@ -171,9 +171,14 @@ void Flow<T>::add_state(StateSet& state) {
 
 template <class T>
 void Flow<T>::set_log_det(Pass pass, const logdet::Method& method) {
+  bool found = method.exact();
   for (const auto& role : roles_) {
-    if (role.estimated != nullptr) role.estimated->set_log_det(pass, method);
+    if (role.estimated == nullptr || !role.estimated->takes(method)) continue;
+    role.estimated->set_log_det(pass, method);
+    found = true;
   }
+  require<OptionError>(found, "log-det method {}: no transform of this flow takes it: {}", to_string(method),
+                       summary(architecture_));
 }
 
 template <class T>

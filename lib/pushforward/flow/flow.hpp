@@ -79,7 +79,7 @@ class Flow {
 
   /// Chooses the estimator of log-dets for add_gradient() (Pass::gradient) or for log_prob() (Pass::evaluate). Until
   /// then it is the exact one. The choice holds for workspaces that are planned from now on. inverse() needs an exact
-  /// one. Throws OptionError.
+  /// one. Transforms of other kinds than the method's keep theirs. Throws OptionError.
   void set_log_det(Pass pass, const logdet::Method& method);
 
   /// The options of the transforms that integrate a differential equation, in order; none for most flows.

@@ -1,4 +1,5 @@
 #include <pushforward/logdet/cost.hpp>
+#include <pushforward/logdet/hutchinson.hpp>
 #include <pushforward/logdet/krylov.hpp>
 #include <pushforward/logdet/narrow.hpp>
 #include <pushforward/logdet/series.hpp>
@@ -36,6 +37,15 @@ MethodKind auto_kind() {
   return kind;
 }
 
+MethodKind hutchinson_kind() {
+  auto kind = method_facts<HutchinsonOptions>();
+  kind.maker = []<class T>(const KindOptions&, const nn::NetworkOptions&) -> std::unique_ptr<Estimator<T>> {
+    throw OptionError(
+        "it estimates the divergence of a continuous flow; for residual blocks take series:10 or krylov:3");
+  };
+  return kind;
+}
+
 // The roulette by the name of its gradient.
 MethodKind neumann_kind() {
   auto kind = method_kind<RouletteOptions, SeriesEstimator>();
@@ -52,7 +62,7 @@ Registry<MethodKind>& MethodKind::registry() {
       "log-det method",
       {exact_kind(), series_kind(), method_kind<RouletteOptions, SeriesEstimator>(),
        method_kind<PoissonOptions, SeriesEstimator>(), neumann_kind(), method_kind<KrylovOptions, KrylovEstimator>(),
-       method_kind<TraceKrylovOptions, KrylovEstimator>(), auto_kind()});
+       method_kind<TraceKrylovOptions, KrylovEstimator>(), hutchinson_kind(), auto_kind()});
   return kinds;
 }
 

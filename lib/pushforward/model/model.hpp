@@ -49,6 +49,8 @@ class Model {
   /// networks cannot have.
   void set_log_det(const logdet::Method& method);
   const logdet::Method& log_det() const { return log_det_; }
+  /// Chooses the estimator of log-dets for passes of training, Pass::gradient. Throws OptionError.
+  void set_training_log_det(const logdet::Method& method) { flow_.set_log_det(Pass::gradient, method); }
 
   /// The options of transforms that integrate a differential equation: see the flow's functions of these names.
   /// Workspaces that were planned before keep their grids.

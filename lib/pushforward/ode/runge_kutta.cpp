@@ -1,4 +1,5 @@
 #include <pushforward/core/timer.hpp>
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/ode/runge_kutta.hpp>
 
@@ -32,16 +33,17 @@ FieldState<T> RungeKutta<T>::make_stage(linalg::Workspace& kept, linalg::Workspa
   const auto derivative = log_det_ == LogDet::none    ? Derivative::none
                           : log_det_ == LogDet::trace ? Derivative::divergence
                                                       : Derivative::tangents;
-  return {field_, kept, scratch, n, derivative, pass};
+  return {field_, kept, scratch, n, derivative, pass, log_det_ == LogDet::estimate ? k_ : d_};
 }
 
 template <class T>
 RungeKutta<T>::RungeKutta(const VectorField<T>& field, const Tableau& tableau, LogDet log_det, linalg::Workspace& kept,
-                          linalg::Workspace& scratch, Index n, Pass pass)
+                          linalg::Workspace& scratch, Index n, Pass pass, Index probes)
     : field_(field),
       tableau_(tableau),
       log_det_(log_det),
       d_(field.dimension()),
+      k_(probes),
       run_(make_stage(scratch, scratch, n, Pass::evaluate)) {
   const bool gradient = pass == Pass::gradient, discrete = log_det == LogDet::discrete;
   const Index points = gradient ? stages() : 1;
@@ -57,6 +59,7 @@ RungeKutta<T>::RungeKutta(const VectorField<T>& field, const Tableau& tableau, L
     if (discrete) direction_.push_back(scratch.matrix<T>(d_, d_ * n));
   }
   if (log_det != LogDet::none) value_ = scratch.take<double>(n);
+  if (log_det == LogDet::estimate) image_ = scratch.matrix<T>(d_, n * k_);
   if (discrete) {
     jacobian_ = scratch.matrix<T>(d_, d_ * n);
     pivots_ = scratch.take<int>(d_ * n);
@@ -103,6 +106,11 @@ nn::Directions<T> RungeKutta<T>::directions(double h, Index i, Index n, MatrixVi
 }
 
 template <class T>
+nn::Directions<T> RungeKutta<T>::probes(const StepStart<T>& start, Index i) const {
+  return nn::Directions<T>::given(start.probes->of(start.step, i), k_);
+}
+
+template <class T>
 void RungeKutta<T>::factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign) {
   const auto jacobian = jacobian_.columns(0, d_ * n);
   set_identity(jacobian);
@@ -130,6 +138,15 @@ void RungeKutta<T>::step(const StepStart<T>& start, MatrixView<T> next, std::spa
     } else if (what == LogDet::trace) {
       field_.divergence(run_, values);
       for (Index j = 0; j < n; ++j) log_det[j] += weight * values[j];
+    } else if (what == LogDet::estimate) {
+      const auto of_stage = probes(start, i);
+      const auto image = image_.columns(0, n * k_);
+      field_.tangent(run_, of_stage, image);
+      for (Index j = 0; j < n; ++j) {
+        const double sum =
+            linalg::dot_in_double(of_stage.v.column(j * k_), std::as_const(image).column(j * k_), d_ * k_);
+        log_det[j] += weight * sum / static_cast<double>(k_);
+      }
     }
   }
   const auto& spheres = field_.spheres();
@@ -169,12 +186,15 @@ void RungeKutta<T>::restore(const StepStart<T>& start, LogDet what) {
       field_.tangent(stage, directions(start.h, i, n, direction_[i]), tangent_[i].columns(0, d_ * n));
     } else if (what == LogDet::trace) {
       field_.prepare_divergence(stage, value_.first(n));
+    } else if (what == LogDet::estimate) {
+      field_.tangent(stage, probes(start, i), image_.columns(0, n * k_));
     }
   }
 }
 
 template <class T>
-void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, ConstMatrixView<T> x_bar, Index i) {
+void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, std::span<const T> weight,
+                               ConstMatrixView<T> x_bar, Index i) {
   const Index n = x_bar.cols();
   const T factor = static_cast<T>(start.h * tableau_.b[i]);
   // Adds h Σⱼ>ᵢ aⱼᵢ barⱼ.
@@ -187,6 +207,15 @@ void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, ConstMatr
   std::fill_n(value.data(), value.size(), T(0));
   add_scaled<T>(factor, x_bar, value);
   add_later(point_bar_, value);
+  if (what == LogDet::estimate) {
+    const auto of_stage = probes(start, i).v;
+    const auto seed = stages_[i].tangent_seed(k_);
+    const T share = factor / static_cast<T>(k_);
+    for (Index j = 0; j < seed.cols(); ++j) {
+      const T scale = share * weight_of(weight, j / k_);
+      for (Index r = 0; r < d_; ++r) seed(r, j) = scale * of_stage(r, j);
+    }
+  }
   if (what != LogDet::discrete) return;
   const auto seed = stages_[i].tangent_seed(d_);
   std::fill_n(seed.data(), seed.size(), T(0));
@@ -210,7 +239,7 @@ void RungeKutta<T>::pull_back(const StepStart<T>& start, LogDet what, std::span<
     spheres.reverse_keep_radii(start.x, end, of_radii, x_bar, growth_.columns(0, n));
   }
   for (Index i = stages() - 1; i >= 0; --i) {
-    fill_seeds(start, what, x_bar, i);
+    fill_seeds(start, what, weight, x_bar, i);
     const auto of_divergence = weight_.first(what == LogDet::trace ? n : 0);
     const T factor = static_cast<T>(start.h * tableau_.b[i]);
     for (Index j = 0; j < std::ssize(of_divergence); ++j) of_divergence[j] = factor * weight_of(weight, j);

@@ -3,13 +3,15 @@
 // One step of an explicit Runge–Kutta method for dx/dt = v(x, t; u), for a batch, with its log-determinant and the
 // exact gradient of both: discretize first, then differentiate.
 //
-// Two log-determinants. The step is the map x ↦ x⁺ = x + hΦ(x) (tableau.hpp).
+// Three log-determinants. The step is the map x ↦ x⁺ = x + hΦ(x) (tableau.hpp).
 //
 //   discrete   log|det J|, J = ∂x⁺/∂x, of that very map. d tangents go through the stages,
 //                  Vᵢ = I + h Σⱼ aᵢⱼ Tⱼ,   Tᵢ = ∂v/∂x(Xᵢ) Vᵢ,   J = I + h Σᵢ bᵢ Tᵢ,
 //              and J is factorized by LU. Sums over steps are the log-det of the map that the grid makes.
 //   trace      h Σᵢ bᵢ tr ∂v/∂x(Xᵢ), the quadrature of ∫ div v dt with the method's own weights. Its limit for h → 0
 //              is the log-det of the flow of the differential equation. At h > 0 it is the log-det of no map.
+//   estimate   the same with Hutchinson's estimate in the place of each trace: the mean of pᵀ(∂v/∂x)p over the K probes
+//              p that the stage has (probes.hpp).
 //
 // Reverse. Of a step only x is kept, and the stages are computed again. Given the gradient x̄⁺ with respect to x⁺ and
 // the weight w of the log-det, for i = s … 1:
@@ -17,6 +19,7 @@
 //   k̄ᵢ = h bᵢ x̄⁺ + h Σⱼ>ᵢ aⱼᵢ X̄ⱼ                            the value seed of stage i
 //   discrete:  T̄ᵢ = h bᵢ w J⁻ᵀ + h Σⱼ>ᵢ aⱼᵢ V̄ⱼ               its tangent seed, with the directions Vᵢ
 //   trace:     h bᵢ w                                      the weight of the divergence of stage i
+//   estimate:  T̄ᵢ = h bᵢ w/K [p₁ … p_K]                     its tangent seed, with the directions p₁ … p_K
 //   (k̄ᵢ, T̄ᵢ) → X̄ᵢ, V̄ᵢ and the gradient of the parameters   by VectorField::reverse()
 //
 // and at the end x̄ = x̄⁺ + Σᵢ X̄ᵢ. The gradient is that of the method itself, as a symplectic adjoint gives it
@@ -26,30 +29,33 @@
 // factor is part of the discrete log-det.
 
 #include <pushforward/linalg/lapack.hpp>
+#include <pushforward/ode/probes.hpp>
 #include <pushforward/ode/tableau.hpp>
 #include <pushforward/ode/vector_field.hpp>
 
 namespace pushforward::ode {
 
 /// The log-determinant of a step.
-enum class LogDet : std::int8_t { none, discrete, trace };
+enum class LogDet : std::int8_t { none, discrete, trace, estimate };
 
 /// Where a step begins.
 template <class T>
 struct StepStart {
-  ConstMatrixView<T> x;  ///< (d × n)
-  ConstMatrixView<T> u;  ///< (c × n) the context, or empty
-  double t;              ///< the time at x
-  double h;              ///< the length of the step; negative if it goes back in time
+  ConstMatrixView<T> x;               ///< (d × n)
+  ConstMatrixView<T> u;               ///< (c × n) the context, or empty
+  double t;                           ///< the time at x
+  double h;                           ///< the length of the step; negative if it goes back in time
+  const Probes<T>* probes = nullptr;  ///< of LogDet::estimate
+  Index step = 0;                     ///< the number of the step in the grid of these probes
 };
 
 template <class T>
 class RungeKutta {
  public:
   /// Plans the memory of steps with up to n samples. kept: memory that no other transform uses. scratch: memory that is
-  /// needed during one call. The field and the tableau must outlive the object.
+  /// needed during one call. The field and the tableau must outlive the object. probes: K, for LogDet::estimate.
   RungeKutta(const VectorField<T>& field, const Tableau& tableau, LogDet log_det, linalg::Workspace& kept,
-             linalg::Workspace& scratch, Index n, Pass pass);
+             linalg::Workspace& scratch, Index n, Pass pass, Index probes = 0);
 
   LogDet log_det() const { return log_det_; }
   /// Evaluations of the field in a step.
@@ -75,23 +81,26 @@ class RungeKutta {
   // The point Xᵢ and the directions Vᵢ, from the stages before it.
   ConstMatrixView<T> point(const StepStart<T>& start, Index i, MatrixView<T> memory) const;
   nn::Directions<T> directions(double h, Index i, Index n, MatrixView<T> memory) const;
+  // The probes of stage i.
+  nn::Directions<T> probes(const StepStart<T>& start, Index i) const;
   // J from the tangents of all stages, and its LU. Writes log_det and sign.
   void factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign);
   // Computes all stages as pull_back() needs them.
   void restore(const StepStart<T>& start, LogDet what);
   void pull_back(const StepStart<T>& start, LogDet what, std::span<const T> weight, MatrixView<T> x_bar,
                  std::span<T> gradient);
-  void fill_seeds(const StepStart<T>& start, LogDet what, ConstMatrixView<T> x_bar, Index i);
+  void fill_seeds(const StepStart<T>& start, LogDet what, std::span<const T> weight, ConstMatrixView<T> x_bar, Index i);
 
   const VectorField<T>& field_;
   const Tableau& tableau_;
   LogDet log_det_;
-  Index d_;
+  Index d_, k_;                                    // dimension, probes of a stage
   FieldState<T> run_;                              // of step()
   std::vector<FieldState<T>> stages_;              // of a gradient
   std::vector<MatrixView<T>> velocity_, tangent_;  // kᵢ (d × n) and, in discrete mode, Tᵢ (d × d·n)
   // Xᵢ and Vᵢ: one of each for step(), and one for each stage in a gradient.
   std::vector<MatrixView<T>> point_, direction_;
+  MatrixView<T> image_;              // (∂v/∂x)p of the probes of a stage (d × n·K)
   MatrixView<T> jacobian_;           // LU of J (d × d·n)
   MatrixView<T> inverse_transpose_;  // w J⁻ᵀ (d × d·n), in a gradient
   std::span<int> pivots_;

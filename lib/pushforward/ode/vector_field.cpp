@@ -60,11 +60,12 @@ bool VectorField<T>::has_closed_trace() const {
 
 template <class T>
 FieldState<T>::FieldState(const VectorField<T>& field, linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                          Derivative derivative, Pass pass)
+                          Derivative derivative, Pass pass, std::optional<Index> tangents)
     : passes_(field.network(), kept, scratch, n,
-              derivative == Derivative::none                                     ? 0
-              : derivative == Derivative::divergence && field.has_closed_trace() ? field.spheres().count()
-                                                                                 : field.dimension(),
+              derivative == Derivative::none       ? 0
+              : derivative == Derivative::tangents ? tangents.value_or(field.dimension())
+              : field.has_closed_trace()           ? field.spheres().count()
+                                                   : field.dimension(),
               pass),
       context_(kept.matrix<T>(field.network().options().context, n)) {
   const Index d = field.dimension(), spheres = field.spheres().count();
@@ -77,7 +78,7 @@ FieldState<T>::FieldState(const VectorField<T>& field, linalg::Workspace& kept, 
   radius_ = kept.matrix<T>(spheres, n);
   if (has_divergence) along_ = kept.matrix<T>(d, n);
   const bool has_tangents = derivative == Derivative::tangents;
-  const Index directions = (has_tangents ? d : trace_ ? spheres : 0) * n;
+  const Index directions = (has_tangents ? tangents.value_or(d) : trace_ ? spheres : 0) * n;
   if (has_tangents) given_ = kept.matrix<T>(d, directions);
   direction_ = kept.matrix<T>(d, directions);
   image_ = kept.matrix<T>(d, directions);

@@ -91,8 +91,9 @@ class VectorField {
 template <class T>
 class FieldState {
  public:
+  /// tangents: how many a sample has, for Derivative::tangents; if it is not given, the dimension.
   FieldState(const VectorField<T>& field, linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-             Derivative derivative, Pass pass);
+             Derivative derivative, Pass pass, std::optional<Index> tangents = {});
 
   /// (d × n), the cotangents v̄ of v that VectorField::reverse() starts from; n is that of the last forward().
   MatrixView<T> value_seed() const { return passes_.value_seed(); }

@@ -54,8 +54,7 @@ template <class T>
 flow::FlowWorkspace<T> Likelihood<T>::workspace(Index most, nn::Pass pass) const {
   const bool trains = pass == nn::Pass::gradient;
   const bool exact = std::ranges::any_of(flow_.transforms(), [&](const auto& transform) {
-    const auto* const method = log_det_method(*transform, pass);
-    return method != nullptr && method->exact();
+    return lipschitz_network(*transform) != nullptr && log_det_method(*transform, pass)->exact();
   });
   require<OptionError>(flow::FlowWorkspace<T>::bytes_for(flow_, 1, pass) <= setup_.bytes,
                        "{}: {}; train.workspace is {}: make it larger{}", trains ? "training" : "evaluation",

@@ -9,6 +9,12 @@ LogDets choose_log_dets(const comm::Communicator& comm, const Options& options,
                         const flow::Architecture& architecture) {
   LogDets chosen;
   const auto network = flow::largest_contraction(architecture);
+  std::vector<flow::IntegrationOptions> integrations;
+  for (const auto& transform : architecture.chain) {
+    const auto* const continuous = transform.get_if<flow::ContinuousOptions>();
+    if (continuous != nullptr) integrations.push_back(continuous->integration);
+  }
+  const bool estimates = options.log_det.train.starts_with(logdet::HutchinsonOptions::kind);
   comm::agree(comm, [&] {
     chosen.train = logdet::parse_method(options.log_det.train);
     chosen.evaluate = logdet::parse_method(options.log_det.evaluate);
@@ -19,15 +25,22 @@ LogDets choose_log_dets(const comm::Communicator& comm, const Options& options,
                            "analytic; leave it out",
                            key, value);
     };
-    require_use("train", options.log_det.train, unset.train);
+    require<OptionError>(!estimates || (!network && !integrations.empty()),
+                         "log_det.train = \"{}\" is for continuous flows without residual blocks; this flow is {}",
+                         options.log_det.train, summary(architecture));
+    if (!estimates) require_use("train", options.log_det.train, unset.train);
     require_use("evaluate", options.log_det.evaluate, unset.evaluate);
   });
-  for (const auto& transform : architecture.chain) {
-    const auto* const continuous = transform.get_if<flow::ContinuousOptions>();
-    if (continuous != nullptr) chosen.notes.push_back(continuous->integration.log_det_of(architecture.data.size()));
+  for (const auto& integration : integrations) {
+    chosen.notes.push_back(
+        integration.log_det_of(architecture.data.size(), estimates ? to_string(chosen.train) : "divergence"));
   }
   if (!network && chosen.notes.empty()) chosen.notes.push_back("analytic");
-  if (!network) return chosen;
+  if (!network) {
+    if (!estimates) chosen.train = {};
+    chosen.evaluate = {};
+    return chosen;
+  }
   const Index share = comm::share(options.train.batch, 0, comm.size()).count();
   const auto complete = [&](logdet::Method& method, nn::Pass pass, std::string_view use) {
     std::string why;

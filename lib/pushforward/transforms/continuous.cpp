@@ -29,7 +29,7 @@ template <class T>
 struct ContinuousState final : TransformState<T> {
   // A state of a grid. Its points are x₀, x₁ … in the direction of its steps.
   ContinuousState(const ode::VectorField<T>& field, const Grid& of, ode::LogDet log_det, linalg::Workspace& kept,
-                  linalg::Workspace& scratch, Index n, Pass pass)
+                  linalg::Workspace& scratch, Index n, Pass pass, const logdet::HutchinsonOptions* estimator = nullptr)
       : grid(of) {
     const Index d = field.dimension();
     // Evaluations go back and forth between two.
@@ -38,7 +38,10 @@ struct ContinuousState final : TransformState<T> {
     }
     log_dets = scratch.take<double>(n);
     sign = scratch.take<linalg::Sign>(n);
-    method.emplace(field, *grid.solver, log_det, kept, scratch, n, pass);
+    if (estimator != nullptr) {
+      probes.emplace(*estimator, d, grid.steps, grid.solver->stages(), kept, scratch, n);
+    }
+    method.emplace(field, *grid.solver, log_det, kept, scratch, n, pass, probes ? probes->count() : 0);
     if (pass != Pass::gradient) take_report(scratch, n);
     if (pass != Pass::gradient && log_det == ode::LogDet::discrete) newton.emplace(scratch, d, n);
   }
@@ -58,7 +61,12 @@ struct ContinuousState final : TransformState<T> {
   ode::StepStart<T> start(Index k, ConstMatrixView<T> x) const {
     const auto all = static_cast<double>(grid.steps);
     const bool falls = grid.from > 0;
-    return {x, context, static_cast<double>(falls ? grid.steps - k : k) / all, (falls ? -1 : 1) / all};
+    return {x,
+            context,
+            static_cast<double>(falls ? grid.steps - k : k) / all,
+            (falls ? -1 : 1) / all,
+            probes ? &*probes : nullptr,
+            k};
   }
 
   Grid grid{};
@@ -66,6 +74,7 @@ struct ContinuousState final : TransformState<T> {
   std::vector<MatrixView<T>> points;  // where each step of the grid begins (d × n)
   std::span<double> log_dets;
   std::span<linalg::Sign> sign;
+  std::optional<ode::Probes<T>> probes;  // of an estimated divergence
   std::optional<ode::RungeKutta<T>> method;
   std::optional<GridInverse<T>> newton;
 
@@ -120,6 +129,22 @@ void Continuous<T>::wrap(MatrixView<T> x) const {
 }
 
 template <class T>
+void Continuous<T>::set_log_det(Pass pass, const logdet::Method& method) {
+  const bool estimates = method.kind() == logdet::HutchinsonOptions::kind;
+  require<OptionError>(takes(method), "log-det method {}: a continuous flow takes exact, or in training hutchinson",
+                       to_string(method));
+  require<OptionError>(!estimates || pass == Pass::gradient,
+                       "log-det method {}: the density of a continuous flow is evaluated exactly; the estimate is for "
+                       "training",
+                       to_string(method));
+  require<OptionError>(!estimates || !is_discrete(),
+                       "log-det method {}: it estimates divergences, and with model.density = \"discrete\" the log-det "
+                       "is that of the grid, by LU",
+                       to_string(method));
+  if (pass == Pass::gradient) training_ = method;
+}
+
+template <class T>
 void Continuous<T>::set_integration(const IntegrationOptions& options) {
   options_.integration = options;
   options_ = resolved(std::move(options_), field_.dimension());
@@ -142,11 +167,13 @@ std::unique_ptr<TransformState<T>> Continuous<T>::plan(linalg::Workspace& kept, 
     return std::make_unique<ContinuousState<T>>(field_, grid, ode::LogDet::discrete, kept, scratch, n, Pass::evaluate);
   }
   if (pass != Pass::gradient && !is_discrete()) return std::make_unique<ContinuousState<T>>(field_, scratch, n);
+  const auto* const estimator = pass == Pass::gradient ? training_.get_if<logdet::HutchinsonOptions>() : nullptr;
   const auto log_det = pass == Pass::map_only ? ode::LogDet::none
                        : is_discrete()        ? ode::LogDet::discrete
+                       : estimator != nullptr ? ode::LogDet::estimate
                                               : ode::LogDet::trace;
   return std::make_unique<ContinuousState<T>>(field_, Grid{&tableaus.at(o.solver), o.steps, 1}, log_det, kept, scratch,
-                                              n, pass);
+                                              n, pass, is_discrete() ? nullptr : estimator);
 }
 
 template <class T>
@@ -177,6 +204,7 @@ void Continuous<T>::take_steps(TransformState<T>& state, const Batch<T>& batch, 
   const Index n = batch.size(), count = std::ssize(s.points), steps = s.grid.steps;
   const auto values = s.log_dets.first(s.method->log_det() == ode::LogDet::none ? 0 : n);
   s.context = batch.context;
+  if (s.probes) s.probes->draw(batch.draws, n);
   copy_samples<T>(batch.x, s.points[0].columns(0, n));
   for (Index k = 0; k < steps; ++k) {
     const auto next = k + 1 == steps ? end : s.points[(k + 1) % count].columns(0, n);

@@ -26,6 +26,7 @@
 #include <pushforward/ode/limit.hpp>
 #include <pushforward/transforms/described.hpp>
 #include <pushforward/transforms/domain.hpp>
+#include <pushforward/transforms/estimated.hpp>
 #include <pushforward/transforms/integrated.hpp>
 #include <pushforward/transforms/trained.hpp>
 #include <pushforward/transforms/transform_facts.hpp>
@@ -46,7 +47,11 @@ struct ContinuousOptions {
 };
 
 template <class T>
-class Continuous final : public Transform<T>, public Trained<T>, public Integrated<T>, public Described {
+class Continuous final : public Transform<T>,
+                         public Trained<T>,
+                         public Estimated<T>,
+                         public Integrated<T>,
+                         public Described {
  public:
   /// Adds the network's parameters below `<name>/`. seed, key: see nn::Network. Throws OptionError.
   Continuous(nn::ParameterLayout& layout, const std::string& name, const Domain& domain,
@@ -81,6 +86,13 @@ class Continuous final : public Transform<T>, public Trained<T>, public Integrat
   /// `tableau_b`, `tableau_c`.
   std::vector<Attribute> describe() const override;
 
+  bool takes(const logdet::Method& method) const override {
+    return method.exact() || method.kind() == logdet::HutchinsonOptions::kind;
+  }
+  /// Takes the exact log-det, or for Pass::gradient and a continuous density the method hutchinson.
+  void set_log_det(Pass pass, const logdet::Method& method) override;
+  const logdet::Method& log_det(Pass pass) const override { return pass == Pass::gradient ? training_ : exact_; }
+
   const IntegrationOptions& integration() const override { return options_.integration; }
   void set_integration(const IntegrationOptions& options) override;
   void set_sampler(const Sampler& sampler) override;
@@ -105,6 +117,7 @@ class Continuous final : public Transform<T>, public Trained<T>, public Integrat
   Shape shape_;
   ContinuousOptions options_;
   std::optional<Sampler> sampler_;
+  logdet::Method training_, exact_;
   ode::VectorField<T> field_;
 };
 

@@ -23,10 +23,10 @@ OptionSet IntegrationOptions::declare() {
   return set;
 }
 
-std::string IntegrationOptions::log_det_of(Index d) const {
+std::string IntegrationOptions::log_det_of(Index d, std::string_view divergence) const {
   const auto grid = fmt::format("{} {} of {}", steps, steps == 1 ? "step" : "steps", solver);
   if (is_discrete(d)) return fmt::format("exact, of {}", grid);
-  return fmt::format("training: divergence along {}; evaluation: the limit of small steps, to {:g} nats", grid,
+  return fmt::format("training: {} along {}; evaluation: the limit of small steps, to {:g} nats", divergence, grid,
                      tolerance);
 }
 

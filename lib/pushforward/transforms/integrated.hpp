@@ -23,8 +23,8 @@ struct IntegrationOptions {
   OptionSet declare();
   /// Whether the density is discrete for samples of d values.
   bool is_discrete(Index d) const { return density == "discrete" || (density == "auto" && d <= largest_discrete); }
-  /// Says, for people, how log-dets for samples of d values are made.
-  std::string log_det_of(Index d) const;
+  /// Says, for people, how log-dets for samples of d values are made. divergence: what training takes for it.
+  std::string log_det_of(Index d, std::string_view divergence = "divergence") const;
 };
 
 /// A sampler with a fixed number of explicit steps of equal length from t = 0 to t = 1.

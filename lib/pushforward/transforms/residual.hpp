@@ -71,7 +71,8 @@ class ResidualBlock final : public Transform<T>, public Trained<T>, public Estim
                         MatrixView<T> lambda) const override;
   void set_log_det(Pass pass, const logdet::Method& method) override;
   const logdet::Method& log_det(Pass pass) const override { return estimator(pass).method(); }
-  const nn::Network<T>& lipschitz_network() const override { return network_; }
+  bool takes(const logdet::Method& method) const override { return method.kind() != logdet::HutchinsonOptions::kind; }
+  const nn::Network<T>* lipschitz_network() const override { return &network_; }
   /// The number of layers, their norms, and the product of the norms, which bounds the Lipschitz constant.
   std::vector<Attribute> describe() const override;
 
