@@ -15,7 +15,7 @@ using namespace pushforward;
 
 std::vector<bench::Case> all_cases() {
   auto all = bench::flow_cases();
-  for (auto more : {bench::kernel_cases(), bench::system_cases(), bench::overlap_cases()}) {
+  for (auto more : {bench::kernel_cases(), bench::coupling_cases(), bench::system_cases(), bench::overlap_cases()}) {
     std::move(more.begin(), more.end(), std::back_inserter(all));
   }
   return all;

@@ -39,6 +39,7 @@ struct Case {
 /// All cases, in the order in which they are listed.
 std::vector<Case> flow_cases();
 std::vector<Case> kernel_cases();
+std::vector<Case> coupling_cases();
 std::vector<Case> system_cases();
 std::vector<Case> overlap_cases();
 

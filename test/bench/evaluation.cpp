@@ -15,15 +15,21 @@ constexpr Index few = 3;  // samples that go through plain loops
 
 // Rounding, measured, with room; an inverse stops at 64 roundings of the residual.
 template <class T>
-constexpr double tolerance = 200 * std::numeric_limits<T>::epsilon();
-template <class T>
-constexpr double inverse_tolerance = std::max(1e-8, 2e3 * double(std::numeric_limits<T>::epsilon()));
+double tolerance_of(const FlowCase& c) {
+  constexpr double epsilon = std::numeric_limits<T>::epsilon();
+  const bool has_limit = c.shape.is_continuous() && !c.shape.integration.is_discrete(c.shape.dimension);
+  return std::max(c.work == Work::sample ? std::max(1e-8, 2e3 * epsilon) : 200 * epsilon,
+                  has_limit ? c.shape.integration.tolerance : 0);
+}
 
 }  // namespace
 
 template <class T>
 Evaluation<T>::Evaluation(const FlowCase& c)
-    : work_(c.work), method_(logdet::parse_method(c.method)), flow_(trained_flow<T>(c.shape)) {
+    : work_(c.work),
+      tolerance_(tolerance_of<T>(c)),
+      method_(logdet::parse_method(c.method)),
+      flow_(trained_flow<T>(c.shape)) {
   flow_.bake_normalization();
   flow_.prepare(nn::Normalization::stored);
   flow_.set_log_det(nn::Pass::evaluate, method_);
@@ -37,10 +43,11 @@ flow::FlowWorkspace<T> Evaluation<T>::workspace(Index n) const {
 
 template <class T>
 void Evaluation<T>::evaluate(ConstMatrixView<T> in, Evaluated<T>& out, flow::FlowWorkspace<T>& workspace) const {
+  const flow::IntegrationReport report{out.error, out.evaluations};
   if (work_ == Work::sample) {
-    flow_.inverse(in, out.image, out.log_prob, out.status, inverse_, workspace);
+    flow_.inverse(in, out.image, out.log_prob, out.status, inverse_, workspace, {}, report);
   } else {
-    flow_.log_prob({.x = in}, out.log_prob, out.image, out.status, workspace);
+    flow_.log_prob({.x = in}, out.log_prob, out.image, out.status, workspace, report);
   }
 }
 
@@ -54,14 +61,13 @@ void Evaluation<T>::check(Checks& checks, ConstMatrixView<T> in, const Evaluated
   const bool samples = work_ == Work::sample;
   const auto x = widened(samples ? image : in.columns(0, n));
   const auto latents = widened(samples ? in.columns(0, n) : image);
-  const double allowed = samples ? inverse_tolerance<T> : tolerance<T>;
-  const PlainFlow plain(flow_);
+  const PlainFlow plain(flow_, nn::Pass::evaluate);
   for (Index j = 0; j < n; ++j) {
     checks.close("a latent by plain loops", latents.view().column_span(j),
-                 std::span<const double>(plain.image(x.view().column_span(j)).z), allowed);
+                 std::span<const double>(plain.image(x.view().column_span(j)).z), tolerance_);
   }
   const PlainLikelihood likelihood(plain, x, method_, {});
-  checks.close("log p by plain loops", std::span(out.log_prob).first(n), std::span(likelihood.log_prob()), allowed);
+  checks.close("log p by plain loops", std::span(out.log_prob).first(n), std::span(likelihood.log_prob()), tolerance_);
 }
 
 template class Evaluation<float>;

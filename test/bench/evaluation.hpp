@@ -4,15 +4,30 @@
 
 #include "flow_case.hpp"
 
+#include <algorithm>
+#include <numeric>
+
 namespace pushforward::bench {
 
-/// The results for rows or latents: (d × n) latents or rows, log p, statuses.
+/// The results for rows or latents: (d × n) latents or rows, log p, statuses; of continuous flows, evaluations.
 template <class T>
 struct Evaluated {
-  Evaluated(Index d, Index n) : image(d, n), log_prob(static_cast<std::size_t>(n)), status(log_prob.size()) {}
+  Evaluated(Index d, Index n)
+      : image(d, n),
+        log_prob(static_cast<std::size_t>(n)),
+        status(log_prob.size()),
+        error(log_prob.size()),
+        evaluations(log_prob.size()) {}
+  /// Evaluations of the vector field for a sample, in the mean.
+  double mean_evaluations() const {
+    return static_cast<double>(std::accumulate(evaluations.begin(), evaluations.end(), Index{0})) /
+           static_cast<double>(std::max<std::size_t>(1, evaluations.size()));
+  }
   Matrix<T> image;
   std::vector<double> log_prob;
   std::vector<flow::Status> status;
+  std::vector<double> error;
+  std::vector<Index> evaluations;
 };
 
 /// A case of Work::density or sample: its flow, with effective weights, and how it is evaluated.
@@ -37,6 +52,7 @@ class Evaluation {
 
  private:
   Work work_;
+  double tolerance_;
   logdet::Method method_;
   flow::InverseOptions inverse_;
   flow::Flow<T> flow_;

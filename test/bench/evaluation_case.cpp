@@ -35,9 +35,14 @@ Products inverse_products(const FlowCase& c, flow::InverseAlgorithm method, Inde
   return products;
 }
 
-// For a block and n samples: the ways to the same result of which the fastest is the bound.
+// For a block and n samples: the ways to the same result of which the fastest is the bound. evaluations: of a sample.
 template <class T>
-std::vector<Products> ways(const FlowCase& c, Index n) {
+std::vector<Products> ways(const FlowCase& c, Index n, double evaluations) {
+  if (c.shape.is_continuous()) {
+    Products products;
+    products.add(evaluation_products(c.shape.network(), n), evaluations);
+    return {products};
+  }
   if (c.work == Work::sample) {
     return {inverse_products<T>(c, flow::InverseAlgorithm::newton, n),
             inverse_products<T>(c, flow::InverseAlgorithm::anderson, n)};
@@ -65,7 +70,7 @@ Result run_evaluation(const FlowCase& c, const Session& session) {
   const Index n = std::clamp<Index>(share.count(), 1, workspace.capacity());
   const double chunks = static_cast<double>(c.shape.blocks * share.count()) / static_cast<double>(n);
   std::vector<BoundMeasurement<T>> bounds;
-  for (const auto& products : ways<T>(c, n)) bounds.emplace_back(session, products, chunks);
+  for (const auto& products : ways<T>(c, n, out.mean_evaluations())) bounds.emplace_back(session, products, chunks);
   for (auto& bound : bounds) bound.measure();
   reset_peak_memory();
   Result result{.precision = c.precision, .rows = c.rows, .check = checks.nearest()};

@@ -182,6 +182,51 @@ Products gradient_products(const logdet::Method& method, const nn::NetworkOption
   return products(method, network, n, terms, Pass::gradient, true);
 }
 
+Products evaluation_products(const nn::NetworkOptions& field, Index n) {
+  require<BugError>(field.hidden.size() == 2, "the divergence of {} hidden layers is not counted", field.hidden.size());
+  Products all = value_products(field, n);
+  all.add(forward(field.hidden[1], field.hidden[0], n));
+  return all;
+}
+
+Products grid_products(const FlowShape& shape, Index n, Pass pass) {
+  constexpr Index stages = 4;
+  const auto field = shape.network();
+  const auto w = widths(field);
+  const bool discrete = shape.integration.is_discrete(shape.dimension), gradient = pass == Pass::gradient;
+  Products step;
+  for (Index i = 0; i < stages; ++i) {
+    step.add(discrete ? value_products(field, n) : evaluation_products(field, n));
+    if (gradient && !discrete) {
+      step.add(transposed(field.hidden[1], field.hidden[0], n));
+      step.add(outer(field.hidden[1], field.hidden[0], n));
+    }
+    for (std::size_t l = 1; l < w.size(); ++l) {
+      const Index tangents = !discrete || (i == 0 && l == 1) ? 0 : shape.dimension;
+      if (tangents > 0) step.add(forward(w[l], w[l - 1], n * tangents));
+      if (!gradient) continue;
+      step.add(outer(w[l], w[l - 1], n * (1 + tangents)));
+      step.add(transposed(w[l], w[l - 1], n * (1 + tangents)));
+    }
+  }
+  if (discrete) step.add(lu_product(shape.dimension, n, pass));
+  Products all;
+  all.add(step, static_cast<double>(shape.integration.steps));
+  return all;
+}
+
+Products matching_products(const nn::NetworkOptions& field, Index n) {
+  auto w = widths(field);
+  w[0] += ode::VectorField<double>::time_features;
+  Products all;
+  for (std::size_t l = 1; l < w.size(); ++l) {
+    all.add(forward(w[l], w[l - 1], n));
+    all.add(outer(w[l], w[l - 1], n));
+    if (l > 1) all.add(transposed(w[l], w[l - 1], n));
+  }
+  return all;
+}
+
 template <class T>
 void GemmRates<T>::measure(double seconds) {
   for (std::size_t i = 0; i < rates_.size(); ++i) {

@@ -12,10 +12,21 @@
 //                              last hidden layer, and its reverse
 //             trace + krylov   and d₂ᵀMd₁, one product on n columns; its reverse two more
 //
-// and on a coupling its network's value and reverse alone.
+// and on a coupling its network's value and reverse alone. A continuous flow takes, in each stage of its grid,
+//
+//   value     L products on n columns; its reverse two more for each
+//   log-det   discrete:    d tangents, those of the first stage from V = I; their reverse; LU for each step
+//             continuous:  d₂ᵀMd₁ of two hidden layers, one product on n columns; its reverse two more
+//
+// without the time, which is the same for all samples, and without a second pass over the stages, which a tape would
+// save. An evaluation of a continuous density takes as many stages as a sample has evaluations. A step of flow matching
+// is the value and its reverse on n columns, each with a time of its own.
+
+#include "subject.hpp"
 
 #include <pushforward/linalg/blas.hpp>
 #include <pushforward/logdet/cost.hpp>
+#include <pushforward/ode/vector_field.hpp>
 
 #include <vector>
 
@@ -60,6 +71,13 @@ Products log_det_products(const logdet::Method& method, const nn::NetworkOptions
 Products gradient_products(const nn::NetworkOptions& network, Index n);
 /// g(x), log|det(I + J)| and the gradient of both for n samples.
 Products gradient_products(const logdet::Method& method, const nn::NetworkOptions& network, Index n, double terms);
+/// The map of a continuous flow on a grid of rk4, its log-det and, for Pass::gradient, the gradient of both for n
+/// samples.
+Products grid_products(const FlowShape& shape, Index n, nn::Pass pass);
+/// v(x, t) and its divergence for n samples, once. Two hidden layers.
+Products evaluation_products(const nn::NetworkOptions& field, Index n);
+/// v of n samples with as many times, and the gradient with respect to the parameters.
+Products matching_products(const nn::NetworkOptions& field, Index n);
 
 /// Rates of linalg::gemm at the shapes of products, in this process now.
 template <class T>

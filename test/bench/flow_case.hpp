@@ -11,6 +11,7 @@ namespace pushforward::bench {
 /// The work that is timed.
 enum class Work {
   train,     ///< a training step
+  match,     ///< a training step of flow matching
   gradient,  ///< log-likelihood of a batch and its gradient, weights as they are
   density,   ///< log p of rows
   sample     ///< rows from latents, with log p
@@ -36,10 +37,12 @@ Case case_of(const FlowCase& c);
 /// The case as it is, or the smallest that takes the same paths.
 FlowCase sized_for(const Session& session, const FlowCase& c);
 
-/// run_gradient() runs Work::train and Work::gradient, run_evaluation() runs Work::density and Work::sample.
-/// Collective.
+/// run_gradient() runs Work::train and Work::gradient, run_matching() Work::match, and run_evaluation() Work::density
+/// and Work::sample. Collective.
 template <class T>
 Result run_gradient(const FlowCase& c, const Session& session);
+template <class T>
+Result run_matching(const FlowCase& c, const Session& session);
 template <class T>
 Result run_evaluation(const FlowCase& c, const Session& session);
 
@@ -69,6 +72,8 @@ extern template class BoundMeasurement<float>;
 extern template class BoundMeasurement<double>;
 extern template Result run_gradient<float>(const FlowCase&, const Session&);
 extern template Result run_gradient<double>(const FlowCase&, const Session&);
+extern template Result run_matching<float>(const FlowCase&, const Session&);
+extern template Result run_matching<double>(const FlowCase&, const Session&);
 extern template Result run_evaluation<float>(const FlowCase&, const Session&);
 extern template Result run_evaluation<double>(const FlowCase&, const Session&);
 extern template void save_flow_case<float>(const FlowCase&, const std::string&);

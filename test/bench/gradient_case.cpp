@@ -2,6 +2,8 @@
 #include "likelihood.hpp"
 #include "training_step.hpp"
 
+#include <pushforward/train/likelihood.hpp>
+
 #include <algorithm>
 
 namespace pushforward::bench {
@@ -20,30 +22,41 @@ struct ShareOfProducts {
 ShareOfProducts share_of_products(const FlowCase& c, const logdet::Method& method, double terms, Index mine,
                                   Index capacity) {
   const Index n = std::max<Index>(1, std::min(mine, capacity));
+  const double chunks = static_cast<double>(mine) / static_cast<double>(n);
+  if (c.shape.is_continuous()) return {grid_products(c.shape, n, nn::Pass::gradient), chunks};
   Products all;
   for (Index b = 0; b < c.shape.blocks; ++b) {
     const auto network = c.shape.network(b);
     all.add(c.shape.is_residual() ? gradient_products(method, network, n, terms) : gradient_products(network, n));
   }
-  return {all, static_cast<double>(mine) / static_cast<double>(n)};
+  return {all, chunks};
+}
+
+// The samples that a step works at a time.
+template <class T>
+Index chunk_of(const GradientInputs<T>& inputs, Index mine) {
+  return flow::FlowWorkspace<T>::within(inputs.flow, inputs.options.workspace_bytes(), std::max<Index>(1, mine),
+                                        nn::Pass::gradient)
+      .capacity();
 }
 
 template <class T>
 Result timed_steps(const FlowCase& c, const Session& session, GradientInputs<T>& inputs, double expected_nll) {
-  TrainingStep<T> step(session.comm, inputs.flow, inputs.data, inputs.options);
+  train::Likelihood<T> objective(inputs.flow, {.bytes = inputs.options.workspace_bytes()});
+  TrainingStep<T> step(session.comm, objective, inputs.data, inputs.options);
   const double nll = step.take(inputs.draw_step);
   comm::agree(session.comm, [&] {
     Checks checks;
     if (session.comm.is_root()) checks.close("the first step's NLL", nll, expected_nll, step_tolerance<T>);
   });
   const Index mine = comm::share(c.rows, session.comm.rank(), session.comm.size()).count();
-  const auto products = share_of_products(c, inputs.method, inputs.terms, mine, step.workspace().capacity());
+  const auto products = share_of_products(c, inputs.method, inputs.terms, mine, chunk_of(inputs, mine));
   BoundMeasurement<T> bound(session, products.chunk, products.chunks);
   bound.measure();
   reset_peak_memory();
   Result result{.timing = time_repeats(session, [&] { step.take(inputs.draw_step); })};
   result.peak_memory = session.comm.sum(peak_memory());
-  result.workspace = session.comm.sum(static_cast<double>(step.workspace().bytes()));
+  result.workspace = session.comm.sum(static_cast<double>(objective.workspace_bytes()));
   bound.measure();
   bound.report(result);
   return result;

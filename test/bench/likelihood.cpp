@@ -51,15 +51,6 @@ flow::Flow<T> flow_of(const FlowCase& c, const logdet::Method& method) {
   return flow;
 }
 
-train::Options options_of(const FlowCase& c) {
-  train::Options options;
-  options.train.batch = c.rows;
-  options.train.learning_rate = 1e-4;
-  options.train.schedule = "constant";
-  options.train.warmup = 0;
-  return options;
-}
-
 // The flow in double, with the same parameters.
 template <class T>
 flow::Flow<double> widened_flow(const GradientInputs<T>& inputs, const FlowCase& c) {
@@ -69,7 +60,17 @@ flow::Flow<double> widened_flow(const GradientInputs<T>& inputs, const FlowCase&
   return flow;
 }
 
-// A direction that has as much of the gradient as of chance.
+}  // namespace
+
+train::Options step_options(const FlowCase& c) {
+  train::Options options;
+  options.train.batch = c.rows;
+  options.train.learning_rate = 1e-4;
+  options.train.schedule = "constant";
+  options.train.warmup = 0;
+  return options;
+}
+
 std::vector<double> direction(std::span<const double> gradient) {
   std::vector<double> chance(gradient.size()), mixed(gradient.size());
   random::Stream stream(2, random::Purpose::check);
@@ -79,25 +80,22 @@ std::vector<double> direction(std::span<const double> gradient) {
   return mixed;
 }
 
-// The derivative along a direction of what the gradient belongs to: differences of fourth order.
-double derivative(const PlainLikelihood& plain, flow::Flow<double>& flow, bool normalizes,
+double derivative(const std::function<double(const flow::Flow<double>&)>& f, flow::Flow<double>& flow, bool normalizes,
                   std::span<const double> along) {
   const std::vector<double> start(flow.parameters().begin(), flow.parameters().end());
   const auto at = [&](double length) {
     for (std::size_t i = 0; i < start.size(); ++i) flow.parameters()[i] = start[i] + length * along[i];
     prepare(flow, normalizes);
-    return plain.surrogate(PlainFlow(flow));
+    return f(flow);
   };
   const auto central = [&](double length) { return (at(length) - at(-length)) / (2 * length); };
   return (4 * central(step_length / 2) - central(step_length)) / 3;
 }
 
-}  // namespace
-
 template <class T>
 GradientInputs<T>::GradientInputs(const FlowCase& c)
     : method(logdet::parse_method(c.method)),
-      options(options_of(c)),
+      options(step_options(c)),
       flow(flow_of<T>(c, method)),
       normalizes(c.normalizes()),
       data(normal_columns<T>(c.shape.dimension, data_batches * c.rows)),
@@ -158,7 +156,8 @@ void check_likelihood(const GradientInputs<T>& inputs, const FlowCase& c, const 
   const PlainLikelihood plain(PlainFlow(flow), x, inputs.method, draws);
   double expected = 0;
   for (std::size_t i = 0; i < along.size(); ++i) expected += some.gradient[i] * along[i];
-  checks.close("the gradient by differences", expected, derivative(plain, flow, inputs.normalizes, along),
+  const auto surrogate = [&](const flow::Flow<double>& nearby) { return plain.surrogate(PlainFlow(nearby)); };
+  checks.close("the gradient by differences", expected, derivative(surrogate, flow, inputs.normalizes, along),
                difference_tolerance);
 
   if constexpr (std::is_same_v<T, double>) {

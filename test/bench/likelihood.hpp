@@ -27,6 +27,15 @@ struct GradientInputs {
   logdet::Draws draws() const { return {.seed = 1, .step = static_cast<std::uint64_t>(draw_step), .samples = samples}; }
 };
 
+/// Options of a training step with this case's batch.
+train::Options step_options(const FlowCase& c);
+
+/// A direction for parameters that has as much of the gradient as of chance.
+std::vector<double> direction(std::span<const double> gradient);
+/// The derivative along a direction of a function of the flow, by differences of fourth order. Leaves the flow nearby.
+double derivative(const std::function<double(const flow::Flow<double>&)>& f, flow::Flow<double>& flow, bool normalizes,
+                  std::span<const double> along);
+
 /// log p of a batch and the gradient of its sum with respect to parameters.
 template <class T>
 struct Likelihood {

@@ -17,10 +17,6 @@ using linalg::Op;
 using linalg::reference::gemm;
 using logdet::Method;
 
-double logistic(double a) {
-  return 1 / (1 + std::exp(-a));
-}
-
 double norm(ConstMatrixView<double> column) {
   double square = 0;
   for (Index i = 0; i < column.rows(); ++i) square += column(i, 0) * column(i, 0);
@@ -159,75 +155,34 @@ void add_krylov(Index terms, bool rest, double probes, ConstMatrixView<double> j
 }  // namespace
 
 template <class T>
-PlainNetwork::PlainNetwork(const flow::Flow<T>& flow, std::size_t t, const nn::Network<T>& network) {
-  require<BugError>(network.options().activation == "lipswish", "transform {} has no lipswish", t);
-  for (std::size_t l = 0; l < network.layers().size(); ++l) {
-    const auto& layer = *network.layers()[l];
-    Layer plain{Matrix<double>(layer.out(), layer.in()), {layer.bias().begin(), layer.bias().end()}};
-    for (Index i = 0; i < layer.weight().size(); ++i) {
-      plain.weight.data()[i] = static_cast<double>(layer.weight().data()[i]);
-    }
-    const auto slope = fmt::format("transforms/{:03d}/layer_{}/log_beta", t, l);
-    for (const auto& block : flow.layout().blocks()) {
-      if (block.name != slope) continue;
-      plain.beta = static_cast<double>(std::exp(flow.parameters()[block.offset]));
-    }
-    layers_.push_back(std::move(plain));
-  }
-}
-
-Value PlainNetwork::operator()(std::span<const double> x) const {
-  const Index d = std::ssize(x);
-  Matrix<double> h(ConstMatrixView<double>(x.data(), d, 1)), tangents(d, d);
-  for (Index i = 0; i < d; ++i) tangents(i, i) = 1;
-  for (const auto& layer : layers_) {
-    const Index w = layer.weight.rows();
-    Matrix<double> a(w, 1), t(w, d);
-    gemm<double>(Op::none, Op::none, 1, layer.weight, h, 0, a);
-    gemm<double>(Op::none, Op::none, 1, layer.weight, tangents, 0, t);
-    for (Index i = 0; i < w; ++i) {
-      a(i, 0) += layer.bias[i];
-      if (&layer == &layers_.back()) continue;
-      const double s = logistic(layer.beta * a(i, 0));
-      const double slope = (s + layer.beta * a(i, 0) * s * (1 - s)) / 1.1;
-      a(i, 0) *= s / 1.1;
-      for (Index j = 0; j < d; ++j) t(i, j) *= slope;
-    }
-    h = std::move(a);
-    tangents = std::move(t);
-  }
-  return {{h.span().begin(), h.span().end()}, std::move(tangents)};
-}
-
-template <class T>
-PlainFlow::PlainFlow(const flow::Flow<T>& flow) {
+PlainFlow::PlainFlow(const flow::Flow<T>& flow, nn::Pass pass) {
   for (std::size_t t = 0; t < flow.transforms().size(); ++t) {
     const auto& transform = *flow.transforms()[t];
     if (const auto* const network = lipschitz_network(transform)) {
-      blocks_.push_back({PlainNetwork(flow, t, *network), {}});
-      continue;
+      blocks_.emplace_back(PlainNetwork(flow, t, *network));
+    } else if (const auto* const coupling = dynamic_cast<const flow::Coupling<T>*>(&transform)) {
+      blocks_.emplace_back(Coupling{PlainNetwork(flow, t, coupling->network()),
+                                    *flow.architecture().chain[t].template get_if<flow::CouplingOptions>()});
+    } else {
+      const auto* const continuous = dynamic_cast<const flow::Continuous<T>*>(&transform);
+      require<BugError>(continuous != nullptr, "there is no reference for transform {}", t);
+      blocks_.emplace_back(PlainIntegration(PlainField(flow, t, *continuous), continuous->integration(), pass));
     }
-    const auto* const coupling = dynamic_cast<const flow::Coupling<T>*>(&transform);
-    require<BugError>(coupling != nullptr, "transform {} is neither a residual block nor a coupling", t);
-    blocks_.push_back({PlainNetwork(flow, t, coupling->network()),
-                       *flow.architecture().chain[t].template get_if<flow::CouplingOptions>()});
   }
 }
 
-Value PlainFlow::block(Index block, std::span<const double> x) const {
-  const auto& [network, coupling] = blocks_[block];
-  if (!coupling) return network(x);
-  require<BugError>(coupling->map.kind == "affine" && (coupling->mask == "even" || coupling->mask == "odd"),
-                    "no reference for a coupling of map {} and mask {}", coupling->map.kind, coupling->mask);
-  const std::size_t start = coupling->mask == "even" ? 0 : 1;
+Value PlainFlow::Coupling::operator()(std::span<const double> x) const {
+  require<BugError>(options.map.kind == "affine" && (options.mask == "even" || options.mask == "odd"),
+                    "no reference for a coupling of map {} and mask {}", options.map.kind, options.mask);
+  const std::size_t start = options.mask == "even" ? 0 : 1;
   std::vector<double> stays;
   for (std::size_t i = start; i < x.size(); i += 2) stays.push_back(x[i]);
   const auto theta = network(stays);
   const auto row = [](std::size_t i) { return static_cast<Index>(i); };
   Value value{std::vector<double>(x.size()), Matrix<double>(std::ssize(x), std::ssize(x))};
   for (std::size_t r = 1 - start, k = 0; r < x.size(); r += 2, k += 2) {
-    const double tanh = std::tanh(theta.y[k + 1] / coupling->map.as<flow::AffineMapOptions>().scale_limit);
-    const double scale = std::exp(coupling->map.as<flow::AffineMapOptions>().scale_limit * tanh);
+    const double tanh = std::tanh(theta.y[k + 1] / options.map.as<flow::AffineMapOptions>().scale_limit);
+    const double scale = std::exp(options.map.as<flow::AffineMapOptions>().scale_limit * tanh);
     value.y[r] = x[r] * (scale - 1) + theta.y[k];
     value.jacobian(row(r), row(r)) = scale - 1;
     for (std::size_t p = 0; p < stays.size(); ++p) {
@@ -238,12 +193,16 @@ Value PlainFlow::block(Index block, std::span<const double> x) const {
   return value;
 }
 
+Value PlainFlow::block(Index block, std::span<const double> x) const {
+  return std::visit([x](const auto& of) { return of(x); }, blocks_[block]);
+}
+
 PlainFlow::Image PlainFlow::image(std::span<const double> x) const {
   Image image{{x.begin(), x.end()}, {}};
   for (Index b = 0; b < blocks(); ++b) {
     auto value = block(b, image.z);
     for (std::size_t i = 0; i < image.z.size(); ++i) image.z[i] += value.y[i];
-    image.jacobians.push_back(std::move(value.jacobian));
+    image.blocks.push_back(std::move(value));
   }
   return image;
 }
@@ -285,7 +244,8 @@ PlainLikelihood::PlainLikelihood(const PlainFlow& flow, ConstMatrixView<double> 
     for (Index b = 0; b < flow.blocks(); ++b) {
       auto mine = draws.from(i);
       mine.block = static_cast<std::uint64_t>(b);
-      pairs.push_back(estimate_from(method, image.jacobians[b], mine));
+      const auto& [y, jacobian, log_det] = image.blocks[b];
+      pairs.push_back(log_det ? Pairs{.value = *log_det} : estimate_from(method, jacobian, mine));
       log_prob += pairs.back().value;
     }
     pairs_.push_back(std::move(pairs));
@@ -298,9 +258,13 @@ double PlainLikelihood::surrogate(const PlainFlow& flow) const {
   for (Index i = 0; i < x_.cols(); ++i) {
     const auto image = flow.image(x_.view().column_span(i));
     sum += standard_normal_log_density(image.z);
-    for (std::size_t b = 0; b < image.jacobians.size(); ++b) {
+    for (std::size_t b = 0; b < image.blocks.size(); ++b) {
       const auto& pairs = pairs_[i][b];
-      const auto& jacobian = image.jacobians[b];
+      const auto& [y, jacobian, log_det] = image.blocks[b];
+      if (log_det) {
+        sum += *log_det;
+        continue;
+      }
       if (pairs.with_trace) sum += trace(jacobian);
       const auto jtu = transposed_times(jacobian, pairs.u);
       for (Index j = 0; j < jtu.cols(); ++j) sum += dot(jtu.view().columns(j, 1), pairs.v.view().columns(j, 1));
@@ -309,7 +273,7 @@ double PlainLikelihood::surrogate(const PlainFlow& flow) const {
   return sum;
 }
 
-template PlainFlow::PlainFlow(const flow::Flow<float>&);
-template PlainFlow::PlainFlow(const flow::Flow<double>&);
+template PlainFlow::PlainFlow(const flow::Flow<float>&, nn::Pass);
+template PlainFlow::PlainFlow(const flow::Flow<double>&, nn::Pass);
 
 }  // namespace pushforward::bench

@@ -1,76 +1,55 @@
 #pragma once
 
-// The slow route: a flow of residual blocks or affine couplings in plain loops, in double, with dense Jacobians sample
-// by sample; and what an estimator of log-dets stands for, from a dense Jacobian.
+// The slow route: a flow of residual blocks, affine couplings or continuous flows in plain loops, in double, with dense
+// Jacobians sample by sample; and what an estimator of log-dets stands for, from a dense Jacobian.
 
-#include <pushforward/flow/flow.hpp>
+#include "plain_integration.hpp"
+
 #include <pushforward/transforms/coupling.hpp>
 
-#include <optional>
-#include <vector>
+#include <variant>
 
 namespace pushforward::bench {
 
-/// g(x) = z − x of a block, or what a network gives, and its Jacobian at one x.
-struct Value {
-  std::vector<double> y;
-  Matrix<double> jacobian;
-};
-
-/// A network with the effective weights that it has now, lipswish.
-class PlainNetwork {
- public:
-  /// The network of transform t.
-  template <class T>
-  PlainNetwork(const flow::Flow<T>& flow, std::size_t t, const nn::Network<T>& network);
-
-  /// x: (in) in.
-  Value operator()(std::span<const double> x) const;
-
- private:
-  struct Layer {
-    Matrix<double> weight;
-    std::vector<double> bias;
-    double beta = 1;
-  };
-  std::vector<Layer> layers_;
-};
-
-/// A flow of residual blocks and affine couplings (masks even and odd) alone.
+/// A flow of residual blocks, affine couplings (masks even and odd) and continuous flows alone.
 class PlainFlow {
  public:
+  /// pass: see PlainIntegration.
   template <class T>
-  explicit PlainFlow(const flow::Flow<T>& flow);
+  explicit PlainFlow(const flow::Flow<T>& flow, nn::Pass pass = nn::Pass::gradient);
 
   Index blocks() const { return std::ssize(blocks_); }
   /// x: (d) in.
   Value block(Index block, std::span<const double> x) const;
-  /// The latent of x (d), and J of each block on the way.
+  /// The latent of x (d), and each block on the way.
   struct Image {
     std::vector<double> z;
-    std::vector<Matrix<double>> jacobians;
+    std::vector<Value> blocks;
   };
   Image image(std::span<const double> x) const;
 
  private:
-  struct Block {
+  struct Coupling {
     PlainNetwork network;
-    std::optional<flow::CouplingOptions> coupling;
+    flow::CouplingOptions options;
+    Value operator()(std::span<const double> x) const;
   };
+  using Block = std::variant<PlainNetwork, Coupling, PlainIntegration>;
   std::vector<Block> blocks_;
 };
 
 /// An estimate of log|det(I + J)|: its value and the pairs (u, v) of its gradient Σⱼ uⱼᵀ dJ vⱼ (+ d tr J).
 struct Pairs {
   double value = 0;
-  Matrix<double> u, v;  // (d × k)
+  Matrix<double> u{}, v{};  // (d × k)
   bool with_trace = false;
 };
 /// For exact, roulette, poisson, krylov and, of networks with two hidden layers, trace+krylov (tr J alone is exact
 /// there); `draws` of the sample itself (Draws::from).
 Pairs estimate_from(const logdet::Method& method, ConstMatrixView<double> jacobian, const logdet::Draws& draws);
 
-/// log p of some samples by the method, and what its gradient is the gradient of.
+/// log p of some samples by the method, and what its gradient is the gradient of. A block that has a log-det of its own
+/// takes that.
 class PlainLikelihood {
  public:
   /// x: (d × n). draws: of the batch; the block is set here. The pairs are those at the flow as it is.
@@ -89,7 +68,7 @@ class PlainLikelihood {
   std::vector<double> log_prob_;
 };
 
-extern template PlainFlow::PlainFlow(const flow::Flow<float>&);
-extern template PlainFlow::PlainFlow(const flow::Flow<double>&);
+extern template PlainFlow::PlainFlow(const flow::Flow<float>&, nn::Pass);
+extern template PlainFlow::PlainFlow(const flow::Flow<double>&, nn::Pass);
 
 }  // namespace pushforward::bench

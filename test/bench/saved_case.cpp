@@ -1,20 +1,24 @@
 // The file of a case for the PyTorch baseline. All arrays in C order, a row per sample, in the case's precision unless
 // said otherwise.
 //
-//   attributes            case, work (train, gradient, density, sample), precision, flow (residual, realnvp), kind (of
-//                         the log-det: exact, roulette), normalizes (0, 1: whether a step normalizes the weights to
-//                         `bounds`), learning_rate, beta1, beta2, epsilon, average (of a step), tolerance (of an
-//                         inverse), scale_limit (of couplings)
+//   attributes            case, work (train, match, gradient, density, sample), precision, flow (residual, realnvp,
+//                         continuous), kind (of the log-det: exact, roulette; of a continuous flow, discrete,
+//                         continuous), normalizes (0, 1: whether a step normalizes the weights to `bounds`),
+//                         learning_rate, beta1, beta2, epsilon, average (of a step), tolerance (of an inverse, or of a
+//                         continuous density), scale_limit (of couplings), steps (of rk4, of a continuous flow)
 //   /bounds               (layers) double: spectral norms that the layers of a residual block may have
 //   /parameters/NAME      weight (in, out), bias (out), log_beta (1) of each layer, NAME as in model files
 //   /input                (n, d) rows of the batch, or latents
-//   /log_prob             (n) double: ours
-//   /gradient/NAME        of Σ log p: ours, with respect to parameters, σ as converged
+//   /log_prob             (n) double: ours; of matching, minus the losses
+//   /gradient/NAME        of its sum: ours, with respect to parameters, σ as converged
 //   /image                (n, d) latents of rows or samples of latents: ours, without a gradient
+//   /latents, /times      (n, d), (n) of matching
+//   /tableau_a, _b, _c    (stages, stages), (stages), (stages) double: of the method of a continuous density
 //   /probes               (blocks, n, d), /terms (blocks) integer: of a roulette; attributes p, exact_terms
 
 #include "evaluation.hpp"
 #include "likelihood.hpp"
+#include "matching.hpp"
 
 #include <pushforward/h5/writer.hpp>
 #include <pushforward/logdet/series.hpp>
@@ -26,14 +30,20 @@ namespace pushforward::bench {
 
 namespace {
 
+std::string_view log_det_kind(const FlowCase& c, const logdet::Method& method) {
+  if (c.shape.is_continuous()) return c.shape.integration.density;
+  return method.exact() ? "exact" : "roulette";
+}
+
 h5::FileImage start(const FlowCase& c, const logdet::Method& method) {
   h5::FileImage file("pushforward-benchmark", 1);
   const h5::GroupWriter& root = file.root();
   root.attribute("case", c.name);
   root.attribute("work", work_name(c.work));
   root.attribute("precision", c.precision);
-  root.attribute("kind", method.exact() ? "exact" : "roulette");
+  root.attribute("kind", log_det_kind(c, method));
   root.attribute("flow", c.shape.kind);
+  if (c.shape.is_continuous()) root.attribute("steps", c.shape.integration.steps);
   root.attribute("scale_limit", c.shape.options().map.as<flow::AffineMapOptions>().scale_limit);
   root.attribute("normalizes", c.normalizes());
   return file;
@@ -51,6 +61,14 @@ void write_parameters(const h5::GroupWriter& root, const std::string& group, con
       root.write<T>(name, view);
     }
   }
+}
+
+void write_step(const h5::GroupWriter& root, const train::Options& options) {
+  root.attribute("learning_rate", options.train.learning_rate);
+  root.attribute("beta1", options.train.beta1);
+  root.attribute("beta2", options.train.beta2);
+  root.attribute("epsilon", options.optimizer_options().epsilon);
+  root.attribute("average", options.train.average);
 }
 
 template <class T>
@@ -93,12 +111,7 @@ void save_gradient(const FlowCase& c, const std::string& path) {
   check_likelihood(inputs, c, result, checks);
   h5::FileImage file = start(c, inputs.method);
   const h5::GroupWriter& root = file.root();
-  const auto& train = inputs.options.train;
-  root.attribute("learning_rate", train.learning_rate);
-  root.attribute("beta1", train.beta1);
-  root.attribute("beta2", train.beta2);
-  root.attribute("epsilon", inputs.options.optimizer_options().epsilon);
-  root.attribute("average", train.average);
+  write_step(root, inputs.options);
   write_bounds(root, inputs.flow);
   write_parameters<T>(root, "parameters", inputs.flow, inputs.flow.parameters());
   root.write<T>("input", inputs.x.view());
@@ -106,6 +119,36 @@ void save_gradient(const FlowCase& c, const std::string& path) {
   write_parameters<T>(root, "gradient", inputs.flow, result.gradient);
   if (inputs.method.template get_if<logdet::RouletteOptions>() != nullptr) write_draws(root, c, inputs);
   file.save(path);
+}
+
+template <class T>
+void save_matching(const FlowCase& c, const std::string& path) {
+  MatchingInputs<T> inputs(comm::Communicator::self(), c);
+  Checks checks;
+  auto result = matching_loss(inputs);
+  check_matching(inputs, result, checks);
+  for (double& loss : result.loss) loss = -loss;
+  for (T& value : result.gradient) value = -value;
+  h5::FileImage file = start(c, {});
+  const h5::GroupWriter& root = file.root();
+  write_step(root, inputs.options());
+  write_parameters<T>(root, "parameters", inputs.flow(), inputs.flow().parameters());
+  root.write<T>("input", inputs.x().view());
+  root.write<double>("latents", inputs.latents().view());
+  root.write("times", inputs.times());
+  root.write("log_prob", result.loss);
+  write_parameters<T>(root, "gradient", inputs.flow(), result.gradient);
+  file.save(path);
+  inputs.release();
+}
+
+void write_tableau(const h5::GroupWriter& root) {
+  const auto& tableau = ode::Tableau::registry().at(ode::finest_solver);
+  Matrix<double> a(tableau.stages(), tableau.stages());
+  for (Index i = 0; i < tableau.stages(); ++i) std::ranges::copy(tableau.a[i], a.view().column(i));
+  root.write<double>("tableau_a", std::as_const(a).view());
+  root.write("tableau_b", tableau.b);
+  root.write("tableau_c", tableau.c);
 }
 
 template <class T>
@@ -119,7 +162,12 @@ void save_evaluation(const FlowCase& c, const std::string& path) {
   evaluation.check(checks, in.view(), out);
   h5::FileImage file = start(c, evaluation.method());
   const h5::GroupWriter& root = file.root();
-  root.attribute("tolerance", evaluation.inverse().tolerance);
+  if (c.shape.is_continuous()) {
+    root.attribute("tolerance", c.shape.integration.tolerance);
+    write_tableau(root);
+  } else {
+    root.attribute("tolerance", evaluation.inverse().tolerance);
+  }
   write_bounds(root, evaluation.flow());
   write_parameters<T>(root, "parameters", evaluation.flow(), evaluation.flow().parameters());
   root.write<T>("input", in.view());
@@ -132,7 +180,9 @@ void save_evaluation(const FlowCase& c, const std::string& path) {
 
 template <class T>
 void save_flow_case(const FlowCase& c, const std::string& path) {
-  if (c.work == Work::train || c.work == Work::gradient) {
+  if (c.work == Work::match) {
+    save_matching<T>(c, path);
+  } else if (c.work == Work::train || c.work == Work::gradient) {
     save_gradient<T>(c, path);
   } else {
     save_evaluation<T>(c, path);

@@ -59,14 +59,23 @@ bool is_last(const nn::ParameterLayout& layout, const nn::ParameterBlock& weight
 }  // namespace
 
 flow::FlowOptions FlowShape::options() const {
-  return {.kind = kind, .blocks = blocks, .hidden = hidden, .lipschitz = lipschitz, .actnorm = false};
+  return {.kind = kind,
+          .blocks = blocks,
+          .hidden = hidden,
+          .lipschitz = lipschitz,
+          .integration = integration,
+          .actnorm = false};
 }
 
 nn::NetworkOptions FlowShape::network(Index block) const {
   if (is_residual()) return {.in = dimension, .out = dimension, .hidden = hidden, .lipschitz = lipschitz};
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (is_continuous()) {
+    return {.in = dimension, .out = dimension, .hidden = hidden, .activation = "silu", .lipschitz = infinity};
+  }
   const Index even = (dimension + 1) / 2, odd = dimension - even;
   const auto [in, mapped] = block % 2 == 0 ? std::pair(even, odd) : std::pair(odd, even);
-  return {.in = in, .out = 2 * mapped, .hidden = hidden, .lipschitz = std::numeric_limits<double>::infinity()};
+  return {.in = in, .out = 2 * mapped, .hidden = hidden, .lipschitz = infinity};
 }
 
 FlowShape tiny(const FlowShape& shape) {

@@ -9,14 +9,16 @@
 
 namespace pushforward::bench {
 
-/// A chain of residual blocks or affine couplings alone, lipswish.
+/// A chain of residual blocks or affine couplings alone, lipswish, or one continuous flow, silu.
 struct FlowShape {
   Index dimension = 2;
   Index blocks = 1;
   std::vector<Index> hidden{};
-  std::string kind = "residual";  ///< or realnvp
+  std::string kind = "residual";           ///< or realnvp, continuous
+  flow::IntegrationOptions integration{};  ///< of a continuous flow
 
   bool is_residual() const { return kind == "residual"; }
+  bool is_continuous() const { return kind == "continuous"; }
   flow::FlowOptions options() const;
   /// The network of a block. Networks of couplings differ from one block to the next.
   nn::NetworkOptions network(Index block = 0) const;
