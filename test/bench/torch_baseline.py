@@ -6,7 +6,7 @@
 
 Several ways are written out for each case, each timed in a process of its own, after it has been held against the
 results of ours that the file has (log p, and the gradient or the images) to rounding. "fused" is a step whose reverse
-through activations (of couplings, all of it) is written by hand, the others leave it to autograd or functorch. What all
+through activations (of couplings and continuous flows, all of it) is written by hand, the others leave it to autograd or functorch. What all
 of them have:
 parameters of all blocks in one flat tensor, so that the optimizer is a handful of in-place operations and equal layers
 of all blocks are normalized together, by one warm-started power iteration a step; weights transposed as products want
@@ -49,6 +49,7 @@ import h5py
 import numpy as np
 import torch
 
+import torch_continuous
 import torch_coupling
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}  # of the largest element
@@ -74,6 +75,10 @@ class Case:
             self.image = self.tensor(file["image"]) if "image" in file else None
             if self.kind == "roulette":
                 self.probes, self.terms = self.tensor(file["probes"]), file["terms"][:].tolist()
+            if self.work == "match":
+                self.latents, self.times = self.tensor(file["latents"]), torch.tensor(file["times"][:])
+            if "tableau_a" in file:
+                self.tableau = [torch.tensor(file[f"tableau_{name}"][:]) for name in "abc"]
         self.n, self.d = self.input.shape
 
     def tensor(self, dataset):
@@ -82,7 +87,20 @@ class Case:
     def arrays(self, transforms):
         if self.flow == "realnvp":
             return [self.tensor(array) for array in torch_coupling.arrays(transforms)]
+        if self.flow == "continuous":
+            return [self.tensor(array) for array in torch_continuous.arrays(transforms)]
         return self.by_layer(transforms)
+
+    def draw_pairs(self):
+        """Latents and stratified times of another step of flow matching."""
+        self.latents = torch.randn(self.n, self.d, dtype=self.dtype)
+        self.times = (torch.randperm(self.n) + torch.rand(self.n, dtype=torch.float64)) / self.n
+
+    def matching_points(self):
+        """Points of the paths (n, d), their τ(t) (n, 5) and velocities (n, d)."""
+        velocity = self.input - self.latents
+        features = torch_continuous.time_features(self.times).to(self.dtype)
+        return torch.addcmul(self.latents, self.times[:, None].to(self.dtype), velocity), features, velocity
 
     def by_layer(self, transforms):
         """Arrays of a layer, those of all blocks stacked: [weight (B, in, out), bias (B, out), log_beta (B, 1)]."""
@@ -341,6 +359,8 @@ def autograd_neumann(case, parameters):
 
 
 def gradient_variants(case):
+    if case.flow == "continuous":
+        return torch_continuous.gradient_variants(case)
     if case.flow == "realnvp":
         return {"fused": torch_coupling.fused_log_prob, "autograd": torch_coupling.autograd_log_prob}
     if case.kind == "roulette":
@@ -366,7 +386,7 @@ class Gradient:
         self.case, self.log_prob = case, log_prob
         self.parameters = Parameters(case)
         a = case.attributes
-        if case.work == "train":
+        if self.case.work in ("train", "match"):
             self.optimizer = torch.optim.Adam([self.parameters.flat], lr=a["learning_rate"], foreach=True,
                                               betas=(a["beta1"], a["beta2"]), eps=a["epsilon"])
             self.average, self.decay = self.parameters.flat.detach().clone(), float(a["average"])
@@ -388,8 +408,10 @@ class Gradient:
         return error
 
     def run(self):
+        if self.case.work == "match":
+            self.case.draw_pairs()
         self.gradient()
-        if self.case.work == "train":
+        if self.case.work in ("train", "match"):
             self.optimizer.step()
             self.average.lerp_(self.parameters.flat.detach(), 1 - self.decay)
         self.parameters.flat.grad = None
@@ -455,13 +477,37 @@ class Evaluation:
                    require_close("log p", log_prob, self.case.log_prob, tolerance[self.case.dtype]))
 
 
+def chunks_of(case):
+    return [chunk for chunk in CHUNKS if chunk == CHUNKS[0] or chunk < 4 * case.n]
+
+
+class ContinuousEvaluation:
+    """log p of rows by a continuous flow, to a tolerance."""
+
+    def __init__(self, case, chunk):
+        self.case, self.chunk = case, chunk
+        self.grids = torch_continuous.NestedGrids(case, Parameters(case))
+
+    @torch.no_grad()
+    def run(self):
+        results = [self.grids.density(part) for part in self.case.input.split(self.chunk)]
+        return torch.cat([image for image, _ in results]), torch.cat([log_prob for _, log_prob in results])
+
+    def check(self):
+        image, log_prob = self.run()
+        return max(require_close("images", image, self.case.image, TOLERANCE[self.case.dtype]),
+                   require_close("log p", log_prob, self.case.log_prob, TOLERANCE[self.case.dtype]))
+
+
 def variants(case):
     """Name → what makes a runner."""
     if case.gradient is not None:
         return {name: lambda f=f: Gradient(case, f) for name, f in gradient_variants(case).items()}
+    if case.flow == "continuous":
+        return {f"nested{chunk}": lambda c=chunk: ContinuousEvaluation(case, c) for chunk in chunks_of(case)}
     works = ("density",) if case.work == "density" else ("banach", "newton")
-    return {f"{work}{chunk}": lambda w=work, c=chunk: Evaluation(case, w, c) for work in works for chunk in CHUNKS
-            if chunk == CHUNKS[0] or chunk < 4 * case.n}
+    return {f"{work}{chunk}": lambda w=work, c=chunk: Evaluation(case, w, c) for work in works
+            for chunk in chunks_of(case)}
 
 
 def seconds_of(f):
