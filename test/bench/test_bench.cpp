@@ -4,6 +4,7 @@
 
 #include "evaluation.hpp"
 #include "likelihood.hpp"
+#include "matching.hpp"
 #include "reference.hpp"
 #include "report.hpp"
 #include "training_step.hpp"
@@ -34,6 +35,13 @@ FlowCase small_case(Work work, const std::string& method = "exact", const std::s
   return {.name = "small", .work = work, .shape = {3, 2, {7, 5}, kind}, .rows = 10, .method = method};
 }
 
+FlowCase continuous_case(Work work, const std::string& density) {
+  return {.name = "small",
+          .work = work,
+          .shape = {3, 1, {7, 5}, "continuous", {.steps = 3, .density = density, .tolerance = 1e-4}},
+          .rows = 10};
+}
+
 // The library's log p and gradient of a case pass; the same off by a part in a hundred do not.
 template <class T>
 void require_that_what_is_off_fails(const FlowCase& c) {
@@ -55,6 +63,30 @@ void require_that_what_is_off_fails(const FlowCase& c) {
   result.log_prob[0] /= 1.01;
   result.log_prob.back() *= 1.01;
   fails("log p in ");
+}
+
+void require_steps_of_the_trainer(const Communicator& self, const train::Options& options,
+                                  const train::TrainingData<double>& data) {
+  const bool matches = options.objective.kind == train::FlowMatchingOptions::kind;
+  train::Fit<double> fit(self, options, data);
+  flow::Flow<double> flow(fit.flow().architecture(), 1);
+  if (options.log_det.train != "auto") flow.set_log_det(Pass::gradient, logdet::parse_method(options.log_det.train));
+  std::copy(fit.flow().parameters().begin(), fit.flow().parameters().end(), flow.parameters().begin());
+  flow.prepare(nn::Normalization::svd);
+  const auto objective =
+      options.objective.chosen().make(train::ObjectivePlace<double>{flow, options, data}, options.objective.options());
+  bench::TrainingStep<double> step(self, *objective, data.batch(data::Split::train).x, options);
+  std::vector<double> expected, taken;
+  fit.run({.observer = [&](const train::HistoryRow& row) {
+    expected.push_back(row.train_loss + (matches ? 0 : data.standardization().log_det()));
+    taken.push_back(step.take(step.steps()));
+  }});
+  BOOST_TEST(expected.size() == 5U);
+  BOOST_TEST(close_relative(taken, expected, 1e-9));
+  // The trainer ends with the average, baked.
+  std::copy(step.average().begin(), step.average().end(), flow.parameters().begin());
+  flow.bake_normalization();
+  BOOST_TEST(close_relative(flow.parameters(), std::as_const(fit.flow()).parameters(), 1e-9));
 }
 
 double sum(const logdet::Flops& flops) {
@@ -99,11 +131,31 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_gradient_that_is_off_fails, T, Precisions) {
     }
   }
   require_that_what_is_off_fails<T>(small_case(Work::train, "exact", "realnvp"));
+  for (const auto* const density : {"discrete", "continuous"}) {
+    require_that_what_is_off_fails<T>(continuous_case(Work::train, density));
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_step_of_flow_matching_that_is_off_fails, T, Precisions) {
+  bench::MatchingInputs<T> inputs(Communicator::self(), continuous_case(Work::match, "discrete"));
+  auto result = bench::matching_loss(inputs);
+  Checks checks;
+  bench::check_matching(inputs, result, checks);
+  BOOST_TEST(checks.nearest().error < checks.nearest().tolerance);
+  const auto fails = [&](const std::string& what) {
+    BOOST_CHECK_EXCEPTION(bench::check_matching(inputs, result, checks), NumericalError, says({what}));
+  };
+  result.loss[3] *= 1.01;
+  fails("losses by plain loops");
+  result.loss[3] /= 1.01;
+  *std::max_element(result.gradient.begin(), result.gradient.end()) *= T(1.01);
+  fails("the gradient in double");
+  inputs.release();
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_density_or_a_sample_that_is_off_fails, T, Precisions) {
-  for (const Work work : {Work::density, Work::sample}) {
-    const auto c = small_case(work);
+  for (const auto& c : {small_case(Work::density), small_case(Work::sample), continuous_case(Work::density, "discrete"),
+                        continuous_case(Work::density, "continuous")}) {
     const bench::Evaluation<T> evaluation(c);
     const Matrix<T> in = bench::normal_columns<T>(3, c.rows);
     bench::Evaluated<T> out(3, c.rows);
@@ -164,6 +216,31 @@ BOOST_AUTO_TEST_CASE(shapes_add_up_to_what_the_cost_model_counts) {
     BOOST_CHECK_THROW(log_det_products(logdet::parse_method("series:3"), network, n, 0), BugError);
     BOOST_TEST(close_relative(gradient_products(network, n).flops(), 3 * value, 1e-14));
   }
+}
+
+// In units of the leading products 2nh² of two hidden layers of width h, which are much larger than d.
+BOOST_AUTO_TEST_CASE(passes_of_continuous_flows_take_what_they_take) {
+  constexpr Index n = 7, width = 20000, steps = 3, stages = 4, d = 2;
+  const double unit = 2.0 * n * width * width;
+  const auto shape = [&](const std::string& density) {
+    return FlowShape{d, 1, {width, width}, "continuous", {.steps = steps, .density = density}};
+  };
+  const auto grid = [&](const std::string& density, Pass pass) {
+    return bench::grid_products(shape(density), n, pass).flops() / (unit * steps * stages);
+  };
+  constexpr double small = 2e-3;  // d/h, several times
+  BOOST_TEST(close_relative(grid("discrete", Pass::evaluate), 1.0 + d, small));
+  BOOST_TEST(close_relative(grid("discrete", Pass::gradient), 3.0 * (1 + d), small));
+  BOOST_TEST(close_relative(grid("continuous", Pass::evaluate), 2.0, small));
+  BOOST_TEST(close_relative(grid("continuous", Pass::gradient), 6.0, small));
+  const auto field = shape("discrete").network();
+  BOOST_TEST(close_relative(bench::evaluation_products(field, n).flops() / unit, 2.0, small));
+  BOOST_TEST(close_relative(bench::matching_products(field, n).flops() / unit, 3.0, small));
+  // All products of a small field, layer by layer.
+  const auto few = FlowShape{3, 1, {4, 5}, "continuous"}.network();
+  BOOST_TEST(bench::evaluation_products(few, 1).flops() == 2.0 * (3 * 4 + 2 * 4 * 5 + 5 * 3));
+  BOOST_TEST(bench::matching_products(few, 1).flops() == 2.0 * (2 * (3 + 5) * 4 + 3 * 4 * 5 + 3 * 5 * 3));
+  BOOST_CHECK_THROW(bench::evaluation_products(FlowShape{3, 1, {4}, "continuous"}.network(), 1), BugError);
 }
 
 // As the table of the benchmarks has them, GFLOP.
@@ -259,24 +336,13 @@ BOOST_AUTO_TEST_CASE(steps_are_those_of_the_trainer) {
   train::TrainingData<double> data(self, options.data);
   for (const auto* const method : {"exact", "trace+krylov:2"}) {
     options.log_det.train = method;
-    train::Fit<double> fit(self, options, data);
-    flow::Flow<double> flow(fit.flow().architecture(), 1);
-    flow.set_log_det(Pass::gradient, logdet::parse_method(method));
-    std::copy(fit.flow().parameters().begin(), fit.flow().parameters().end(), flow.parameters().begin());
-    flow.prepare(nn::Normalization::svd);
-    bench::TrainingStep<double> step(self, flow, data.batch(data::Split::train).x, options);
-    std::vector<double> expected, taken;
-    fit.run({.observer = [&](const train::HistoryRow& row) {
-      expected.push_back(row.train_loss + data.standardization().log_det());
-      taken.push_back(step.take(step.steps()));
-    }});
-    BOOST_TEST(expected.size() == 5U);
-    BOOST_TEST(close_relative(taken, expected, 1e-9));
-    // The trainer ends with the average, baked.
-    std::copy(step.average().begin(), step.average().end(), flow.parameters().begin());
-    flow.bake_normalization();
-    BOOST_TEST(close_relative(flow.parameters(), std::as_const(fit.flow()).parameters(), 1e-9));
+    require_steps_of_the_trainer(self, options, data);
   }
+  options.log_det.train = "auto";
+  options.model.kind = "continuous";
+  require_steps_of_the_trainer(self, options, data);
+  options.objective = train::FlowMatchingOptions{};
+  require_steps_of_the_trainer(self, options, data);
   data.release();
 }
 

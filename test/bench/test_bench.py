@@ -72,7 +72,7 @@ class Bench(BenchTest):
 
     def test_ranks_share_the_rows(self):
         for ranks in (2, 3):
-            self.bench("train", "log_det", "density", "sample", "comm", "file", "--tiny", "--csv", "a.csv", ranks=ranks)
+            self.bench("train", "log_det", "density", "sample", "coupling", "comm", "file", "--tiny", "--csv", "a.csv", ranks=ranks)
         for ranks in (2, 3):
             self.assertMeasured([row for row in self.rows("a.csv") if row["ranks"] == str(ranks)], ranks)
         self.bench("train.exact.d43", "--tiny", "--csv", "b.csv")
@@ -122,9 +122,12 @@ class Baseline(BenchTest):
         inverses = ["banach256", "newton256"]
         variants = {"train.exact.d2": exact, "train.exact.d2_100": exact, "train.exact.d2_double": exact,
                     "train.exact.d43": exact, "train.exact.d43_1024": exact, "train.neumann.d43": probes,
-                    "train.neumann.d64": probes, "train.realnvp.d43": probes, "log_det.gradient64": exact,
+                    "train.neumann.d64": probes, "train.realnvp.d43": probes, "train.continuous.d2": probes,
+                    "train.continuous.d16": probes, "train.matching.d2": probes, "log_det.gradient64": exact,
                     "log_det.value256": ["density256"],
-                    "density.d43": ["density256"], "density.d43_double": ["density256"], "sample.d2": inverses,
+                    "density.d43": ["density256"], "density.d43_double": ["density256"],
+                    "density.continuous.d2": ["nested256"], "density.continuous.d16": ["nested256"],
+                    "sample.d2": inverses,
                     "sample.d43": inverses, "sample.d2_double": inverses, "sample.d43_double": inverses}
         self.assertEqual(list(variants), [name for name, baseline, _ in self.listed() if baseline == "PyTorch"])
         for name, names in variants.items():

@@ -14,6 +14,7 @@ them; gradients set to none, not zeroed; threads that do not spin; an allocator 
 """
 
 import argparse
+import copy
 import os
 import pathlib
 import subprocess
@@ -383,7 +384,7 @@ class Gradient:
     """A training step, or log-likelihood and gradient alone."""
 
     def __init__(self, case, log_prob):
-        self.case, self.log_prob = case, log_prob
+        self.case, self.log_prob = copy.copy(case), log_prob  # a copy, because draws replace those of the file
         self.parameters = Parameters(case)
         a = case.attributes
         if self.case.work in ("train", "match"):

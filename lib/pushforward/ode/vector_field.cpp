@@ -35,12 +35,12 @@ void for_each_pair(const std::vector<Sphere>& spheres, F&& f) {
 // Writes τ(t) to the first rows of a column.
 template <class T>
 void time_features_of(double t, T* to) {
-  const double angle = std::numbers::pi * t;
+  const double angle = std::numbers::pi * t, cosine = std::cos(angle), sine = std::sin(angle);
   to[0] = static_cast<T>(2 * t - 1);
-  to[1] = static_cast<T>(std::cos(angle));
-  to[2] = static_cast<T>(std::sin(angle));
-  to[3] = static_cast<T>(std::cos(2 * angle));
-  to[4] = static_cast<T>(std::sin(2 * angle));
+  to[1] = static_cast<T>(cosine);
+  to[2] = static_cast<T>(sine);
+  to[3] = static_cast<T>((cosine - sine) * (cosine + sine));
+  to[4] = static_cast<T>(2 * cosine * sine);
 }
 
 }  // namespace
