@@ -8,7 +8,8 @@
 
 namespace pushforward::apps {
 
-/// Reads a model on every rank, and says so if nothing tells whether the file is undamaged. Throws the same error on
+/// Reads a model on every rank, and says so if nothing tells whether the file is undamaged, or if its log p means
+/// nothing. Throws the same error on
 /// all ranks. Collective.
 template <class T>
 flow::Model<T> open_model(Program& program, const std::string& path) {
@@ -16,6 +17,11 @@ flow::Model<T> open_model(Program& program, const std::string& path) {
   comm::agree(program.comm(), [&] { model.emplace(flow::load_model<T>(path)); });
   if (model->notes().digest.empty()) {
     program.console().message("{} is of format 1, which has no digest: damage would not be noticed", path);
+  }
+  if (model->notes().maps_source) {
+    program.console().message(
+        "warning: {} maps points of a source to rows: log p means nothing, because the base density is another one",
+        path);
   }
   return std::move(*model);
 }

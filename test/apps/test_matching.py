@@ -120,6 +120,8 @@ class Matching(CourseTest):
         self.assertLess(rectified["validation_loss"][-1], 0.3 * crossed["validation_loss"][-1])
         nll = [-self.density(model, "samples.h5:/x")["log_prob"].mean() for model in ["first.h5", "flow.h5"]]
         self.assertLess(abs(nll[1] - nll[0]), 0.1)
+        run = self.succeed("flow_density", "flow.h5", "samples.h5:/x")
+        self.assertNotIn("means nothing", run.stderr)
         # The twin: pairs that do not belong together.
         self.put("mixed.h5", {"x": samples["x"], "z": samples["z"][::-1]})
         self.succeed("flow_train", *CONTINUOUS, *given, "--data", "mixed.h5:/x", "--data.source", "mixed.h5:/z",
@@ -142,6 +144,9 @@ class Matching(CourseTest):
             self.assertLess(columns["validation_loss"][-1], columns["validation_loss"][0])
             self.succeed("flow_data", "make", "moons", "--rows", 50000, "--seed", 9, "-o", "moons.h5")
             z = self.density("flow.h5", "moons.h5")["z"]
+            for program, *more in [("flow_density", "moons.h5"), ("flow_sample", "-n", 5)]:
+                run = self.succeed(program, "flow.h5", *more, "-o", "out.h5")
+                self.assertIn("warning: flow.h5 maps points of a source to rows: log p means nothing", run.stderr)
             self.assertNear(z.mean(axis=0), [1.0, -2.0], 0.05)
             self.assertNear(np.cov(z.T), np.cov(source.T), 0.05)
             self.assertFar(np.cov(z.T), np.eye(2), 0.2)

@@ -176,6 +176,11 @@ Model<T> read_model(const h5::Group& root, const std::string& digest) {
   notes.digest = digest;
   if (root.has("feature_names")) notes.feature_names = root.dataset("feature_names").read_strings();
   if (root.has_attribute("image_shape")) notes.image = read_shape(root, "image_shape");
+  if (root.has_attribute("latents")) {
+    const auto latents = root.attribute<std::string>("latents");
+    require<DataError>(latents == "source", "the attribute 'latents' is '{}', and only 'source' is known", latents);
+    notes.maps_source = true;
+  }
   if (root.has_attribute("entropy")) notes.entropy = root.attribute<double>("entropy");
   const auto provenance = root.group("provenance");
   for (const auto& name : provenance.attribute_names()) {
@@ -286,6 +291,7 @@ void save_model(const std::string& path, const data::Standardization& standardiz
   if (notes.image) write_shape(root, "image_shape", *notes.image);
   if (!notes.feature_names.empty()) root.write_strings("feature_names", notes.feature_names);
   if (notes.entropy) root.attribute("entropy", *notes.entropy);
+  if (notes.maps_source) root.attribute("latents", std::string("source"));
   write_provenance(root, notes);
   if (add) add(root);
   file.save(path);

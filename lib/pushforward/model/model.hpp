@@ -23,6 +23,7 @@ struct ModelNotes {
   std::vector<std::string> feature_names;  ///< (d), or empty
   std::optional<Shape> image;              ///< how the values of a sample are arranged, if they are an image
   std::optional<double> entropy;           ///< of the density that the training data was drawn from, nats
+  bool maps_source = false;                ///< whether latents are points of a source, so that log p means nothing
   /// Configuration, seed, versions, ranks, input: attributes of `/provenance`.
   std::vector<std::pair<std::string, std::string>> provenance;
   /// Of a model that was read: the SHA-256 digest of its file (h5/sealed.hpp), or "" if the file is of format 1, which

@@ -260,6 +260,7 @@ void Fit<T>::save(const std::string& path) {
     flow::ModelNotes notes{.feature_names = about.feature_names,
                            .image = about.image_shape,
                            .entropy = about.entropy,
+                           .maps_source = !objective_->has_density(),
                            .provenance = {{"configuration", configuration_},
                                           {"version", std::string(version())},
                                           {"seed", fmt::format("{}", options_.train.seed)},

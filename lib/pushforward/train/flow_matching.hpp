@@ -62,6 +62,7 @@ class FlowMatching final : public Objective<T> {
 
   LossName loss_name() const override { return {"loss", "1"}; }
   LossName validation_name() const override { return has_density_ ? likelihood_.loss_name() : loss_name(); }
+  bool has_density() const override { return has_density_; }
   bool validates_loss() const override { return has_density_; }
 
   void plan(Index n) override;

@@ -57,6 +57,8 @@ class Objective {
   virtual LossName loss_name() const = 0;
   /// The name and the units of what evaluate() gives.
   virtual LossName validation_name() const { return loss_name(); }
+  /// Whether log p of the flow is the density of the rows, so that it means something.
+  virtual bool has_density() const { return true; }
   /// Whether a validation gives the loss of add() as well, because evaluate() gives another figure.
   virtual bool validates_loss() const { return false; }
   LossNames loss_names() const { return {loss_name(), validation_name(), validates_loss()}; }
