@@ -21,9 +21,7 @@ namespace pushforward::test {
 /// A chain of these, in their order.
 template <class... Options>
 std::vector<flow::TransformOptions> chain_of(Options... options) {
-  std::vector<flow::TransformOptions> chain;
-  (chain.emplace_back(std::move(options)), ...);
-  return chain;
+  return {flow::TransformOptions(std::move(options))...};
 }
 
 /// A flow under test.
