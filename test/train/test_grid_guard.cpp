@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(a_guard_knows_how_far_a_grid_is_from_the_limit) {
   auto flow = linear_flow(a, {.solver = "euler", .steps = 1, .density = "continuous", .tolerance = 1e-10});
   const GridGuard<double> guard(flow);
   BOOST_TEST(guard.has_limit());
-  FlowWorkspace<double> grid(flow, 40, Pass::gradient), limit(flow, 40, Pass::evaluate);
+  FlowWorkspace<double> limit(flow, 40, Pass::evaluate);
   double expected = 0;
   for (Index j = 0; j < 40; ++j) {
     const double coarse = -a - 0.5 * std::pow((1 - a) * x(0, j), 2);
@@ -111,9 +111,35 @@ BOOST_AUTO_TEST_CASE(a_guard_knows_how_far_a_grid_is_from_the_limit) {
     expected += std::abs(coarse - fine) / 40;
   }
   BOOST_TEST(expected > 1e-3);
-  BOOST_TEST(close_absolute(guard.difference({.x = x}, grid, limit), expected, 1e-9));
+  BOOST_TEST(close_absolute(guard.difference({.x = x}, limit, flow::default_workspace_bytes), expected, 1e-9));
   auto discrete = linear_flow(a, {.density = "discrete"});
   BOOST_TEST(!GridGuard<double>(discrete).has_limit());
+}
+
+// The noise of an estimated divergence is no error of the grid.
+BOOST_AUTO_TEST_CASE(a_guard_takes_no_noise_for_an_error) {
+  const auto x = random_matrix<double>(3, 30, 3);
+  flow::Flow<double> flow(3, {.kind = "continuous", .hidden = {9, 7}, .integration = {.density = "continuous"}}, 1);
+  const auto values = random_vector<double>(flow.layout().size(), 51, 0.5);
+  std::copy(values.begin(), values.end(), flow.parameters().begin());
+  flow.prepare(nn::Normalization::values);
+  const GridGuard<double> guard(flow);
+  FlowWorkspace<double> limit(flow, 30, Pass::evaluate);
+  const double exact = guard.difference({.x = x}, limit, flow::default_workspace_bytes);
+  const auto method = logdet::parse_method("hutchinson:solve");
+  flow.set_log_det(Pass::gradient, method);
+  BOOST_TEST(guard.difference({.x = x}, limit, flow::default_workspace_bytes) == exact);
+  BOOST_TEST(to_string(*log_det_method(*flow.transforms()[0], Pass::gradient)) == to_string(method));
+  BOOST_TEST(exact < 0.01);
+  // The twin: what a workspace of this training would say.
+  FlowWorkspace<double> noisy(flow, 30, Pass::gradient);
+  std::vector<double> along(30), in_limit(30);
+  std::vector<flow::Status> status(30);
+  flow.log_prob({.x = x}, along, {}, status, noisy);
+  flow.log_prob({.x = x}, in_limit, {}, status, limit);
+  double sum = 0;
+  for (std::size_t i = 0; i < 30; ++i) sum += std::abs(along[i] - in_limit[i]) / 30;
+  BOOST_TEST(sum > 0.01);
 }
 
 BOOST_AUTO_TEST_CASE(a_likelihood_says_that_a_map_folds_and_takes_a_finer_grid) {

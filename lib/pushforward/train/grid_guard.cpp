@@ -51,8 +51,23 @@ bool GridGuard<T>::has_limit() const {
 }
 
 template <class T>
-double GridGuard<T>::difference(const flow::Batch<T>& batch, flow::FlowWorkspace<T>& grid,
-                                flow::FlowWorkspace<T>& limit) const {
+flow::FlowWorkspace<T> GridGuard<T>::exact_workspace(Index n, Index bytes) const {
+  std::vector<std::pair<flow::Estimated<T>*, logdet::Method>> estimates;
+  for (const auto& transform : flow_.transforms()) {
+    auto* const estimated = dynamic_cast<flow::Estimated<T>*>(transform.get());
+    if (estimated == nullptr) continue;
+    const auto& method = estimated->log_det(nn::Pass::gradient);
+    if (method.kind() == logdet::HutchinsonOptions::kind) estimates.emplace_back(estimated, method);
+  }
+  for (const auto& [estimated, method] : estimates) estimated->set_log_det(nn::Pass::gradient, {});
+  auto workspace = flow::FlowWorkspace<T>::within(flow_, bytes, n, nn::Pass::gradient);
+  for (const auto& [estimated, method] : estimates) estimated->set_log_det(nn::Pass::gradient, method);
+  return workspace;
+}
+
+template <class T>
+double GridGuard<T>::difference(const flow::Batch<T>& batch, flow::FlowWorkspace<T>& limit, Index bytes) const {
+  auto grid = exact_workspace(batch.size(), bytes);
   const auto n = static_cast<std::size_t>(batch.size());
   std::array<double, rows> coarse{}, fine{};
   std::array<flow::Status, rows> coarse_status{}, fine_status{};

@@ -34,12 +34,16 @@ class GridGuard {
   /// Whether check() has anything to do.
   bool has_limit() const;
   /// Returns the mean of |log p on the grid − log p in the limit| over the rows of which both are known, or 0 without
-  /// any. batch: at most `rows` rows. grid: a workspace of training. limit: one of evaluation.
-  double difference(const flow::Batch<T>& batch, flow::FlowWorkspace<T>& grid, flow::FlowWorkspace<T>& limit) const;
+  /// any. Divergences along the grid are exact, also if training estimates them. batch: at most `rows` rows. limit: a
+  /// workspace of evaluation. bytes: for the passes along the grid. Allocates.
+  double difference(const flow::Batch<T>& batch, flow::FlowWorkspace<T>& limit, Index bytes) const;
   /// Says what refine() has done since the last call; "" if nothing.
   std::string take_changes() { return std::exchange(changes_, {}); }
 
  private:
+  /// Plans passes of training with exact divergences.
+  flow::FlowWorkspace<T> exact_workspace(Index n, Index bytes) const;
+
   flow::Flow<T>& flow_;
   std::vector<Index> steps_;  // of each grid
   std::string changes_;
