@@ -40,7 +40,7 @@ const std::vector<std::string> default_methods{"roulette:p=0.5,exact=20,probe=ga
                                                "roulette:p=0.5,exact=2,probe=gaussian,length=step", "series:10",
                                                "krylov:3", "trace+krylov:3"};
 
-// Those of continuous flows: the customary one [Grathwohl et al. 2019], and fresh probes.
+// Continuous flows are compared with the customary estimator [Grathwohl et al. 2019] and with fresh probes.
 const std::vector<std::string> default_divergences{"hutchinson:solve,probe=rademacher",
                                                    "hutchinson:step,probe=rademacher",
                                                    "hutchinson:stage,probe=rademacher", "hutchinson:stage"};

@@ -22,7 +22,7 @@ struct DivergenceComparisonOptions {
   Index bytes = default_workspace_bytes;  ///< of the passes
 };
 
-/// What log p of some rows is. The rows of both matrices are those of the data and of the draws.
+/// The values of one candidate. A row of at_data belongs to a row of data, and a row of at_draws belongs to a draw.
 struct DivergenceDraws {
   Matrix<double> at_data, at_draws;  ///< (n × repeats) log p, nats; 1 repeat of what does not draw
   double seconds = 0;                ///< of this process, for one repeat of all rows of data

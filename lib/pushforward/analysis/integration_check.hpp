@@ -1,7 +1,7 @@
 #pragma once
 
-// What a grid of a model with continuous transforms is worth: against a finer one, and against the limit of small
-// steps.
+// Judges the grid of a model with continuous transforms. It compares the grid with a finer one and with the limit of
+// small steps.
 
 #include <pushforward/model/model.hpp>
 

@@ -10,7 +10,7 @@ namespace pushforward::train {
 
 namespace {
 
-// Of a step; grids can be made finer 16 times.
+// A step is tried again at most this often. Grids can be made finer 16 times.
 constexpr Index most_attempts = 20;
 
 }  // namespace

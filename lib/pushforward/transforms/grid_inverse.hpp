@@ -12,7 +12,7 @@
 
 namespace pushforward::flow {
 
-/// What GridInverse::solve() says about each sample. Both spans: (n).
+/// The report of GridInverse::solve() on n samples. Both spans: (n).
 struct GridInverseReport {
   std::span<Status> status;      ///< set if a sample fails: not_finite, not_converged, or negative_determinant
   std::span<Index> evaluations;  ///< those of the field are added

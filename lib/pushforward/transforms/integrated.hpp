@@ -33,7 +33,7 @@ struct Sampler {
   Index steps;         ///< ≥ 1
 };
 
-/// What an integration says about n samples. Both spans: (n), or empty.
+/// The report of an integration on n samples. Both spans: (n), or empty.
 struct IntegrationReport {
   std::span<double> error;       ///< of the log-det, nats: an estimate; 0 if it is that of a grid, which is exact
   std::span<Index> evaluations;  ///< of the differential equation
