@@ -86,6 +86,11 @@ def linear_map(h, weight, pixels, kernel):
     return (np.concatenate(patches, axis=3) @ weight).reshape(n, -1)
 
 
+def gate_values(layer, name, place):
+    matrix = double(layer[name])
+    return place.context[:, :len(matrix)] @ matrix
+
+
 def network(group, x, angles, place, jacobian=False):
     """Gives g(x; u) (n, e) of the network whose layers are in the group, and its Jacobian (n, d, e), row j along
     x_j."""
@@ -97,13 +102,20 @@ def network(group, x, angles, place, jacobian=False):
         layer = group[f"layer_{l}"]
         weight, bias = double(layer["weight"]), double(layer["bias"])
         repeats = place.pixels if kernels[l] else 1  # a bias belongs to a channel
-        h = linear_map(h, weight, place.shape[:2], kernels[l]) + np.tile(bias, repeats)
-        if "context" in layer:
-            h += np.tile(place.context @ double(layer["context"]), repeats)
+        h = linear_map(h, weight, place.shape[:2], kernels[l])
         if jacobian:
             n, d, width = tangents.shape
             tangents = linear_map(tangents.reshape(n * d, width), weight, place.shape[:2], kernels[l])
             tangents = tangents.reshape(n, d, -1)
+        if "gate" in layer:
+            gate = 2 / (1 + np.exp(-gate_values(layer, "gate", place)))
+            h = h * gate
+            tangents = tangents * gate[:, None, :] if jacobian else tangents
+        if "shift" in layer:
+            h = h + gate_values(layer, "shift", place)
+        h = h + np.tile(bias, repeats)
+        if "context" in layer:
+            h += np.tile(place.context @ double(layer["context"]), repeats)
         if l + 1 < layers:
             beta = np.exp(double(layer["log_beta"])[0]) if "log_beta" in layer else None
             h, slope = activation(h, beta)

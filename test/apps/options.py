@@ -103,6 +103,7 @@ OPTIONS = {
     "model.bound": [Change(SPLINE, 2.0)],
     "model.scales": [Change(IMAGES, 1)],
     "objective.kind": [Change(CONTINUOUS, "flow_matching")],
+    "model.time": [Change(CONTINUOUS, "gates")],
     "model.solver": [Change(CONTINUOUS, "heun")],
     "model.steps": [Change(CONTINUOUS, 4)],
     "model.density": [Change(CONTINUOUS, "continuous")],
@@ -159,7 +160,7 @@ FAMILIES = {
     "spline": NETWORKS | {"actnorm", "bins", "bound"},
     "maf": NETWORKS | {"actnorm", "map", "scale_limit"},
     "iaf": NETWORKS | {"actnorm", "map", "scale_limit"},
-    "continuous": {"hidden", "activation", "levels", "logit", "solver", "steps", "density"},
+    "continuous": {"hidden", "activation", "levels", "logit", "time", "solver", "steps", "density"},
     "planar": {"blocks", "actnorm", "levels", "logit"},
     "radial": {"blocks", "actnorm", "levels", "logit"},
     "chain": set(),
@@ -168,7 +169,7 @@ FAMILIES = {
 IMAGE_FAMILIES = {kind: {"kernels", "scales"} for kind in ["residual", "realnvp", "glow", "spline"]}
 VALUES = {"blocks": 3, "hidden": [5], "kernels": [1, 3], "activation": "tanh", "lipschitz": 0.5, "actnorm": False,
           "map": "additive", "scale_limit": 1.0, "bins": 4, "bound": 2.0, "scales": 1, "levels": 8, "logit": 0.05,
-          "solver": "heun", "steps": 4, "density": "continuous", "tolerance": 1e-3}
+          "time": "gates", "solver": "heun", "steps": 4, "density": "continuous", "tolerance": 1e-3}
 
 # Settings of a short run in which an option of flow matching matters, and another value, if another() is not right.
 TRANSPORT = CONTINUOUS | {"objective.kind": "flow_matching", "objective.coupling": "optimal_transport"}
@@ -218,6 +219,7 @@ TRANSFORMS = {
     "continuous": {
         "hidden": [TableChange(COUPLING, [5])],
         "activation": [TableChange(COUPLING, "tanh")],
+        "time": [TableChange(COUPLING, "gates")],
         "solver": [TableChange(COUPLING, "heun")],
         "steps": [TableChange(COUPLING, 4)],
         "density": [TableChange(COUPLING, "continuous")],

@@ -108,6 +108,7 @@ class Kinds(CourseTest):
                              ("spline", "--model.activation", "tanh"), ("realnvp", "--model.activation", "relu"),
                              ("nice", "--model.activation", "softplus"),
                              ("continuous", "--model.activation", "lipswish", "--model.solver", "heun"),
+                             ("continuous", "--model.time", "gates"),
                              ("continuous", "--model.density", "continuous", "--model.tolerance", 1e-11)]:
             with self.subTest((kind, *flags)):
                 self.train("--model.kind", kind, *flags, "--data", "data.h5", "--model.precision", "double", "-o",

@@ -33,6 +33,16 @@ std::vector<Kind> dense_kinds() {
        {.in = 3, .out = 6, .hidden = {7}, .lipschitz = infinity, .context = 2, .autoregressive = true}},
       {"autoregressive in angles",
        {.in = 3, .out = 3, .hidden = {8, 7}, .context = 1, .periodic = {0, 2}, .autoregressive = true}},
+      {"gates", {.in = 3, .out = 2, .hidden = {6, 5}, .lipschitz = infinity, .context = 2, .gates = 2}},
+      {"gates by the first of a context, and angles",
+       {.in = 3,
+        .out = 3,
+        .hidden = {6, 5, 9},
+        .activation = "silu",
+        .lipschitz = infinity,
+        .context = 4,
+        .gates = 3,
+        .periodic = {1}}},
   };
 }
 
@@ -153,6 +163,87 @@ BOOST_AUTO_TEST_CASE(samples_have_their_own_context) {
   }
 }
 
+// a = γ ∘ W h + V τ + b by plain loops, for one hidden layer after the first.
+BOOST_AUTO_TEST_CASE(gates_scale_and_shift_hidden_layers) {
+  const NetworkOptions options{
+      .in = 2, .out = 2, .hidden = {3, 4}, .activation = "tanh", .lipschitz = infinity, .context = 3, .gates = 2};
+  const TestNetwork<double> net(options);
+  const auto array = [&](const std::string& name) {
+    for (Index k = 0; k < std::ssize(net.layout.blocks()); ++k) {
+      const bool is_it = net.layout.blocks()[k].name == "net/" + name;
+      if (is_it) return nn::block_view(net.layout, k, std::span<const double>(net.parameters));
+    }
+    throw BugError("no array " + name);
+  };
+  const auto times = [](ConstMatrixView<double> a, std::span<const double> x, Index i) {
+    double sum = 0;
+    for (Index j = 0; j < a.cols(); ++j) sum += a(i, j) * x[j];
+    return sum;
+  };
+  const auto x = random_matrix<double>(2, 5, 42), u = random_matrix<double>(3, 5, 43);
+  Passes<double> passes(net.network, 5, 0, Pass::evaluate);
+  const auto y = forward<double>(net, *passes, x, u);
+  const auto plain = [&](Index j, double shift_factor) {
+    std::vector<double> h(x.view().column_span(j).begin(), x.view().column_span(j).end());
+    const std::vector<double> context{u(0, j), u(1, j), u(2, j)}, tau{u(0, j), u(1, j)};
+    for (Index l = 0; l < 3; ++l) {
+      const auto layer = fmt::format("layer_{}/", l);
+      std::vector<double> next;
+      for (Index i = 0; i < array(layer + "weight").rows(); ++i) {
+        double a = times(array(layer + "weight"), h, i);
+        if (l < 2) a *= 2 / (1 + std::exp(-times(array(layer + "gate"), tau, i)));
+        if (l == 0) a += times(array(layer + "context"), context, i);
+        if (l == 1) a += shift_factor * times(array(layer + "shift"), tau, i);
+        a += array(layer + "bias")(i, 0);
+        next.push_back(l < 2 ? std::tanh(a) : a);
+      }
+      h = next;
+    }
+    return h;
+  };
+  for (Index j = 0; j < 5; ++j) {
+    const auto expected = plain(j, 1), without = plain(j, 0);
+    BOOST_TEST(close_absolute(y.view().column_span(j), std::span<const double>(expected), 1e-13));
+    BOOST_TEST(!close_absolute(y.view().column_span(j), std::span<const double>(without), 1e-13));
+  }
+}
+
+// Samples with the same τ share their gates, and a sample has the same bits beside samples with another τ.
+BOOST_AUTO_TEST_CASE_TEMPLATE(equal_gates_are_those_of_each_sample, T, Precisions) {
+  const NetworkOptions options{.in = 2, .out = 2, .hidden = {5, 9}, .lipschitz = infinity, .context = 2, .gates = 2};
+  const TestNetwork<T> net(options);
+  Passes<T> passes(net.network, 4, 0, Pass::evaluate);
+  const auto x = random_matrix<T>(2, 4, 42);
+  auto u = random_matrix<T>(2, 4, 43);
+  for (Index j = 1; j < 4; ++j) std::copy_n(u.view().column(0), 2, u.view().column(j));
+  const auto same = forward<T>(net, *passes, x, u);
+  u(0, 3) += T(1);
+  const auto other = forward<T>(net, *passes, x, u);
+  const auto first = [](const Matrix<T>& y, Index count) { return y.span().first(std::size_t(2 * count)); };
+  BOOST_TEST(std::ranges::equal(first(same, 3), first(other, 3)));
+  BOOST_TEST(!std::ranges::equal(first(same, 4), first(other, 4)));
+}
+
+// Gates that are fresh leave a network as it is without them.
+BOOST_AUTO_TEST_CASE(fresh_gates_are_open) {
+  const NetworkOptions with{.in = 2, .out = 2, .hidden = {5, 9}, .lipschitz = infinity, .context = 2, .gates = 2};
+  NetworkOptions without = with;
+  without.gates = 0;
+  TestNetwork<double> gated(with), plain(without);
+  const auto x = random_matrix<double>(2, 3, 42), u = random_matrix<double>(2, 3, 43);
+  for (auto* const net : {&gated, &plain}) {
+    net->network.initialize(net->parameters);
+    for (const auto& block : net->layout.blocks()) {
+      if (block.name == "net/layer_2/weight") net->parameters[block.offset] = 1;  // else g = 0
+    }
+    net->prepare(Normalization::svd);
+  }
+  Passes<double> of_gated(gated.network, 3, 0, Pass::evaluate), of_plain(plain.network, 3, 0, Pass::evaluate);
+  const auto y = forward<double>(gated, *of_gated, x, u), z = forward<double>(plain, *of_plain, x, u);
+  BOOST_TEST(close_absolute(y.view(), z.view(), 1e-15));
+  BOOST_TEST(std::abs(y(0, 0)) > 1e-3);
+}
+
 BOOST_AUTO_TEST_CASE(only_networks_with_a_context_have_parameters_for_it) {
   const TestNetwork<double> net({.in = 2, .out = 2, .hidden = {6}});
   for (const auto& block : net.layout.blocks()) BOOST_TEST(block.name.find("context") == std::string::npos);
@@ -253,6 +344,10 @@ BOOST_AUTO_TEST_CASE(options_that_contradict_each_other_are_refused) {
   refused({.in = 3, .out = 3, .periodic = {1, 1}}, {"ascending"});
   refused({.in = 3, .out = 3, .periodic = {-1}}, {"angles -1"});
   refused({.in = 3, .out = 3, .context = -1}, {"a context of width -1"});
+  refused({.in = 3, .out = 3, .lipschitz = infinity, .context = 1, .gates = 2},
+          {"gates by 2 values of a context of width 1"});
+  refused({.in = 3, .out = 3, .context = 1, .gates = 1}, {"without a Lipschitz bound"});
+  refused({.in = 3, .out = 3, .hidden = {}, .lipschitz = infinity, .context = 1, .gates = 1}, {"for hidden layers"});
   refused({.in = 4, .out = 4, .height = 2, .width = 2}, {"images of 2 × 2 pixels need kernels"});
   const NetworkOptions image{.in = 8, .out = 8, .hidden = {3}, .height = 2, .width = 2, .kernels = {3, 1}};
   auto changed = [&image](auto&& change) {
@@ -265,6 +360,11 @@ BOOST_AUTO_TEST_CASE(options_that_contradict_each_other_are_refused) {
   refused(changed([](auto& o) { o.in = 7; }), {"7 → 8 values are not whole channels of 2 × 2 pixels"});
   refused(changed([](auto& o) { o.periodic = {0}; }), {"for dense networks, not for those with kernels"});
   refused(changed([](auto& o) { o.autoregressive = true; }), {"for dense networks, not for those with kernels"});
+  refused(changed([](auto& o) {
+            o.lipschitz = infinity;
+            o.context = o.gates = 1;
+          }),
+          {"for dense networks, not for those with kernels"});
 }
 
 BOOST_AUTO_TEST_CASE(a_context_that_does_not_fit_is_refused) {

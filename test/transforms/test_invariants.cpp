@@ -26,6 +26,8 @@ enum class Kind {
   continuous,
   limit,
   conditional_continuous,
+  gated_continuous,
+  gated_limit,
   periodic_continuous,
   periodic_limit,
   sphere,
@@ -44,6 +46,8 @@ constexpr std::pair<Kind, const char*> kinds[] = {
     {Kind::continuous, "continuous flow, discrete density"},
     {Kind::limit, "continuous flow, continuous density"},
     {Kind::conditional_continuous, "continuous flow, discrete density, with a context"},
+    {Kind::gated_continuous, "continuous flow, discrete density, with gates and a context"},
+    {Kind::gated_limit, "continuous flow, continuous density, with gates"},
     {Kind::periodic_continuous, "continuous flow, discrete density, on angles"},
     {Kind::periodic_limit, "continuous flow, continuous density, on angles"},
     {Kind::sphere, "continuous flow, continuous density, on a sphere, and beside angles and others"},
@@ -55,16 +59,19 @@ constexpr bool is_convolutional(Kind kind) {
 }
 constexpr Index context_of(Kind kind) {
   return kind == Kind::conditional_residual || kind == Kind::conditional_convolutional_residual ||
-                 kind == Kind::conditional_continuous
+                 kind == Kind::conditional_continuous || kind == Kind::gated_continuous
              ? 3
              : 0;
 }
 constexpr bool is_limit(Kind kind) {
-  return kind == Kind::limit || kind == Kind::periodic_limit || kind == Kind::sphere;
+  return kind == Kind::limit || kind == Kind::gated_limit || kind == Kind::periodic_limit || kind == Kind::sphere;
 }
 constexpr bool is_continuous(Kind kind) {
   return is_limit(kind) || kind == Kind::continuous || kind == Kind::conditional_continuous ||
-         kind == Kind::periodic_continuous || kind == Kind::discrete_sphere;
+         kind == Kind::gated_continuous || kind == Kind::periodic_continuous || kind == Kind::discrete_sphere;
+}
+constexpr bool is_gated(Kind kind) {
+  return kind == Kind::gated_continuous || kind == Kind::gated_limit;
 }
 constexpr bool is_spherical(Kind kind) {
   return kind == Kind::sphere || kind == Kind::discrete_sphere;
@@ -128,6 +135,7 @@ constexpr Index smallest_of(Kind kind) {
 // A continuous flow. Training and evaluation of a limit differ by the error of the grid, so its grid is fine.
 flow::ContinuousOptions continuous_options(Kind kind) {
   flow::ContinuousOptions options{.hidden = {9, 7}, .activation = "tanh"};
+  if (is_gated(kind)) options.time = "gates";
   options.integration.density = is_limit(kind) ? "continuous" : "discrete";
   options.integration.solver = is_limit(kind) ? "dop853" : "rk4";
   options.integration.steps = is_limit(kind) ? 48 : 6;

@@ -1,6 +1,7 @@
 #include <pushforward/core/memory.hpp>
 #include <pushforward/flow/families.hpp>
 #include <pushforward/maps/spline.hpp>
+#include <pushforward/transforms/network_keys.hpp>
 
 #include <algorithm>
 #include <set>
@@ -295,8 +296,9 @@ OptionSet FlowOptions::declare() {
            fmt::format("activation of the hidden layers; auto: {}", defaults_by_family(activation_default)),
            one_of(activations))
       .add("lipschitz", lipschitz, "bound on the Lipschitz constant of each residual block", strictly_between(0, 1))
-      .add("actnorm", actnorm, "an ActNorm before each block and at the end")
-      .add_all(integration.declare());
+      .add("actnorm", actnorm, "an ActNorm before each block and at the end");
+  declare_time(set, time);
+  set.add_all(integration.declare());
   // The finer keys of splines are for chains.
   const std::set<std::string_view> finer{"min_width", "min_height", "min_derivative"};
   const OptionSet of_map = map.declare("map", "map of maf and iaf");

@@ -44,6 +44,7 @@ struct FlowOptions {
   std::vector<Index> kernels{};           ///< of images: odd, one more than hidden layers; empty: 3, 1, …, 1, 3
   std::string activation = "auto";        ///< of the hidden layers; auto: the family's
   double lipschitz = 0.99;                ///< residual: bound on each block's Lipschitz constant, in (0, 1)
+  std::string time = "first";             ///< continuous: where the time enters; see ContinuousOptions
   IntegrationOptions integration{};       ///< continuous: its grid and its density
   bool actnorm = true;                    ///< an ActNorm before each block and at the end; not on angles
   ScalarMapOptions map = default_map();   ///< its kind is for families whose text names none (maf and iaf)

@@ -1,5 +1,6 @@
 #include <pushforward/core/timer.hpp>
 #include <pushforward/linalg/blas.hpp>
+#include <pushforward/linalg/samples.hpp>
 #include <pushforward/nn/autoregressive.hpp>
 #include <pushforward/nn/dense.hpp>
 #include <pushforward/nn/network.hpp>
@@ -26,6 +27,7 @@ double weights_of(const NetworkOptions& options) {
     } else {
       sum += static_cast<double>(widths[l]) * static_cast<double>(widths[l + 1]);
     }
+    sum += 2 * static_cast<double>(options.gates) * static_cast<double>(widths[l + 1]);
   }
   return sum;
 }
@@ -57,6 +59,8 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
     } else {
       h.a = h.values.columns(0, n);  // values and scaled tangents overwrite a and T̂
     }
+    if (!network.gates().empty()) h.gate = kept.matrix<T>(w, n);
+    if (!network.gates().empty() && pass == Pass::gradient) h.product = kept.matrix<T>(w, n);
     hidden_.push_back(h);
   }
   if (pass == Pass::gradient) seed_ = kept.matrix<T>(network.out(), columns);
@@ -88,7 +92,9 @@ Network<T>::Network(ParameterLayout& layout, const std::string& name, const Netw
       context_weight_ = Matrix<T>(layers_[0]->channels(), options.context);
       context_offset_ = offset(layout.add(path + "/context", layers_[0]->channels(), options.context));
     }
-    if (l + 1 < options.depth() && activation_->has_slope) {
+    const bool is_hidden = l + 1 < options.depth();
+    if (is_hidden && options.gates > 0) gates_.emplace_back(layout, path, layers_[l]->out(), options.gates, l > 0);
+    if (is_hidden && activation_->has_slope) {
       slope_offsets_.push_back(offset(layout.add(path + "/log_beta", 1)));
     }
   }
@@ -137,6 +143,7 @@ void Network<T>::initialize(std::span<T> parameters) const {
   random::Stream stream(seed_, random::Purpose::parameters, 0, key_);
   for (const auto& layer : layers_) layer->initialize(parameters, stream, layer == layers_.back());
   for (const Index offset : slope_offsets_) parameters[offset] = 0;
+  for (const auto& gates : gates_) gates.initialize(parameters);
   if (!has_context()) return;
   const auto u = context_in(parameters);
   const double scale = layers_.size() == 1 ? 0 : 1 / std::sqrt(static_cast<double>(u.cols()));
@@ -151,6 +158,7 @@ void Network<T>::prepare(std::span<const T> parameters, Normalization normalizat
     slopes_[l] = std::exp(parameters[slope_offsets_[l]]);
   }
   std::copy_n(parameters.data() + context_offset_, context_weight_.size(), context_weight_.data());
+  for (auto& gates : gates_) gates.prepare(parameters);
 }
 
 template <class T>
@@ -204,6 +212,7 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
   s.n_ = n;
   s.k_ = 0;
   s.has_slope_bar_ = false;
+  const bool keeps = s.pass_ == Pass::gradient;
   if (!features_.empty()) features_.evaluate(x, s.features_.columns(0, n));
   ConstMatrixView<T> h = first_input(s);
   for (std::size_t l = 0; l < s.hidden_.size(); ++l) {
@@ -213,14 +222,25 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
     {
       const PhaseScope scope(Phase::forward, layer.flops(n));
       layer.apply(h, a, s.scratch_);
+      if (!gates_.empty()) {
+        if (keeps) copy_samples<T>(a, hidden.product.columns(0, n));
+        gates_[l].apply(gate_context(s), hidden.gate.columns(0, n), a);
+      }
       if (l == 0) add_context(s, a);
     }
     const PhaseScope scope(Phase::activations);
     const Index channels = layer.channels();
-    const auto second = s.pass_ == Pass::gradient ? by_pixel(hidden.second.columns(0, n), channels) : MatrixView<T>();
+    const auto first = hidden.first.columns(0, n);
+    const auto second = keeps ? hidden.second.columns(0, n) : MatrixView<T>();
     const auto values = hidden.values.columns(0, n);
     activate(*activation_, slopes_[l], layer.bias(), by_pixel(a, channels),
-             {by_pixel(values, channels), by_pixel(hidden.first.columns(0, n), channels), second});
+             {by_pixel(values, channels), by_pixel(first, channels), keeps ? by_pixel(second, channels) : second});
+    if (!gates_.empty()) {
+      const auto gate = hidden.gate.columns(0, n);
+      Gates<T>::scale_derivatives(gate, first, second);
+      // The gradient of log β takes ⟨a, ā⟩ from ⟨a/γ, p̄⟩.
+      if (keeps && activation_->has_slope) Gates<T>::before_gate(gate, a, a);
+    }
     h = values;
   }
   const auto& layer = *layers_.back();
@@ -347,7 +367,7 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
   require<ShapeError>(v_bar.empty() || (!s.identity_ && v_bar.rows() == in() && v_bar.cols() == n * k),
                       "network reverse: v_bar ({} × {}) for {} given directions of {} samples of width {}",
                       v_bar.rows(), v_bar.cols(), s.identity_ ? 0 : k, n, in());
-  MatrixView<T> bar = s.seed_.columns(0, columns);  // [ā | T̄] of layer l
+  MatrixView<T> bar = s.seed_.columns(0, columns);  // [ā | T̄] of layer l, or with gates [p̄ | T̄]
   for (auto l = std::ssize(layers_) - 1; l > 0; --l) {
     const auto& layer = *layers_[l];
     auto& hidden = s.hidden_[l - 1];
@@ -356,7 +376,7 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
       const PhaseScope scope(Phase::reverse, 2 * layer.flops(columns));
       if (!gradient.empty()) {
         layer.add_weight_gradient(bar, hidden.values.columns(0, columns), gradient, s.scratch_);
-        layer.add_bias_gradient(bar.columns(0, n), gradient);
+        reverse_shifts(s, l, bar, gradient);
       }
       layer.apply_transpose(bar, next, s.scratch_);
     }
@@ -373,11 +393,33 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
     std::swap(s.ping_, s.pong_);
   }
   const PhaseScope scope(Phase::reverse, 2 * layers_[0]->flops(n));
-  if (!gradient.empty()) reverse_context(s, bar.columns(0, n), gradient);
+  if (!gradient.empty()) reverse_shifts(s, 0, bar, gradient);
   reverse_first_layer(s, bar, x_bar, gradient, v_bar);
 }
 
-// bar: [ā | T̄] of layer 0.
+template <class T>
+void Network<T>::reverse_shifts(NetworkState<T>& s, Index l, ConstMatrixView<T> bar, std::span<T> gradient) const {
+  const Index n = s.n_, k = s.k_;
+  const auto& layer = *layers_[l];
+  const bool is_gated = l < std::ssize(gates_);
+  auto a_bar = bar.columns(0, n);
+  const MatrixView<T> memory(s.ping_.data(), layer.out(), n);
+  if (is_gated) {
+    Gates<T>::before_gate(s.hidden_[l].gate.columns(0, n), a_bar, memory);
+    a_bar = memory;
+  }
+  layer.add_bias_gradient(a_bar, gradient);
+  if (l == 0) reverse_context(s, a_bar, gradient);
+  if (!is_gated) return;
+  const auto& hidden = s.hidden_[l];
+  const bool is_shared = l == 0 && s.identity_ && features_.empty();
+  gates_[l].add_gradient({hidden.gate.columns(0, n), hidden.product.columns(0, n), bar,
+                          is_shared ? first_matrix(s) : hidden.tangents.columns(0, n * k), hidden.first.columns(0, n),
+                          s.has_slope_bar_ ? hidden.first_bar.columns(0, n) : MatrixView<T>()},
+                         gate_context(s), memory, gradient);
+}
+
+// bar: [ā | T̄] of layer 0, or with gates [p̄ | T̄].
 template <class T>
 void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar, MatrixView<T> x_bar,
                                      std::span<T> gradient, MatrixView<T> v_bar) const {
@@ -385,10 +427,7 @@ void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar,
   const Index n = s.n_, k = s.k_;
   const auto a_bar = bar.columns(0, n), t_bar = bar.columns(n, n * k);
   const bool given = k > 0 && !s.identity_, identity = k > 0 && s.identity_, parameters = !gradient.empty();
-  if (parameters) {
-    layer.add_weight_gradient(a_bar, first_input(s), gradient, s.scratch_);
-    layer.add_bias_gradient(a_bar, gradient);
-  }
+  if (parameters) layer.add_weight_gradient(a_bar, first_input(s), gradient, s.scratch_);
   if (features_.empty()) {
     layer.apply_transpose(a_bar, x_bar, s.scratch_);
     if (!v_bar.empty()) layer.apply_transpose(t_bar, v_bar, s.scratch_);

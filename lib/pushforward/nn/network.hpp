@@ -17,12 +17,15 @@
 // Lipschitz bound, because g is a contraction in x only and u is a constant there. The first layer takes the cosine and
 // sine of angles (angle_features.hpp). The weights of an autoregressive network have masks (autoregressive.hpp).
 //
+// The first values of u may also scale and shift the pre-activations of each hidden layer (gates.hpp).
+//
 // Let T̂ₗ = W τₗ₋₁ and τₗ = φ′(aₗ) ∘ T̂ₗ. The reverse of layer l first takes [h̄ₗ | τ̄ₗ] to [āₗ | T̄ₗ] elementwise
 // (activation.hpp). Then W̄ₗ += [āₗ | T̄ₗ][hₗ₋₁ | τₗ₋₁]ᵀ, b̄ₗ += Σ āₗ, and [h̄ₗ₋₁ | τ̄ₗ₋₁] = Wₗᵀ[āₗ | T̄ₗ]. Values and
 // tangents lie side by side in memory, so each of these is one product.
 
 #include <pushforward/linalg/workspace.hpp>
 #include <pushforward/nn/angle_features.hpp>
+#include <pushforward/nn/gates.hpp>
 #include <pushforward/nn/layer.hpp>
 #include <pushforward/nn/network_options.hpp>
 
@@ -73,10 +76,10 @@ class NetworkState {
   MatrixView<T> value_seed() const { return seed_.columns(0, n_); }
   MatrixView<T> tangent_seed(Index k) const { return seed_.columns(n_, n_ * k); }
 
-  /// φ′ of hidden layer l at the last forward(): (w × n).
+  /// φ′ of hidden layer l at the last forward(), times its gates: (w × n).
   ConstMatrixView<T> slope(Index l) const { return hidden_[l].first.columns(0, n_); }
-  /// Further cotangents of φ′ of hidden layer l, (w × n). reverse() adds them to the cotangents that come from the
-  /// tangents. The caller fills them for all hidden layers or for none. forward() clears them.
+  /// Further cotangents of slope(l), (w × n). reverse() adds them to the cotangents that come from the tangents.
+  /// The caller fills them for all hidden layers or for none. forward() clears them.
   MatrixView<T> slope_bar(Index l) {
     has_slope_bar_ = true;
     return hidden_[l].first_bar.columns(0, n_);
@@ -88,9 +91,10 @@ class NetworkState {
   struct Hidden {
     MatrixView<T> a;              // (w × n)
     MatrixView<T> values;         // [h | τ]: (w × n(1 + k))
-    MatrixView<T> first, second;  // φ′, φ″: (w × n)
-    MatrixView<T> first_bar;      // cotangents of φ′: (w × n)
+    MatrixView<T> first, second;  // φ′, φ″, times γ and γ² if there are gates: (w × n)
+    MatrixView<T> first_bar;      // cotangents of the first: (w × n)
     MatrixView<T> tangents;       // T̂: (w × n·k); empty in the first layer of identity directions
+    MatrixView<T> gate, product;  // γ and W h (w × n), if there are gates
   };
 
   std::vector<Hidden> hidden_;
@@ -111,14 +115,17 @@ template <class T>
 class Network {
  public:
   /// Adds the parameters `<name>/layer_<l>/weight` and `…/bias` to the layout. If the activation has a slope, it adds
-  /// `…/log_beta`. If there is a context, it adds `…/context` (channels × context) to layer 0. seed, key: the names of
-  /// the random streams of initial weights and power iterations. Throws OptionError if options contradict each other or
-  /// the activation is unknown.
+  /// `…/log_beta`. If there is a context, it adds `…/context` (channels × context) to layer 0. If there are gates, it
+  /// adds `…/gate` to hidden layers, and `…/shift` to those after the first. seed, key: the names of the random streams
+  /// of initial weights and power iterations. Throws OptionError if options contradict each other or the activation is
+  /// unknown.
   Network(ParameterLayout& layout, const std::string& name, const NetworkOptions& options, std::uint64_t seed,
           std::uint64_t key);
 
   const NetworkOptions& options() const { return options_; }
   const std::vector<std::unique_ptr<Layer<T>>>& layers() const { return layers_; }
+  /// One for each hidden layer, or none.
+  const std::vector<Gates<T>>& gates() const { return gates_; }
   Index in() const { return options_.in; }
   Index out() const { return options_.out; }
   /// The largest number of values that a sample has in any layer.
@@ -163,9 +170,15 @@ class Network {
   // The matrix of layer 0, after a tangent pass with identity directions.
   ConstMatrixView<T> first_matrix(const NetworkState<T>& s) const;
   void add_context(const NetworkState<T>& s, MatrixView<T> a) const;
+  // The values of u that gates depend on.
+  ConstMatrixView<T> gate_context(const NetworkState<T>& s) const {
+    return s.context_.block(0, 0, options_.gates, s.n_);
+  }
   void tangents_of_identity(NetworkState<T>& s, MatrixView<T> t) const;
   void reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar, MatrixView<T> x_bar, std::span<T> gradient,
                            MatrixView<T> v_bar) const;
+  // The gradients of what is added to products in layer l, and of its gates. bar: [p̄ | T̄] of the layer.
+  void reverse_shifts(NetworkState<T>& s, Index l, ConstMatrixView<T> bar, std::span<T> gradient) const;
   void reverse_context(NetworkState<T>& s, ConstMatrixView<T> a_bar, std::span<T> gradient) const;
 
   NetworkOptions options_;
@@ -175,6 +188,7 @@ class Network {
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   Index context_offset_ = 0;          // of U in the flat buffers
   Matrix<T> context_weight_;          // U
+  std::vector<Gates<T>> gates_;       // per hidden layer, or none
   std::vector<Index> slope_offsets_;  // of log β in the flat buffers, per hidden layer
   std::vector<T> slopes_;             // β
 };

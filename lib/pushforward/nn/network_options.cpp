@@ -40,6 +40,12 @@ void NetworkOptions::check(const std::string& name) const {
                        "needs slopes of at most 1; take 'lipswish', which is silu divided by 1.1 with a trained slope",
                        name, activation, phi.lipschitz);
   require<OptionError>(context >= 0, "network {}: a context of width {} must have at least 0", name, context);
+  require<OptionError>(gates >= 0 && gates <= context, "network {}: gates by {} values of a context of width {}", name,
+                       gates, context);
+  require<OptionError>(gates == 0 || !hidden.empty(), "network {}: gates are for hidden layers, and there are none",
+                       name);
+  require<OptionError>(gates == 0 || std::isinf(lipschitz),
+                       "network {}: gates are for networks without a Lipschitz bound, which they may break", name);
   for (std::size_t i = 0; i < periodic.size(); ++i) {
     require<OptionError>(periodic[i] >= 0 && periodic[i] < in && (i == 0 || periodic[i - 1] < periodic[i]),
                          "network {}: angles {} must be rows of x, 0 to {}, ascending", name, periodic[i], in - 1);
@@ -61,8 +67,9 @@ void NetworkOptions::check(const std::string& name) const {
   require<OptionError>(height > 0 && width > 0 && in % pixels() == 0 && out % pixels() == 0,
                        "network {}: {} → {} values are not whole channels of {} × {} pixels", name, in, out, height,
                        width);
-  require<OptionError>(periodic.empty() && !autoregressive,
-                       "network {}: angles and autoregressive masks are for dense networks, not for those with kernels",
+  require<OptionError>(periodic.empty() && !autoregressive && gates == 0,
+                       "network {}: angles, autoregressive masks and gates are for dense networks, not for those with "
+                       "kernels",
                        name);
 }
 

@@ -14,6 +14,7 @@ struct NetworkOptions {
   std::string activation = "lipswish";  ///< a name of ActivationKind::registry()
   double lipschitz = 0.9;               ///< bound on Lip(g), > 0; each of L layers gets its L-th root. Infinity: free
   Index context = 0;                    ///< width of u, which g(x; u) is conditioned on
+  Index gates = 0;                      ///< the first values of u that scale and shift each hidden layer; if dense
   std::vector<Index> periodic{};        ///< rows of x that are angles in radians, ascending; for dense networks
   bool autoregressive = false;  ///< output rows i·m … i·m + m − 1 depend on x_j, j < i, only, m = out/in; if dense
   Index height = 1, width = 1;   ///< of images, for convolutional networks

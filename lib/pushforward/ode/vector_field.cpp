@@ -18,6 +18,7 @@ nn::NetworkOptions network_of(const FieldOptions& options, Index time_features) 
                              .activation = options.activation,
                              .lipschitz = std::numeric_limits<double>::infinity()};
   network.context = time_features + options.context;
+  network.gates = options.time == "gates" ? time_features : 0;
   network.periodic = options.periodic;
   return network;
 }
@@ -31,6 +32,9 @@ void for_each_pair(const std::vector<Sphere>& spheres, F&& f) {
     }
   }
 }
+
+// The largest ‖τ(t)‖, for t between 0 and 1.
+const double longest_time = std::sqrt(3.0);
 
 // Writes τ(t) to the first rows of a column.
 template <class T>
@@ -98,6 +102,7 @@ double VectorField<T>::lipschitz() const {
     if (layer != network_.layers().front()) product *= slope;
     product *= static_cast<double>(linalg::singular_values(layer->weight()).front());
   }
+  for (const auto& gates : network_.gates()) product *= gates.largest(longest_time);
   return product;
 }
 

@@ -5,9 +5,10 @@
 //
 //   τ(t) = (2t − 1, cos πt, sin πt, cos 2πt, sin 2πt),
 //
-// so a fresh field already depends on t smoothly, and on x through hidden layers whose last layer is zero: v = 0.
-// Values of x that are angles enter as their cosines and sines, so that v has the period 2π in them. On spheres, v is
-// the tangent part of what the network gives (spheres.hpp).
+// so a fresh field already depends on t smoothly, and on x through hidden layers whose last layer is zero: v = 0. The
+// time may also scale and shift each hidden layer (nn/gates.hpp). Values of x that are angles enter as their cosines
+// and sines, so that v has the period 2π in them. On spheres, v is the tangent part of what the network gives
+// (spheres.hpp).
 //
 // The divergence div v is exact. Networks of up to two hidden layers without angles have a closed form of tr J
 // (logdet/trace.hpp), and others take d tangents. For the closed form, a sphere takes one tangent y, and its term
@@ -27,6 +28,7 @@ struct FieldOptions {
   Index dimension = 0;                    ///< d
   std::vector<Index> hidden{64, 64, 64};  ///< widths of the hidden layers
   std::string activation = "silu";        ///< a name of nn::ActivationKind::registry()
+  std::string time = "first";             ///< where τ enters: first, in the first layer, or gates, in all hidden ones
   Index context = 0;                      ///< width of u
   std::vector<Index> periodic{};          ///< rows of x that are angles in radians, ascending
   std::vector<Sphere> spheres{};          ///< rows of x that are unit vectors
@@ -56,7 +58,8 @@ class VectorField {
   Index context() const { return network_.options().context - time_features; }
 
   /// Returns an upper bound on the Lipschitz constant of v in x, for all t and u: the product of the largest singular
-  /// values of the layers' weights and of the slopes of the activations. With spheres it is infinite. Allocates.
+  /// values of the layers' weights, of the slopes of the activations and of the largest gates. With spheres it is
+  /// infinite. Allocates.
   double lipschitz() const;
 
   /// v ← v(x, t; u). x: (d × n) in, to stay valid until the reverse pass. t: the time of all samples, or (n) the time

@@ -103,6 +103,7 @@ Status status_of(ode::Convergence outcome) {
 OptionSet ContinuousOptions::declare() {
   OptionSet set;
   declare_network(set, hidden, activation);
+  declare_time(set, time);
   set.add_all(integration.declare());
   return set;
 }
@@ -116,6 +117,7 @@ Continuous<T>::Continuous(nn::ParameterLayout& layout, const std::string& name, 
              {.dimension = domain.size(),
               .hidden = options.hidden,
               .activation = options.activation,
+              .time = options.time,
               .context = domain.context,
               .periodic = domain.periodic,
               .spheres = domain.spheres},

@@ -40,6 +40,7 @@ struct ContinuousOptions {
   static constexpr TransformFacts facts{.takes_context = true, .takes_spheres = true};
   std::vector<Index> hidden{64, 64, 64};  ///< widths of the hidden layers of v
   std::string activation = "silu";
+  std::string time = "first";  ///< where the time enters v: see ode::FieldOptions
   IntegrationOptions integration{};
 
   OptionSet declare();

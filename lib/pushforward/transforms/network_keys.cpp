@@ -8,6 +8,14 @@ void declare_network(OptionSet& set, std::vector<Index>& hidden, std::string& ac
       .add("activation", activation, "activation of the hidden layers", one_of(nn::ActivationKind::registry().names()));
 }
 
+void declare_time(OptionSet& set, std::string& time) {
+  set.add(
+      "time", time,
+      "where the time enters the vector field; first: its first layer; gates: all hidden layers, which it scales and "
+      "shifts, too",
+      one_of({"first", "gates"}));
+}
+
 void declare_kernels(OptionSet& set, std::vector<Index>& kernels) {
   set.add("kernels", kernels,
           "odd sizes of a convolutional network's kernels, one more than hidden layers; empty: dense",

@@ -8,6 +8,8 @@ namespace pushforward::flow {
 
 /// Declares `hidden` and `activation`.
 void declare_network(OptionSet& set, std::vector<Index>& hidden, std::string& activation);
+/// Declares `time`, of vector fields.
+void declare_time(OptionSet& set, std::string& time);
 /// Declares `kernels`.
 void declare_kernels(OptionSet& set, std::vector<Index>& kernels);
 
