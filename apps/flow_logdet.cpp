@@ -29,6 +29,7 @@ struct Options {
   Index repeats = 20;
   Index probes = 0;
   double budget = 24;
+  bool has_budget = false;
   bool gradient = false;
   bool spectrum = false;
   Index seed = 0;
@@ -137,8 +138,8 @@ class Comparison {
         require<OptionError>(method.kind() == logdet::HutchinsonOptions::kind,
                              "--method {}: a continuous flow takes hutchinson", to_string(method));
       }
-      require<OptionError>(!options_.gradient && !options_.spectrum,
-                           "--gradient and --spectrum are for residual blocks, and this model is {}",
+      require<OptionError>(!options_.gradient && !options_.spectrum && !options_.has_budget,
+                           "--gradient, --spectrum and --budget are for residual blocks, and this model is {}",
                            summary(model_.flow().architecture()));
     });
     run.comparison = {
@@ -393,6 +394,7 @@ int main(int argc, char** argv) {
     cli.footer(apps::methods_text());
     program.add_options(keys, cli);
     if (!program.parse()) return;
+    options.has_budget = keys.at("budget", "").is_set;
     std::vector<logdet::Method> methods;
     comm::agree(program.comm(), [&] {
       methods = parse_methods(texts.empty() ? default_methods : texts, options.probes);

@@ -83,7 +83,8 @@ class Divergences(flows.CourseTest):
     def test_what_a_continuous_flow_does_not_take(self):
         model = self.model("continuous")
         for said, *flags in [("a continuous flow takes hutchinson", "--method", "krylov:2"),
-                             ("are for residual blocks", "--gradient")]:
+                             ("are for residual blocks", "--gradient"),
+                             ("are for residual blocks", "--budget", 24)]:
             self.assertFailure(self.run_program("flow_logdet", model, flows.data(3), *flags), 2, said)
         run = self.run_program("flow_logdet", flows.model(2), flows.data(2), "--method", "hutchinson")
         self.assertFailure(run, 2, "it estimates the divergence of a continuous flow")

@@ -97,8 +97,8 @@ void DivergenceSums::add(const DivergencePart& part) {
       }
       if (part.draw_status[i] != Status::ok || !std::isfinite(weight_mean)) continue;
       s[draws] += 1;
-      s[weight] += weight_mean;
-      s[weight_square] += weight_mean * weight_mean;
+      s[excess] += weight_mean - 1;
+      s[excess_square] += (weight_mean - 1) * (weight_mean - 1);
     }
   }
 }
@@ -110,12 +110,12 @@ void DivergenceSums::sum(const comm::Communicator& comm) {
 std::vector<DivergenceSummary> DivergenceSums::summarize() const {
   std::vector<DivergenceSummary> all;
   for (const auto& s : sums_) {
-    const double mean_weight = s[weight] / s[draws];
-    const double variance = s[weight_square] / s[draws] - mean_weight * mean_weight;
+    const double mean_excess = s[excess] / s[draws];
+    const double variance = s[excess_square] / s[draws] - mean_excess * mean_excess;
     all.push_back({.bias = s[error] / s[rows],
                    .deviation = s[repeated_rows] > 0 ? std::sqrt(s[within] / s[repeated_rows])
                                                      : std::numeric_limits<double>::quiet_NaN(),
-                   .weight = mean_weight,
+                   .weight = 1 + mean_excess,
                    .weight_error = std::sqrt(std::max(0.0, variance) / s[draws]),
                    .seconds = 1000 * s[seconds] / s[rows]});
   }

@@ -81,7 +81,8 @@ class DivergenceSums {
   std::vector<DivergenceSummary> summarize() const;
 
  private:
-  enum Sum : std::size_t { rows, error, within, repeated_rows, draws, weight, weight_square, seconds, count };
+  /// excess: of the weights above 1, whose squares do not cancel if the weights are nearly 1.
+  enum Sum : std::size_t { rows, error, within, repeated_rows, draws, excess, excess_square, seconds, count };
   std::vector<std::array<double, count>> sums_;
 };
 
