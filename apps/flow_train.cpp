@@ -133,7 +133,8 @@ class Reporter {
     }
     if (outcome.repeated > 0) {
       console_.message(
-          "           {} of them taken again with spectral norms by SVD, because a block was not a contraction",
+          "           {} of them taken again, with spectral norms by SVD or on finer grids, because a map was not "
+          "invertible",
           outcome.repeated);
     }
     if (outcome.best_validation) {

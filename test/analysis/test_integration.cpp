@@ -211,6 +211,12 @@ BOOST_AUTO_TEST_CASE(a_check_compares_a_grid_with_a_finer_one_and_with_the_limit
   BOOST_TEST(close_absolute(check.contraction, a / 4, 1e-12));
   BOOST_TEST(model.flow().integrations()[0].steps == 4);
   BOOST_TEST(model.flow().integrations()[0].density == "discrete");
+  // The limit is that of small steps, also if the model is content with two.
+  auto lax =
+      linear_model(a, {.solver = "euler", .steps = 1, .density = "continuous", .tolerance = 1e9, .max_steps = 2});
+  BOOST_TEST(!close_absolute(flow::check_integration(lax, x).grid_nll, nll(std::exp(-a)), 1e-2));
+  BOOST_TEST(close_absolute(flow::check_integration(lax, x).limit_nll, nll(std::exp(-a)), 1e-5));
+  BOOST_TEST(lax.flow().integrations()[0].max_steps == 2);
 
   // Steps that are too long turn the line around.
   auto folded = linear_model(5, {.solver = "euler", .steps = 3, .density = "discrete"});

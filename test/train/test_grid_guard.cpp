@@ -78,8 +78,14 @@ BOOST_AUTO_TEST_CASE(a_guard_doubles_the_steps_up_to_the_most) {
   BOOST_TEST(guard.take_changes() == "a reason; the grid has 6 instead of 3 steps from now on");
   BOOST_TEST(guard.take_changes().empty());
   BOOST_TEST(guard.refine("a reason"));
+  guard.take_changes();
   BOOST_TEST(!guard.refine("a reason"));
   BOOST_TEST(flow.integrations()[0].steps == 12);
+  BOOST_TEST(guard.take_changes().empty());
+  guard.warn("a reason");
+  guard.warn("another reason");
+  BOOST_TEST(guard.take_changes() ==
+             "a reason; model.max_steps allows no finer grid, so the training loss is no NLL from now on");
 }
 
 BOOST_AUTO_TEST_CASE(a_restored_state_sets_the_grid) {
@@ -193,7 +199,13 @@ BOOST_FIXTURE_TEST_CASE(a_run_refines_its_grid, Ranks) {
     auto stuck = options;
     stuck.model.integration.max_steps = 2;
     stuck.model.integration.steps = 2;
-    BOOST_TEST(on_all_ranks(comm, Verdict(run(comm, stuck).steps == 2)));
+    stuck.model.integration.tolerance = 1e9;  // within which two steps are the limit, so that the run has validations
+    const auto end = run(comm, stuck);
+    BOOST_TEST(on_all_ranks(comm, Verdict(end.steps == 2)));
+    if (comm.is_root()) {
+      const auto says = [](const std::string& text) { return text.find("allows no finer grid") != std::string::npos; };
+      BOOST_TEST(std::ranges::count_if(end.warnings, says) == (density == std::string("continuous") ? 1 : 0), density);
+    }
   }
 }
 

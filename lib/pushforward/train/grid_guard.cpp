@@ -45,6 +45,13 @@ bool GridGuard<T>::refine(std::string_view why) {
 }
 
 template <class T>
+void GridGuard<T>::warn(std::string_view why) {
+  if (std::exchange(has_warned_, true)) return;
+  changes_ += fmt::format("{}{}; model.max_steps allows no finer grid, so the training loss is no NLL from now on",
+                          changes_.empty() ? "" : "; ", why);
+}
+
+template <class T>
 bool GridGuard<T>::has_limit() const {
   return std::ranges::any_of(flow_.integrations(),
                              [&](const auto& integration) { return !integration.is_discrete(flow_.dimension()); });

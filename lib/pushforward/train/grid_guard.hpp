@@ -31,13 +31,15 @@ class GridGuard {
   /// Doubles the steps of each grid that has not the most, and gives them to the flow. Returns false if there is none.
   /// why: for take_changes().
   bool refine(std::string_view why);
+  /// Says, the first time, that there is a reason for refine(), but no grid may have more steps.
+  void warn(std::string_view why);
   /// Whether check() has anything to do.
   bool has_limit() const;
   /// Returns the mean of |log p on the grid − log p in the limit| over the rows of which both are known, or 0 without
   /// any. Divergences along the grid are exact, also if training estimates them. batch: at most `rows` rows. limit: a
   /// workspace of evaluation. bytes: for the passes along the grid. Allocates.
   double difference(const flow::Batch<T>& batch, flow::FlowWorkspace<T>& limit, Index bytes) const;
-  /// Says what refine() has done since the last call; "" if nothing.
+  /// Says what refine() and warn() have to say since the last call; "" if nothing.
   std::string take_changes() { return std::exchange(changes_, {}); }
 
  private:
@@ -47,6 +49,7 @@ class GridGuard {
   flow::Flow<T>& flow_;
   std::vector<Index> steps_;  // of each grid
   std::string changes_;
+  bool has_warned_ = false;
 };
 
 extern template class GridGuard<float>;

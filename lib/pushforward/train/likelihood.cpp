@@ -144,7 +144,12 @@ void Likelihood<T>::begin_step(const comm::Communicator&, Index step) {
   const Index first = step / GridGuard<T>::interval * n % (training_rows_.size() - n + 1);
   const double difference = guard_.difference(training_rows_.part(first, n), *evaluation_workspace_, setup_.bytes);
   const auto why = fmt::format("log p along the grid is off by {:.2g} nats in the mean", difference);
-  if (difference > GridGuard<T>::largest_difference && guard_.refine(why)) plan_again();
+  if (!(difference > GridGuard<T>::largest_difference)) return;
+  if (guard_.refine(why)) {
+    plan_again();
+  } else {
+    guard_.warn(why);
+  }
 }
 
 template <class T>
