@@ -11,6 +11,10 @@
 #include <pushforward/random/stream.hpp>
 #include <pushforward/table/table.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
 namespace {
 
 using namespace pushforward;
@@ -21,6 +25,7 @@ struct Options {
   Index seed = 0;
   std::string latents;
   std::string context;
+  bool geographic = false;
   std::string precision = "double";
   std::string method = "anderson";
   double tolerance = flow::InverseOptions().tolerance;
@@ -35,6 +40,46 @@ data::Rows open_latents(const std::string& location, Index d) {
                      latents.dimension(), d);
   return latents;
 }
+
+// The latitudes and longitudes of the unit vectors of three columns among samples.
+class Places {
+ public:
+  // Without wanted, there are none. Throws OptionError if they are wanted and the samples have no such vectors.
+  Places(bool wanted, const flow::Domain& about, const std::vector<std::string>& names, Index most) {
+    if (!wanted) return;
+    std::ranges::copy_if(about.spheres, std::back_inserter(spheres_), [](const Sphere& s) { return s.size() == 3; });
+    require<OptionError>(!spheres_.empty(),
+                         "--geographic is for unit vectors of three columns, and samples of this model have none");
+    for (const Sphere& sphere : spheres_) {
+      const auto of =
+          spheres_.size() == 1 ? "" : fmt::format(" of {}+{}+{}", names[sphere[0]], names[sphere[1]], names[sphere[2]]);
+      names_.push_back("latitude" + of);
+      names_.push_back("longitude" + of);
+    }
+    degrees_ = Matrix<double>(std::ssize(names_), most);
+  }
+
+  bool present() const { return !spheres_.empty(); }
+  const std::vector<std::string>& names() const { return names_; }
+
+  // x: (d × n) samples.
+  void write(h5::ResultFile& file, Index first, ConstMatrixView<double> x) {
+    constexpr double degree = std::numbers::pi / 180;
+    for (Index j = 0; j < x.cols(); ++j) {
+      for (std::size_t k = 0; k < spheres_.size(); ++k) {
+        const double a = x(spheres_[k][0], j), b = x(spheres_[k][1], j), c = x(spheres_[k][2], j);
+        degrees_(2 * k, j) = std::atan2(c, std::hypot(a, b)) / degree;
+        degrees_(2 * k + 1, j) = std::atan2(b, a) / degree;
+      }
+    }
+    file.write_rows<double>("geographic", first, degrees_.view().columns(0, x.cols()));
+  }
+
+ private:
+  std::vector<Sphere> spheres_;
+  std::vector<std::string> names_;
+  Matrix<double> degrees_;
+};
 
 template <class T>
 void run(apps::Program& program, const Options& options, const std::string& path) {
@@ -52,7 +97,14 @@ void run(apps::Program& program, const Options& options, const std::string& path
   });
   const Index n = latents ? latents->count() : options.rows;
   std::optional<apps::ContextSource> context;
-  comm::agree(comm, [&] { context.emplace(options.context, model.context(), nullptr, n); });
+  const Index most = std::min(apps::slab_rows, n);
+  const auto& feature_names = model.notes().feature_names;
+  const auto names = feature_names.empty() ? data::default_names(d) : feature_names;
+  std::optional<Places> places;
+  comm::agree(comm, [&] {
+    context.emplace(options.context, model.context(), nullptr, n);
+    places.emplace(options.geographic, model.flow().architecture().data, names, most);
+  });
   if (program.dry_run()) {
     program.console().result("would draw {} samples of dimension {} into {}", n, d, options.output);
     return;
@@ -62,7 +114,6 @@ void run(apps::Program& program, const Options& options, const std::string& path
       .tolerance = options.tolerance,
       .max_iterations = static_cast<int>(options.max_iterations)};
   const apps::TableOutput output(comm, options.output);
-  const Index most = std::min(apps::slab_rows, n);
   apps::IntegrationColumns columns(!model.flow().integrations().empty(), most);
   std::vector<h5::RowArray> arrays{
       {"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
@@ -78,6 +129,13 @@ void run(apps::Program& program, const Options& options, const std::string& path
        0,
        {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}};
   columns.add_arrays(arrays, n);
+  if (places->present()) {
+    arrays.push_back({"geographic",
+                      h5::Element::real64,
+                      n,
+                      std::ssize(places->names()),
+                      {.units = "degree", .long_name = join(places->names(), ", ")}});
+  }
   h5::ResultFile file(comm, output.result_file(), "pushforward-samples", 2, arrays, [&](const h5::GroupWriter& root) {
     if (latents) {
       root.attribute("latents", options.latents);
@@ -89,7 +147,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
       root.attribute("image_shape",
                      std::vector<double>{double(image->height), double(image->width), double(image->channels)});
     }
-    if (!model.notes().feature_names.empty()) root.write_strings("feature_names", model.notes().feature_names);
+    if (!feature_names.empty()) root.write_strings("feature_names", feature_names);
   });
   Matrix<double> x(d, most), z(d, most), log_prob(1, most), given(context->dimension(), most);
   Matrix<Index> status_numbers(1, most);
@@ -117,12 +175,13 @@ void run(apps::Program& program, const Options& options, const std::string& path
     file.write_rows<double>("z", first, z.view().columns(0, count));
     file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
     file.write_rows<Index>("status", first, status_numbers.view().columns(0, count));
+    if (places->present()) places->write(file, first, x.view().columns(0, count));
     columns.write(file, first, std::span(status).first(size));
   });
   file.commit();
-  const auto& names = model.notes().feature_names;
-  output.write(
-      {{"x", names.empty() ? data::default_names(d) : names}, {"log_prob", {"log_prob"}}, {"status", {"status"}}}, "x");
+  std::vector<apps::TableColumns> table{{"x", names}, {"log_prob", {"log_prob"}}, {"status", {"status"}}};
+  if (places->present()) table.insert(table.begin() + 1, {"geographic", places->names()});
+  output.write(table, "x");
   columns.print(comm, program.console());
   program.console().result("wrote {}: {} samples of dimension {}", options.output, n, d);
   const auto failures = statuses.failures(comm);
@@ -148,6 +207,8 @@ int main(int argc, char** argv) {
     keys.add("latents", options.latents,
              "array FILE.h5:/PATH of latents that are mapped to samples, in place of draws from the base density");
     keys.add("context", options.context, apps::context_help);
+    keys.add("geographic", options.geographic,
+             "also write unit vectors of three columns as latitude and longitude in degrees: /geographic");
     keys.add("precision", options.precision, "precision of the arithmetic", one_of({"float", "double"}));
     keys.add("method", options.method, "algorithm that inverts residual blocks", one_of({"anderson", "newton"}));
     keys.add("tolerance", options.tolerance,
@@ -166,6 +227,8 @@ int main(int argc, char** argv) {
                              "--{} has no effect with --latents: each latent gives one sample", key);
       }
       apps::require_result_name({"--output", options.output}, true);
+      require<OptionError>(!options.geographic || !options.output.ends_with(".npy"),
+                           "--geographic has no effect with --output {}: a .npy file has /x only", options.output);
       if (!program.comm().is_root()) return;
       apps::check_outputs({{"--output", options.output}}, {{"MODEL", model}, {"--latents", options.latents}});
     });

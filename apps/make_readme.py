@@ -39,7 +39,9 @@ def entries(help_text):
             found[-1][2].append(line.strip())
         elif group and re.match(r"  \S", line):
             left, right = line[:COLUMN].strip(), line[COLUMN:].strip()
-            if len(line) > COLUMN and line[COLUMN - 1] != " ":  # the left column is too long for a second one
+            is_type = re.fullmatch(r"\[?[A-Z_]+\]?", right)
+            # The left column may be too long for a second one, also if it has a blank just before that column.
+            if len(line) > COLUMN and (line[COLUMN - 1] != " " or is_type):
                 left, right = line.strip(), ""
             found.append((group, left, [right]))
     return [(group, left, " ".join(filter(None, right))) for group, left, right in found]

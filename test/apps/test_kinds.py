@@ -302,9 +302,32 @@ class Kinds(CourseTest):
                 self.assertNear(p.sum() * 4 * np.pi / len(k) * (heights[1] - heights[0]), 1, 2e-3)
                 drawn = self.sample("flow.h5", "-n", 200)["x"]
                 self.assertNear(np.linalg.norm(drawn[:, :3], axis=1), np.ones(200), 1e-12)
+                self.check_places("flow.h5", drawn[:, :3])
                 off = self.density("flow.h5", "grid.h5:/off")
                 self.assertTrue(np.all(off["status"] == 4) and np.all(off["log_prob"] == -np.inf))
         self.assertSameOnRanks("--model.kind", "continuous", "--data", "sphere.h5", "--train.batch", 61, steps=4)
+
+    def check_places(self, model, vectors):
+        """Latitudes and longitudes of samples are those of their unit vectors (n, 3), in HDF5 and CSV."""
+        run = ["flow_sample", model, "-n", len(vectors), "--geographic", "-o"]
+        self.succeed(*run, "places.h5")
+        places = flows.read_h5(self.folder / "places.h5")["geographic"]
+        latitude, longitude = np.radians(places.T)
+        back = np.stack([np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)],
+                        axis=1)
+        self.assertNear(back, vectors, 1e-12)
+        self.assertFar(back[:, ::-1], vectors, 1e-2)
+        self.assertTrue(np.all(np.abs(places) <= [90, 180]))
+        with h5py.File(self.folder / "places.h5") as file:
+            self.assertEqual(flows.attributes(file["geographic"]),
+                             {"units": "degree", "long_name": "latitude, longitude"})
+        self.succeed(*run, "places.csv")
+        header, *lines = (self.folder / "places.csv").read_text().splitlines()
+        self.assertIn(",latitude,longitude,log_prob,status", header)
+        self.assertEqual([[float(word) for word in line.split(",")[4:6]] for line in lines], places.tolist())
+        self.assertFailure(self.run_program(*run, "places.npy"), 2, "a .npy file has /x only")
+        self.assertFailure(self.run_program("flow_sample", flows.model(2), "--geographic"), 2,
+                           "--geographic is for unit vectors of three columns, and samples of this model have none")
 
 
 # Couplings and residual blocks that no family puts together.

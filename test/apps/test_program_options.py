@@ -30,10 +30,13 @@ def inputs():
     conditional = flows.split_rows(2, 200)
     conditional |= {f"context/{split}": x[:, :1] ** 2 for split, x in conditional.items()}
     flows.write_h5(here / "conditional_data.h5", conditional)
+    vectors = {split: x / np.linalg.norm(x, axis=1)[:, None] for split, x in flows.split_rows(3, 200).items()}
+    flows.write_h5(here / "sphere_data.h5", vectors, spheres=np.ones(3))
     continuous = ["--model.kind", "continuous"]
     for data, model, *flags in [("data.h5", "model.h5"), ("conditional_data.h5", "conditional.h5"),
                                 ("data.h5", "continuous.h5", *continuous),
-                                ("data.h5", "limit.h5", *continuous, "--model.density", "continuous")]:
+                                ("data.h5", "limit.h5", *continuous, "--model.density", "continuous"),
+                                ("sphere_data.h5", "sphere.h5", *continuous)]:
         subprocess.run(command("flow_train", "--data", here / data, "-o", here / model, *flows.small(*flags)),
                        check=True, capture_output=True, timeout=TIME_LIMIT)
     flows.write_h5(here / "array.h5", {"x": np.arange(12.0).reshape(4, 3) ** 2})
@@ -83,6 +86,7 @@ PROGRAMS = {
         "--seed": flag("--seed 2", base="model.h5"),
         "--latents": flag("--latents data.h5:/train", base="model.h5"),
         "--context": flag("--context 5", base="conditional.h5 --context 4"),
+        "--geographic": flag("--geographic", base="sphere.h5"),
         "--precision": flag("--precision float", base="model.h5"),
         "--method": flag("--method newton", base="model.h5"),
         "--tolerance": flag("--tolerance 1e-3", base="model.h5"),

@@ -47,10 +47,13 @@ class Readme(ProgramTest):
         text = "Options:\n  -n,--rows INT".ljust(45) + "rows; at least 1 [5]\n\ntrain:\n"
         text += "  --train.a_rather_long_name NUMBER_OF_IT\n" + " " * 36 + "first line\n" + " " * 36 + "second [a b]\n"
         text += "  --train.list LIST".ljust(36) + "tables [[model.chain]]\n"
+        # The type begins where the second column of other lines does.
+        text += "  --train.two_names,--train.a-names".ljust(36) + "NUMBER\n" + " " * 36 + "meaning [1]\n"
         self.assertEqual(self.script.entries(text),
                          [("Options", "-n,--rows INT", "rows; at least 1 [5]"),
                           ("train", "--train.a_rather_long_name NUMBER_OF_IT", "first line second [a b]"),
-                          ("train", "--train.list LIST", "tables [[model.chain]]")])
+                          ("train", "--train.list LIST", "tables [[model.chain]]"),
+                          ("train", "--train.two_names,--train.a-names NUMBER", "meaning [1]")])
         self.assertEqual(self.script.split_default("second [a b]"), ("second", "a b"))
         self.assertEqual(self.script.split_default("tables [[model.chain]]"), ("tables [[model.chain]]", ""))
         self.assertEqual(self.script.name_and_type("-n,--rows INT"), ("`--rows`, `-n`", "INT"))
