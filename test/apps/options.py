@@ -109,6 +109,8 @@ OPTIONS = {
     "model.density": [Change(CONTINUOUS, "continuous")],
     "model.tolerance": [Change(LIMIT, 1e-13, VALIDATION)],
     "model.max_steps": [Change(LIMIT | {"model.tolerance": 1e-8}, 8, VALIDATION)],
+    "train.kinetic_energy": [Change(CONTINUOUS, 0.25)],
+    "train.jacobian_norm": [Change(CONTINUOUS, 0.25), Change(LIMIT, 0.25)],
     "model.levels": [Change(INTEGERS, 8), Change(INTEGERS | {"model.levels": 8}, 16)],
     "model.logit": [Change(UNIT, 0.05)],
     "model.precision": [Change(NICE, "float")],

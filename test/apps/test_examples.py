@@ -236,6 +236,16 @@ class Scripts(FlowTest):
         self.assertGreater(repeated["twice"], 0.5)
         self.assertLess(float(table[0]["nll"]), np.log(4 * np.pi))  # that of the uniform density
         self.assertEqual(table[0]["nll"], table[0]["nll_of_others"])
+        on_chart = self.run_script("earth.py", "once.csv", "--on", "chart", "--seeds", "0", "--folder", "chart",
+                                   "--programs", pathlib.Path(program_path("flow_train")).parent, "--model.hidden", "8",
+                                   "--model.blocks", 2, "--train.steps", 40, "--train.warmup", 2, "--train.batch", 20)
+        self.assertEqual(on_chart.returncode, 0, on_chart.stdout + on_chart.stderr)
+        self.assertLess(float(on_chart.stdout.splitlines()[1].split()[1]), np.log(4 * np.pi))
+        with h5py.File(self.folder / "earth/once_0.h5") as vectors, h5py.File(self.folder / "chart/once_0_chart.h5") as z:
+            angle = z["test"][:, 1]
+            across = np.sqrt(1 - z["test"][:, 0] ** 2)
+            again = np.stack([across * np.cos(angle), across * np.sin(angle), z["test"][:, 0]], axis=1)
+            self.assertLess(np.abs(again - vectors["test"][()]).max(), 1e-12)
         missing = self.run_script("earth.py", "never.csv")
         self.assertEqual(missing.returncode, 2)
         self.assertIn("no such file: never.csv", missing.stderr)

@@ -137,6 +137,14 @@ BOOST_AUTO_TEST_CASE(a_guard_takes_no_noise_for_an_error) {
   BOOST_TEST(guard.difference({.x = x}, limit, flow::default_workspace_bytes) == exact);
   BOOST_TEST(to_string(*log_det_method(*flow.transforms()[0], Pass::gradient)) == to_string(method));
   BOOST_TEST(exact < 0.01);
+  // Nor is a penalty.
+  auto integrations = flow.integrations();
+  integrations.front().penalty.kinetic_energy = 10;
+  flow.set_integrations(integrations);
+  BOOST_TEST(guard.difference({.x = x}, limit, flow::default_workspace_bytes) == exact);
+  BOOST_TEST(flow.integrations().front().penalty.kinetic_energy == 10);
+  integrations.front().penalty = {};
+  flow.set_integrations(integrations);
   // The twin: what a workspace of this training would say.
   FlowWorkspace<double> noisy(flow, 30, Pass::gradient);
   std::vector<double> along(30), in_limit(30);

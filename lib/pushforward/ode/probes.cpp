@@ -1,6 +1,7 @@
 #include <pushforward/ode/probes.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace pushforward::ode {
 
@@ -14,10 +15,21 @@ Probes<T>::Probes(const logdet::HutchinsonOptions& options, Index d, Index steps
 }
 
 template <class T>
+Probes<T>::Probes(Index d, linalg::Workspace& kept, Index n) : count_(d), stages_(1), per_("solve") {
+  sets_.push_back(kept.matrix<T>(d, n * d));
+}
+
+template <class T>
 void Probes<T>::draw(const logdet::Draws& draws, Index n) {
-  const Index sets = std::ssize(sets_), d = drawn_.rows();
+  const Index sets = std::ssize(sets_), d = sets_.front().rows();
   n_ = n;
-  draw_probes<T>(law_, draws, count_ * sets, drawn_.columns(0, n * count_ * sets));
+  if (!law_) {
+    const auto units = sets_.front().columns(0, n * d);
+    std::fill_n(units.data(), units.size(), T(0));
+    for (Index j = 0; j < units.cols(); ++j) units(j % d, j) = static_cast<T>(std::sqrt(static_cast<double>(d)));
+    return;
+  }
+  draw_probes<T>(*law_, draws, count_ * sets, drawn_.columns(0, n * count_ * sets));
   for (Index j = 0; j < n; ++j) {
     for (Index s = 0; s < sets; ++s) {
       std::copy_n(drawn_.column((j * sets + s) * count_), d * count_, sets_[s].column(j * count_));

@@ -5,6 +5,8 @@
 #include <pushforward/linalg/workspace.hpp>
 #include <pushforward/logdet/hutchinson.hpp>
 
+#include <optional>
+
 namespace pushforward::ode {
 
 template <class T>
@@ -14,15 +16,18 @@ class Probes {
   Probes(const logdet::HutchinsonOptions& options, Index d, Index steps, Index stages, linalg::Workspace& kept,
          linalg::Workspace& scratch, Index n);
 
+  /// Unit vectors times √d, d for each stage, with which the mean of pᵀJp is tr J.
+  Probes(Index d, linalg::Workspace& kept, Index n);
+
   /// The number of probes of a stage, K.
   Index count() const { return count_; }
-  /// Draws all probes of n samples.
+  /// Draws all probes of n samples, or writes those that are no draws.
   void draw(const logdet::Draws& draws, Index n);
   /// The probes of a stage (d × n·K), those of a sample in adjacent columns.
   ConstMatrixView<T> of(Index step, Index stage) const;
 
  private:
-  logdet::Probe law_;
+  std::optional<logdet::Probe> law_;  // none for unit vectors
   Index count_, stages_;
   std::string per_;
   MatrixView<T> drawn_;              // all probes of each sample in adjacent columns (d × n·K·sets)

@@ -38,18 +38,19 @@ FieldState<T> RungeKutta<T>::make_stage(linalg::Workspace& kept, linalg::Workspa
 
 template <class T>
 RungeKutta<T>::RungeKutta(const VectorField<T>& field, const Tableau& tableau, LogDet log_det, linalg::Workspace& kept,
-                          linalg::Workspace& scratch, Index n, Pass pass, Index probes)
+                          linalg::Workspace& scratch, Index n, Pass pass, Index probes, const Penalty& penalty)
     : field_(field),
       tableau_(tableau),
       log_det_(log_det),
+      penalty_(penalty),
       d_(field.dimension()),
       k_(probes),
       run_(make_stage(scratch, scratch, n, Pass::evaluate)) {
   const bool gradient = pass == Pass::gradient, discrete = log_det == LogDet::discrete;
-  const Index points = gradient ? stages() : 1;
+  const Index points = gradient ? stages() : 1, tangents = discrete ? d_ : k_;
   for (Index i = 0; i < stages(); ++i) {
     velocity_.push_back(scratch.matrix<T>(d_, n));
-    if (discrete) tangent_.push_back(scratch.matrix<T>(d_, d_ * n));
+    tangent_.push_back(scratch.matrix<T>(d_, tangents * n));
     if (!gradient) continue;
     point_bar_.push_back(scratch.matrix<T>(d_, n));
     if (discrete) direction_bar_.push_back(scratch.matrix<T>(d_, d_ * n));
@@ -59,7 +60,6 @@ RungeKutta<T>::RungeKutta(const VectorField<T>& field, const Tableau& tableau, L
     if (discrete) direction_.push_back(scratch.matrix<T>(d_, d_ * n));
   }
   if (log_det != LogDet::none) value_ = scratch.take<double>(n);
-  if (log_det == LogDet::estimate) image_ = scratch.matrix<T>(d_, n * k_);
   if (discrete) {
     jacobian_ = scratch.matrix<T>(d_, d_ * n);
     pivots_ = scratch.take<int>(d_ * n);
@@ -140,7 +140,7 @@ void RungeKutta<T>::step(const StepStart<T>& start, MatrixView<T> next, std::spa
       for (Index j = 0; j < n; ++j) log_det[j] += weight * values[j];
     } else if (what == LogDet::estimate) {
       const auto of_stage = probes(start, i);
-      const auto image = image_.columns(0, n * k_);
+      const auto image = tangent_[i].columns(0, n * k_);
       field_.tangent(run_, of_stage, image);
       for (Index j = 0; j < n; ++j) {
         const double sum =
@@ -148,6 +148,7 @@ void RungeKutta<T>::step(const StepStart<T>& start, MatrixView<T> next, std::spa
         log_det[j] += weight * sum / static_cast<double>(k_);
       }
     }
+    if (what != LogDet::none) subtract_penalties(start.h, i, n, log_det);
   }
   const auto& spheres = field_.spheres();
   if (!spheres.empty()) {
@@ -160,6 +161,20 @@ void RungeKutta<T>::step(const StepStart<T>& start, MatrixView<T> next, std::spa
   if (!spheres.empty()) spheres.add_log_det_of_radii(start.x, end_.columns(0, n), values);
   for (Index j = 0; j < n; ++j) log_det[j] += values[j];
   std::copy_n(sign_.begin(), n, sign.begin());
+}
+
+template <class T>
+void RungeKutta<T>::subtract_penalties(double h, Index i, Index n, std::span<double> log_det) const {
+  if (penalty_.empty()) return;
+  const Index tangents = log_det_ == LogDet::discrete ? d_ : k_;
+  const auto square = [](MatrixView<T> a, Index j, Index columns) {
+    const T* const first = a.column(j * columns);
+    return linalg::dot_in_double(first, first, a.rows() * columns);
+  };
+  for (Index j = 0; j < n; ++j) {
+    log_det[j] -= penalty_weight(penalty_.kinetic_energy, h, i) * square(velocity_[i], j, 1);
+    log_det[j] -= penalty_weight(jacobian_weight(), h, i) * square(tangent_[i], j, tangents);
+  }
 }
 
 template <class T>
@@ -187,7 +202,7 @@ void RungeKutta<T>::restore(const StepStart<T>& start, LogDet what) {
     } else if (what == LogDet::trace) {
       field_.prepare_divergence(stage, value_.first(n));
     } else if (what == LogDet::estimate) {
-      field_.tangent(stage, probes(start, i), image_.columns(0, n * k_));
+      field_.tangent(stage, probes(start, i), tangent_[i].columns(0, n * k_));
     }
   }
 }
@@ -207,6 +222,15 @@ void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, std::span
   std::fill_n(value.data(), value.size(), T(0));
   add_scaled<T>(factor, x_bar, value);
   add_later(point_bar_, value);
+  // Subtracts 2w c values from a seed, with `columns` columns for each sample.
+  const auto subtract = [&](double c, MatrixView<T> values, Index columns, MatrixView<T> to) {
+    for (Index j = 0; c != 0 && j < to.cols(); ++j) {
+      const T scale = static_cast<T>(2 * c) * weight_of(weight, j / columns);
+      for (Index r = 0; r < d_; ++r) to(r, j) -= scale * values(r, j);
+    }
+  };
+  const double of_jacobian = penalty_weight(jacobian_weight(), start.h, i);
+  if (what != LogDet::none) subtract(penalty_weight(penalty_.kinetic_energy, start.h, i), velocity_[i], 1, value);
   if (what == LogDet::estimate) {
     const auto of_stage = probes(start, i).v;
     const auto seed = stages_[i].tangent_seed(k_);
@@ -215,12 +239,14 @@ void RungeKutta<T>::fill_seeds(const StepStart<T>& start, LogDet what, std::span
       const T scale = share * weight_of(weight, j / k_);
       for (Index r = 0; r < d_; ++r) seed(r, j) = scale * of_stage(r, j);
     }
+    subtract(of_jacobian, tangent_[i], k_, seed);
   }
   if (what != LogDet::discrete) return;
   const auto seed = stages_[i].tangent_seed(d_);
   std::fill_n(seed.data(), seed.size(), T(0));
   add_scaled<T>(factor, inverse_transpose_.columns(0, d_ * n), seed);
   add_later(direction_bar_, seed);
+  subtract(of_jacobian, tangent_[i], d_, seed);
 }
 
 template <class T>

@@ -13,6 +13,14 @@
 //   estimate   the same with Hutchinson's estimate in the place of each trace: the mean of pᵀ(∂v/∂x)p over the K probes
 //              p that the stage has (probes.hpp).
 //
+// Penalties [Finlay et al. 2020] keep paths short and fields smooth, so that few steps suffice. They are subtracted
+// from the log-det, so that a mean log-likelihood with them is the objective that training makes large:
+//
+//   |h| Σᵢ bᵢ (λ_K ‖kᵢ‖² + λ_J ‖Tᵢ‖²_F)
+//
+// with the velocities kᵢ of the stages. Tᵢ are the tangents of the discrete log-det, which are the derivatives of kᵢ
+// with respect to the x at which the step begins; for an estimate they are those of the probes, (∂v/∂x)p/√K.
+//
 // Reverse. Of a step only x is kept, and the stages are computed again. Given the gradient x̄⁺ with respect to x⁺ and
 // the weight w of the log-det, for i = s … 1:
 //
@@ -20,6 +28,7 @@
 //   discrete:  T̄ᵢ = h bᵢ w J⁻ᵀ + h Σⱼ>ᵢ aⱼᵢ V̄ⱼ               its tangent seed, with the directions Vᵢ
 //   trace:     h bᵢ w                                      the weight of the divergence of stage i
 //   estimate:  T̄ᵢ = h bᵢ w/K [p₁ … p_K]                     its tangent seed, with the directions p₁ … p_K
+//   penalties: k̄ᵢ −= 2w |h| bᵢ λ_K kᵢ,  T̄ᵢ −= 2w |h| bᵢ λ_J Tᵢ
 //   (k̄ᵢ, T̄ᵢ) → X̄ᵢ, V̄ᵢ and the gradient of the parameters   by VectorField::reverse()
 //
 // and at the end x̄ = x̄⁺ + Σᵢ X̄ᵢ. The gradient is that of the method itself, as a symplectic adjoint gives it
@@ -29,6 +38,7 @@
 // factor is part of the discrete log-det.
 
 #include <pushforward/linalg/lapack.hpp>
+#include <pushforward/ode/penalty.hpp>
 #include <pushforward/ode/probes.hpp>
 #include <pushforward/ode/tableau.hpp>
 #include <pushforward/ode/vector_field.hpp>
@@ -54,8 +64,9 @@ class RungeKutta {
  public:
   /// Plans the memory of steps with up to n samples. kept: memory that no other transform uses. scratch: memory that is
   /// needed during one call. The field and the tableau must outlive the object. probes: K, for LogDet::estimate.
+  /// penalty: subtracted from log-dets. The norm of the Jacobian needs LogDet::discrete or LogDet::estimate.
   RungeKutta(const VectorField<T>& field, const Tableau& tableau, LogDet log_det, linalg::Workspace& kept,
-             linalg::Workspace& scratch, Index n, Pass pass, Index probes = 0);
+             linalg::Workspace& scratch, Index n, Pass pass, Index probes = 0, const Penalty& penalty = {});
 
   LogDet log_det() const { return log_det_; }
   /// Evaluations of the field in a step.
@@ -85,6 +96,14 @@ class RungeKutta {
   nn::Directions<T> probes(const StepStart<T>& start, Index i) const;
   // J from the tangents of all stages, and its LU. Writes log_det and sign.
   void factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign);
+  // What multiplies a penalty of stage i in a step of length h.
+  double penalty_weight(double weight, double h, Index i) const { return weight * std::abs(h) * tableau_.b[i]; }
+  // The weight of ‖Tᵢ‖²: λ_J, shared by the probes of an estimate.
+  double jacobian_weight() const {
+    return penalty_.jacobian_norm / (log_det_ == LogDet::estimate ? static_cast<double>(k_) : 1);
+  }
+  // Subtracts the penalties of stage i of a step of length h from the log-dets of n samples.
+  void subtract_penalties(double h, Index i, Index n, std::span<double> log_det) const;
   // Computes all stages as pull_back() needs them.
   void restore(const StepStart<T>& start, LogDet what);
   void pull_back(const StepStart<T>& start, LogDet what, std::span<const T> weight, MatrixView<T> x_bar,
@@ -94,13 +113,14 @@ class RungeKutta {
   const VectorField<T>& field_;
   const Tableau& tableau_;
   LogDet log_det_;
-  Index d_, k_;                                    // dimension, probes of a stage
-  FieldState<T> run_;                              // of step()
-  std::vector<FieldState<T>> stages_;              // of a gradient
-  std::vector<MatrixView<T>> velocity_, tangent_;  // kᵢ (d × n) and, in discrete mode, Tᵢ (d × d·n)
+  Penalty penalty_;
+  Index d_, k_;                        // dimension, probes of a stage
+  FieldState<T> run_;                  // of step()
+  std::vector<FieldState<T>> stages_;  // of a gradient
+  // kᵢ (d × n), and Tᵢ (d × d·n) of a discrete log-det or (d × n·K) of an estimate.
+  std::vector<MatrixView<T>> velocity_, tangent_;
   // Xᵢ and Vᵢ: one of each for step(), and one for each stage in a gradient.
   std::vector<MatrixView<T>> point_, direction_;
-  MatrixView<T> image_;              // (∂v/∂x)p of the probes of a stage (d × n·K)
   MatrixView<T> jacobian_;           // LU of J (d × d·n)
   MatrixView<T> inverse_transpose_;  // w J⁻ᵀ (d × d·n), in a gradient
   std::span<int> pivots_;

@@ -124,6 +124,11 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
       latent_(static_cast<std::size_t>(place.flow.dimension())),
       noise_(options.noise > 0 ? latent_.size() : 0) {
   const auto& domain = flow_.architecture().data;
+  const auto& penalty = place.options.train.penalty;
+  require<OptionError>(penalty.empty() || options.likelihood_steps > 0,
+                       "train.kinetic_energy = {}, train.jacobian_norm = {}: these penalties are for steps of maximum "
+                       "likelihood, and objective.likelihood_steps is 0",
+                       penalty.kinetic_energy, penalty.jacobian_norm);
   require<OptionError>(matching_steps_ >= 0, "objective.likelihood_steps = {} are more than train.steps = {}",
                        options.likelihood_steps, place.options.train.steps);
   const bool has_actnorm = std::ranges::any_of(

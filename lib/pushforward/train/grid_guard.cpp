@@ -67,7 +67,12 @@ flow::FlowWorkspace<T> GridGuard<T>::exact_workspace(Index n, Index bytes) const
     if (method.kind() == logdet::HutchinsonOptions::kind) estimates.emplace_back(estimated, method);
   }
   for (const auto& [estimated, method] : estimates) estimated->set_log_det(nn::Pass::gradient, {});
+  const auto integrations = flow_.integrations();
+  auto plain = integrations;
+  for (auto& integration : plain) integration.penalty = {};
+  flow_.set_integrations(plain);
   auto workspace = flow::FlowWorkspace<T>::within(flow_, bytes, n, nn::Pass::gradient);
+  flow_.set_integrations(integrations);
   for (const auto& [estimated, method] : estimates) estimated->set_log_det(nn::Pass::gradient, method);
   return workspace;
 }

@@ -36,14 +36,14 @@ class GridGuard {
   /// Whether check() has anything to do.
   bool has_limit() const;
   /// Returns the mean of |log p on the grid − log p in the limit| over the rows of which both are known, or 0 without
-  /// any. Divergences along the grid are exact, also if training estimates them. batch: at most `rows` rows. limit: a
-  /// workspace of evaluation. bytes: for the passes along the grid. Allocates.
+  /// any. Divergences along the grid are exact and without penalties, whatever training has. batch: at most `rows`
+  /// rows. limit: a workspace of evaluation. bytes: for the passes along the grid. Allocates.
   double difference(const flow::Batch<T>& batch, flow::FlowWorkspace<T>& limit, Index bytes) const;
   /// Says what refine() and warn() have to say since the last call; "" if nothing.
   std::string take_changes() { return std::exchange(changes_, {}); }
 
  private:
-  /// Plans passes of training with exact divergences.
+  /// Plans passes of training with exact divergences and without penalties.
   flow::FlowWorkspace<T> exact_workspace(Index n, Index bytes) const;
 
   flow::Flow<T>& flow_;

@@ -42,10 +42,23 @@ void negate(std::span<T> values) {
 }  // namespace
 
 template <class T>
+Likelihood<T>::Likelihood(flow::Flow<T>& flow, const LikelihoodSetup& setup)
+    : flow_(flow), setup_(setup), guard_(flow) {
+  auto integrations = flow_.integrations();
+  require<OptionError>(setup.penalty.empty() || !integrations.empty(),
+                       "train.kinetic_energy = {}, train.jacobian_norm = {}: these penalties are for continuous "
+                       "flows, and the flow has no transform that integrates an equation",
+                       setup.penalty.kinetic_energy, setup.penalty.jacobian_norm);
+  for (auto& integration : integrations) integration.penalty = setup.penalty;
+  flow_.set_integrations(integrations);
+}
+
+template <class T>
 Likelihood<T>::Likelihood(const ObjectivePlace<T>& place, const LikelihoodOptions&)
     : Likelihood(place.flow, {.log_det = place.data.standardization().log_det(),
                               .bytes = place.options.workspace_bytes(),
-                              .seed = static_cast<std::uint64_t>(place.options.train.seed)}) {
+                              .seed = static_cast<std::uint64_t>(place.options.train.seed),
+                              .penalty = place.options.train.penalty}) {
   training_rows_ = place.data.batch(Split::train);
   training_rows_.draws.seed = setup_.seed;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-// Maximum likelihood: loss = −log p(x | u), nats.
+// Maximum likelihood: loss = −log p(x | u), nats. On continuous flows there may be penalties for the kinetic energy of
+// paths and the norm of Jacobians (ode/runge_kutta.hpp), which are part of the loss in training but not in validations.
 
 #include <pushforward/train/grid_guard.hpp>
 #include <pushforward/train/objective.hpp>
@@ -22,6 +23,7 @@ struct LikelihoodSetup {
   double log_det = 0;  ///< log|det| of the map from the data's units to the flow's, nats: subtracted in reports
   Index bytes = flow::default_workspace_bytes;  ///< for the passes of a step, and of an evaluation
   std::uint64_t seed = 0;                       ///< of the draws with which require_data() dequantizes
+  ode::Penalty penalty{};                       ///< in training, of transforms that integrate an equation
 };
 
 /// The negative log-likelihood of a flow, weighted and conditional. If a log-density is not finite, the step is tried
@@ -32,8 +34,8 @@ template <class T>
 class Likelihood final : public Objective<T> {
  public:
   /// The flow must outlive the objective.
-  explicit Likelihood(flow::Flow<T>& flow, const LikelihoodSetup& setup = {})
-      : flow_(flow), setup_(setup), guard_(flow) {}
+  /// Throws OptionError for a penalty if nothing in the flow has one.
+  explicit Likelihood(flow::Flow<T>& flow, const LikelihoodSetup& setup = {});
   /// Reports in the data's units, and takes the memory and the seed of the run.
   explicit Likelihood(const ObjectivePlace<T>& place, const LikelihoodOptions& options = {});
 

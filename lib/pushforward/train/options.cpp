@@ -103,6 +103,12 @@ OptionSet Options::declare() {
       .add("train.average", train.average,
            "decay of the moving average of weights, which is evaluated and saved; 0: no average", from_to_below(0, 1))
       .add("train.clip", train.clip, "largest gradient norm; 0: no clipping", at_least(0))
+      .add("train.kinetic_energy", train.penalty.kinetic_energy,
+           "weight of a penalty on the kinetic energy of paths, the integral of |v|^2 dt on standardized columns; for "
+           "likelihood steps of continuous flows",
+           at_least(0))
+      .add("train.jacobian_norm", train.penalty.jacobian_norm,
+           "weight of a penalty on the squared norms of Jacobians, the integral of |dv/dx|^2 dt; likewise", at_least(0))
       .add("train.validate_every", train.validate_every, "steps between validations; 0: a twentieth of the run",
            at_least(0, "steps"))
       .add("train.patience", train.patience,

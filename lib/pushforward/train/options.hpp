@@ -47,6 +47,7 @@ struct TrainOptions {
   double weight_decay = 0;
   double average = 0.998;             ///< decay of the average of weights; 0: none
   double clip = 0;                    ///< gradient norm; 0: none
+  ode::Penalty penalty{};             ///< of continuous flows, in likelihood steps
   Index validate_every = 0;           ///< steps; 0: a twentieth of the run
   Index patience = 0;                 ///< validations without improvement before the run ends; 0: never
   Index seed = 1;                     ///< of initial weights and batches

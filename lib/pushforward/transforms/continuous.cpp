@@ -29,7 +29,8 @@ template <class T>
 struct ContinuousState final : TransformState<T> {
   // A state of a grid. Its points are x₀, x₁ … in the direction of its steps.
   ContinuousState(const ode::VectorField<T>& field, const Grid& of, ode::LogDet log_det, linalg::Workspace& kept,
-                  linalg::Workspace& scratch, Index n, Pass pass, const logdet::HutchinsonOptions* estimator = nullptr)
+                  linalg::Workspace& scratch, Index n, Pass pass, const logdet::HutchinsonOptions* estimator = nullptr,
+                  const ode::Penalty& penalty = {})
       : grid(of) {
     const Index d = field.dimension();
     // Evaluations go back and forth between two.
@@ -40,8 +41,10 @@ struct ContinuousState final : TransformState<T> {
     sign = scratch.take<linalg::Sign>(n);
     if (estimator != nullptr) {
       probes.emplace(*estimator, d, grid.steps, grid.solver->stages(), kept, scratch, n);
+    } else if (log_det == ode::LogDet::estimate) {
+      probes.emplace(d, kept, n);
     }
-    method.emplace(field, *grid.solver, log_det, kept, scratch, n, pass, probes ? probes->count() : 0);
+    method.emplace(field, *grid.solver, log_det, kept, scratch, n, pass, probes ? probes->count() : 0, penalty);
     if (pass != Pass::gradient) take_report(scratch, n);
     if (pass != Pass::gradient && log_det == ode::LogDet::discrete) newton.emplace(scratch, d, n);
   }
@@ -170,12 +173,15 @@ std::unique_ptr<TransformState<T>> Continuous<T>::plan(linalg::Workspace& kept, 
   }
   if (pass != Pass::gradient && !is_discrete()) return std::make_unique<ContinuousState<T>>(field_, scratch, n);
   const auto* const estimator = pass == Pass::gradient ? training_.get_if<logdet::HutchinsonOptions>() : nullptr;
+  const auto penalty = pass == Pass::gradient ? o.penalty : ode::Penalty{};
+  // The norm of the Jacobian takes the tangents of all unit vectors, which are an exact estimate.
+  const bool estimates = estimator != nullptr || penalty.jacobian_norm > 0;
   const auto log_det = pass == Pass::map_only ? ode::LogDet::none
                        : is_discrete()        ? ode::LogDet::discrete
-                       : estimator != nullptr ? ode::LogDet::estimate
+                       : estimates            ? ode::LogDet::estimate
                                               : ode::LogDet::trace;
   return std::make_unique<ContinuousState<T>>(field_, Grid{&tableaus.at(o.solver), o.steps, 1}, log_det, kept, scratch,
-                                              n, pass, is_discrete() ? nullptr : estimator);
+                                              n, pass, is_discrete() ? nullptr : estimator, penalty);
 }
 
 template <class T>

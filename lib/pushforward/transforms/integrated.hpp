@@ -3,6 +3,7 @@
 // The interface of transforms that integrate a differential equation from t = 1 (data) to t = 0 (latents).
 
 #include <pushforward/core/option_set.hpp>
+#include <pushforward/ode/penalty.hpp>
 #include <pushforward/transforms/transform.hpp>
 
 #include <optional>
@@ -19,7 +20,9 @@ struct IntegrationOptions {
   std::string density = "auto";  ///< discrete, continuous, or auto: discrete up to largest_discrete dimensions
   double tolerance = 1e-6;       ///< continuous: of a log-density in evaluation, nats
   Index max_steps = 256;         ///< of the finest grid, in training and in evaluation
+  ode::Penalty penalty{};        ///< subtracted from the log-dets of Pass::gradient; no part of the model
 
+  /// Declares all but the penalty.
   OptionSet declare();
   /// Whether the density is discrete for samples of d values.
   bool is_discrete(Index d) const { return density == "discrete" || (density == "auto" && d <= largest_discrete); }
