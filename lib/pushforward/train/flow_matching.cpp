@@ -338,10 +338,11 @@ void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Ba
     const double u = stream.uniform();
     const auto point = path_.at(
         stratified ? (static_cast<double>(strata(at)) + u) / static_cast<double>(group.rows) : u, options_.noise);
-    for (double& value : noise_) value = stream.normal();
+    const std::span<double> noise(noise_.data(), options_.noise > 0 ? noise_.size() : 0);
+    for (double& value : noise) value = stream.normal();
     m.time[j] = point.t;
     m.weight[j] = point.weight;
-    set_point<T>(path_, point, latent_, row, noise_, curved,
+    set_point<T>(path_, point, latent_, row, noise, curved,
                  {m.x.column_span(j), m.velocity.column_span(j), m.singular.column_span(j)});
   }
 }
