@@ -2,10 +2,12 @@
 """Makes the golden files of this folder with the programs of a build.
 
   test/golden/make_golden.py BUILD/apps test/golden/version_N
+  test/golden/make_golden.py BUILD/apps test/golden/version_N_continuous --continuous
 
-The files of version_1 were made once, by the programs of release 0.1.0, and are never made again: a file that a later
-program wrote would prove nothing about files of today. Run this script only to make a folder for a new version of the
-formats. The keys that it uses are those of release 0.1.0.
+The files of version_1 were made once, by the programs of release 0.1.0, and those of version_1_continuous by the first
+programs with continuous flows. They are never made again: a file that a later program wrote would prove nothing about
+files of today. Run this script only to make a folder for a new version of the formats, or for a new group of kinds. The
+keys that it uses are those of the time.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "examples"))
 import model_density  # noqa: E402
+from model_transforms import attributes  # noqa: E402
 
 SEED = 5  # of the noise of a dequantization
 SAMPLES = ["-n", 6, "--seed", 7, "--tolerance", 1e-13]
@@ -133,6 +136,29 @@ MODELS = {
     "chain_pixels": ("images", ["pixels", *DOUBLE, *RAW]),
 }
 
+CONTINUOUS = ["--checkpoint.file", "checkpoint.h5", "--restart", "never", "--model.kind", "continuous", "--model.hidden",
+              "6,5"]
+# Of so small a tolerance that the program and the reader in numpy differ by rounding only.
+LIMIT = ["--model.density", "continuous", "--model.tolerance", 1e-12]
+MATCHING = ["--objective.kind", "flow_matching"]
+
+# The models of --continuous, as in MODELS.
+CONTINUOUS_MODELS = {
+    "discrete": ("vectors", [*CONTINUOUS, *DOUBLE]),
+    "discrete_float": ("vectors", [*CONTINUOUS, "--model.solver", "heun", "--model.steps", 3]),
+    "discrete_dp5": ("angles", [*CONTINUOUS, "--model.solver", "dp5", "--model.activation", "elu", *DOUBLE]),
+    "discrete_gates": ("vectors", [*CONTINUOUS, "--model.time", "gates", "--model.solver", "euler", *DOUBLE, *WHITEN]),
+    "limit_tanh": ("vectors", [*CONTINUOUS, "--model.activation", "tanh", *LIMIT, *DOUBLE]),
+    "limit_silu": ("context", [*CONTINUOUS, *LIMIT, *DOUBLE]),
+    "limit_gates": ("context", [*CONTINUOUS, "--model.time", "gates", *LIMIT, *MATCHING, "--objective.coupling",
+                                "optimal_transport", "--objective.coupling_context", "cost", *DOUBLE]),
+    "matching": ("toy", [*CONTINUOUS, *LIMIT, *MATCHING, "--objective.path", "trigonometric", *DOUBLE]),
+    "sphere_discrete": ("sphere", [*CONTINUOUS, *DOUBLE]),
+    "sphere_limit": ("sphere", [*CONTINUOUS, *LIMIT, *MATCHING, *DOUBLE]),
+    "images": ("images", [*CONTINUOUS, "--model.levels", 4, "--model.logit", 0.05, "--model.density", "discrete",
+                          "--model.steps", 2, *RAW, *DOUBLE]),
+}
+
 
 def skewed(generator, n, d):
     """(n, d) rows of a density without any symmetry."""
@@ -146,8 +172,8 @@ def write_csv(path, header, x):
 
 
 class Maker:
-    def __init__(self, programs, to, scratch):
-        self.programs, self.to, self.scratch = programs, to, scratch
+    def __init__(self, programs, to, scratch, continuous):
+        self.programs, self.to, self.scratch, self.continuous = programs, to, scratch, continuous
         for folder in ["datasets", "models"]:
             (to / folder).mkdir(parents=True, exist_ok=True)
 
@@ -191,10 +217,18 @@ class Maker:
         psi = np.angle(np.exp(1j * (2 * phi + generator.normal(size=60))))
         write_csv(csv, "phi,a,psi,b", np.column_stack([phi, generator.normal(size=60) + phi, psi, psi**2]))
         self.imported("angles", csv, "--periodic", "phi,psi")
+        if self.continuous:
+            latitude = 60 * np.sin(psi) + 20 * generator.uniform(-1, 1, 60)
+            write_csv(csv, "lat,lon,a", np.column_stack([latitude, 180 / np.pi * phi, generator.normal(size=60) + psi]))
+            self.imported("sphere", csv, "--sphere", "lat,lon")
         integers = generator.integers(0, 4, (60, 32))
         integers[:, 1:] = (integers[:, 1:] + integers[:, :-1]) // 2
         self.put("integers", integers)
         self.imported("images", "integers.npy", "--image", "4,4,2")
+        if self.continuous:
+            for name in ["single", "weighted"]:
+                self.dataset(name).unlink()
+            return
         write_csv(csv, ",".join(f"p{i}" for i in range(16)) + ",label", np.column_stack([integers[:, ::2], label]))
         self.imported("labelled", csv, "--context", "label", "--one-hot", f"label={CLASSES}", "--image", "4,4")
         # Rows that are inside their models' supports, and the same training rows with tests of which some are outside.
@@ -241,8 +275,8 @@ class Maker:
             group.attrs["mean_nll"] = density.attrs["mean_nll"]
             group["samples"], group["samples_status"] = samples["x"][:], samples["status"][:]
         with h5py.File(model) as file:
-            noise = {"seed": SEED} if any(t.attrs["kind"] == "dequantize" for t in file["flow/transforms"].values()) \
-                else {}
+            kinds = [attributes(transform)["kind"] for transform in file["flow/transforms"].values()]
+            noise = {"seed": SEED} if "dequantize" in kinds else {}
             group["log_prob_numpy"] = model_density.log_prob(file, x.astype(np.float64), contexts, **noise)
 
 
@@ -250,12 +284,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("programs", type=pathlib.Path, help="folder of flow_data, flow_train and so on")
     parser.add_argument("to", type=pathlib.Path, help="folder of the files")
+    parser.add_argument("--continuous", action="store_true", help="makes models of continuous flows")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        maker = Maker(options.programs.resolve(), options.to.resolve(), pathlib.Path(scratch))
+        maker = Maker(options.programs.resolve(), options.to.resolve(), pathlib.Path(scratch), options.continuous)
         maker.datasets()
         with h5py.File(maker.to / "expected.h5", "w") as expected:
-            for name, (dataset, arguments, *other) in MODELS.items():
+            for name, (dataset, arguments, *other) in (CONTINUOUS_MODELS if options.continuous else MODELS).items():
                 print(name)
                 model = maker.model(name, dataset, arguments)
                 maker.expect(expected.create_group(name), model, (other or [dataset])[0])

@@ -15,8 +15,10 @@ from harness import ProgramTest
 SOURCE = pathlib.Path(os.environ["PUSHFORWARD_SOURCE"])
 sys.path.insert(0, str(SOURCE / "examples"))
 import model_density  # noqa: E402
+from model_transforms import attributes  # noqa: E402
 
 GOLDEN = SOURCE / "test" / "golden" / "version_1"
+CONTINUOUS = GOLDEN.with_name("version_1_continuous")
 
 SAMPLES = ["-n", 6, "--seed", 7, "--tolerance", 1e-13]  # as in make_golden.py
 SEED = 5
@@ -50,15 +52,21 @@ def deviation(values, expected):
     return np.max(np.abs(values[finite] - expected[finite]) / np.maximum(1, np.abs(expected[finite])), initial=0)
 
 
-def model_files():
-    return sorted((GOLDEN / "models").glob("*.h5"))
+def model_files(folder):
+    return sorted((folder / "models").glob("*.h5"))
 
 
 class Golden(ProgramTest):
-    def expected(self):
-        file = h5py.File(GOLDEN / "expected.h5")
+    def expected(self, folder=GOLDEN):
+        file = h5py.File(folder / "expected.h5")
         self.addCleanup(file.close)
         return file
+
+    def subjects(self):
+        """Yields each model's file, what is expected of it, and its dataset."""
+        for folder in [GOLDEN, CONTINUOUS]:
+            for name, group in self.expected(folder).items():
+                yield folder / "models" / f"{name}.h5", group, self.dataset(group, folder)
 
     def density(self, model, data, *arguments):
         """Runs flow_density, and returns its arrays and the mean NLL."""
@@ -66,17 +74,18 @@ class Golden(ProgramTest):
         with h5py.File(self.folder / "density.h5") as file:
             return {name: file[name][:] for name in ["log_prob", "z", "status"]}, file.attrs["mean_nll"]
 
-    def dataset(self, group):
-        return GOLDEN / "datasets" / f"{group.attrs['dataset']}.h5"
+    def dataset(self, group, folder=GOLDEN):
+        return folder / "datasets" / f"{group.attrs['dataset']}.h5"
 
     def test_every_model_has_its_expected_values(self):
-        self.assertEqual(sorted(self.expected()), [path.stem for path in model_files()])
-        self.assertGreaterEqual(len(model_files()), 32)
+        for folder, count in [(GOLDEN, 32), (CONTINUOUS, 11)]:
+            self.assertEqual(sorted(self.expected(folder)), [path.stem for path in model_files(folder)])
+            self.assertGreaterEqual(len(model_files(folder)), count)
 
     def test_densities_are_those_of_the_past(self):
-        for name, group in self.expected().items():
-            with self.subTest(name):
-                arrays, mean_nll = self.density(GOLDEN / "models" / f"{name}.h5", self.dataset(group), "--seed", SEED)
+        for model, group, dataset in self.subjects():
+            with self.subTest(model):
+                arrays, mean_nll = self.density(model, dataset, "--seed", SEED)
                 self.assertEqual(arrays["status"].tolist(), group["status"][:].tolist())
                 self.assertLessEqual(deviation(arrays["log_prob"], group["log_prob"]), 1e-12)
                 self.assertLessEqual(deviation(arrays["log_prob"], group["log_prob_numpy"]), 1e-12)
@@ -84,10 +93,9 @@ class Golden(ProgramTest):
                 self.assertLessEqual(deviation(mean_nll, group.attrs["mean_nll"]), 1e-12)
 
     def test_samples_are_those_of_the_past(self):
-        for name, group in self.expected().items():
-            with self.subTest(name):
+        for model, group, _ in self.subjects():
+            with self.subTest(model):
                 context = ["--context", group.attrs["context"]] if "context" in group.attrs else []
-                model = GOLDEN / "models" / f"{name}.h5"
                 self.assertSuccess(self.run_program("flow_sample", model, *SAMPLES, *context))
                 with h5py.File(self.folder / "samples.h5") as file:
                     status = file["status"][:]
@@ -96,11 +104,10 @@ class Golden(ProgramTest):
                     self.assertLessEqual(deviation(file["x"][:][status == 0], group["samples"][:][status == 0]), 1e-9)
 
     def test_the_reader_in_numpy_reads_them(self):
-        for name, group in self.expected().items():
-            with self.subTest(name), h5py.File(self.dataset(group)) as rows, \
-                 h5py.File(GOLDEN / "models" / f"{name}.h5") as model:
+        for path, group, dataset in self.subjects():
+            with self.subTest(path), h5py.File(dataset) as rows, h5py.File(path) as model:
                 contexts = rows["context/test"][:] if "context" in rows else None
-                noise = any(t.attrs["kind"] == "dequantize" for t in model["flow/transforms"].values())
+                noise = any(attributes(t)["kind"] == "dequantize" for t in model["flow/transforms"].values())
                 log_prob = model_density.log_prob(model, rows["test"][:].astype(float), contexts,
                                                   **({"seed": SEED} if noise else {}))
                 self.assertLessEqual(deviation(log_prob, group["log_prob"]), 1e-12)
