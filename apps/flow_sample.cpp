@@ -10,6 +10,7 @@
 #include <pushforward/h5/results.hpp>
 #include <pushforward/random/stream.hpp>
 #include <pushforward/table/table.hpp>
+#include <pushforward/train/marginals.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -31,6 +32,9 @@ struct Options {
   double tolerance = flow::InverseOptions().tolerance;
   Index max_iterations = flow::InverseOptions().max_iterations;
   apps::IntegrationFlags integration{};
+  double eta = 0;  // of a stochastic differential equation; 0: none
+
+  bool diffuses() const { return eta > 0; }
 };
 
 // Opens the array of latents. Throws DataError if its columns are not those of the model.
@@ -81,12 +85,43 @@ class Places {
   Matrix<double> degrees_;
 };
 
+// Makes the model sample as the options say. Returns a text about it for people, "" if they say nothing.
+template <class T>
+std::string choose_sampler(flow::Model<T>& model, const Options& options, const std::string& path) {
+  const auto& integration = options.integration;
+  if (!options.diffuses()) return integration.apply(model);
+  require<OptionError>(integration.solver == "model" && integration.tolerance == 0,
+                       "--sde has steps of its own and no density: leave --solver and --log_prob_tolerance out");
+  ode::Diffusion diffusion{.marginals = train::marginals_of_model(path, model.flow().architecture()),
+                           .eta = options.eta};
+  if (integration.steps > 0) diffusion.steps = integration.steps;
+  model.set_diffusion(diffusion);
+  return fmt::format("the stochastic differential equation with eta = {:g}, in {} {}; they have no density",
+                     diffusion.eta, diffusion.steps, diffusion.steps == 1 ? "step" : "steps");
+}
+
+// The arrays of n samples of d values.
+std::vector<h5::RowArray> arrays_of(Index n, Index d, const flow::Domain& data, bool has_density) {
+  std::vector<h5::RowArray> arrays{
+      {"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
+      {"status",
+       h5::Element::integer64,
+       n,
+       0,
+       {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}};
+  if (!has_density) return arrays;
+  arrays.push_back({"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}});
+  arrays.push_back(
+      {"log_prob", h5::Element::real64, n, 0, {.units = "nat", .long_name = apps::log_prob_name("sample", data)}});
+  return arrays;
+}
+
 template <class T>
 void run(apps::Program& program, const Options& options, const std::string& path) {
   const auto& comm = program.comm();
   auto model = apps::open_model<T>(program, path);
   std::string integration;
-  comm::agree(comm, [&] { integration = options.integration.apply(model); });
+  comm::agree(comm, [&] { integration = choose_sampler(model, options, path); });
   if (!integration.empty()) program.console().result("samples of {}", integration);
   auto workspace = flow::FlowWorkspace<T>::within(model.flow(), flow::default_workspace_bytes, apps::workspace_samples,
                                                   nn::Pass::evaluate);
@@ -114,20 +149,9 @@ void run(apps::Program& program, const Options& options, const std::string& path
       .tolerance = options.tolerance,
       .max_iterations = static_cast<int>(options.max_iterations)};
   const apps::TableOutput output(comm, options.output);
-  apps::IntegrationColumns columns(!model.flow().integrations().empty(), most);
-  std::vector<h5::RowArray> arrays{
-      {"x", h5::Element::real64, n, d, {.units = "", .long_name = "samples, in the data's units"}},
-      {"z", h5::Element::real64, n, d, {.units = "1", .long_name = "latent of each sample"}},
-      {"log_prob",
-       h5::Element::real64,
-       n,
-       0,
-       {.units = "nat", .long_name = apps::log_prob_name("sample", model.flow().architecture().data)}},
-      {"status",
-       h5::Element::integer64,
-       n,
-       0,
-       {.units = "", .long_name = "0 ok, 1 not finite, 2 not converged, 3 not invertible, 4 outside the support"}}};
+  const bool has_density = !options.diffuses();
+  apps::IntegrationColumns columns(has_density && !model.flow().integrations().empty(), most);
+  auto arrays = arrays_of(n, d, model.flow().architecture().data, has_density);
   columns.add_arrays(arrays, n);
   if (places->present()) {
     arrays.push_back({"geographic",
@@ -142,6 +166,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
     } else {
       root.attribute("seed", options.seed);
     }
+    if (options.diffuses()) root.attribute("sde", options.eta);
     if (!options.context.empty()) root.attribute("context", options.context);
     if (const auto& image = model.notes().image) {
       root.attribute("image_shape",
@@ -165,22 +190,25 @@ void run(apps::Program& program, const Options& options, const std::string& path
       context->read(first, given.view().columns(0, count));
       model.inverse(z.view().columns(0, count), x.view().columns(0, count), log_prob.span().first(size),
                     std::span(status).first(size), inverse, workspace, given.view().columns(0, count),
-                    columns.report(count));
+                    columns.report(count), {.seed = static_cast<std::uint64_t>(options.seed), .first = first});
     });
     for (std::size_t i = 0; i < size; ++i) {
       statuses.add(status[i]);
       status_numbers.span()[i] = static_cast<Index>(status[i]);
     }
     file.write_rows<double>("x", first, x.view().columns(0, count));
-    file.write_rows<double>("z", first, z.view().columns(0, count));
-    file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
     file.write_rows<Index>("status", first, status_numbers.view().columns(0, count));
     if (places->present()) places->write(file, first, x.view().columns(0, count));
+    if (!has_density) return;
+    file.write_rows<double>("z", first, z.view().columns(0, count));
+    file.write_rows<double>("log_prob", first, log_prob.view().columns(0, count));
     columns.write(file, first, std::span(status).first(size));
   });
   file.commit();
-  std::vector<apps::TableColumns> table{{"x", names}, {"log_prob", {"log_prob"}}, {"status", {"status"}}};
-  if (places->present()) table.insert(table.begin() + 1, {"geographic", places->names()});
+  std::vector<apps::TableColumns> table{{"x", names}};
+  if (places->present()) table.push_back({"geographic", places->names()});
+  if (has_density) table.push_back({"log_prob", {"log_prob"}});
+  table.push_back({"status", {"status"}});
   output.write(table, "x");
   columns.print(comm, program.console());
   program.console().result("wrote {}: {} samples of dimension {}", options.output, n, d);
@@ -195,7 +223,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
 int main(int argc, char** argv) {
   const char* const summary =
       "Draws samples from a trained model. Sample i depends only on the seed and on i. Writes /x, /z, /log_prob and "
-      "/status; for continuous flows also /log_prob_error and /evaluations.";
+      "/status; for continuous flows also /log_prob_error and /evaluations. With --sde it writes /x and /status.";
   return apps::run_program(argc, argv, "flow_sample", summary, [](apps::Program& program) {
     Options options;
     std::string model;
@@ -217,6 +245,13 @@ int main(int argc, char** argv) {
     keys.add("max_iterations", options.max_iterations, "largest number of iterations of a block's inverse",
              between(1, 1e9));
     options.integration.add_sampler(keys);
+    keys.add(
+        "sde", options.eta,
+        fmt::format("continuous flows that flow matching has trained: draw by the stochastic differential equation "
+                    "with this strength of noise, in --steps steps, by default {}. The law of the samples stays "
+                    "that of the model, but they have no density, so that there are no /z and /log_prob; 0: none",
+                    ode::Diffusion::default_steps),
+        at_least(0));
     options.integration.add_tolerance(keys, "log_prob_tolerance");
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.add_options(keys, program.cli());
@@ -226,6 +261,8 @@ int main(int argc, char** argv) {
         require<OptionError>(options.latents.empty() || !keys.at(key, "").is_set,
                              "--{} has no effect with --latents: each latent gives one sample", key);
       }
+      require<OptionError>(options.latents.empty() || !options.diffuses(),
+                           "--sde begins with draws from N(0, I), and not with --latents");
       apps::require_result_name({"--output", options.output}, true);
       require<OptionError>(!options.geographic || !options.output.ends_with(".npy"),
                            "--geographic has no effect with --output {}: a .npy file has /x only", options.output);

@@ -174,6 +174,42 @@ BOOST_AUTO_TEST_CASE(a_limit_reports_its_error_and_its_evaluations) {
   BOOST_TEST(largest > 1e-12);
 }
 
+// The noise of a sample comes with its draws, so it does not depend on chunks. There is no way back, and training goes
+// on along the model's own grid.
+BOOST_AUTO_TEST_CASE(a_diffusion_draws_for_each_sample_and_has_no_way_back) {
+  auto model = random_continuous(2, {});
+  model.set_diffusion({.marginals = [](double t) { return ode::MarginalPoint{t, 1, 1 - t}; }, .eta = 1, .steps = 5});
+  const auto z = random_matrix<double>(2, 250, 8);
+  const auto samples_of = [&](Index chunk, Index first, Index count) {
+    FlowWorkspace<double> workspace(model.flow(), chunk, Pass::evaluate);
+    Result result(2, count);
+    model.inverse(z.view().columns(first, count), result.x, result.log_prob, result.status, {}, workspace, {},
+                  result.report(), {.seed = 4, .first = first});
+    BOOST_TEST(all_ok(result));
+    BOOST_TEST(result.evaluations.front() == 10);
+    return result.x;
+  };
+  const auto all = samples_of(256, 0, 250);
+  BOOST_TEST(close_absolute(samples_of(7, 0, 250).view(), all.view(), 1e-13));
+  BOOST_TEST(close_absolute(samples_of(7, 100, 50).view(), all.view().columns(100, 50), 1e-13));
+  BOOST_TEST(!close_absolute(samples_of(7, 100, 50).view(), all.view().columns(0, 50), 0.1));
+  BOOST_CHECK_EXCEPTION(density(model, all), OptionError, says({"no way back to latents"}));
+  FlowWorkspace<double>(model.flow(), 10, Pass::gradient);
+  BOOST_CHECK_EXCEPTION(model.set_diffusion({.marginals = {}, .eta = -1}), OptionError,
+                        says({"eta = -1", "at least 0"}));
+  BOOST_CHECK_EXCEPTION(model.set_diffusion({.marginals = {}, .eta = 1, .steps = 0}), OptionError,
+                        says({"0 stochastic steps"}));
+  BOOST_CHECK_EXCEPTION(random_model<double>(data::Standardization::Kind::none, 2).set_diffusion({}), OptionError,
+                        says({"the last transform of this model integrates no equation"}));
+}
+
+// The values of a sample that is not finite say so.
+BOOST_AUTO_TEST_CASE(a_diffusion_that_blows_up_says_so) {
+  auto model = linear_model(1, {});
+  model.set_diffusion({.marginals = [](double) { return ode::MarginalPoint{1e200, 0, 1}; }, .eta = 1e200, .steps = 3});
+  for (const auto status : sample(model, 3).status) BOOST_TEST(int(status) == int(Status::not_finite));
+}
+
 BOOST_AUTO_TEST_CASE(models_that_integrate_nothing_have_no_sampler) {
   auto model = random_model<double>(data::Standardization::Kind::none, 2);
   BOOST_TEST(model.flow().integrations().empty());

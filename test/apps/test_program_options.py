@@ -35,6 +35,7 @@ def inputs():
     continuous = ["--model.kind", "continuous"]
     for data, model, *flags in [("data.h5", "model.h5"), ("conditional_data.h5", "conditional.h5"),
                                 ("data.h5", "continuous.h5", *continuous),
+                                ("data.h5", "matching.h5", *continuous, "--objective.kind", "flow_matching"),
                                 ("data.h5", "limit.h5", *continuous, "--model.density", "continuous"),
                                 ("sphere_data.h5", "sphere.h5", *continuous)]:
         subprocess.run(command("flow_train", "--data", here / data, "-o", here / model, *flows.small(*flags)),
@@ -93,6 +94,7 @@ PROGRAMS = {
         "--max_iterations": flag("--max_iterations 1", base="model.h5"),
         "--steps": flag("--steps 2", base="continuous.h5"),
         "--solver": flag("--solver euler", base="continuous.h5 --steps 2"),
+        "--sde": flag("--sde 1", "--sde 2", base="matching.h5 --sde 0.5"),
         "--log_prob_tolerance": flag("--log_prob_tolerance 1e-9", base="limit.h5"),
     },
     "flow_check": {

@@ -85,6 +85,110 @@ class Samplers(FlowTest):
             self.assertIn(f"the steps fold at {folded} of 500 rows", run.stderr)
 
 
+class Diffusions(FlowTest):
+    """Samples by the stochastic differential equation of a flow that flow matching has trained."""
+
+    MATCHING = ["--model.kind", "continuous", "--model.hidden", "16,16", "--objective.kind", "flow_matching",
+                "--restart", "never"]
+
+    def test_samples_have_the_law_of_the_data(self):
+        """Two classes with normal densities, after an ActNorm. Any strength of noise gives their moments,
+        as far as the trained field is exact."""
+        generator = np.random.default_rng(4)
+        kind = (np.arange(20000) % 2).astype(float)
+        covariance = np.array([[1.0, 0.9], [0.9, 4.0]])
+        x = generator.normal(size=(20000, 2)) @ np.linalg.cholesky(covariance).T + kind[:, None] * [4.0, -6.0]
+        parts = {"train": slice(16000), "validation": slice(16000, 18000), "test": slice(18000, None)}
+        self.put("data.h5", {name: x[part] for name, part in parts.items()} |
+                 {f"context/{name}": kind[part] for name, part in parts.items()})
+        (self.folder / "run.toml").write_text("\n".join([
+            'model.kind = "chain"', *[f"[[model.chain]]\n{text}" for text in [
+                'kind = "actnorm"', 'kind = "continuous"\nhidden = [32, 32]']]]) + "\n")
+        self.succeed("flow_train", "run.toml", "--objective.kind", "flow_matching", "--data", "data.h5",
+                     "--train.batch", 500, "--train.steps", 1500, "--train.learning_rate", 5e-3, "-o", "flow.h5")
+        for eta in [0.2, 1, 4]:
+            for context, mean in [(0, [0.0, 0.0]), (1, [4.0, -6.0])]:
+                with self.subTest(eta=eta, context=context):
+                    drawn = self.sample("flow.h5", "-n", 20000, "--sde", eta, "--context", context, ranks=2)
+                    self.assertTrue(np.all(drawn["status"] == 0))
+                    self.assertNear(drawn["x"].mean(axis=0), mean, 0.1)
+                    self.assertNear(np.cov(drawn["x"].T), covariance, 0.1)
+                    # The twin: the other class.
+                    self.assertFar(drawn["x"].mean(axis=0), [4.0 - mean[0], -6.0 - mean[1]], 0.1)
+
+    def test_a_sample_is_the_same_on_any_ranks_and_for_any_number(self):
+        model = flows.model(3, *self.MATCHING)
+        first = self.sample(model, "-n", 40, "--sde", 1, "--steps", 7)
+        for n, ranks in [(40, 1), (40, 2), (40, 3), (40, 8), (7, 2), (300, 1)]:
+            other = self.sample(model, "-n", n, "--sde", 1, "--steps", 7, ranks=ranks, output="other.h5")
+            least = min(n, 40)
+            self.assertNear(other["x"][:least], first["x"][:least], 1e-12)
+        for more in [["--seed", 1], ["--steps", 8], ["--sde", 1.1]]:
+            other = self.sample(model, "-n", 40, "--sde", 1, "--steps", 7, *more, output="other.h5")
+            self.assertFar(other["x"], first["x"], 1e-3)
+
+    def test_little_noise_is_heuns_method(self):
+        model = flows.model(3, *self.MATCHING)
+        heun = self.sample(model, "-n", 40, "--steps", 9, "--solver", "heun")
+        drawn = self.sample(model, "-n", 40, "--steps", 9, "--sde", 1e-20, output="sde.h5")
+        self.assertNear(drawn["x"], heun["x"], 1e-8)
+        self.assertFar(self.sample(model, "-n", 40, "--steps", 9, "--sde", 1e-3)["x"], heun["x"], 1e-3)
+
+    def test_the_file_has_no_density(self):
+        model = flows.model(3, *self.MATCHING)
+        run = self.succeed("flow_sample", model, "-n", 9, "--sde", 0.5, "-o", "s.h5", ranks=2)
+        self.assertEqual(run.stdout, "samples of the stochastic differential equation with eta = 0.5, in 100 steps; "
+                         "they have no density\nwrote s.h5: 9 samples of dimension 3\n")
+        with h5py.File(self.folder / "s.h5") as file:
+            self.assertEqual(file.attrs["sde"], 0.5)
+            self.assertEqual(set(file), {"x", "status", "feature_names"})
+        self.succeed("flow_sample", model, "-n", 9, "--sde", 0.5, "-o", "s.csv")
+        lines = (self.folder / "s.csv").read_text().splitlines()
+        self.assertEqual((len(lines), lines[0].split(",")[-1], lines[0].count(",")), (10, "status", 3))
+        # The density of the model at these samples is there for the asking.
+        self.assertTrue(np.all(np.isfinite(self.density(model, "s.h5:x")["log_prob"])))
+
+    def test_paths_that_determine_no_score_are_refused(self):
+        rows = flows.split_rows(2)
+        self.put("z.h5", {name: np.random.default_rng(3).normal(size=x.shape) for name, x in rows.items()})
+        self.put("circles.h5", {name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in rows.items()})
+        given = ["--data.source", "z.h5", "--objective.coupling", "given"]
+        for more, reason in [
+                (["--objective.kind", "likelihood"], 'trained with objective.kind = "likelihood"'),
+                (["--objective.likelihood_steps", 5], "the last 5 steps of its training were steps of maximum like"),
+                (["--objective.coupling", "optimal_transport"], 'by objective.coupling = "optimal_transport"'),
+                (["--objective.coupling", "sinkhorn"], 'by objective.coupling = "sinkhorn"'),
+                (given, "its paths begin at points of data.source"),
+                ([*given, "--objective.source_law", "base"], "its paths begin at points of data.source"),
+                (["--objective.noise", 0.1], "with objective.noise = 0.1 its paths do not begin at the latents"),
+                (["--base.kind", "logistic"], 'its latents have base.kind = "logistic"'),
+                (["--data", "circles.h5", "--data.periodic", "1"], "columns are angles or unit vectors"),
+                (["--data", "circles.h5", "--data.spheres", "1+2"], "columns are angles or unit vectors")]:
+            with self.subTest(reason):
+                self.train("--data", flows.data(2), *self.MATCHING, *more, "-o", "flow.h5")
+                for ranks in [1, 2]:
+                    run = self.run_program("flow_sample", "flow.h5", "-n", 5, "--sde", 1, ranks=ranks)
+                    self.assertFailure(run, 2, "flow.h5: the velocity does not determine the score: ")
+                    self.assertIn(reason, run.stderr)
+        # Bridges have noise between their ends, and they are fine.
+        self.train("--data", flows.data(2), *self.MATCHING, "--objective.path", "bridge", "--objective.noise", 0.1)
+        self.sample("flow.h5", "-n", 5, "--sde", 1)
+
+    def test_older_files_and_flags_without_effect_are_refused(self):
+        model = self.copy(flows.model(3, *self.MATCHING), "flow.h5")
+        for flags, reason in [(["--solver", "euler"], "leave --solver and --log_prob_tolerance out"),
+                              (["--log_prob_tolerance", 1e-3], "leave --solver and --log_prob_tolerance out"),
+                              (["--latents", "flow.h5:/x"], "begins with draws from N(0, I), and not with --latents"),
+                              (["--sde", -1], "at least 0")]:
+            self.assertFailure(self.run_program("flow_sample", "flow.h5", "--sde", 1, *flags), 2, reason)
+        self.assertFailure(self.run_program("flow_sample", flows.model(2), "--sde", 1), 2, "was trained with objective")
+        with flows.edited_model(self.folder / "flow.h5") as file:
+            del file["objective"]
+        self.sample(model, "-n", 5)
+        self.assertFailure(self.run_program("flow_sample", "flow.h5", "--sde", 1), 2,
+                           "the file does not say how the model was trained, because an older version wrote it")
+
+
 class RoundTrip(FlowTest):
     """The samples, evaluated again, have the log p and the z that they were drawn with."""
 

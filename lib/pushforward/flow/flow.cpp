@@ -2,6 +2,7 @@
 #include <pushforward/core/interval.hpp>
 #include <pushforward/core/timer.hpp>
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/flow/why_excluded.hpp>
 #include <pushforward/maps/scalar_function.hpp>
 #include <pushforward/transforms/inverse.hpp>
 #include <pushforward/transforms/linear_form.hpp>
@@ -72,29 +73,6 @@ ConstMatrixView<T> arrival(const Parts& parts, Index k, ConstMatrixView<T> x) {
   if (k == 0) return x;
   const auto& level = parts.levels[k - 1];
   return (level.kept.empty() ? level.all : level.kept).columns(0, x.cols());
-}
-
-// Says which value of a sample is not admitted; "" if all are.
-template <class T>
-std::string why_excluded(const Supported* transform, std::span<const T> x) {
-  if (transform == nullptr) return "";
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const auto row = static_cast<Index>(i);
-    if (transform->admits(row, static_cast<double>(x[i]))) continue;
-    return fmt::format("value {} is {:.6g}, and only {} are admitted", row, x[i], transform->admitted(row));
-  }
-  return "";
-}
-
-template <class T>
-std::string why_excluded(const BaseDensity<T>& base, std::span<const T> z) {
-  const auto [low, high] = base.support();
-  for (const Index row : base.rows()) {
-    const T value = z[row];
-    if (value >= static_cast<T>(low) && value <= static_cast<T>(high)) continue;
-    return fmt::format("value {} is {:.6g}, outside [{:.6g}, {:.6g}]", row, value, low, high);
-  }
-  return "";
 }
 
 template <class U>
@@ -217,6 +195,16 @@ void Flow<T>::set_sampler(const Sampler& sampler) {
   }
   require<OptionError>(found, "a sampler of {} steps of {}, but no transform of this model integrates an equation: {}",
                        sampler.steps, sampler.solver, summary(architecture_));
+}
+
+template <class T>
+void Flow<T>::set_diffusion(const ode::Diffusion& diffusion) {
+  require<OptionError>(
+      !roles_.empty() && roles_.back().integrated != nullptr,
+      "a sampler by a stochastic differential equation, but the last transform of this model integrates "
+      "no equation: {}",
+      summary(architecture_));
+  roles_.back().integrated->set_diffusion(diffusion);
 }
 
 template <class T>
@@ -458,8 +446,8 @@ void Flow<T>::log_prob(const Batch<T>& batch, std::span<double> log_prob, Matrix
 template <class T>
 void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
                       const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context,
-                      const IntegrationReport& report) const {
-  const Batch<T> batch{.x = z, .context = context};
+                      const IntegrationReport& report, const logdet::Draws& draws) const {
+  const Batch<T> batch{.x = z, .context = context, .draws = draws};
   require_batch("inverse", batch, log_prob.size(), status.size());
   require<ShapeError>(x.rows() == dimension() && x.cols() == z.cols(),
                       "inverse: samples ({} × {}) do not fit latents ({} × {})", x.rows(), x.cols(), z.rows(),
@@ -490,8 +478,10 @@ void Flow<T>::inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> l
       const auto& level = parts.levels[k];
       if (!level.kept.empty()) at = joined<T>(at, latent, parts.joined.data(), level.all.rows());
       const auto to = level.all.columns(0, count);
-      transforms_[k]->inverse(*parts.states[k], {.x = at, .context = batch.part(first, count).context}, to, log_p,
-                              outcome, options);
+      auto chunk = batch.part(first, count);
+      chunk.x = at;
+      chunk.draws.block = static_cast<std::uint64_t>(k);
+      transforms_[k]->inverse(*parts.states[k], chunk, to, log_p, outcome, options);
       at = to;
     }
     for (double& value : log_p) value = -value;

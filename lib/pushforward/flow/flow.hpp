@@ -89,6 +89,10 @@ class Flow {
   /// Workspaces that are planned from now on belong to the map that a sampler makes (integrated.hpp), but those for
   /// Pass::gradient. Throws OptionError if no transform integrates an equation, or for an unknown solver.
   void set_sampler(const Sampler& sampler);
+  /// Workspaces that are planned from now on for Pass::evaluate belong to a sampler by a stochastic differential
+  /// equation in the place of the last transform (integrated.hpp). inverse() then gives its samples, and its log_prob
+  /// means nothing. log_prob() throws OptionError. Throws OptionError unless the last transform integrates an equation.
+  void set_diffusion(const ode::Diffusion& diffusion);
 
   /// Sets the parameters that start from the data. The batch is the same on all ranks; each transform sees it as the
   /// transforms before leave it. Weights are not used. Leaves the flow prepared. No log-dets are computed. In addition
@@ -105,10 +109,10 @@ class Flow {
                 FlowWorkspace<T>& workspace, const IntegrationReport& report = {}) const;
 
   /// x = f⁻¹(z). z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out. The
-  /// workspace is planned for Pass::evaluate. report: out, as in log_prob().
+  /// workspace is planned for Pass::evaluate. report: out, as in log_prob(). draws: of the noise of a diffusion.
   void inverse(ConstMatrixView<T> z, MatrixView<T> x, std::span<double> log_prob, std::span<Status> status,
                const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<T> context = {},
-               const IntegrationReport& report = {}) const;
+               const IntegrationReport& report = {}, const logdet::Draws& draws = {}) const;
 
   /// Returns Σᵢ wᵢ log p(xᵢ) over a batch (d × n) and adds its gradient. gradient: the flat buffer, added to, with
   /// respect to effective parameters; call gradient_of_raw_parameters() once all is added. log_prob, status: (n) out.

@@ -253,7 +253,8 @@ void Model<T>::log_prob(const Batch<double>& batch, std::span<double> log_prob, 
 template <class T>
 void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::span<double> log_prob,
                        std::span<Status> status, const InverseOptions& options, FlowWorkspace<T>& workspace,
-                       ConstMatrixView<double> context, const IntegrationReport& report) const {
+                       ConstMatrixView<double> context, const IntegrationReport& report,
+                       const logdet::Draws& draws) const {
   const Index d = dimension(), n = z.cols();
   require<ShapeError>(z.rows() == d && x.rows() == d && x.cols() == n,
                       "inverse: latents ({} × {}) into samples ({} × {}) of a model of dimension {}", z.rows(), n,
@@ -269,7 +270,7 @@ void Model<T>::inverse(ConstMatrixView<double> z, MatrixView<double> x, std::spa
     const auto u = given.view().columns(0, count);
     if (context_) context_->standardization.forward(context.columns(first, count), u);
     flow_.inverse(from, y, log_prob.subspan(at, size), status.subspan(at, size), options, workspace, u,
-                  report.part(first, count));
+                  report.part(first, count), draws.from(first));
     standardization_.inverse<T>(y, x.columns(first, count));
     for (double& value : log_prob.subspan(at, size)) value += standardization_.log_det();
   });

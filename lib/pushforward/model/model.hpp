@@ -57,6 +57,7 @@ class Model {
   /// Workspaces that were planned before keep their grids.
   void set_integrations(std::span<const IntegrationOptions> options) { flow_.set_integrations(options); }
   void set_sampler(const Sampler& sampler) { flow_.set_sampler(sampler); }
+  void set_diffusion(const ode::Diffusion& diffusion) { flow_.set_diffusion(diffusion); }
 
   /// batch: (d × n) in, data and contexts in their own units; weights are not used. log_prob: (n) out, nats, in the
   /// data's units. z: (d × n) out, or empty. status: (n) out. If a status is not ok, log_prob is NaN; outside the
@@ -65,10 +66,10 @@ class Model {
                 FlowWorkspace<T>& workspace, const IntegrationReport& report = {}) const;
 
   /// x = f⁻¹(z), data units. z: (d × n) in. x: (d × n) out, must not alias z. log_prob: (n) out, of x. status: (n) out.
-  /// report: out.
+  /// report: out. draws: of the noise of a diffusion, with which log_prob means nothing.
   void inverse(ConstMatrixView<double> z, MatrixView<double> x, std::span<double> log_prob, std::span<Status> status,
                const InverseOptions& options, FlowWorkspace<T>& workspace, ConstMatrixView<double> context = {},
-               const IntegrationReport& report = {}) const;
+               const IntegrationReport& report = {}, const logdet::Draws& draws = {}) const;
 
  private:
   void require_context(const char* name, Index n, ConstMatrixView<double> context) const;

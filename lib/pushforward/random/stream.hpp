@@ -31,6 +31,7 @@ enum class Purpose : std::uint64_t {
   flow_matching = 12,    ///< latents, noise and times of flow matching
   matching_order = 13,   ///< strata of the times of flow matching
   matching_check = 14,   ///< latents, noise, times and order of the pairs with which flow matching validates
+  diffusion = 15,        ///< noise of samplers by a stochastic differential equation
 };
 
 /// The stream of (seed, purpose, step, sample, probe): uniforms, normals, signs, one after the other.

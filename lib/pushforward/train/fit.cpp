@@ -7,6 +7,7 @@
 #include <pushforward/dataset/location.hpp>
 #include <pushforward/linalg/threads.hpp>
 #include <pushforward/model/model.hpp>
+#include <pushforward/model/option_attributes.hpp>
 #include <pushforward/train/fit.hpp>
 
 #include <charconv>
@@ -283,8 +284,10 @@ void Fit<T>::save(const std::string& path) {
     if (data_.context_standardization()) {
       context.emplace(flow::ModelContext{*data_.context_standardization(), about.context_names});
     }
-    flow::save_model(path, data_.standardization(), *flow_, notes, context,
-                     [&](const h5::GroupWriter& root) { history_.write(root); });
+    flow::save_model(path, data_.standardization(), *flow_, notes, context, [&](const h5::GroupWriter& root) {
+      flow::write_options(root.make_group("objective"), options_.objective.declare());
+      history_.write(root);
+    });
   });
 }
 

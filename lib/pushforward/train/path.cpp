@@ -15,16 +15,32 @@ PathPoint linear(double u, double sigma) {
   return {.t = u, .alpha = 1 - u, .beta = u, .gamma = sigma, .alpha_rate = -1, .beta_rate = 1};
 }
 
+ode::MarginalPoint linear_marginal(double t, double sigma) {
+  return {.beta = t, .beta_rate = 1, .diffusion = 1 - t + sigma * sigma};
+}
+
 PathPoint trigonometric(double u, double sigma) {
   const double c = std::cos(pi / 2 * u), s = std::sin(pi / 2 * u);
   return {.t = u, .alpha = c, .beta = s, .gamma = sigma, .alpha_rate = -pi / 2 * s, .beta_rate = pi / 2 * c};
 }
 
+ode::MarginalPoint trigonometric_marginal(double t, double sigma) {
+  const double c = std::cos(pi / 2 * t), s = std::sin(pi / 2 * t);
+  return {.beta = s, .beta_rate = pi / 2 * c, .diffusion = pi / 2 * c * (1 + sigma * sigma)};
+}
+
+// The total noising up to s = 1 − t, and its rate.
+struct Noising {
+  explicit Noising(double s) : total(least * s + (most - least) / 2 * s * s), rate(least + (most - least) * s) {}
+
+  static constexpr double least = 0.1, most = 20;  // the rate at s = 0 and s = 1
+  double total, rate;
+};
+
 // s = 1 − t has the density 1/(2√s).
 PathPoint variance_preserving(double u, double sigma) {
-  constexpr double least = 0.1, most = 20;  // the rate of noising at s = 0 and s = 1
   const double root = 1 - u, s = root * root;
-  const double total = least * s + (most - least) / 2 * s * s, rate = least + (most - least) * s;
+  const auto [total, rate] = Noising(s);
   const double beta = std::exp(-total / 2), alpha = std::sqrt(-std::expm1(-total));
   return {.t = 1 - s,
           .alpha = alpha,
@@ -33,6 +49,12 @@ PathPoint variance_preserving(double u, double sigma) {
           .alpha_rate = -rate / 2 * beta * beta / alpha,
           .beta_rate = rate / 2 * beta,
           .weight = 2 * root};
+}
+
+ode::MarginalPoint variance_preserving_marginal(double t, double sigma) {
+  const auto [total, rate] = Noising(1 - t);
+  const double beta = std::exp(-total / 2), beta_rate = rate / 2 * beta;
+  return {.beta = beta, .beta_rate = beta_rate, .diffusion = beta_rate * (1 + sigma * sigma)};
 }
 
 // t = sin²(πu/2) has the arcsine density, and √(t(1 − t)) = sin(πu/2) cos(πu/2).
@@ -46,6 +68,10 @@ PathPoint bridge(double u, double sigma) {
           .beta_rate = 1,
           .gamma_rate = sigma * (c - s) * (c + s) / (2 * s * c),
           .weight = pi * s * c};
+}
+
+ode::MarginalPoint bridge_marginal(double t, double sigma) {
+  return {.beta = t, .beta_rate = 1, .diffusion = 1 - t + sigma * sigma * t / 2};
 }
 
 // Two vectors over the columns of a sphere. With the unit vectors a and b of them, b = a cos θ + w sin θ.
@@ -88,10 +114,12 @@ bool are_antipodes(std::span<const Sphere> spheres, std::span<const double> x0, 
 
 Registry<Path>& Path::registry() {
   static Registry<Path> paths(
-      "path", {{"linear", "straight, at constant speed", true, false, Singular::none, linear},
-               {"trigonometric", "along a quarter of a circle", false, false, Singular::none, trigonometric},
-               {"variance_preserving", "that of a diffusion", false, false, Singular::latent, variance_preserving},
-               {"bridge", "a Brownian bridge", true, true, Singular::noise, bridge}});
+      "path", {{"linear", "straight, at constant speed", true, false, Singular::none, linear, linear_marginal},
+               {"trigonometric", "along a quarter of a circle", false, false, Singular::none, trigonometric,
+                trigonometric_marginal},
+               {"variance_preserving", "that of a diffusion", false, false, Singular::latent, variance_preserving,
+                variance_preserving_marginal},
+               {"bridge", "a Brownian bridge", true, true, Singular::noise, bridge, bridge_marginal}});
   return paths;
 }
 

@@ -16,6 +16,15 @@
 //   bridge               α = 1 − t, β = t, γ = σ√(t(1 − t))    Brownian bridge [Tong et al. 2024]; γ̇ grows as t^(−1/2)
 //                        and (1 − t)^(−1/2) at the ends, and q is the arcsine density 1/(π√(t(1 − t)))
 //
+// If x₀ is standard normal and independent of x₁, x_t has the law of β x₁ + s ε with s² = α² + γ², and the velocity
+// determines the score by D = s²β̇ − βsṡ (ode/diffusion.hpp). With
+// σ = 0 on the first three paths:
+//
+//   linear               D = 1 − t
+//   trigonometric        D = (π/2) cos(πt/2)
+//   variance_preserving  D = β̇ = (0.05 + 9.95 (1 − t)) β
+//   bridge               D = 1 − t + σ²t/2
+//
 // σ is a number that the user chooses. Where a rate is singular, the mean square of its term is infinite. The loss then
 // leaves out the square of this term, which does not depend on the field. So the gradient stays the same, the loss has
 // a mean, and it may be negative.
@@ -23,6 +32,7 @@
 #include <pushforward/core/registry.hpp>
 #include <pushforward/core/sphere.hpp>
 #include <pushforward/linalg/matrix.hpp>
+#include <pushforward/ode/diffusion.hpp>
 
 namespace pushforward::train {
 
@@ -47,6 +57,8 @@ struct Path {
   bool needs_noise = false;  ///< whether σ = 0 makes another path of it
   Singular singular = Singular::none;
   PathPoint (*at)(double u, double sigma) = nullptr;  ///< the point t(u), 0 < u < 1
+  /// β, β̇ and D = s²β̇ − βsṡ at a time, with s² = α² + γ² and 0 ≤ t ≤ 1, as far as x₀ is standard normal
+  ode::MarginalPoint (*marginal)(double t, double sigma) = nullptr;
 };
 
 /// The point of a pair on a path, in views of d values each.

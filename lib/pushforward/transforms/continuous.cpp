@@ -1,4 +1,5 @@
 #include <pushforward/core/angle.hpp>
+#include <pushforward/linalg/dot_in_double.hpp>
 #include <pushforward/linalg/samples.hpp>
 #include <pushforward/transforms/continuous.hpp>
 #include <pushforward/transforms/grid_inverse.hpp>
@@ -55,6 +56,14 @@ struct ContinuousState final : TransformState<T> {
     outcome = scratch.take<ode::Convergence>(n);
   }
 
+  // A state of a diffusion.
+  ContinuousState(const ode::VectorField<T>& field, const ode::Diffusion& of, linalg::Workspace& scratch, Index n)
+      : diffusion(of) {
+    diffusion_steps.emplace(field.dimension(), scratch, n);
+    velocity.emplace(field, scratch, scratch, n, ode::Derivative::none, Pass::evaluate);
+    take_report(scratch, n);
+  }
+
   void take_report(linalg::Workspace& scratch, Index n) {
     error = scratch.take<double>(n);
     evaluations = scratch.take<Index>(n);
@@ -83,6 +92,10 @@ struct ContinuousState final : TransformState<T> {
 
   std::optional<ode::Limit<T>> limit;
   std::span<ode::Convergence> outcome;
+
+  ode::Diffusion diffusion{};
+  std::optional<ode::DiffusionSteps<T>> diffusion_steps;
+  std::optional<ode::FieldState<T>> velocity;
 
   // The report on the last pass of an evaluation.
   std::span<double> error;
@@ -163,10 +176,22 @@ void Continuous<T>::set_sampler(const Sampler& sampler) {
 }
 
 template <class T>
+void Continuous<T>::set_diffusion(const ode::Diffusion& diffusion) {
+  require<OptionError>(
+      diffusion.steps >= 1 && diffusion.eta >= 0 && std::isfinite(diffusion.eta),
+      "a sampler of {} stochastic steps with eta = {}: there must be at least 1 step, and eta at least 0",
+      diffusion.steps, diffusion.eta);
+  diffusion_ = diffusion;
+}
+
+template <class T>
 std::unique_ptr<TransformState<T>> Continuous<T>::plan(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                                                        Pass pass) const {
   const auto& tableaus = ode::Tableau::registry();
   const auto& o = options_.integration;
+  if (diffusion_ && pass == Pass::evaluate) {
+    return std::make_unique<ContinuousState<T>>(field_, *diffusion_, scratch, n);
+  }
   if (sampler_ && pass != Pass::gradient) {
     const Grid grid{&tableaus.at(sampler_->solver), sampler_->steps, 0};
     return std::make_unique<ContinuousState<T>>(field_, grid, ode::LogDet::discrete, kept, scratch, n, Pass::evaluate);
@@ -257,9 +282,28 @@ void Continuous<T>::invert_steps(TransformState<T>& state, const Batch<T>& batch
 }
 
 template <class T>
+void Continuous<T>::diffuse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x,
+                            std::span<Status> status) const {
+  auto& s = static_cast<ContinuousState<T>&>(state);
+  const Index n = batch.size();
+  const auto velocity = [&](ConstMatrixView<T> at, double t, MatrixView<T> v) {
+    field_.forward(*s.velocity, at, std::span(&t, 1), batch.context, v);
+  };
+  s.diffusion_steps->solve(velocity, batch.x, s.diffusion, batch.draws, x);
+  std::ranges::fill(s.error.first(n), 0.0);
+  std::ranges::fill(s.evaluations.first(n), s.diffusion.evaluations());
+  for (Index j = 0; j < n; ++j) {
+    const bool is_finite = std::isfinite(linalg::norm_in_double<T>(std::as_const(x).column_span(j)));
+    if (status[j] == Status::ok && !is_finite) status[j] = Status::not_finite;
+  }
+}
+
+template <class T>
 void Continuous<T>::forward(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z, std::span<double> log_det,
                             std::span<Status> status) const {
   const auto& s = static_cast<const ContinuousState<T>&>(state);
+  require<OptionError>(!s.diffusion_steps,
+                       "a sampler by a stochastic differential equation has no way back to latents");
   if (s.limit) return follow(state, batch, 1, 0, z, log_det, status);
   if (s.grid.from > 0) return take_steps(state, batch, z, log_det, status);
   invert_steps(state, batch, z, log_det, status, {});
@@ -269,6 +313,7 @@ template <class T>
 void Continuous<T>::inverse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<double> log_det,
                             std::span<Status> status, const InverseOptions& options) const {
   const auto& s = static_cast<const ContinuousState<T>&>(state);
+  if (s.diffusion_steps) return diffuse(state, batch, x, status);
   if (s.limit) return follow(state, batch, 0, 1, x, log_det, status);
   if (s.grid.from == 0) return take_steps(state, batch, x, log_det, status);
   invert_steps(state, batch, x, log_det, status, options);

@@ -20,6 +20,9 @@
 // A third map serves programs that draw samples in few steps: that of an explicit sampler from t = 0 to t = 1
 // (integrated.hpp). Its log-det is exact too, and Newton's method takes data back to latents.
 //
+// A fourth way from latents to data is a sampler by a stochastic differential equation (ode/diffusion.hpp). It has no
+// density and no way back.
+//
 // Values of x that are angles enter v as their cosines and sines, and z is wrapped to [−π, π). On spheres, v is tangent
 // and z has the length of x, so densities are per unit of area (ode/spheres.hpp).
 
@@ -97,6 +100,7 @@ class Continuous final : public Transform<T>,
   const IntegrationOptions& integration() const override { return options_.integration; }
   void set_integration(const IntegrationOptions& options) override;
   void set_sampler(const Sampler& sampler) override;
+  void set_diffusion(const ode::Diffusion& diffusion) override;
   void add_report(const TransformState<T>& state, const IntegrationReport& report) const override;
 
   const ode::VectorField<T>& field() const { return field_; }
@@ -112,12 +116,15 @@ class Continuous final : public Transform<T>,
   /// Finds where the steps of the state's grid begin that end at batch.x.
   void invert_steps(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> start, std::span<double> log_det,
                     std::span<Status> status, const InverseOptions& options) const;
+  /// Takes latents to samples of the diffusion.
+  void diffuse(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> x, std::span<Status> status) const;
   /// Takes angles to [−π, π).
   void wrap(MatrixView<T> x) const;
 
   Shape shape_;
   ContinuousOptions options_;
   std::optional<Sampler> sampler_;
+  std::optional<ode::Diffusion> diffusion_;
   logdet::Method training_, exact_;
   ode::VectorField<T> field_;
 };

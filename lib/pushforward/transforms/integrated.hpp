@@ -3,6 +3,7 @@
 // The interface of transforms that integrate a differential equation from t = 1 (data) to t = 0 (latents).
 
 #include <pushforward/core/option_set.hpp>
+#include <pushforward/ode/diffusion.hpp>
 #include <pushforward/ode/penalty.hpp>
 #include <pushforward/transforms/transform.hpp>
 
@@ -60,6 +61,10 @@ class Integrated {
   /// from latents to data: inverse() takes its steps, forward() inverts them by Newton's method, and log-dets are those
   /// of that very map. Throws OptionError for an unknown solver.
   virtual void set_sampler(const Sampler& sampler) = 0;
+  /// States that are planned from now on for Pass::evaluate belong to a sampler by a stochastic differential equation,
+  /// whose noise follows from the draws of the batch. inverse() takes its steps and adds nothing to log_det, because
+  /// its samples have no tractable density. forward() throws OptionError.
+  virtual void set_diffusion(const ode::Diffusion& diffusion) = 0;
   /// Adds what the last forward() or inverse() on a state for Pass::evaluate says about its samples.
   virtual void add_report(const TransformState<T>& state, const IntegrationReport& report) const = 0;
 };
