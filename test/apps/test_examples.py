@@ -1,6 +1,7 @@
 """Checks the files in examples/: programs and scripts run, and configurations are accepted."""
 
 import csv
+import importlib.util
 import pathlib
 import re
 import subprocess
@@ -14,6 +15,8 @@ import cases
 import flows
 from flows import FlowTest
 from harness import program_path
+
+import double_wells  # of examples/, which flows puts on the path
 
 try:
     import matplotlib.image as pictures
@@ -249,6 +252,74 @@ class Scripts(FlowTest):
         missing = self.run_script("earth.py", "never.csv")
         self.assertEqual(missing.returncode, 2)
         self.assertIn("no such file: never.csv", missing.stderr)
+
+    @unittest.skipUnless(importlib.util.find_spec("scipy"), "there is no scipy")
+    def test_table_of_couplings(self):
+        run = self.run_script("optimal_transport.py", "--problems", "moons-8gaussians,N-moons", "--methods",
+                              "independent,optimal_transport", "--seeds", 1, "--rows", "200,50,50", "--folder", "table",
+                              "--programs", pathlib.Path(program_path("flow_train")).parent, "--train.steps", 60,
+                              "--train.batch", 100, "--train.warmup", 2)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        with open(self.folder / "table/optimal_transport.csv", newline="") as file:
+            table = list(csv.DictReader(file))
+        self.assertEqual([(row["problem"], row["method"]) for row in table],
+                         [(p, m) for p in ["moons-8gaussians", "N-moons"] for m in ["independent", "optimal_transport"]])
+        for crossed, straight in [table[:2], table[2:]]:
+            # Optimal paths need less energy. 50 rows are all rows, also of 512.
+            self.assertLess(float(straight["energy"]), 0.8 * float(crossed["energy"]))
+            self.assertEqual(straight["w2"], straight["w2_512"])
+            self.assertEqual(straight["floor"], crossed["floor"])
+        unknown = self.run_script("optimal_transport.py", "--methods", "optimal")
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("unknown: optimal; there are N-8gaussians", unknown.stderr)
+
+    def test_table_of_double_wells(self):
+        """Rhombs with sides of 2.5 and one diagonal of 2.5, at any place and angle."""
+        generator = np.random.default_rng(5)
+        corners = 2.5 * np.array([0, 1, np.exp(1j * np.pi / 3), 1 + np.exp(1j * np.pi / 3)])
+        z = corners * np.exp(1j * generator.uniform(0, 2 * np.pi, (700, 1))) + generator.normal(0, 5, (700, 1))
+        x = np.stack([z.real, z.imag], axis=2).reshape(700, 8) + generator.normal(0, 0.1, (700, 8))
+        for name, rows in [("train.npy", x[:500]), ("validation.npy", x[500:600]),
+                           ("test.npy", np.concatenate([x[:50], x[600:]]))]:
+            np.save(self.folder / name, rows)
+        run = self.run_script("double_wells.py", "train.npy", "validation.npy", "test.npy", "--samples", 300,
+                              "--components", 4, "--folder", "wells", "--programs",
+                              pathlib.Path(program_path("flow_train")).parent, "--model.hidden", "16", "--train.steps",
+                              300, "--objective.likelihood_steps", 20, "--train.warmup", 5, "--train.batch", 100)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        lines = [line.split() for line in run.stdout.splitlines()]
+        self.assertEqual(lines[0][:7], "150 test rows, 33.3% among the training".split())
+        self.assertEqual([line[0] for line in lines[1:]], ["nats", "flow", "mixture"])
+        # All angles are equally likely, so the best normal density has one deviation in all six directions.
+        p = x.reshape(-1, 4, 2)
+        normal = 3 * np.log(2 * np.pi * np.e * np.mean(np.sum((p - p.mean(axis=1, keepdims=True)) ** 2, axis=(1, 2))) / 6)
+        for line in lines[2:]:
+            self.assertLess(float(line[1]), normal)
+            self.assertGreater(float(line[3].rstrip("%")), 0)
+        missing = self.run_script("double_wells.py", "train.npy", "never.npy", "test.npy")
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("no such file: never.npy", missing.stderr)
+
+    def test_density_of_double_wells(self):
+        generator = np.random.default_rng(6)
+        mixture = double_wells.Mixture(generator.normal([3, 0, 0, 0, 0], [0.5, 2, 2, 2, 2], (400, 5)), 2, generator, 5)
+        x = generator.normal(0, 2.2, (20000, 4, 2))
+        log_p = double_wells.log_prob(x, mixture.log_prob)
+        # It is the same for a shifted, turned, reflected row whose particles are exchanged, and so is the energy.
+        turn = np.array([[np.cos(2), np.sin(2)], [np.sin(2), -np.cos(2)]])
+        image = x[:, [2, 0, 3, 1]] @ turn + [3, -4]
+        self.assertNear(double_wells.log_prob(image, mixture.log_prob), log_p, 1e-9)
+        self.assertNear(double_wells.energy(image) / double_wells.energy(x), np.ones(len(x)), 1e-9)
+        self.assertNear(double_wells.energy(double_wells.positions(double_wells.coordinates(x))) / double_wells.energy(x),
+                        np.ones(len(x)), 1e-9)
+        # It integrates to 1, by samples of the normal density of six dimensions. The twin lacks the change of volume.
+        inside = np.sum((x - x.mean(axis=1, keepdims=True)) ** 2, axis=(1, 2))
+        weight = np.exp(log_p + inside / (2 * 2.2**2) + 3 * np.log(2 * np.pi * 2.2**2))
+        error = weight.std() / np.sqrt(len(x))
+        self.assertLess(error, 0.02)
+        self.assertLess(abs(weight.mean() - 1), 4 * error)
+        length = double_wells.coordinates(x)[:, 0]
+        self.assertGreater(abs((weight * 2 * np.pi * length).mean() - 1), 4 * error)
 
     def test_kernels_of_angles(self):
         x = np.random.default_rng(4).vonmises([1, -2], [2, 5], (600, 2))
