@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import os
 import pathlib
 import re
 import subprocess
@@ -320,6 +321,27 @@ class Scripts(FlowTest):
         self.assertLess(abs(weight.mean() - 1), 4 * error)
         length = double_wells.coordinates(x)[:, 0]
         self.assertGreater(abs((weight * 2 * np.pi * length).mean() - 1), 4 * error)
+
+    @unittest.skipUnless(pictures, "there is no matplotlib")
+    def test_story_of_continuous_flows(self):
+        path = f"{pathlib.Path(program_path('flow_train')).parent}:{os.environ['PATH']}"
+        run = subprocess.run([EXAMPLES / "continuous.sh", "--small", "story"], cwd=self.folder, text=True,
+                             capture_output=True, env=os.environ | {"PATH": path})
+        self.assertEqual(run.returncode, 0, run.stdout[-2000:] + run.stderr)
+        for name in ["steps", "weights", "grid", "film"]:
+            self.assertGreater(pictures.imread(self.folder / f"story/{name}.png")[:, :, :3].std(), 0.05, name)
+        # Two samplers of Euler steps: densities integrate to 1, and quadratures of the divergence do not.
+        table = [[float(word) for word in line.split()] for line in run.stdout.splitlines()
+                 if re.fullmatch(r" +\d+( +\d+\.\d+){4} +\d+", line)]
+        self.assertEqual([row[0] for row in table], [8, 16])
+        for _, off_exact, off_trace, exact, trace, folded in table:
+            self.assertEqual(folded, 0)
+            self.assertLess(abs(exact - 1), 1e-3)
+            self.assertGreater(abs(trace - 1), 1e-2)
+            self.assertLess(max(off_exact, off_trace), 1)
+        self.assertLess(table[1][1], 0.7 * table[0][1])  # first order
+        weights = re.findall(r"^(?:euler|rk4).* ([\d.]+) ± ([\d.]+)", run.stdout, re.MULTILINE)
+        self.assertEqual(len(weights), 2)
 
     def test_kernels_of_angles(self):
         x = np.random.default_rng(4).vonmises([1, -2], [2, 5], (600, 2))
