@@ -54,8 +54,8 @@ def compared(name, objective, options, flags):
     """Gives the COLUMNS of one model."""
     flow, data = (options.folder / f"{name}_{end}.h5" for end in [objective, "rows"])
     run("flow_data", options, "make", name, "--rows", 10 * options.rows, "--seed", 2, "-o", data)
-    run("flow_train", options, CONFIGURATION, "--data.toy", name, "--data.rows", 50000, "--model.density",
-        "continuous", "--restart", "never", *OBJECTIVES[objective].split(), "-o", flow, *flags)
+    run("flow_train", options, CONFIGURATION, "--data.toy", name, "--data.rows", 20000, "--train.validate_every",
+        1000, "--model.density", "continuous", "--restart", "never", *OBJECTIVES[objective].split(), "-o", flow, *flags)
     log_prob, reported, evaluations, reached = density(flow, data, options.tolerance, options)
     exact, _, _, known = density(flow, data, options.reference, options)
     good = reached & known

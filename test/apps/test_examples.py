@@ -274,6 +274,26 @@ class Scripts(FlowTest):
         self.assertEqual(unknown.returncode, 2)
         self.assertIn("unknown: optimal; there are N-8gaussians", unknown.stderr)
 
+    def test_table_of_errors_of_log_p(self):
+        largest = {}
+        for tolerance in ["1e-3", "1e-9"]:
+            run = self.run_script("log_prob_errors.py", "--densities", "moons", "--rows", 200, "--tolerance", tolerance,
+                                  "--folder", "errors", "--programs", pathlib.Path(program_path("flow_train")).parent,
+                                  "--data.rows", 1000, "--model.hidden", 16, "--train.steps", 60, "--train.batch", 100,
+                                  "--objective.likelihood_steps", 10, "--train.warmup", 2)
+            self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+            with open(self.folder / "errors/log_prob_errors.csv", newline="") as file:
+                table = list(csv.DictReader(file))
+            self.assertEqual([row["objective"] for row in table], ["matching", "likelihood"])
+            for row in table:
+                self.assertEqual(int(row["failed"]), 0)
+                self.assertLessEqual(float(row["largest"]), float(tolerance))
+            largest[tolerance] = max(float(row["largest"]) for row in table)
+        self.assertGreater(largest["1e-3"], 1e-9)
+        unknown = self.run_script("log_prob_errors.py", "--densities", "moon")
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("unknown: moon; there are checkerboard", unknown.stderr)
+
     def test_table_of_double_wells(self):
         """Rhombs with sides of 2.5 and one diagonal of 2.5, at any place and angle."""
         generator = np.random.default_rng(5)
