@@ -191,7 +191,7 @@ class Density {
         apps::require_columns(*rows, model_);
         const auto file = h5::open_file(data::parse_location(data_).file);
         if (file.has_attribute("entropy")) entropy = file.attribute<double>("entropy");
-        context.emplace(options_.context, model_.context(), &*rows, rows->count());
+        context.emplace(options_.context, model_.context(), &*rows, rows->count(), options_.integration.uses_context());
       });
       const Index n = rows->count();
       arrays = {
@@ -222,7 +222,7 @@ class Density {
     }
     if (axes_) {
       comm::agree(comm_, [&] {
-        grid_context_.emplace(options_.context, model_.context(), nullptr, 1);
+        grid_context_.emplace(options_.context, model_.context(), nullptr, 1, options_.integration.uses_context());
         require<OptionError>(grid_context_->rows() <= 1, "--grid takes one context for all its points; {} has {} rows",
                              options_.context, grid_context_->rows());
       });
@@ -250,6 +250,9 @@ class Density {
                         [&](const h5::GroupWriter& root) {
                           root.attribute("log_det", to_string(model_.log_det()));
                           root.attribute("bias_bound", bias_bound);
+                          if (options_.integration.guidance != 1) {
+                            root.attribute("guidance", options_.integration.guidance);
+                          }
                           if (stochastic() || flow::levels_of(model_.flow().architecture()) > 0)
                             root.attribute("seed", options_.seed);
                           if (stochastic()) {
@@ -426,6 +429,7 @@ int main(int argc, char** argv) {
         .alias("max_repeats", "--max-repeats");
     options.integration.add_sampler(keys);
     options.integration.add_tolerance(keys, "tolerance");
+    options.integration.add_guidance(keys);
     keys.add("seed", options.seed, "seed of the draws of stochastic log-dets and of dequantization", at_least(0));
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.cli().add_option("DATA", data, "dataset FILE.h5, or any numeric array FILE.h5:/PATH");
@@ -433,6 +437,7 @@ int main(int argc, char** argv) {
     if (!program.parse()) return;
     comm::agree(program.comm(), [&] {
       require<OptionError>(!data.empty() || !options.grid.empty(), "nothing to evaluate: give DATA, --grid or both");
+      options.integration.require_effect_of_context(options.context);
       apps::require_result_name({"--output", options.output}, true);
       const bool is_table = options.output.ends_with(".csv") || options.output.ends_with(".npy");
       require<OptionError>(!is_table || data.empty() || options.grid.empty(),

@@ -92,11 +92,17 @@ std::string choose_sampler(flow::Model<T>& model, const Options& options, const 
   if (!options.diffuses()) return integration.apply(model);
   require<OptionError>(integration.solver == "model" && integration.tolerance == 0,
                        "--sde has steps of its own and no density: leave --solver and --log_prob_tolerance out");
+  require<OptionError>(
+      integration.guidance == 1 || integration.guidance == 0,
+      "--sde follows the marginals of the paths of training, and a field with --guidance {:g} has others",
+      integration.guidance);
+  auto text = integration.guide(model);
+  if (!text.empty()) text += ", ";
   ode::Diffusion diffusion{.marginals = train::marginals_of_model(path, model.flow().architecture()),
                            .eta = options.eta};
   if (integration.steps > 0) diffusion.steps = integration.steps;
   model.set_diffusion(diffusion);
-  return fmt::format("the stochastic differential equation with eta = {:g}, in {} {}; they have no density",
+  return fmt::format("{}the stochastic differential equation with eta = {:g}, in {} {}; they have no density", text,
                      diffusion.eta, diffusion.steps, diffusion.steps == 1 ? "step" : "steps");
 }
 
@@ -137,7 +143,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
   const auto names = feature_names.empty() ? data::default_names(d) : feature_names;
   std::optional<Places> places;
   comm::agree(comm, [&] {
-    context.emplace(options.context, model.context(), nullptr, n);
+    context.emplace(options.context, model.context(), nullptr, n, options.integration.uses_context());
     places.emplace(options.geographic, model.flow().architecture().data, names, most);
   });
   if (program.dry_run()) {
@@ -167,6 +173,7 @@ void run(apps::Program& program, const Options& options, const std::string& path
       root.attribute("seed", options.seed);
     }
     if (options.diffuses()) root.attribute("sde", options.eta);
+    if (options.integration.guidance != 1) root.attribute("guidance", options.integration.guidance);
     if (!options.context.empty()) root.attribute("context", options.context);
     if (const auto& image = model.notes().image) {
       root.attribute("image_shape",
@@ -253,6 +260,7 @@ int main(int argc, char** argv) {
                     ode::Diffusion::default_steps),
         at_least(0));
     options.integration.add_tolerance(keys, "log_prob_tolerance");
+    options.integration.add_guidance(keys);
     program.cli().add_option("MODEL", model, "model file of flow_train")->required();
     program.add_options(keys, program.cli());
     if (!program.parse()) return;
@@ -263,6 +271,7 @@ int main(int argc, char** argv) {
       }
       require<OptionError>(options.latents.empty() || !options.diffuses(),
                            "--sde begins with draws from N(0, I), and not with --latents");
+      options.integration.require_effect_of_context(options.context);
       apps::require_result_name({"--output", options.output}, true);
       require<OptionError>(!options.geographic || !options.output.ends_with(".npy"),
                            "--geographic has no effect with --output {}: a .npy file has /x only", options.output);

@@ -2,7 +2,7 @@
 """Evaluates log p of rows from a model file alone, by the schema in data/README.md, with h5py and numpy.
 
   examples/model_density.py MODEL.h5 DATA.h5:PATH [--context DATA.h5:PATH] [--compare DENSITY.h5]
-                            [--seed SEED | --dequantized]
+                            [--seed SEED | --dequantized] [--guidance S]
 
 Prints the mean NLL in nats. With --compare, it also prints the largest difference from the /log_prob that flow_density
 wrote for the same rows, and fails if the difference is above 1e-10 relative to 1 + |log p|. The transforms are in
@@ -12,6 +12,9 @@ If the model dequantizes, it adds noise v to integers x, and log p is the log-de
 script draws the same noise as flow_density --seed; without --seed, it takes the seed of the file to compare with.
 With --dequantized, the rows are (x + v)/levels already: values in [0, 1) with noise of one's own. log p is then the
 log-density of x + v, too, and includes the −d log levels of the change of scale.
+
+--guidance S guides the vector fields of a model that knows rows without a context, as flow_density --guidance does.
+Without it, the strength is that of the file to compare with.
 """
 
 import argparse
@@ -44,15 +47,18 @@ def uniform_noise(seed, k, rows, d):
     return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
-def steps(model, x, context=None, seed=None, first=0, dequantized=False):
+def steps(model, x, context=None, seed=None, first=0, dequantized=False, guidance=1.0):
     """Takes the rows of x (n, d), in the data's units, through one transform after the other. For each, yields its
     group, the latents after it (n, d), its log-det and the columns that are angles. Latents that a split has dropped
     come last.
 
     If the model dequantizes, give either seed, from which noise is drawn for rows first, first + 1, …; or dequantized,
-    which says that x contains noise already. The first transform then only adds its log-det."""
+    which says that x contains noise already. The first transform then only adds its log-det. guidance: the strength of
+    guidance; with 0, contexts have no effect."""
     flow = model["flow"]
     count = int(flow.attrs["context"])
+    if guidance == 0:
+        context = np.zeros((len(x), count))
     if count and context is None:
         raise ValueError(f"the model is conditioned on {count} values; give their rows as context")
     u = standardized(model["context"], context)[0] if count else np.zeros((len(x), 0))
@@ -60,7 +66,10 @@ def steps(model, x, context=None, seed=None, first=0, dequantized=False):
     if x.ndim != 2 or x.shape[1] != d:
         raise ValueError(f"rows are of {d} values, not an array of shape {x.shape}")
     place = Place(tuple(integers(flow.attrs["shape"])), integers(flow.attrs.get("periodic", [])), u,
-                  groups(flow.attrs.get("spheres", [])))
+                  groups(flow.attrs.get("spheres", [])),
+                  optional_context=bool(flow.attrs.get("optional_context", 0)), guidance=guidance)
+    if guidance != 1 and not place.optional_context:
+        raise ValueError("the model knows no rows without a context; leave out the guidance")
     z, log_det = standardized(model["standardization"], x)
     if dequantized:
         if attributes(flow["transforms/000"])["kind"] != "dequantize":
@@ -139,7 +148,7 @@ def base_log_prob(base, z, angles, spheres):
 
 def log_prob(model, x, context=None, **noise):
     """Gives log p of the rows of x (n, d), nats, in the data's units; −∞ outside the support. context: (n, c), for
-    conditional models. noise: the arguments seed and first, or dequantized, of steps()."""
+    conditional models. noise: the arguments seed and first, or dequantized, of steps(), and guidance."""
     total = np.zeros(len(x))
     for _, z, log_det, angles in steps(model, x, context, **noise):
         total = np.where(total == -np.inf, total, total + log_det)  # an excluded row stays excluded, whatever its z
@@ -170,21 +179,24 @@ def main():
     noise = parser.add_mutually_exclusive_group()
     noise.add_argument("--seed", type=int, help="of the noise of a dequantization, as flow_density has it")
     noise.add_argument("--dequantized", action="store_true", help="the rows have their noise, on [0, 1)")
+    parser.add_argument("--guidance", type=float, help="strength of the guidance of vector fields")
     options = parser.parse_args()
     rows = read_rows(options.data)
     context = read_rows(options.context) if options.context else None
-    seed = options.seed
+    seed, guidance = options.seed, 1.0 if options.guidance is None else options.guidance
     if options.compare:
         with h5py.File(options.compare) as result:
             other = result["log_prob"][:]
             if seed is None and not options.dequantized and "seed" in result.attrs:
                 seed = int(result.attrs["seed"])
+            if options.guidance is None:
+                guidance = float(result.attrs.get("guidance", 1.0))
     with h5py.File(options.model) as model:
         parts = [slice(first, first + 1000) for first in range(0, len(rows), 1000)]
         try:
             values = np.concatenate([
                 log_prob(model, rows[i], None if context is None else context[i], seed=seed, first=i.start,
-                         dequantized=options.dequantized) for i in parts])
+                         dequantized=options.dequantized, guidance=guidance) for i in parts])
         except ValueError as error:
             sys.exit(f"{options.model}: {error}")
     print(f"mean NLL {-values.mean():.10f} nats, {len(values)} rows")

@@ -21,6 +21,8 @@ class Place:
     spheres: list = dataclasses.field(default_factory=list)  # lists of columns that are unit vectors
     noise: np.ndarray = None  # (n, d) on (0, 1), which a dequantization adds
     dequantized: bool = False  # the noise has been added already
+    optional_context: bool = False  # vector fields know rows without a context
+    guidance: float = 1.0  # the strength S of guided vector fields
 
     @property
     def size(self):
@@ -147,10 +149,17 @@ def lengths(x, spheres):
 def velocity(group, x, t, place):
     """Gives v(x, t; u) (n, d) of a continuous flow, its Jacobian (n, d, d), row j along x_j, and its divergence (n)."""
     tau = [2 * t - 1, np.cos(np.pi * t), np.sin(np.pi * t), np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)]
-    context = np.concatenate([np.tile(tau, (len(x), 1)), place.context], axis=1)
+    fields = [(place.guidance, place.context, 0.0)]
+    if place.guidance != 1:
+        fields.append((1 - place.guidance, np.zeros_like(place.context), 1.0))
     scale = lengths(x, place.spheres)
     y = x / scale
-    f, jacobian = network(group, y, place.angles, dataclasses.replace(place, context=context), jacobian=True)
+    f, jacobian = 0.0, 0.0
+    for factor, u, none in fields:
+        marks = np.full((len(x), int(place.optional_context)), none)
+        context = np.concatenate([np.tile(tau, (len(x), 1)), marks, u], axis=1)
+        g, of_g = network(group, y, place.angles, dataclasses.replace(place, context=context), jacobian=True)
+        f, jacobian = f + factor * g, jacobian + factor * of_g
     v = scale * f
     for columns in place.spheres:
         part, r = y[:, columns], scale[:, columns[:1]]

@@ -97,10 +97,14 @@ std::vector<double> constant_of(const std::vector<std::string>& pieces, const st
 }  // namespace
 
 ContextSource::ContextSource(const std::string& text, const std::optional<flow::ModelContext>& context,
-                             const data::Rows* rows, Index n) {
+                             const data::Rows* rows, Index n, bool is_used) {
   require<OptionError>(context || text.empty(), "--context '{}': the model is not conditioned on anything", text);
   if (!context) return;
   dimension_ = context->standardization.dimension();
+  if (!is_used) {
+    constant_.assign(static_cast<std::size_t>(dimension_), 0.0);
+    return;
+  }
   if (text.empty()) {
     require<OptionError>(rows != nullptr && rows->context_dimension() > 0,
                          "the model is conditioned on {} values ({}), but {}; give them with --context", dimension_,

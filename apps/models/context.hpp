@@ -22,10 +22,11 @@ class ContextSource {
   ///   other
   ///     classes of its column are 0;
   ///   - FILE:/PATH: an array with a row for each of `n`.
+  /// If contexts have no effect (is_used = false), all are zero.
   /// Throws OptionError if the model does not take the context, if there is none, or if one has no value. Throws
   /// DataError and IoError if an array does not fit.
   ContextSource(const std::string& text, const std::optional<flow::ModelContext>& context, const data::Rows* rows,
-                Index n);
+                Index n, bool is_used = true);
 
   /// The number of values of a row; 0 for models without a context.
   Index dimension() const { return dimension_; }

@@ -20,8 +20,34 @@ void IntegrationFlags::add_tolerance(OptionSet& keys, const std::string& name) {
   keys.add(name, tolerance, "continuous densities: tolerance of log p, nats; 0: that of the model", at_least(0));
 }
 
+void IntegrationFlags::add_guidance(OptionSet& keys) {
+  keys.add("guidance", guidance,
+           "models that were trained with objective.unconditional: strength S of classifier-free guidance, the field "
+           "(1 - S) v(x, t; none) + S v(x, t; context) with its own density; 1: the plain model; 0: that without a "
+           "context");
+}
+
+void IntegrationFlags::require_effect_of_context(const std::string& context) const {
+  require<OptionError>(uses_context() || context.empty(), "--context '{}' has no effect with --guidance 0", context);
+}
+
+template <class T>
+std::string IntegrationFlags::guide(flow::Model<T>& model) const {
+  if (guidance == 1) return "";
+  model.set_guidance(guidance);
+  return guidance == 0 ? "the field without a context" : fmt::format("the field guided with strength {:g}", guidance);
+}
+
 template <class T>
 std::string IntegrationFlags::apply(flow::Model<T>& model) const {
+  auto text = guide(model);
+  const auto of_steps = choose_steps(model);
+  if (!text.empty() && !of_steps.empty()) text += ", ";
+  return text + of_steps;
+}
+
+template <class T>
+std::string IntegrationFlags::choose_steps(flow::Model<T>& model) const {
   auto integrations = model.flow().integrations();
   const bool samples = steps > 0 || solver != "model";
   if (!samples && tolerance == 0) return "";
@@ -110,6 +136,8 @@ void IntegrationColumns::print(const comm::Communicator& comm, Console& console)
       folded, count);
 }
 
+template std::string IntegrationFlags::guide(flow::Model<float>&) const;
+template std::string IntegrationFlags::guide(flow::Model<double>&) const;
 template std::string IntegrationFlags::apply(flow::Model<float>&) const;
 template std::string IntegrationFlags::apply(flow::Model<double>&) const;
 

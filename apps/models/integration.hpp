@@ -14,16 +14,32 @@ struct IntegrationFlags {
   Index steps = 0;
   std::string solver = "model";
   double tolerance = 0;
+  double guidance = 1;
 
   /// Adds --steps and --solver.
   void add_sampler(OptionSet& keys);
   /// Adds the tolerance of continuous densities under this name.
   void add_tolerance(OptionSet& keys, const std::string& name);
+  /// Adds --guidance.
+  void add_guidance(OptionSet& keys);
 
-  /// Makes the model integrate as the flags say. Returns a text about it for people, "" if no flag is set. Throws
-  /// OptionError for a flag that has no effect on the model.
+  /// Whether the contexts of samples have an effect.
+  bool uses_context() const { return guidance != 0; }
+  /// Throws OptionError for a --context without effect.
+  void require_effect_of_context(const std::string& context) const;
+  /// Guides the vector fields of the model. Returns a text about it for people, "" without guidance. Throws OptionError
+  /// if the model cannot be guided.
+  template <class T>
+  std::string guide(flow::Model<T>& model) const;
+
+  /// Makes the model integrate as the flags say, with guidance. Returns a text about it for people, "" if no flag is
+  /// set. Throws OptionError for a flag that has no effect on the model.
   template <class T>
   std::string apply(flow::Model<T>& model) const;
+
+ private:
+  template <class T>
+  std::string choose_steps(flow::Model<T>& model) const;
 };
 
 /// The columns /log_prob_error and /evaluations of result files. Models that integrate nothing have none.
@@ -51,6 +67,8 @@ class IntegrationColumns {
   double largest_error_ = 0, most_evaluations_ = 0;
 };
 
+extern template std::string IntegrationFlags::guide(flow::Model<float>&) const;
+extern template std::string IntegrationFlags::guide(flow::Model<double>&) const;
 extern template std::string IntegrationFlags::apply(flow::Model<float>&) const;
 extern template std::string IntegrationFlags::apply(flow::Model<double>&) const;
 

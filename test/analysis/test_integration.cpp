@@ -174,6 +174,53 @@ BOOST_AUTO_TEST_CASE(a_limit_reports_its_error_and_its_evaluations) {
   BOOST_TEST(largest > 1e-12);
 }
 
+// A guided field has a density of its own, which integrates to 1. The twin is the density ∝ p(x)^(1−S) p(x | u)^S
+// without its normalization.
+BOOST_AUTO_TEST_CASE(guided_densities_integrate_to_1) {
+  constexpr Index points = 201;
+  constexpr double end = 10, cell = 2 * end / (points - 1);
+  Matrix<double> x(2, points * points), u(1, points * points);
+  for (Index j = 0; j < x.cols(); ++j) {
+    x(0, j) = -end + cell * static_cast<double>(j / points);
+    x(1, j) = -end + cell * static_cast<double>(j % points);
+    u(0, j) = 0.8;
+  }
+  for (const auto* const density : {"discrete", "continuous"}) {
+    flow::Flow<double> flow(
+        {.data = {.shape = Shape::vector(2), .context = 1, .optional_context = true},
+         .chain = {flow::ContinuousOptions{.hidden = {12, 8}, .integration = {.steps = 4, .density = density}}}},
+        1);
+    const auto values = random_vector<double>(flow.layout().size(), 94, 0.4);
+    std::copy(values.begin(), values.end(), flow.parameters().begin());
+    flow.bake_normalization();
+    Model<double> model(data::Standardization(2), std::move(flow), {},
+                        flow::ModelContext{data::Standardization(1), {}});
+    const auto log_prob = [&](double scale) {
+      model.set_guidance(scale);
+      Result result(2, x.cols());
+      FlowWorkspace<double> workspace(model.flow(), 500, Pass::evaluate);
+      model.log_prob({.x = x, .context = u}, result.log_prob, {}, result.status, workspace);
+      BOOST_TEST(all_ok(result));
+      return result.log_prob;
+    };
+    const auto mass = [&](std::span<const double> log_p) {
+      double sum = 0;
+      for (const double value : log_p) sum += std::exp(value) * cell * cell;
+      return sum;
+    };
+    const auto without = log_prob(0), with = log_prob(1), guided = log_prob(2);
+    std::vector<double> line(with.size());
+    for (std::size_t j = 0; j < line.size(); ++j) line[j] = 2 * with[j] - without[j];
+    BOOST_TEST_CONTEXT(density) {
+      BOOST_TEST(close_absolute(mass(without), 1.0, 1e-4));
+      BOOST_TEST(close_absolute(mass(with), 1.0, 1e-4));
+      BOOST_TEST(close_absolute(mass(guided), 1.0, 1e-4));
+      BOOST_TEST(!close_absolute(mass(line), 1.0, 1e-2));
+      BOOST_TEST(!close_absolute(guided, line, 1e-2));
+    }
+  }
+}
+
 // The noise of a sample comes with its draws, so it does not depend on chunks. There is no way back, and training goes
 // on along the model's own grid.
 BOOST_AUTO_TEST_CASE(a_diffusion_draws_for_each_sample_and_has_no_way_back) {
@@ -215,6 +262,8 @@ BOOST_AUTO_TEST_CASE(models_that_integrate_nothing_have_no_sampler) {
   BOOST_TEST(model.flow().integrations().empty());
   BOOST_CHECK_EXCEPTION(model.set_sampler({"euler", 4}), OptionError, says({"no transform of this model integrates"}));
   auto continuous = random_continuous(2, {});
+  BOOST_CHECK_EXCEPTION(model.set_guidance(2), OptionError, says({"no transform of this model integrates"}));
+  BOOST_CHECK_EXCEPTION(continuous.set_guidance(2), OptionError, says({"objective.unconditional"}));
   BOOST_CHECK_EXCEPTION(continuous.set_sampler({"eulr", 4}), OptionError, says({"euler"}));
   BOOST_CHECK_EXCEPTION(continuous.set_sampler({"euler", 0}), OptionError, says({"at least 1"}));
 }

@@ -179,6 +179,7 @@ SOURCE = CONTINUOUS | {"objective.kind": "flow_matching", "data.source": "latent
 CLASSES = TRANSPORT | {"data.file": "classes.h5", "objective.coupling_context": "equal"}
 OBJECTIVES = {
     "objective.likelihood_steps": Change(CONTINUOUS, 12),
+    "objective.unconditional": Change(CONTINUOUS | {"objective.kind": "flow_matching", "data.file": "classes.h5"}, 0.3),
     "objective.regularization": Change(TRANSPORT | {"objective.coupling": "sinkhorn"}, 0.02),
     "objective.coupling_context": Change(CLASSES, "cost"),
     "objective.context_cost": Change(CLASSES | {"objective.coupling_context": "cost"}, 1.0),

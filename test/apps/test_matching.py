@@ -1,5 +1,8 @@
 """Flow matching: paths, couplings and sources, in runs of flow_train."""
 
+import subprocess
+import sys
+
 import numpy as np
 
 import cases
@@ -194,6 +197,100 @@ class Matching(CourseTest):
         self.put("z.h5", x)
         self.assertFailure(self.run_program("flow_train", *flows.small(*flags)), 3,
                            "the checkpoint of a run with other points at which paths begin")
+
+
+class Guidance(CourseTest):
+    """Fields that are trained with and without contexts, and guided."""
+
+    UNCONDITIONAL = ["--model.kind", "continuous", "--objective.kind", "flow_matching", "--objective.unconditional", 0.2]
+
+    def put_classes(self, n=20000):
+        """Two classes with normal densities, of which one is twice as frequent."""
+        generator = np.random.default_rng(5)
+        kind = (np.arange(n) % 3 == 0).astype(float)
+        x = generator.normal(size=(n, 2)) * [1.0, 0.5] + kind[:, None] * [4.0, 0.0]
+        parts = {"train": slice(n * 8 // 10), "validation": slice(n * 8 // 10, n * 9 // 10),
+                 "test": slice(n * 9 // 10, None)}
+        self.put("data.h5", {name: x[part] for name, part in parts.items()} |
+                 {f"context/{name}": kind[part, None] for name, part in parts.items()})
+        return x[parts["test"]], kind[parts["test"]]
+
+    def test_conditional_unconditional_and_guided_densities(self):
+        x, kind = self.put_classes()
+        self.succeed("flow_train", *CONTINUOUS, "--data", "data.h5", "--objective.unconditional", 0.2,
+                     "--train.steps", 1200)
+
+        def normal(mean):
+            return np.exp(-0.5 * ((x - mean) / [1.0, 0.5]) ** 2).prod(axis=1) / np.pi
+
+        truth = {0: np.log(2 / 3 * normal([0.0, 0.0]) + 1 / 3 * normal([4.0, 0.0])),
+                 1: np.log(np.where(kind == 1, normal([4.0, 0.0]), normal([0.0, 0.0])))}
+        log_prob = {}
+        for scale in [0, 1, 2]:
+            log_prob[scale] = self.density("flow.h5", "data.h5", "--guidance", scale, ranks=2)["log_prob"]
+        for scale in [0, 1]:
+            self.assertLess((truth[scale] - log_prob[scale]).mean(), 0.1)
+            self.assertGreater((truth[scale] - log_prob[scale]).mean(), -0.01)
+        self.assertGreater((truth[1] - log_prob[0]).mean(), 0.2)  # the twin
+        # Without a context, contexts have no effect; with strength 1, there is the plain model.
+        rows = flows.read_h5(self.folder / "data.h5")
+        self.put("swapped.h5", {name: 1 - a if name.startswith("context") else a for name, a in rows.items()})
+        other = self.density("flow.h5", "swapped.h5", "--guidance", 0, output="other.h5")
+        self.assertTrue(np.array_equal(other["log_prob"], log_prob[0]))
+        self.assertFar(self.density("flow.h5", "swapped.h5", output="other.h5")["log_prob"], log_prob[1], 1)
+        self.assertTrue(np.array_equal(self.density("flow.h5", "data.h5")["log_prob"], log_prob[1]))
+        # The density of a guided field integrates to 1, and samples have it.
+        for flags in [["--context", 1, "--guidance", 2], ["--guidance", 0],
+                      ["--context", 0, "--guidance", 1.5, "--steps", 6, "--solver", "heun"]]:
+            run = self.succeed("flow_density", "flow.h5", "--grid=-8:12:201,-6:6:201", *flags, "-o", "grid.h5")
+            mass = float(run.stdout.split("sum of p dx dy = ")[1].split()[0])
+            self.assertLess(abs(mass - 1), 1e-3, flags)
+            drawn = self.sample("flow.h5", "-n", 200, *flags)
+            back = self.density("flow.h5", "samples.h5:x", *flags, output="back.h5")
+            self.assertNear(back["log_prob"], drawn["log_prob"], 1e-6)
+        # Guidance goes away from the other class.
+        means = [self.sample("flow.h5", "-n", 2000, "--context", 1, "--guidance", s)["x"][:, 0].mean() for s in [1, 2]]
+        self.assertGreater(means[1], means[0] + 0.1)
+        # The stochastic differential equation has the marginals of the paths, which a guided field has not.
+        drawn = self.sample("flow.h5", "-n", 20000, "--guidance", 0, "--sde", 1)["x"]
+        self.assertNear(drawn.mean(axis=0), [4 / 3, 0], 0.1)
+        self.assertNear(drawn[:, 0].std(), np.sqrt(1 + 16 * 2 / 9), 0.1)
+        self.assertFailure(self.run_program("flow_sample", "flow.h5", "--context", 1, "--guidance", 2, "--sde", 1), 2,
+                           "a field with --guidance 2 has others")
+
+    def test_a_reader_of_the_file_agrees(self):
+        self.put_classes(400)
+        for density, strengths in [(["discrete"], [None, 0, 2.5]), (["continuous", "--model.tolerance", 1e-11], [2.5])]:
+            self.train(*self.UNCONDITIONAL, "--model.time", "gates", "--data", "data.h5", "--restart", "never",
+                       "--model.density", *density, "-o", "flow.h5")
+            for strength in strengths:
+                self.density("flow.h5", "data.h5", *([] if strength is None else ["--guidance", strength]))
+                for said, code in [([], 0), (["--guidance", "1.7"], 1)]:
+                    run = subprocess.run([sys.executable, flows.SOURCE / "examples" / "model_density.py", "flow.h5",
+                                          "data.h5:test", "--context", "data.h5:context/test", "--compare",
+                                          "density.h5", *said], cwd=self.folder, text=True, capture_output=True)
+                    self.assertEqual(run.returncode, code, run.stdout + run.stderr)
+
+    def test_on_any_number_of_ranks(self):
+        self.put_classes(400)
+        self.assertSameOnRanks(*self.UNCONDITIONAL, "--data", "data.h5", "--train.batch", 61, steps=6)
+
+    def test_what_is_refused(self):
+        self.put_classes(400)
+        for flags, message in [
+                ([*self.UNCONDITIONAL, "--data", flows.data(2)], "unconditional = 0.2: these rows have no contexts"),
+                ([*self.UNCONDITIONAL, "--data", "data.h5", "--objective.unconditional", 1], "less than 1"),
+                (["--objective.unconditional", 0.1], "objective.unconditional")]:
+            self.assertFailure(self.run_program("flow_train", *flows.small(*flags)), 2, message)
+        self.train(*self.UNCONDITIONAL[:4], "--data", "data.h5", "-o", "plain.h5")
+        self.train(*self.UNCONDITIONAL, "--data", "data.h5", "-o", "guided.h5")
+        for model, flags, message in [
+                ("plain.h5", ["--guidance", 2], "by objective.unconditional"),
+                (flows.model(2), ["--guidance", 2], "no transform of this model integrates an equation"),
+                ("guided.h5", ["--guidance", 0, "--context", 1], "--context '1' has no effect with --guidance 0"),
+                ("guided.h5", ["--guidance", "inf"], "must be finite")]:
+            for program, more in [("flow_sample", []), ("flow_density", ["data.h5"])]:
+                self.assertFailure(self.run_program(program, model, *more, *flags, ranks=2), 2, message)
 
 
 cases.main()

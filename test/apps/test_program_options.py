@@ -36,6 +36,8 @@ def inputs():
     for data, model, *flags in [("data.h5", "model.h5"), ("conditional_data.h5", "conditional.h5"),
                                 ("data.h5", "continuous.h5", *continuous),
                                 ("data.h5", "matching.h5", *continuous, "--objective.kind", "flow_matching"),
+                                ("conditional_data.h5", "guided.h5", *continuous, "--objective.kind", "flow_matching",
+                                 "--objective.unconditional", 0.2),
                                 ("data.h5", "limit.h5", *continuous, "--model.density", "continuous"),
                                 ("sphere_data.h5", "sphere.h5", *continuous)]:
         subprocess.run(command("flow_train", "--data", here / data, "-o", here / model, *flows.small(*flags)),
@@ -79,6 +81,7 @@ PROGRAMS = {
         "--steps": flag("--steps 2", base="continuous.h5 data.h5"),
         "--solver": flag("--solver euler", base="continuous.h5 data.h5 --steps 2"),
         "--tolerance": flag("--tolerance 1e-9", base="limit.h5 data.h5"),
+        "--guidance": flag("--guidance 2", "--guidance 0", base="guided.h5 conditional_data.h5"),
         "--seed": flag("--seed 2", base=SERIES),
     },
     "flow_sample": {
@@ -95,6 +98,7 @@ PROGRAMS = {
         "--steps": flag("--steps 2", base="continuous.h5"),
         "--solver": flag("--solver euler", base="continuous.h5 --steps 2"),
         "--sde": flag("--sde 1", "--sde 2", base="matching.h5 --sde 0.5"),
+        "--guidance": flag("--guidance 2", base="guided.h5 --context 4"),
         "--log_prob_tolerance": flag("--log_prob_tolerance 1e-9", base="limit.h5"),
     },
     "flow_check": {

@@ -32,6 +32,9 @@ enum class Kind {
   periodic_limit,
   sphere,
   discrete_sphere,
+  guided_continuous,
+  guided_limit,
+  guided_sphere,
   flow
 };
 constexpr std::pair<Kind, const char*> kinds[] = {
@@ -52,29 +55,37 @@ constexpr std::pair<Kind, const char*> kinds[] = {
     {Kind::periodic_limit, "continuous flow, continuous density, on angles"},
     {Kind::sphere, "continuous flow, continuous density, on a sphere, and beside angles and others"},
     {Kind::discrete_sphere, "continuous flow, discrete density, on a sphere, and beside angles and others"},
+    {Kind::guided_continuous, "continuous flow, discrete density, guided"},
+    {Kind::guided_limit, "continuous flow, continuous density, guided"},
+    {Kind::guided_sphere, "continuous flow, continuous density, guided on a sphere, and beside angles and others"},
     {Kind::flow, "flow"}};
 
 constexpr bool is_convolutional(Kind kind) {
   return kind == Kind::convolutional_residual || kind == Kind::conditional_convolutional_residual;
 }
+constexpr bool is_guided(Kind kind) {
+  return kind == Kind::guided_continuous || kind == Kind::guided_limit || kind == Kind::guided_sphere;
+}
 constexpr Index context_of(Kind kind) {
-  return kind == Kind::conditional_residual || kind == Kind::conditional_convolutional_residual ||
+  return is_guided(kind) || kind == Kind::conditional_residual || kind == Kind::conditional_convolutional_residual ||
                  kind == Kind::conditional_continuous || kind == Kind::gated_continuous
              ? 3
              : 0;
 }
 constexpr bool is_limit(Kind kind) {
-  return kind == Kind::limit || kind == Kind::gated_limit || kind == Kind::periodic_limit || kind == Kind::sphere;
+  return kind == Kind::limit || kind == Kind::gated_limit || kind == Kind::periodic_limit || kind == Kind::sphere ||
+         kind == Kind::guided_limit || kind == Kind::guided_sphere;
 }
 constexpr bool is_continuous(Kind kind) {
   return is_limit(kind) || kind == Kind::continuous || kind == Kind::conditional_continuous ||
-         kind == Kind::gated_continuous || kind == Kind::periodic_continuous || kind == Kind::discrete_sphere;
+         kind == Kind::gated_continuous || kind == Kind::periodic_continuous || kind == Kind::discrete_sphere ||
+         kind == Kind::guided_continuous;
 }
 constexpr bool is_gated(Kind kind) {
   return kind == Kind::gated_continuous || kind == Kind::gated_limit;
 }
 constexpr bool is_spherical(Kind kind) {
-  return kind == Kind::sphere || kind == Kind::discrete_sphere;
+  return kind == Kind::sphere || kind == Kind::discrete_sphere || kind == Kind::guided_sphere;
 }
 constexpr bool is_periodic(Kind kind) {
   return kind == Kind::periodic_residual || kind == Kind::periodic_continuous || kind == Kind::periodic_limit;
@@ -125,7 +136,7 @@ nn::NetworkOptions network_of(Kind kind, Index d) {
 
 // The largest dimension of the tests. Grids with tangents of all dimensions take long.
 constexpr Index largest_of(Kind kind) {
-  if (is_limit(kind) || is_spherical(kind)) return 5;
+  if (is_limit(kind) || is_spherical(kind) || is_guided(kind)) return 5;
   return is_continuous(kind) ? 20 : 64;
 }
 constexpr Index smallest_of(Kind kind) {
@@ -149,8 +160,11 @@ std::unique_ptr<flow::Transform<T>> make_transform(Kind kind, Index d, nn::Param
     const flow::Domain domain{.shape = Shape::vector(d),
                               .periodic = angles_of(kind, d),
                               .spheres = spheres_of(kind, d),
-                              .context = context_of(kind)};
-    return std::make_unique<flow::Continuous<T>>(layout, "flow", domain, continuous_options(kind), 1, 1);
+                              .context = context_of(kind),
+                              .optional_context = is_guided(kind)};
+    auto flow = std::make_unique<flow::Continuous<T>>(layout, "flow", domain, continuous_options(kind), 1, 1);
+    if (is_guided(kind)) flow->set_guidance(1.75);
+    return flow;
   }
   if (kind == Kind::actnorm) return std::make_unique<flow::ActNorm<T>>(layout, "norm", Shape::vector(d));
   return std::make_unique<flow::ResidualBlock<T>>(layout, "block", shape_of(kind, d), network_of(kind, d), 1, 1);

@@ -208,6 +208,16 @@ void Flow<T>::set_diffusion(const ode::Diffusion& diffusion) {
 }
 
 template <class T>
+void Flow<T>::set_guidance(double scale) {
+  require<OptionError>(!integrations().empty(),
+                       "guidance is for vector fields, and no transform of this model integrates an equation: {}",
+                       summary(architecture_));
+  for (const auto& role : roles_) {
+    if (role.integrated != nullptr) role.integrated->set_guidance(scale);
+  }
+}
+
+template <class T>
 void Flow<T>::write_report(const IntegrationReport& report, Index first, Index count,
                            const FlowWorkspace<T>& workspace) const {
   const auto chunk = report.part(first, count);

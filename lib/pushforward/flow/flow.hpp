@@ -93,6 +93,9 @@ class Flow {
   /// equation in the place of the last transform (integrated.hpp). inverse() then gives its samples, and its log_prob
   /// means nothing. log_prob() throws OptionError. Throws OptionError unless the last transform integrates an equation.
   void set_diffusion(const ode::Diffusion& diffusion);
+  /// Guides the vector fields: see Integrated::set_guidance(). Workspaces that were planned before are of no use any
+  /// more. Throws OptionError if no transform integrates an equation, or if a field cannot be guided.
+  void set_guidance(double scale);
 
   /// Sets the parameters that start from the data. The batch is the same on all ranks; each transform sees it as the
   /// transforms before leave it. Weights are not used. Leaves the flow prepared. No log-dets are computed. In addition

@@ -42,6 +42,7 @@ void write_flow(const h5::GroupWriter& root, const Flow<T>& flow) {
   group.attribute("periodic", std::vector<double>(a.data.periodic.begin(), a.data.periodic.end()));
   group.attribute("spheres", sphere_marks(a.data.spheres, a.data.size()));
   group.attribute("context", a.data.context);
+  group.attribute("optional_context", a.data.optional_context);
   group.attribute("precision", std::is_same_v<T, float> ? "float" : "double");
   group.attribute("parameters", flow.layout().size());
   group.attribute("length", std::ssize(a.chain));
@@ -102,6 +103,7 @@ Architecture read_architecture(const h5::Group& group, double most) {
       throw DataError(fmt::format("{}: attribute spheres: {}", group.where(), error.what()));
     }
   }
+  if (group.has_attribute("optional_context")) a.data.optional_context = group.attribute<bool>("optional_context");
   const auto length = group.attribute<Index>("length");
   require<DataError>(length >= 0 && a.data.context >= 0, "{}: length {} and context {} must not be negative",
                      group.where(), length, a.data.context);

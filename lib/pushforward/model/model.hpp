@@ -58,6 +58,7 @@ class Model {
   void set_integrations(std::span<const IntegrationOptions> options) { flow_.set_integrations(options); }
   void set_sampler(const Sampler& sampler) { flow_.set_sampler(sampler); }
   void set_diffusion(const ode::Diffusion& diffusion) { flow_.set_diffusion(diffusion); }
+  void set_guidance(double scale) { flow_.set_guidance(scale); }
 
   /// batch: (d × n) in, data and contexts in their own units; weights are not used. log_prob: (n) out, nats, in the
   /// data's units. z: (d × n) out, or empty. status: (n) out. If a status is not ok, log_prob is NaN; outside the

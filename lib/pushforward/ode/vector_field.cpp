@@ -17,7 +17,7 @@ nn::NetworkOptions network_of(const FieldOptions& options, Index time_features) 
                              .hidden = options.hidden,
                              .activation = options.activation,
                              .lipschitz = std::numeric_limits<double>::infinity()};
-  network.context = time_features + options.context;
+  network.context = time_features + (options.optional_context ? 1 : 0) + options.context;
   network.gates = options.time == "gates" ? time_features : 0;
   network.periodic = options.periodic;
   return network;
@@ -52,7 +52,10 @@ void time_features_of(double t, T* to) {
 template <class T>
 VectorField<T>::VectorField(nn::ParameterLayout& layout, const std::string& name, const FieldOptions& options,
                             std::uint64_t seed, std::uint64_t key)
-    : network_(layout, name, network_of(options, time_features), seed, key), spheres_(options.spheres) {
+    : network_(layout, name, network_of(options, time_features), seed, key),
+      spheres_(options.spheres),
+      context_(options.context),
+      optional_context_(options.optional_context) {
   check_spheres(options.spheres, options.periodic, options.dimension);
 }
 
@@ -63,18 +66,37 @@ bool VectorField<T>::has_closed_trace() const {
 }
 
 template <class T>
+void VectorField<T>::set_guidance(double scale) {
+  require<OptionError>(
+      scale == 1 || (optional_context_ && std::isfinite(scale)),
+      "guidance of strength {}: it must be finite, and the vector field must have been trained without "
+      "the context for a part of the rows, by objective.unconditional",
+      scale);
+  guidance_ = scale;
+}
+
+template <class T>
+GuidedPasses<T> VectorField<T>::make_passes(linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
+                                            Derivative derivative, Pass pass, std::optional<Index> tangents) const {
+  const bool has_divergence = derivative == Derivative::divergence, has_trace = has_divergence && has_closed_trace();
+  typename GuidedPasses<T>::Options options{.scale = guidance_,
+                                            .none = {},
+                                            .tangents = derivative == Derivative::none ? 0
+                                                        : !has_divergence              ? tangents.value_or(dimension())
+                                                        : has_trace                    ? spheres_.count()
+                                                                                       : dimension(),
+                                            .has_trace = has_trace};
+  if (optional_context_) options.none = time_features;
+  return {network_, options, kept, scratch, n, pass};
+}
+
+template <class T>
 FieldState<T>::FieldState(const VectorField<T>& field, linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
                           Derivative derivative, Pass pass, std::optional<Index> tangents)
-    : passes_(field.network(), kept, scratch, n,
-              derivative == Derivative::none       ? 0
-              : derivative == Derivative::tangents ? tangents.value_or(field.dimension())
-              : field.has_closed_trace()           ? field.spheres().count()
-                                                   : field.dimension(),
-              pass),
+    : passes_(field.make_passes(kept, scratch, n, derivative, pass, tangents)),
       context_(kept.matrix<T>(field.network().options().context, n)) {
   const Index d = field.dimension(), spheres = field.spheres().count();
   const bool has_divergence = derivative == Derivative::divergence;
-  if (has_divergence && field.has_closed_trace()) trace_.emplace(field.network(), kept, n, 1);
   if (has_divergence && !field.has_closed_trace()) jacobian_ = scratch.matrix<T>(d, d * n);
   if (spheres == 0) return;
   y_ = kept.matrix<T>(d, n);
@@ -82,7 +104,7 @@ FieldState<T>::FieldState(const VectorField<T>& field, linalg::Workspace& kept, 
   radius_ = kept.matrix<T>(spheres, n);
   if (has_divergence) along_ = kept.matrix<T>(d, n);
   const bool has_tangents = derivative == Derivative::tangents;
-  const Index directions = (has_tangents ? tangents.value_or(d) : trace_ ? spheres : 0) * n;
+  const Index directions = (has_tangents ? tangents.value_or(d) : passes_.has_trace() ? spheres : 0) * n;
   if (has_tangents) given_ = kept.matrix<T>(d, directions);
   direction_ = kept.matrix<T>(d, directions);
   image_ = kept.matrix<T>(d, directions);
@@ -103,16 +125,18 @@ double VectorField<T>::lipschitz() const {
     product *= static_cast<double>(linalg::singular_values(layer->weight()).front());
   }
   for (const auto& gates : network_.gates()) product *= gates.largest(longest_time);
-  return product;
+  return (std::abs(guidance_) + std::abs(1 - guidance_)) * product;
 }
 
 template <class T>
 void VectorField<T>::forward(FieldState<T>& state, ConstMatrixView<T> x, std::span<const double> t,
-                             ConstMatrixView<T> u, MatrixView<T> v) const {
+                             ConstMatrixView<T> u, MatrixView<T> v, std::span<const std::int8_t> none) const {
   const Index n = x.cols(), c = context();
   require<ShapeError>((t.size() == 1 || std::ssize(t) == n) && u.rows() == c && (c == 0 || u.cols() == n),
                       "vector field: {} times and a context ({} × {}) do not fit {} samples with {} context values",
                       t.size(), u.rows(), u.cols(), n, c);
+  require<ShapeError>(none.empty() || (optional_context_ && std::ssize(none) == n),
+                      "vector field: {} marks of samples without a context for {} samples", none.size(), n);
   const auto context = state.context_.columns(0, n);
   for (Index j = 0; j < n; ++j) {
     T* const column = context.column(j);
@@ -121,24 +145,31 @@ void VectorField<T>::forward(FieldState<T>& state, ConstMatrixView<T> x, std::sp
     } else {
       std::copy_n(context.column(0), time_features, column);
     }
-    if (c > 0) std::copy_n(u.column(j), c, column + time_features);
+    T* const of_sample = column + time_features + (optional_context_ ? 1 : 0);
+    const bool has_none = !none.empty() && none[j] != 0;
+    if (optional_context_) column[time_features] = has_none ? T(1) : T(0);
+    if (has_none) {
+      std::fill_n(of_sample, c, T(0));
+    } else if (c > 0) {
+      std::copy_n(u.column(j), c, of_sample);
+    }
   }
   state.k_ = 0;
-  if (spheres_.empty()) return network_.forward(state.passes_, x, v, context);
+  if (spheres_.empty()) return state.passes_.forward(x, v, context);
   const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), radius = state.radius_.columns(0, n);
   spheres_.directions(x, y, radius);
-  network_.forward(state.passes_, y, f, context);
+  state.passes_.forward(y, f, context);
   spheres_.project(y, radius, f, v);
 }
 
 template <class T>
 void VectorField<T>::divergence(FieldState<T>& state, std::span<double> values) const {
   const Index d = dimension(), n = state.passes_.samples();
-  if (state.trace_) {
-    state.trace_->value(network_, state.passes_, values);
+  if (state.passes_.has_trace()) {
+    state.passes_.trace(values);
   } else {
     const auto jacobian = state.jacobian_.columns(0, d * n);
-    network_.tangent(state.passes_, nn::Directions<T>::identity(d), jacobian);
+    state.passes_.tangent(nn::Directions<T>::identity(d), jacobian);
     for (Index j = 0; j < n; ++j) {
       values[j] = 0;
       for (Index i = 0; i < d; ++i) values[j] += static_cast<double>(jacobian(i, j * d + i));
@@ -149,8 +180,8 @@ void VectorField<T>::divergence(FieldState<T>& state, std::span<double> values) 
 
 template <class T>
 void VectorField<T>::prepare_divergence(FieldState<T>& state, std::span<double> scratch) const {
-  if (state.trace_ || !spheres_.empty()) return divergence(state, scratch);
-  network_.tangent(state.passes_, nn::Directions<T>::identity(dimension()), {});
+  if (state.passes_.has_trace() || !spheres_.empty()) return divergence(state, scratch);
+  state.passes_.tangent(nn::Directions<T>::identity(dimension()), {});
 }
 
 // The pairs of a sphere's rows in J, or the image of one tangent, give Jy.
@@ -159,10 +190,10 @@ void VectorField<T>::add_curvature(FieldState<T>& state, std::span<double> value
   const Index d = dimension(), n = state.passes_.samples(), count = spheres_.count();
   const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), along = state.along_.columns(0, n);
   std::fill_n(along.data(), along.size(), T(0));
-  if (state.trace_) {
+  if (state.passes_.has_trace()) {
     const auto direction = state.direction_.columns(0, n * count), image = state.image_.columns(0, n * count);
     spheres_.spread(y, direction);
-    network_.tangent(state.passes_, nn::Directions<T>::given(direction, count), image);
+    state.passes_.tangent(nn::Directions<T>::given(direction, count), image);
     spheres_.add_gathered(image, along);
     return spheres_.add_curvature(y, f, along, values);
   }
@@ -178,7 +209,7 @@ void VectorField<T>::add_curvature(FieldState<T>& state, std::span<double> value
 
 template <class T>
 void VectorField<T>::tangent(FieldState<T>& state, const nn::Directions<T>& directions, MatrixView<T> jv) const {
-  if (spheres_.empty()) return network_.tangent(state.passes_, directions, jv);
+  if (spheres_.empty()) return state.passes_.tangent(directions, jv);
   const Index n = state.passes_.samples(), k = directions.k, count = n * k;
   const auto given = state.given_.columns(0, count), inner = state.direction_.columns(0, count);
   const auto image = state.image_.columns(0, count);
@@ -190,7 +221,7 @@ void VectorField<T>::tangent(FieldState<T>& state, const nn::Directions<T>& dire
   }
   const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), radius = state.radius_.columns(0, n);
   spheres_.tangent_directions(y, radius, given, inner);
-  network_.tangent(state.passes_, nn::Directions<T>::given(inner, k), image);
+  state.passes_.tangent(nn::Directions<T>::given(inner, k), image);
   spheres_.tangents(y, radius, f, given, image, jv);
   state.k_ = k;
 }
@@ -198,8 +229,8 @@ void VectorField<T>::tangent(FieldState<T>& state, const nn::Directions<T>& dire
 template <class T>
 void VectorField<T>::seed_divergence(FieldState<T>& state, std::span<const T> weight, std::span<T> gradient) const {
   const Index d = dimension(), n = state.passes_.samples(), count = spheres_.count();
-  if (state.trace_) {
-    state.trace_->add_to_reverse(network_, state.passes_, weight, gradient);
+  if (state.passes_.has_trace()) {
+    state.passes_.add_trace_to_reverse(weight, gradient);
     if (count == 0) return;
     const auto seed = state.passes_.tangent_seed(count);
     for (Index j = 0; j < seed.cols(); ++j) {
@@ -228,11 +259,11 @@ void VectorField<T>::reverse(FieldState<T>& state, std::span<const T> weight, Ma
   const Index n = state.passes_.samples(), count = spheres_.count();
   if (count == 0) {
     if (!weight.empty()) seed_divergence(state, weight, gradient);
-    return network_.reverse(state.passes_, x_bar, gradient, v_bar);
+    return state.passes_.reverse(x_bar, gradient, v_bar);
   }
   const auto y = state.y_.columns(0, n), f = state.f_.columns(0, n), radius = state.radius_.columns(0, n);
   const auto y_bar = state.y_bar_.columns(0, n), rest = state.x_bar_.columns(0, n);
-  const Index pairs = n * (state.k_ > 0 ? state.k_ : !weight.empty() && state.trace_ ? count : 0);
+  const Index pairs = n * (state.k_ > 0 ? state.k_ : !weight.empty() && state.passes_.has_trace() ? count : 0);
   const auto direction_bar = state.direction_bar_.columns(0, pairs);
   const auto given = state.given_.columns(0, state.k_ * n);
   const auto given_bar = v_bar.empty() ? state.v_bar_.columns(0, state.k_ * n) : v_bar;
@@ -243,7 +274,7 @@ void VectorField<T>::reverse(FieldState<T>& state, std::span<const T> weight, Ma
     spheres_.reverse_tangents(y, radius, f, given, state.image_.columns(0, pairs), state.tangent_seed(state.k_),
                               given_bar, state.value_seed(), y_bar, rest);
   }
-  network_.reverse(state.passes_, x_bar, gradient, direction_bar);
+  state.passes_.reverse(x_bar, gradient, direction_bar);
   if (state.k_ > 0) {
     spheres_.reverse_tangent_directions(y, radius, given, direction_bar, given_bar, y_bar, rest);
   } else if (pairs > 0) {

@@ -10,19 +10,19 @@
 // and sines, so that v has the period 2π in them. On spheres, v is the tangent part of what the network gives
 // (spheres.hpp).
 //
+// If the context is optional, a further value between τ and u is 1 for samples without a context, whose u is zero, and
+// 0 for the others. Such fields may be guided (guidance.hpp).
+//
 // The divergence div v is exact. Networks of up to two hidden layers without angles have a closed form of tr J
 // (logdet/trace.hpp), and others take d tangents. For the closed form, a sphere takes one tangent y, and its term
 // −yᵀJy has the reverse of the pair (−w y, y), with ȳ −= w Jy for the y that stands in front.
 
-#include <pushforward/logdet/trace.hpp>
-#include <pushforward/nn/network.hpp>
+#include <pushforward/ode/guidance.hpp>
 #include <pushforward/ode/spheres.hpp>
 
 #include <optional>
 
 namespace pushforward::ode {
-
-using nn::Pass;
 
 struct FieldOptions {
   Index dimension = 0;                    ///< d
@@ -30,6 +30,7 @@ struct FieldOptions {
   std::string activation = "silu";        ///< a name of nn::ActivationKind::registry()
   std::string time = "first";             ///< where τ enters: first, in the first layer, or gates, in all hidden ones
   Index context = 0;                      ///< width of u
+  bool optional_context = false;          ///< whether a sample may have no context
   std::vector<Index> periodic{};          ///< rows of x that are angles in radians, ascending
   std::vector<Sphere> spheres{};          ///< rows of x that are unit vectors
 };
@@ -55,7 +56,12 @@ class VectorField {
   const Spheres<T>& spheres() const { return spheres_; }
   Index dimension() const { return network_.in(); }
   /// Returns the width of u.
-  Index context() const { return network_.options().context - time_features; }
+  Index context() const { return context_; }
+
+  /// Makes the field the guided one with this strength S. The choice holds for states that are made from now on. Throws
+  /// OptionError for S ≠ 1 unless the context is optional and S is finite.
+  void set_guidance(double scale);
+  double guidance() const { return guidance_; }
 
   /// Returns an upper bound on the Lipschitz constant of v in x, for all t and u: the product of the largest singular
   /// values of the layers' weights, of the slopes of the activations and of the largest gates. With spheres it is
@@ -63,9 +69,10 @@ class VectorField {
   double lipschitz() const;
 
   /// v ← v(x, t; u). x: (d × n) in, to stay valid until the reverse pass. t: the time of all samples, or (n) the time
-  /// of each. u: (c × n) in. v: (d × n) out. Throws ShapeError.
+  /// of each. u: (c × n) in. none: (n), 1 for samples without a context and 0 for others, or empty if all have theirs;
+  /// only if the context is optional. v: (d × n) out. Throws ShapeError.
   void forward(FieldState<T>& state, ConstMatrixView<T> x, std::span<const double> t, ConstMatrixView<T> u,
-               MatrixView<T> v) const;
+               MatrixView<T> v, std::span<const std::int8_t> none = {}) const;
   /// div v at the last forward(). values: (n) out. It keeps what the reverse pass needs.
   void divergence(FieldState<T>& state, std::span<double> values) const;
   /// As divergence(), if only the reverse pass follows. scratch: (n).
@@ -82,12 +89,17 @@ class VectorField {
  private:
   friend class FieldState<T>;
   bool has_closed_trace() const;
+  GuidedPasses<T> make_passes(linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Derivative derivative,
+                              Pass pass, std::optional<Index> tangents) const;
   // Adds the terms of spheres to the traces (n), and keeps what their reverse needs.
   void add_curvature(FieldState<T>& state, std::span<double> values) const;
   void seed_divergence(FieldState<T>& state, std::span<const T> weight, std::span<T> gradient) const;
 
   nn::Network<T> network_;
   Spheres<T> spheres_;
+  Index context_;
+  bool optional_context_;
+  double guidance_ = 1;  // S
 };
 
 /// The memory of a field's passes for up to n samples.
@@ -105,10 +117,9 @@ class FieldState {
 
  private:
   friend class VectorField<T>;
-  nn::NetworkState<T> passes_;
-  MatrixView<T> context_;                       // [τ(t); u]
-  std::optional<logdet::ExactTrace<T>> trace_;  // the closed form, if there is one
-  MatrixView<T> jacobian_;                      // J of each sample (d × d·n), without a closed form
+  GuidedPasses<T> passes_;
+  MatrixView<T> context_;   // [τ(t); u], or [τ(t); whether there is no context; u]
+  MatrixView<T> jacobian_;  // J of each sample (d × d·n), without a closed form of its trace
   // For K spheres, at the last forward().
   MatrixView<T> y_, f_;      // (d × n)
   MatrixView<T> radius_;     // (K × n)

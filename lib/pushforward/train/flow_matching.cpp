@@ -84,6 +84,10 @@ OptionSet FlowMatchingOptions::declare() {
            one_of({"other", "base"}))
       .add("times", times, "times of a batch; stratified: spread evenly over the global batch",
            one_of({"stratified", "uniform"}))
+      .add("unconditional", unconditional,
+           "fraction of the rows that are trained without their contexts, so that the model can be guided and has an "
+           "unconditional density",
+           from_to_below(0, 1))
       .add("likelihood_steps", likelihood_steps, "last steps of the run that are steps of maximum likelihood",
            at_least(0))
       .only_with("regularization", "coupling", {"sinkhorn"})
@@ -94,7 +98,8 @@ OptionSet FlowMatchingOptions::declare() {
 }
 
 template <class T>
-FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace& workspace, Index n, bool has_images)
+FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace& workspace, Index n, bool has_images,
+                                bool leaves_out)
     : field(of, workspace, workspace, n, ode::Derivative::none, nn::Pass::gradient),
       image(workspace.matrix<T>(has_images ? of.dimension() : 0, n)),
       x(workspace.matrix<T>(of.dimension(), n)),
@@ -103,7 +108,8 @@ FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace
       value(workspace.matrix<T>(of.dimension(), n)),
       x_bar(workspace.matrix<T>(of.dimension(), n)),
       time(workspace.take<double>(n)),
-      weight(workspace.take<double>(n)) {}
+      weight(workspace.take<double>(n)),
+      none(workspace.take<std::int8_t>(leaves_out ? n : 0)) {}
 
 template <class T>
 FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatchingOptions& options)
@@ -147,6 +153,12 @@ FlowMatching<T>::FlowMatching(const ObjectivePlace<T>& place, const FlowMatching
   require<OptionError>(options.noise > 0 || !path_.needs_noise,
                        "objective.path = \"{}\" with objective.noise = 0 would be the linear path; choose a noise",
                        options.path);
+  require<OptionError>(domain.context > 0 || options.unconditional == 0,
+                       "objective.unconditional = {}: these rows have no contexts that could be left out",
+                       options.unconditional);
+  require<ShapeError>(domain.optional_context == (options.unconditional > 0),
+                      "flow matching with unconditional = {} of a flow whose contexts are {}optional",
+                      options.unconditional, domain.optional_context ? "" : "not ");
   require_source(place.options);
   const auto rows = data_.batch(Split::train);
   if (options.coupling == "independent") {
@@ -299,7 +311,7 @@ void FlowMatching<T>::plan(Index n) {
   if (memory_) return;
   const auto bytes_for = [&](Index count) {
     linalg::Workspace counted;
-    Memory(transform_.field(), counted, count, !images_.empty());
+    Memory(transform_.field(), counted, count, !images_.empty(), options_.unconditional > 0);
     return counted.peak();
   };
   require<OptionError>(bytes_for(1) <= bytes_, "training: a sample takes {}; train.workspace is {}: make it larger",
@@ -307,7 +319,7 @@ void FlowMatching<T>::plan(Index n) {
   capacity_ = linalg::largest_that_fits(std::min(std::max<Index>(n, 1), largest_chunk),
                                         [&](Index count) { return bytes_for(count) <= bytes_; });
   workspace_ = linalg::Workspace(bytes_for(capacity_));
-  memory_.emplace(transform_.field(), workspace_, capacity_, !images_.empty());
+  memory_.emplace(transform_.field(), workspace_, capacity_, !images_.empty(), options_.unconditional > 0);
 }
 
 template <class T>
@@ -342,6 +354,7 @@ void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Ba
     for (double& value : noise) value = stream.normal();
     m.time[j] = point.t;
     m.weight[j] = point.weight;
+    if (!m.none.empty()) m.none[j] = group.latents.stream({group.step, at}, 3).uniform() < group.unconditional ? 1 : 0;
     set_point<T>(path_, point, latent_, row, noise, curved,
                  {m.x.column_span(j), m.velocity.column_span(j), m.singular.column_span(j)});
   }
@@ -352,7 +365,8 @@ MatrixView<T> FlowMatching<T>::velocities(const flow::Batch<T>& chunk) {
   auto& m = *memory_;
   const Index n = chunk.size();
   const auto value = m.value.columns(0, n);
-  transform_.field().forward(m.field, m.x.columns(0, n), m.time.first(n), chunk.context, value);
+  transform_.field().forward(m.field, m.x.columns(0, n), m.time.first(n), chunk.context, value,
+                             m.none.first(m.none.empty() ? 0 : n));
   return value;
 }
 
@@ -372,7 +386,8 @@ LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, 
   if (is_likelihood(part.step)) return likelihood_.add(part, batch, gradient);
   require<ShapeError>(memory_.has_value(), "flow matching: no memory was planned");
   auto& m = *memory_;
-  const Group group{part.step, part.batch, random::Purpose::matching_order, latents_, *coupling_};
+  const Group group{part.step, part.batch, random::Purpose::matching_order, options_.unconditional,
+                    latents_,  *coupling_};
   LossSum sum;
   for (Index first = 0; first < batch.size(); first += capacity_) {
     const auto chunk = image_of(batch.part(first, std::min(capacity_, batch.size() - first)));
@@ -423,7 +438,7 @@ flow::Evaluation FlowMatching<T>::evaluate_loss(const comm::Communicator& comm, 
   require<ShapeError>(memory_.has_value(), "flow matching: no memory was planned");
   choose_check(rows);
   check_coupling_->begin_step(comm, 0);
-  const Group group{0, rows.size(), random::Purpose::matching_check, *check_latents_, *check_coupling_};
+  const Group group{0, rows.size(), random::Purpose::matching_check, 0, *check_latents_, *check_coupling_};
   return flow::evaluate_blocks(
       comm, rows.size(), flow::evaluation_block, [&](Index begin, Index count, flow::LossSums& sums) {
         for (Index first = begin; first < begin + count; first += capacity_) {

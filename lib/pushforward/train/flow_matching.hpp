@@ -22,6 +22,9 @@
 // points are the latents of another model and whose rows are its samples [Liu et al. 2023]. If it is another law, the
 // flow still maps this law to that of the rows, but its log p means nothing, and nothing is said about likelihoods.
 //
+// A part of the rows may be trained without their contexts, a fraction `unconditional` that is drawn anew in each step.
+// The field then knows samples without a context, and may be guided (ode/guidance.hpp).
+//
 // The last `likelihood_steps` steps of a run make the negative log-likelihood small instead (likelihood.hpp).
 // Validations report the NLL, by which the best parameters are chosen, and the loss on the validation rows. The
 // latents, noises and times of these rows are the same in each validation, and they are coupled as in training. If log
@@ -48,6 +51,7 @@ struct FlowMatchingOptions {
   Index coupling_batch = 1;               ///< global batches whose rows are coupled together
   std::string source_law = "other";       ///< base: the points of the source are draws from the base density
   std::string times = "stratified";       ///< or uniform
+  double unconditional = 0;               ///< fraction of the rows that are trained without their contexts, below 1
   Index likelihood_steps = 0;             ///< the last steps of the run, by maximum likelihood
 
   OptionSet declare();
@@ -100,17 +104,19 @@ class FlowMatching final : public Objective<T> {
  private:
   // The memory of a pass for some samples.
   struct Memory {
-    Memory(const ode::VectorField<T>& field, linalg::Workspace& workspace, Index n, bool has_images);
+    Memory(const ode::VectorField<T>& field, linalg::Workspace& workspace, Index n, bool has_images, bool leaves_out);
     ode::FieldState<T> field;
     MatrixView<T> image;                  // x₁ (d × n), if transforms come before the field
     MatrixView<T> x, velocity, singular;  // see PathSample (d × n)
     MatrixView<T> value, x_bar;           // v, unused (d × n)
     std::span<double> time, weight;       // t, 1/q(t) (n)
+    std::span<std::int8_t> none;          // 1 for rows that go without their contexts (n), if there are such rows
   };
   // The rows that share out the times: those of a global batch, or all rows of a validation.
   struct Group {
     Index step = 0, rows = 0;
     random::Purpose order;
+    double unconditional = 0;  // fraction of the rows that go without their contexts
     const Latents<T>& latents;
     const Coupling<T>& coupling;
   };

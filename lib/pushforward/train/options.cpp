@@ -1,6 +1,7 @@
 #include <pushforward/core/text.hpp>
 #include <pushforward/standardization/standardization.hpp>
 #include <pushforward/toys/toy.hpp>
+#include <pushforward/train/flow_matching.hpp>
 #include <pushforward/train/options.hpp>
 
 #include <filesystem>
@@ -51,7 +52,10 @@ DataOptions Options::data_of_model() const {
 
 flow::Architecture Options::architecture(const flow::Domain& domain) const {
   require_consistent();
-  return flow::architecture_of(model, domain);
+  auto at = domain;
+  at.optional_context =
+      objective.kind == FlowMatchingOptions::kind && objective.as<FlowMatchingOptions>().unconditional > 0;
+  return flow::architecture_of(model, at);
 }
 
 OptionSet Options::declare() {

@@ -135,6 +135,7 @@ Continuous<T>::Continuous(nn::ParameterLayout& layout, const std::string& name, 
               .activation = options.activation,
               .time = options.time,
               .context = domain.context,
+              .optional_context = domain.optional_context,
               .periodic = domain.periodic,
               .spheres = domain.spheres},
              seed, key) {}

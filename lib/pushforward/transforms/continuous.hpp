@@ -101,6 +101,7 @@ class Continuous final : public Transform<T>,
   void set_integration(const IntegrationOptions& options) override;
   void set_sampler(const Sampler& sampler) override;
   void set_diffusion(const ode::Diffusion& diffusion) override;
+  void set_guidance(double scale) override { field_.set_guidance(scale); }
   void add_report(const TransformState<T>& state, const IntegrationReport& report) const override;
 
   const ode::VectorField<T>& field() const { return field_; }

@@ -10,6 +10,7 @@ struct Domain {
   std::vector<Index> periodic{};  ///< values that are angles on [−π, π), ascending
   std::vector<Sphere> spheres{};  ///< values that are unit vectors
   Index context = 0;              ///< values per sample that the density is conditioned on
+  bool optional_context = false;  ///< whether vector fields know samples without a context
 
   Index size() const { return shape.size(); }
 };

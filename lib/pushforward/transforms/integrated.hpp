@@ -65,6 +65,9 @@ class Integrated {
   /// whose noise follows from the draws of the batch. inverse() takes its steps and adds nothing to log_det, because
   /// its samples have no tractable density. forward() throws OptionError.
   virtual void set_diffusion(const ode::Diffusion& diffusion) = 0;
+  /// Makes the vector field the guided one with this strength (ode/guidance.hpp). The choice holds for states that are
+  /// planned from now on. Throws OptionError if the field cannot be guided.
+  virtual void set_guidance(double scale) = 0;
   /// Adds what the last forward() or inverse() on a state for Pass::evaluate says about its samples.
   virtual void add_report(const TransformState<T>& state, const IntegrationReport& report) const = 0;
 };
