@@ -272,10 +272,10 @@ class Continued(RestartTest):
         self.assertFailure(self.run_program("flow_train", *flows.small(*AUTO)), 5, "is not a checkpoint of flow_train")
 
 
-def growth(values):
-    """The median of the last quarter of a series less that of the second quarter."""
+def growth(values, of=np.median):
+    """The median, or another number, of the last quarter of a series less that of the second quarter."""
     quarter = len(values) // 4
-    return np.median(values[-quarter:]) - np.median(values[quarter:2 * quarter])
+    return of(values[-quarter:]) - of(values[quarter:2 * quarter])
 
 
 class Long(RestartTest):
@@ -296,11 +296,12 @@ class Long(RestartTest):
         self.assertGreater(len(checkpoints), 10)
         if not SANITIZED:  # sanitizers keep freed memory for a while, and report leaks themselves
             self.assertLess(growth(kilobytes), 1000)
-        self.assertLess(growth(files), 1)
+        # On a busy machine most looks may meet a checkpoint that is being written, with its file open.
+        self.assertLess(growth(files, np.min), 1)
         self.assertEqual(self.steps_of_history(), list(range(100, 20_001, 100)))
         # The twin: 10 kB or a tenth of a file for each checkpoint are seen.
         self.assertGreater(growth([k + 4000 * i / len(kilobytes) for i, k in enumerate(kilobytes)]), 1000)
-        self.assertGreater(growth([f + 40 * i / len(files) for i, f in enumerate(files)]), 1)
+        self.assertGreater(growth([f + 40 * i / len(files) for i, f in enumerate(files)], np.min), 1)
 
 
 class Faults(RestartTest):

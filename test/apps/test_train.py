@@ -188,7 +188,8 @@ class ModelFile(FlowTest):
         self.assertEqual(self.files(), ["course.csv", "flow.checkpoint.h5", "flow.h5"])
         self.assertIn("model          flow.h5, history course.csv", run.stdout)
         with h5py.File(self.folder / "flow.h5") as file:
-            self.assertEqual(sorted(file), ["feature_names", "flow", "history", "provenance", "standardization"])
+            self.assertEqual(sorted(file), ["feature_names", "flow", "history", "objective", "provenance", "standardization"])
+            self.assertEqual(flows.text(file["objective"].attrs["kind"]), "likelihood")
             self.assertEqual(flows.attributes(file) | {"creator": "", "created": ""},
                              {"format": "pushforward-model", "format_version": 2, "creator": "", "created": ""})
             base = flows.attributes(file["flow/base"])
@@ -219,7 +220,8 @@ class ModelFile(FlowTest):
         self.assertEqual(list(attributes.pop("shape")), [1, 1, 2])
         self.assertEqual(list(attributes.pop("periodic", [])), [])
         parameters = attributes.pop("parameters")
-        self.assertEqual(attributes, {"dimension": 2, "context": 0, "length": 5, "precision": "double"})
+        self.assertEqual(attributes, {"dimension": 2, "context": 0, "optional_context": 0, "length": 5,
+                                      "precision": "double"})
         stored = 0
         transforms = group["transforms"]
         self.assertEqual(list(transforms), ["000", "001", "002", "003", "004"])
