@@ -32,7 +32,7 @@ KINDS = {
     "spline": "--train.steps 3000 --train.learning_rate 3e-3",
     "maf": DEEP,
     "iaf": DEEP,
-    "continuous": "--model.steps 4 --objective.kind flow_matching --objective.likelihood_steps 1000 --train.steps 3000 "
+    "continuous": "--objective.kind flow_matching --objective.likelihood_steps 1000 --train.steps 3000 "
                   "--train.learning_rate 5e-3",
     "planar": "--model.blocks 64 --train.steps 8000 --train.learning_rate 1e-2",
     "radial": "--model.blocks 128 --train.steps 8000 --train.learning_rate 1e-2",
