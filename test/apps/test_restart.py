@@ -43,15 +43,18 @@ class RestartTest(FlowTest):
             os.kill(pid, signal.SIGKILL)
         run.communicate()
 
-    def await_history(self, run):
-        """Waits until the run has written a row of its history."""
+    def await_condition(self, run, holds):
         end = time.monotonic() + 60
         while time.monotonic() < end and run.poll() is None:
-            path = self.folder / "flow.csv"
-            if path.exists() and path.read_text().count("\n") > 1:
+            if holds():
                 return
             time.sleep(0.02)
         self.fail(f"the run did not begin: {run.communicate()[1]}")
+
+    def await_history(self, run, lines=1):
+        """Waits until the history has more lines than so many. The first one is the header."""
+        path = self.folder / "flow.csv"
+        self.await_condition(run, lambda: path.exists() and path.read_text().count("\n") > lines)
 
     def ended(self, run, code):
         """What the run printed on standard error, once it has ended with this code, within ten seconds."""
@@ -201,13 +204,14 @@ class Continued(RestartTest):
 
     def test_a_killed_run_doubles_no_rows(self):
         run = self.start(*LONG, "--checkpoint.steps", 7, "--output.every", 1)
-        self.await_history(run)
+        self.await_condition(run, (self.folder / "flow.checkpoint.h5").exists)
         time.sleep(0.5)
         self.end(run)
         step = self.step_of_checkpoint()
         self.assertGreaterEqual(self.steps_of_history()[-1], step)
+        lines = len(self.steps_of_history()) + 1
         run = self.start(*LONG, "--checkpoint.steps", 7, "--output.every", 1)
-        time.sleep(3)
+        self.await_history(run, lines + 7)
         run.send_signal(signal.SIGUSR2)
         self.ended(run, 7)
         self.assertEqual(self.steps_of_history(), list(range(1, self.steps_of_history()[-1] + 1)))
