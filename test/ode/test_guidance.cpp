@@ -14,7 +14,7 @@ ode::FieldOptions options(std::vector<Index> hidden, std::vector<Sphere> spheres
   return {.dimension = d, .hidden = std::move(hidden), .context = c, .optional_context = true, .spheres = spheres};
 }
 
-// What a field gives at points: values, divergences and tangents of the identity.
+// The values, divergences and tangents of the identity that a field has at some points.
 struct Field {
   Matrix<double> v = Matrix<double>(d, n), tangents = Matrix<double>(d, d*n);
   std::vector<double> divergence = std::vector<double>(n);

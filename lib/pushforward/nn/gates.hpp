@@ -26,7 +26,7 @@
 
 namespace pushforward::nn {
 
-/// What the gradient of a layer's gates takes, for n samples with k tangents each.
+/// The inputs of the gradient of a layer's gates, for n samples with k tangents each. All are read only.
 template <class T>
 struct GateTape {
   ConstMatrixView<T> gate;         ///< γ (w × n)

@@ -64,7 +64,7 @@ class GuidedPasses {
   nn::NetworkState<T> passes_;
   std::optional<logdet::ExactTrace<T>> trace_;
   Index n_ = 0, k_ = 0;
-  // Of guided passes; `both` have the two halves side by side.
+  // Only guided passes have the rest. In what is called `both`, the two halves lie side by side.
   MatrixView<T> both_x_, both_context_;      // (d × 2n), (c × 2n)
   MatrixView<T> both_y_, both_x_bar_;        // (e × 2n), (d × 2n)
   MatrixView<T> both_v_, both_v_bar_;        // given directions (d × 2n·k)

@@ -96,9 +96,9 @@ class RungeKutta {
   nn::Directions<T> probes(const StepStart<T>& start, Index i) const;
   // J from the tangents of all stages, and its LU. Writes log_det and sign.
   void factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign);
-  // What multiplies a penalty of stage i in a step of length h.
+  // Returns the factor of a penalty of stage i in a step of length h.
   double penalty_weight(double weight, double h, Index i) const { return weight * std::abs(h) * tableau_.b[i]; }
-  // The weight of ‖Tᵢ‖²: λ_J, shared by the probes of an estimate.
+  // Returns the weight of ‖Tᵢ‖², which is λ_J, or λ_J/K for the K probes of an estimate.
   double jacobian_weight() const {
     return penalty_.jacobian_norm / (log_det_ == LogDet::estimate ? static_cast<double>(k_) : 1);
   }
