@@ -24,16 +24,13 @@ folder.
 
 import argparse
 import itertools
-import os
 import pathlib
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 
 from earth import repeated
-from kinds import program
+from programs import exit_with, run
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parent / "kinds/double_wells.toml"
 ORDERS = np.array(list(itertools.permutations(range(4))))
@@ -115,24 +112,20 @@ class Flow:
 
     def __init__(self, data, options, flags):
         self.options, self.model = options, options.folder / "flow.h5"
-        self.run("flow_train", CONFIGURATION, "--data", data, "--restart", "never", "-o", self.model, *flags)
-
-    def run(self, name, *arguments):
-        subprocess.run([program(name, self.options.programs), *map(str, arguments)], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
+        run("flow_train", options.programs, CONFIGURATION, "--data", data, "--restart", "never", "-o", self.model, *flags)
 
     def log_prob(self, y):
         rows, density = self.options.folder / "rows.h5", self.options.folder / "density.h5"
         with h5py.File(rows, "w") as file:
             file["y"] = y
-        self.run("flow_density", self.model, f"{rows}:/y", "--precision", "float", "-o", density)
+        run("flow_density", self.options.programs, self.model, f"{rows}:/y", "--precision", "float", "-o", density)
         with h5py.File(density) as file:
             # Where the steps fold, the density of the map is not known. p then lacks this image, and is too small.
             return np.where(file["status"][()] == 0, file["log_prob"][()], -np.inf)
 
     def sample(self, n, _):
         samples = self.options.folder / "samples.h5"
-        self.run("flow_sample", self.model, "-n", n, "-o", samples)
+        run("flow_sample", self.options.programs, self.model, "-n", n, "-o", samples)
         with h5py.File(samples) as file:
             return file["x"][()]
 
@@ -187,7 +180,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"{' '.join(error.cmd)}: exit code {error.returncode}")
+    exit_with(main)

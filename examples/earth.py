@@ -17,15 +17,12 @@ Datasets, models and densities stay in the folder, and the table becomes earth.c
 
 import argparse
 import csv
-import os
 import pathlib
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 
-from kinds import program
+from programs import exit_with, run
 
 KINDS = pathlib.Path(__file__).resolve().parent / "kinds"
 CONFIGURATIONS = {"sphere": KINDS / "earth.toml", "chart": KINDS / "earth_chart.toml"}
@@ -46,22 +43,18 @@ def write_chart(path, vectors):
         chart.attrs["periodic"] = [0.0, 1.0]
 
 
-def run(name, options, *arguments):
-    subprocess.run([program(name, options.programs), *map(str, arguments)], check=True, stdout=subprocess.DEVNULL,
-                   env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
-
-
 def trained(path, seed, options, flags):
     """Gives (NLL, number of test rows, number of repeated ones, NLL of the others) of one run."""
     stem = options.folder / f"{path.stem}_{seed}"
     vectors, chart, flow, density = (f"{stem}{ending}.h5" for ending in ["", "_chart", "_flow", "_density"])
-    run("flow_data", options, "import", path, "--sphere", options.columns, "--split", "0.8,0.1,0.1", "--seed", seed,
+    run("flow_data", options.programs, "import", path, "--sphere", options.columns, "--split", "0.8,0.1,0.1", "--seed", seed,
         "-o", vectors)
     data = vectors if options.on == "sphere" else chart
     if options.on == "chart":
         write_chart(chart, vectors)
-    run("flow_train", options, CONFIGURATIONS[options.on], "--data", data, "--seed", seed, "--restart", "never", "-o", flow, *flags)
-    run("flow_density", options, flow, data, "--split", "test", "-o", density)
+    run("flow_train", options.programs, CONFIGURATIONS[options.on], "--data", data, "--seed", seed, "--restart", "never",
+        "-o", flow, *flags)
+    run("flow_density", options.programs, flow, data, "--split", "test", "-o", density)
     with h5py.File(data) as file, h5py.File(density) as result:
         again = repeated(file["test"][()], file["train"][()])
         nll = -result["log_prob"][()]
@@ -100,7 +93,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"{' '.join(error.cmd)}: exit code {error.returncode}")
+    exit_with(main)

@@ -14,10 +14,11 @@ import csv
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+
+from programs import program
 
 DENSITIES = ["checkerboard", "circles", "8gaussians", "swissroll", "2spirals", "rings", "moons", "pinwheel"]
 
@@ -40,12 +41,6 @@ KINDS = {
 
 RESULT = re.compile(r"test NLL +(\S+) ± (\S+) nats.*, (\S+) from the entropy (\S+)")
 TIME = re.compile(r"trained +\d+ steps in (.*)")
-
-
-def program(name, folder=None):
-    """Gives the path of a program: that in the folder, or in build/apps/, or from the PATH."""
-    built = (folder or pathlib.Path(__file__).resolve().parent.parent / "build/apps") / name
-    return str(built) if built.exists() else shutil.which(name) or sys.exit(f"{name} is not built")
 
 
 def result_of(text):

@@ -19,15 +19,13 @@ folder, and the table becomes log_prob_errors.csv.
 
 import argparse
 import csv
-import os
 import pathlib
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 
-from kinds import DENSITIES, program
+from kinds import DENSITIES
+from programs import exit_with, run
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parent / "kinds/continuous.toml"
 OBJECTIVES = {
@@ -37,15 +35,10 @@ OBJECTIVES = {
 COLUMNS = ["failed", "largest", "covered", "median_reported", "median_true", "evaluations"]
 
 
-def run(name, options, *arguments):
-    subprocess.run([program(name, options.programs), *map(str, arguments)], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
-
-
 def density(flow, data, tolerance, options):
     """Gives log p, its reported error, evaluations and whether the tolerance was reached, of the test rows."""
     result = flow.with_name(f"{flow.stem}_{tolerance}.h5")
-    run("flow_density", options, flow, f"{data}:/test", "--tolerance", tolerance, "-o", result)
+    run("flow_density", options.programs, flow, f"{data}:/test", "--tolerance", tolerance, "-o", result)
     with h5py.File(result) as file:
         return [file[name][()] for name in ["log_prob", "log_prob_error", "evaluations"]] + [file["status"][()] == 0]
 
@@ -53,9 +46,10 @@ def density(flow, data, tolerance, options):
 def compared(name, objective, options, flags):
     """Gives the COLUMNS of one model."""
     flow, data = (options.folder / f"{name}_{end}.h5" for end in [objective, "rows"])
-    run("flow_data", options, "make", name, "--rows", 10 * options.rows, "--seed", 2, "-o", data)
-    run("flow_train", options, CONFIGURATION, "--data.toy", name, "--data.rows", 20000, "--train.validate_every",
-        1000, "--model.density", "continuous", "--restart", "never", *OBJECTIVES[objective].split(), "-o", flow, *flags)
+    run("flow_data", options.programs, "make", name, "--rows", 10 * options.rows, "--seed", 2, "-o", data)
+    run("flow_train", options.programs, CONFIGURATION, "--data.toy", name, "--data.rows", 20000,
+        "--train.validate_every", 1000, "--model.density", "continuous", "--restart", "never",
+        *OBJECTIVES[objective].split(), "-o", flow, *flags)
     log_prob, reported, evaluations, reached = density(flow, data, options.tolerance, options)
     exact, _, _, known = density(flow, data, options.reference, options)
     good = reached & known
@@ -94,7 +88,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"{' '.join(error.cmd)}: exit code {error.returncode}")
+    exit_with(main)

@@ -20,18 +20,15 @@ and samples stay in the folder, and the table becomes optimal_transport.csv.
 
 import argparse
 import csv
-import os
 import pathlib
-import subprocess
-import sys
 import time
 
 import h5py
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from kinds import program
 from model_transforms import Place, velocity
+from programs import exit_with, run
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parent / "kinds/optimal_transport.toml"
 METHODS = {
@@ -118,11 +115,6 @@ def energy(model, x):
     return total / len(x)
 
 
-def run(name, options, *arguments):
-    subprocess.run([program(name, options.programs), *map(str, arguments)], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
-
-
 def reference(problem, options):
     """Gives the squared distance of source and data, W², and the standard error. Samples of n rows give about 1/n too
     much, so the excess of pairs of half the size is taken off."""
@@ -137,7 +129,7 @@ def results(problem, seed, options, flags, squared):
     generator = np.random.default_rng(seed)
     source, data = PROBLEMS[problem]
     stem, rows = options.folder / f"{problem}_{seed}", sum(options.rows)
-    start = write(f"{stem}_source.h5", source(rows, generator), options.rows)
+    write(f"{stem}_source.h5", source(rows, generator), options.rows)
     test = write(f"{stem}.h5", data(rows, generator), options.rows)
     other, sizes = data(rows, generator)[: len(test)], [len(test), 512]
     floors = [np.sqrt(squared_distance(other[:n], test[:n])) for n in sizes]
@@ -145,11 +137,11 @@ def results(problem, seed, options, flags, squared):
     for method in options.methods:
         flow, samples = (f"{stem}_{method}{ending}.h5" for ending in ["", "_samples"])
         began = time.monotonic()
-        run("flow_train", options, CONFIGURATION, "--data", f"{stem}.h5", *begins, *METHODS[method].split(), "--seed",
-            seed, "--restart", "never", "-o", flow, *flags)
+        run("flow_train", options.programs, CONFIGURATION, "--data", f"{stem}.h5", *begins, *METHODS[method].split(),
+            "--seed", seed, "--restart", "never", "-o", flow, *flags)
         seconds = time.monotonic() - began
-        run("flow_sample", options, flow, "--latents", f"{stem}_source.h5:/test", "--steps", EULER_STEPS, "--solver",
-            "euler", "-o", samples)
+        run("flow_sample", options.programs, flow, "--latents", f"{stem}_source.h5:/test", "--steps", EULER_STEPS,
+            "--solver", "euler", "-o", samples)
         with h5py.File(samples) as file:
             distances = [np.sqrt(squared_distance(file["x"][:n], test[:n])) for n in sizes]
         spent = energy(flow, source(10 * len(test), generator))
@@ -194,7 +186,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"{' '.join(error.cmd)}: exit code {error.returncode}")
+    exit_with(main)
