@@ -51,6 +51,13 @@ void mark_failures(const BaseDensity<T>& base, std::span<double> log_prob, std::
   }
 }
 
+// Keeps the first failure of a batch: that of the transform k, after which the first status of a chunk is not ok.
+void note_failure(std::optional<Failure>& failure, Index k, Index first, std::span<const Status> status) {
+  if (failure) return;
+  const auto bad = std::ranges::find_if(status, [](Status s) { return s != Status::ok; });
+  if (bad != status.end()) failure = {k, first + (bad - status.begin()), *bad};
+}
+
 // Rows [first, first + from.rows()) of `to` ← from.
 template <class T>
 void copy_rows(ConstMatrixView<T> from, MatrixView<T> to, Index first = 0) {
@@ -322,8 +329,8 @@ void Flow<T>::map(const Batch<T>& batch, MatrixView<T> z, std::span<Status> stat
     const auto chunk = batch.part(first, count);
     const auto outcome = part(status, first, count);
     start_status(chunk.x, outcome);
-    const auto latent = pass(chunk, std::ssize(transforms_), part(std::span(ignored), 0, count), outcome, workspace,
-                             [](Index, const auto&, const auto&) {});
+    const auto latent = pass(chunk, std::ssize(transforms_), LogDets::all, part(std::span(ignored), 0, count), outcome,
+                             workspace, [](Index, const auto&, const auto&) {});
     copy_rows<T>(latent, z.columns(first, count));
   });
 }
@@ -365,7 +372,7 @@ std::optional<Exclusion> Flow<T>::excluded(const Batch<T>& batch, Reach reach, F
       here = {k, first + sample, outcome[sample], reason()};
     };
     const auto counts = [&](Status s) { return whole ? s == Status::outside_support : s != Status::ok; };
-    const auto latent = pass(chunk, last, part(std::span(log_det), first, count), outcome, workspace,
+    const auto latent = pass(chunk, last, LogDets::all, part(std::span(log_det), first, count), outcome, workspace,
                              [&](Index k, ConstMatrixView<T> from, ConstMatrixView<T>) {
                                const auto bad = std::ranges::find_if(outcome, counts);
                                if (bad == outcome.end()) return;
@@ -392,7 +399,7 @@ std::optional<Exclusion> Flow<T>::excluded(const Batch<T>& batch, Reach reach, F
 
 template <class T>
 template <class Seen>
-ConstMatrixView<T> Flow<T>::pass(const Batch<T>& chunk, Index last, std::span<double> log_prob,
+ConstMatrixView<T> Flow<T>::pass(const Batch<T>& chunk, Index last, LogDets log_dets, std::span<double> log_prob,
                                  std::span<Status> status, FlowWorkspace<T>& workspace, Seen&& seen) const {
   const Index n = chunk.size();
   const auto latent = workspace.parts_.latent.columns(0, n);
@@ -403,7 +410,13 @@ ConstMatrixView<T> Flow<T>::pass(const Batch<T>& chunk, Index last, std::span<do
     const auto z = level.all.columns(0, n);
     Batch<T> batch{.x = at, .context = chunk.context, .draws = chunk.draws};
     batch.draws.block = static_cast<std::uint64_t>(k);
-    transforms_[which]->forward(*workspace.parts_.states[which], batch, z, log_prob, status);
+    auto& state = *workspace.parts_.states[which];
+    const auto* const integrated = roles_[which].integrated;
+    if (log_dets == LogDets::but_integrated && integrated != nullptr) {
+      integrated->forward_without_log_det(state, batch, z, status);
+    } else {
+      transforms_[which]->forward(state, batch, z, log_prob, status);
+    }
     seen(k, at, ConstMatrixView<T>(z));
     at = z;
     if (level.kept.empty()) continue;
@@ -418,21 +431,29 @@ ConstMatrixView<T> Flow<T>::pass(const Batch<T>& chunk, Index last, std::span<do
 }
 
 template <class T>
-ConstMatrixView<T> Flow<T>::forward(const Batch<T>& chunk, Index first, std::span<double> log_prob,
+ConstMatrixView<T> Flow<T>::forward(const Batch<T>& chunk, Index first, LogDets log_dets, std::span<double> log_prob,
                                     std::span<Status> status, FlowWorkspace<T>& workspace) const {
   start_status(chunk.x, status);
   std::fill(log_prob.begin(), log_prob.end(), 0.0);
-  const auto note = [&](Index k) {
-    if (workspace.failure_) return;
-    const auto bad = std::find_if(status.begin(), status.end(), [](Status s) { return s != Status::ok; });
-    if (bad != status.end()) workspace.failure_ = {k, first + (bad - status.begin()), *bad};
-  };
-  const auto at = pass(chunk, std::ssize(transforms_), log_prob, status, workspace,
+  const auto note = [&](Index k) { note_failure(workspace.failure_, k, first, status); };
+  const auto at = pass(chunk, std::ssize(transforms_), log_dets, log_prob, status, workspace,
                        [&](Index k, const auto&, const auto&) { note(k); });
   base_->log_prob(at, log_prob);
   mark_failures(*base_, log_prob, status);
   note(std::ssize(transforms_));
   return at;
+}
+
+template <class T>
+void Flow<T>::add_integrated_log_dets(Index first, std::span<double> log_prob, std::span<Status> status,
+                                      FlowWorkspace<T>& workspace) const {
+  for (Index k = 0; k < std::ssize(transforms_); ++k) {
+    const auto* const integrated = roles_[k].integrated;
+    if (integrated == nullptr) continue;
+    integrated->add_log_det(*workspace.parts_.states[k], log_prob, status);
+    note_failure(workspace.failure_, k, first, status);
+  }
+  mark_failures(*base_, log_prob, status);
 }
 
 template <class T>
@@ -446,8 +467,8 @@ void Flow<T>::log_prob(const Batch<T>& batch, std::span<double> log_prob, Matrix
                       "log_prob: a workspace that is planned for maps, without log-dets");
   workspace.failure_.reset();
   in_chunks(batch.size(), workspace.capacity(), [&](Index first, Index count) {
-    const auto latent =
-        forward(batch.part(first, count), first, part(log_prob, first, count), part(status, first, count), workspace);
+    const auto latent = forward(batch.part(first, count), first, LogDets::all, part(log_prob, first, count),
+                                part(status, first, count), workspace);
     if (!z.empty()) copy_rows<T>(latent, z.columns(first, count));
     write_report(report, first, count, workspace);
   });
@@ -515,8 +536,8 @@ double Flow<T>::add_gradient(const Batch<T>& batch, std::span<T> gradient, std::
     const auto chunk = batch.part(first, count);
     const auto log_p = part(log_prob, first, count);
     const auto w = chunk.weight;
-    const auto z = forward(chunk, first, log_p, part(status, first, count), workspace);
-    for (std::size_t i = 0; i < log_p.size(); ++i) sum += (w.empty() ? 1.0 : static_cast<double>(w[i])) * log_p[i];
+    const auto outcome = part(status, first, count);
+    const auto z = forward(chunk, first, LogDets::but_integrated, log_p, outcome, workspace);
     T *bar = parts.bar.data(), *next = parts.next_bar.data();
     const auto latent_bar = parts.latent_bar.columns(0, count);
     {
@@ -539,6 +560,8 @@ double Flow<T>::add_gradient(const Batch<T>& batch, std::span<T> gradient, std::
                         MatrixView<T>(next, rows, count), gradient);
       std::swap(bar, next);
     }
+    add_integrated_log_dets(first, log_p, outcome, workspace);
+    for (std::size_t i = 0; i < log_p.size(); ++i) sum += (w.empty() ? 1.0 : static_cast<double>(w[i])) * log_p[i];
   });
   return sum;
 }
@@ -562,7 +585,9 @@ void Flow<T>::add_inverse_gradient(const Batch<T>& batch, ConstMatrixView<T> x_b
   if (workspace.third_bar_.size() == 0) workspace.third_bar_ = Matrix<T>(d, workspace.capacity());
   in_chunks(n, workspace.capacity(), [&](Index first, Index count) {
     const auto chunk = batch.part(first, count);
-    const auto latent = forward(chunk, first, part(log_prob, first, count), part(status, first, count), workspace);
+    const auto log_p = part(log_prob, first, count);
+    const auto outcome = part(status, first, count);
+    const auto latent = forward(chunk, first, LogDets::but_integrated, log_p, outcome, workspace);
     // From the data to the latents, bar is the x̄ of a transform and then its z̄.
     T *bar = parts.bar.data(), *next = parts.next_bar.data();
     copy_rows<T>(x_bar.columns(first, count), {bar, d, count});
@@ -578,6 +603,7 @@ void Flow<T>::add_inverse_gradient(const Batch<T>& batch, ConstMatrixView<T> x_b
       copy_rows<T>(cotangents.block(0, 0, kept, count), {next, kept, count});
       std::swap(bar, next);
     }
+    add_integrated_log_dets(first, log_p, outcome, workspace);
     const auto to = z_bar.columns(first, count);
     base_->reverse(latent, chunk.weight, {next, d, count}, gradient);
     if (latent_bar.empty()) {

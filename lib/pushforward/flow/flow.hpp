@@ -157,14 +157,22 @@ class Flow {
     const Supported* supported;
   };
 
+  /// Which log-dets a pass computes. If reverse passes follow, they find those of transforms that integrate an
+  /// equation.
+  enum class LogDets : std::int8_t { all, but_integrated };
+
   /// Takes a chunk through transforms [0, last). `log_prob` and `status` must have initial values. Returns where z is.
   /// Calls seen(k, x, z) after each transform.
   template <class Seen>
-  ConstMatrixView<T> pass(const Batch<T>& chunk, Index last, std::span<double> log_prob, std::span<Status> status,
-                          FlowWorkspace<T>& workspace, Seen&& seen) const;
-  /// Computes log_prob of one chunk, which begins with sample `first` of its batch. Returns where z is.
-  ConstMatrixView<T> forward(const Batch<T>& chunk, Index first, std::span<double> log_prob, std::span<Status> status,
-                             FlowWorkspace<T>& workspace) const;
+  ConstMatrixView<T> pass(const Batch<T>& chunk, Index last, LogDets log_dets, std::span<double> log_prob,
+                          std::span<Status> status, FlowWorkspace<T>& workspace, Seen&& seen) const;
+  /// Computes log_prob of one chunk, which begins with sample `first` of its batch, with the log-dets that are wanted.
+  /// Returns where z is.
+  ConstMatrixView<T> forward(const Batch<T>& chunk, Index first, LogDets log_dets, std::span<double> log_prob,
+                             std::span<Status> status, FlowWorkspace<T>& workspace) const;
+  /// Adds the log-dets that forward() left out, after the reverse passes of the chunk.
+  void add_integrated_log_dets(Index first, std::span<double> log_prob, std::span<Status> status,
+                               FlowWorkspace<T>& workspace) const;
   /// Sums up what the last pass of a chunk, which begins with sample `first` of its batch, says.
   void write_report(const IntegrationReport& report, Index first, Index count, const FlowWorkspace<T>& workspace) const;
   void require_batch(const char* name, const Batch<T>& batch, std::size_t log_prob, std::size_t status) const;

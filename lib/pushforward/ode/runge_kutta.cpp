@@ -111,14 +111,54 @@ nn::Directions<T> RungeKutta<T>::probes(const StepStart<T>& start, Index i) cons
 }
 
 template <class T>
-void RungeKutta<T>::factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign) {
+void RungeKutta<T>::evaluate(FieldState<T>& state, const StepStart<T>& start, Index i, Index slot, LogDet what,
+                             std::span<double> log_det) {
+  const Index n = start.x.cols();
+  const double t = start.t + tableau_.c[i] * start.h, weight = start.h * tableau_.b[i];
+  field_.forward(state, point(start, i, point_[slot]), std::span(&t, 1), start.u, velocity_[i].columns(0, n));
+  if (what == LogDet::none) return;
+  if (what == LogDet::discrete) {
+    field_.tangent(state, directions(start.h, i, n, direction_[slot]), tangent_[i].columns(0, d_ * n));
+  } else if (what == LogDet::trace) {
+    const auto values = value_.first(n);
+    field_.divergence(state, values);
+    for (Index j = 0; j < n; ++j) log_det[j] += weight * values[j];
+  } else {
+    const auto of_stage = probes(start, i);
+    const auto image = tangent_[i].columns(0, n * k_);
+    field_.tangent(state, of_stage, image);
+    for (Index j = 0; j < n; ++j) {
+      const double sum = linalg::dot_in_double(of_stage.v.column(j * k_), std::as_const(image).column(j * k_), d_ * k_);
+      log_det[j] += weight * sum / static_cast<double>(k_);
+    }
+  }
+  subtract_penalties(start.h, i, n, log_det);
+}
+
+template <class T>
+void RungeKutta<T>::add_stages(const StepStart<T>& start, MatrixView<T> end) const {
+  copy_samples<T>(start.x, end);
+  for (Index i = 0; i < stages(); ++i) {
+    add_scaled<T>(static_cast<T>(start.h * tableau_.b[i]), velocity_[i].columns(0, end.cols()), end);
+  }
+}
+
+template <class T>
+void RungeKutta<T>::factorize(const StepStart<T>& start, std::span<double> log_det, std::span<linalg::Sign> sign) {
+  const Index n = start.x.cols();
   const auto jacobian = jacobian_.columns(0, d_ * n);
+  const auto values = value_.first(n);
   set_identity(jacobian);
   for (Index i = 0; i < stages(); ++i) {
-    add_scaled<T>(static_cast<T>(h * tableau_.b[i]), tangent_[i].columns(0, d_ * n), jacobian);
+    add_scaled<T>(static_cast<T>(start.h * tableau_.b[i]), tangent_[i].columns(0, d_ * n), jacobian);
   }
-  const PhaseScope scope(Phase::lu, 2.0 / 3.0 * static_cast<double>(d_ * d_ * d_) * static_cast<double>(n));
-  linalg::lu_log_det(jacobian, pivots_.first(d_ * n), log_det, sign);
+  {
+    const PhaseScope scope(Phase::lu, 2.0 / 3.0 * static_cast<double>(d_ * d_ * d_) * static_cast<double>(n));
+    linalg::lu_log_det(jacobian, pivots_.first(d_ * n), values, sign_.first(n));
+  }
+  if (!field_.spheres().empty()) field_.spheres().add_log_det_of_radii(start.x, end_.columns(0, n), values);
+  for (Index j = 0; j < n; ++j) log_det[j] += values[j];
+  std::copy_n(sign_.begin(), n, sign.begin());
 }
 
 template <class T>
@@ -126,41 +166,15 @@ void RungeKutta<T>::step(const StepStart<T>& start, MatrixView<T> next, std::spa
                          std::span<linalg::Sign> sign) {
   const Index n = start.x.cols();
   const LogDet what = log_det.empty() ? LogDet::none : log_det_;
-  const auto values = value_.first(what == LogDet::none ? 0 : n);
-  copy_samples<T>(start.x, next);
-  for (Index i = 0; i < stages(); ++i) {
-    const double t = start.t + tableau_.c[i] * start.h, weight = start.h * tableau_.b[i];
-    const auto velocity = velocity_[i].columns(0, n);
-    field_.forward(run_, point(start, i, point_[0]), std::span(&t, 1), start.u, velocity);
-    add_scaled<T>(static_cast<T>(weight), velocity, next);
-    if (what == LogDet::discrete) {
-      field_.tangent(run_, directions(start.h, i, n, direction_[0]), tangent_[i].columns(0, d_ * n));
-    } else if (what == LogDet::trace) {
-      field_.divergence(run_, values);
-      for (Index j = 0; j < n; ++j) log_det[j] += weight * values[j];
-    } else if (what == LogDet::estimate) {
-      const auto of_stage = probes(start, i);
-      const auto image = tangent_[i].columns(0, n * k_);
-      field_.tangent(run_, of_stage, image);
-      for (Index j = 0; j < n; ++j) {
-        const double sum =
-            linalg::dot_in_double(of_stage.v.column(j * k_), std::as_const(image).column(j * k_), d_ * k_);
-        log_det[j] += weight * sum / static_cast<double>(k_);
-      }
-    }
-    if (what != LogDet::none) subtract_penalties(start.h, i, n, log_det);
-  }
+  for (Index i = 0; i < stages(); ++i) evaluate(run_, start, i, 0, what, log_det);
+  add_stages(start, next);
   const auto& spheres = field_.spheres();
   if (!spheres.empty()) {
     copy_samples<T>(start.x, start_.columns(0, n));
     copy_samples<T>(next, end_.columns(0, n));
     spheres.keep_radii(start.x, end_.columns(0, n), next);
   }
-  if (what != LogDet::discrete) return;
-  factorize(start.h, n, values, sign_.first(n));
-  if (!spheres.empty()) spheres.add_log_det_of_radii(start.x, end_.columns(0, n), values);
-  for (Index j = 0; j < n; ++j) log_det[j] += values[j];
-  std::copy_n(sign_.begin(), n, sign.begin());
+  if (what == LogDet::discrete) factorize(start, log_det, sign);
 }
 
 template <class T>
@@ -188,23 +202,6 @@ void RungeKutta<T>::solve(MatrixView<T> b) const {
   };
   if (field_.spheres().empty()) return solve_flat(b);
   field_.spheres().solve(start_.columns(0, b.cols()), end_.columns(0, b.cols()), solve_flat, b);
-}
-
-template <class T>
-void RungeKutta<T>::restore(const StepStart<T>& start, LogDet what) {
-  const Index n = start.x.cols();
-  for (Index i = 0; i < stages(); ++i) {
-    auto& stage = stages_[i];
-    const double t = start.t + tableau_.c[i] * start.h;
-    field_.forward(stage, point(start, i, point_[i]), std::span(&t, 1), start.u, velocity_[i].columns(0, n));
-    if (what == LogDet::discrete) {
-      field_.tangent(stage, directions(start.h, i, n, direction_[i]), tangent_[i].columns(0, d_ * n));
-    } else if (what == LogDet::trace) {
-      field_.prepare_divergence(stage, value_.first(n));
-    } else if (what == LogDet::estimate) {
-      field_.tangent(stage, probes(start, i), tangent_[i].columns(0, n * k_));
-    }
-  }
 }
 
 template <class T>
@@ -255,14 +252,9 @@ void RungeKutta<T>::pull_back(const StepStart<T>& start, LogDet what, std::span<
   const Index n = x_bar.cols();
   const auto& spheres = field_.spheres();
   if (!spheres.empty()) {
-    const auto end = end_.columns(0, n);
-    copy_samples<T>(start.x, end);
-    for (Index i = 0; i < stages(); ++i) {
-      add_scaled<T>(static_cast<T>(start.h * tableau_.b[i]), velocity_[i].columns(0, n), end);
-    }
     const auto of_radii = weight_.first(what == LogDet::discrete ? n : 0);
     for (Index j = 0; j < std::ssize(of_radii); ++j) of_radii[j] = weight_of(weight, j);
-    spheres.reverse_keep_radii(start.x, end, of_radii, x_bar, growth_.columns(0, n));
+    spheres.reverse_keep_radii(start.x, end_.columns(0, n), of_radii, x_bar, growth_.columns(0, n));
   }
   for (Index i = stages() - 1; i >= 0; --i) {
     fill_seeds(start, what, weight, x_bar, i);
@@ -279,12 +271,13 @@ void RungeKutta<T>::pull_back(const StepStart<T>& start, LogDet what, std::span<
 
 template <class T>
 void RungeKutta<T>::reverse(const StepStart<T>& start, std::span<const T> weight, MatrixView<T> x_bar,
-                            std::span<T> gradient) {
+                            std::span<T> gradient, std::span<double> log_det, std::span<linalg::Sign> sign) {
   const Index n = x_bar.cols();
-  restore(start, log_det_);
+  for (Index i = 0; i < stages(); ++i) evaluate(stages_[i], start, i, i, log_det_, log_det);
+  if (!field_.spheres().empty()) add_stages(start, end_.columns(0, n));
   if (log_det_ == LogDet::discrete) {
     const auto inverse_transpose = inverse_transpose_.columns(0, d_ * n);
-    factorize(start.h, n, value_.first(n), sign_.first(n));
+    factorize(start, log_det, sign);
     linalg::lu_inverse_transpose(jacobian_.columns(0, d_ * n), pivots_.first(d_ * n), sign_.first(n),
                                  inverse_transpose);
     for (Index j = 0; j < d_ * n; ++j) {
@@ -297,7 +290,8 @@ void RungeKutta<T>::reverse(const StepStart<T>& start, std::span<const T> weight
 template <class T>
 void RungeKutta<T>::transposed_jacobians(const StepStart<T>& start, MatrixView<T> jacobians) {
   const Index n = start.x.cols();
-  restore(start, LogDet::none);
+  for (Index i = 0; i < stages(); ++i) evaluate(stages_[i], start, i, i, LogDet::none, {});
+  if (!field_.spheres().empty()) add_stages(start, end_.columns(0, n));
   const auto bar = unit_bar_.columns(0, n);
   for (Index r = 0; r < d_; ++r) {
     std::fill_n(bar.data(), bar.size(), T(0));

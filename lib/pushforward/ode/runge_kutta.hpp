@@ -21,8 +21,9 @@
 // with the velocities kᵢ of the stages. Tᵢ are the tangents of the discrete log-det, which are the derivatives of kᵢ
 // with respect to the x at which the step begins; for an estimate they are those of the probes, (∂v/∂x)p/√K.
 //
-// Reverse. Of a step only x is kept, and the stages are computed again. Given the gradient x̄⁺ with respect to x⁺ and
-// the weight w of the log-det, for i = s … 1:
+// Reverse. Of a step only x is kept, and the stages are computed again. So a pass that leads to a gradient need not
+// take log-dets on its way forward: the reverse finds them. Given the gradient x̄⁺ with respect to x⁺ and the weight w
+// of the log-det, for i = s … 1:
 //
 //   k̄ᵢ = h bᵢ x̄⁺ + h Σⱼ>ᵢ aⱼᵢ X̄ⱼ                            the value seed of stage i
 //   discrete:  T̄ᵢ = h bᵢ w J⁻ᵀ + h Σⱼ>ᵢ aⱼᵢ V̄ⱼ               its tangent seed, with the directions Vᵢ
@@ -80,9 +81,10 @@ class RungeKutta {
   void solve(MatrixView<T> b) const;
 
   /// The gradient of Σᵢ x̄⁺ᵢ·x⁺ᵢ + Σᵢ wᵢ·log_detᵢ for the step from `start`. weight: (n), or empty if all are 1. x_bar:
-  /// (d × n), x̄⁺ in and x̄ out. gradient: the flat buffer, added to; if it is empty, that part is left out. The memory
-  /// is planned for Pass::gradient.
-  void reverse(const StepStart<T>& start, std::span<const T> weight, MatrixView<T> x_bar, std::span<T> gradient);
+  /// (d × n), x̄⁺ in and x̄ out. gradient: the flat buffer, added to; if it is empty, that part is left out. log_det:
+  /// (n), and sign: (n), as in step(). The memory is planned for Pass::gradient.
+  void reverse(const StepStart<T>& start, std::span<const T> weight, MatrixView<T> x_bar, std::span<T> gradient,
+               std::span<double> log_det, std::span<linalg::Sign> sign);
   /// Writes Jᵀ of each sample for the step from `start`. jacobians: (d × d·n) out. The memory is planned for
   /// Pass::gradient. Cost: d reverse passes.
   void transposed_jacobians(const StepStart<T>& start, MatrixView<T> jacobians);
@@ -94,8 +96,14 @@ class RungeKutta {
   nn::Directions<T> directions(double h, Index i, Index n, MatrixView<T> memory) const;
   // The probes of stage i.
   nn::Directions<T> probes(const StepStart<T>& start, Index i) const;
-  // J from the tangents of all stages, and its LU. Writes log_det and sign.
-  void factorize(double h, Index n, std::span<double> log_det, std::span<linalg::Sign> sign);
+  // Evaluates stage i with `state` as the log-det demands, in the memory of points and directions with number `slot`.
+  // Adds the part of the stage to the log-dets.
+  void evaluate(FieldState<T>& state, const StepStart<T>& start, Index i, Index slot, LogDet what,
+                std::span<double> log_det);
+  // Writes x + hΦ(x), from the velocities of all stages.
+  void add_stages(const StepStart<T>& start, MatrixView<T> end) const;
+  // Makes J from the tangents of all stages and its LU. Adds log|det J|, and writes the signs of determinants.
+  void factorize(const StepStart<T>& start, std::span<double> log_det, std::span<linalg::Sign> sign);
   // Returns the factor of a penalty of stage i in a step of length h.
   double penalty_weight(double weight, double h, Index i) const { return weight * std::abs(h) * tableau_.b[i]; }
   // Returns the weight of ‖Tᵢ‖², which is λ_J, or λ_J/K for the K probes of an estimate.
@@ -104,8 +112,7 @@ class RungeKutta {
   }
   // Subtracts the penalties of stage i of a step of length h from the log-dets of n samples.
   void subtract_penalties(double h, Index i, Index n, std::span<double> log_det) const;
-  // Computes all stages as pull_back() needs them.
-  void restore(const StepStart<T>& start, LogDet what);
+  // The reverse pass through the stages, after evaluate() of all of them.
   void pull_back(const StepStart<T>& start, LogDet what, std::span<const T> weight, MatrixView<T> x_bar,
                  std::span<T> gradient);
   void fill_seeds(const StepStart<T>& start, LogDet what, std::span<const T> weight, ConstMatrixView<T> x_bar, Index i);
@@ -128,7 +135,7 @@ class RungeKutta {
   std::span<double> value_;  // log-dets or traces (n)
   std::span<T> weight_;      // of the trace of a stage (n)
   MatrixView<T> unit_bar_;   // of transposed_jacobians() (d × n)
-  // For K spheres: x and q of the last step (d × n), and in a gradient that of the radii of x (K × n).
+  // For K spheres: x and q of the last step (d × n), and in a gradient that with respect to the radii of x (K × n).
   MatrixView<T> start_, end_, growth_;
   std::vector<MatrixView<T>> point_bar_, direction_bar_;  // X̄ᵢ, V̄ᵢ, in a gradient
 };

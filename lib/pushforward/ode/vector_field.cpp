@@ -178,12 +178,6 @@ void VectorField<T>::divergence(FieldState<T>& state, std::span<double> values) 
   if (!spheres_.empty()) add_curvature(state, values);
 }
 
-template <class T>
-void VectorField<T>::prepare_divergence(FieldState<T>& state, std::span<double> scratch) const {
-  if (state.passes_.has_trace() || !spheres_.empty()) return divergence(state, scratch);
-  state.passes_.tangent(nn::Directions<T>::identity(dimension()), {});
-}
-
 // The pairs of a sphere's rows in J, or the image of one tangent, give Jy.
 template <class T>
 void VectorField<T>::add_curvature(FieldState<T>& state, std::span<double> values) const {

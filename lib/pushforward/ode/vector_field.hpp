@@ -75,8 +75,6 @@ class VectorField {
                MatrixView<T> v, std::span<const std::int8_t> none = {}) const;
   /// div v at the last forward(). values: (n) out. It keeps what the reverse pass needs.
   void divergence(FieldState<T>& state, std::span<double> values) const;
-  /// As divergence(), if only the reverse pass follows. scratch: (n).
-  void prepare_divergence(FieldState<T>& state, std::span<double> scratch) const;
   /// ∂v/∂x V at the last forward(), for directions V. jv: (d × n·k) out.
   void tangent(FieldState<T>& state, const nn::Directions<T>& directions, MatrixView<T> jv) const;
   /// The gradient of Σ v̄·v + Σ w div v, and of tangents, at the last forward(). It starts from v̄ in

@@ -3,6 +3,7 @@
 
 #include <Random123/philox.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -95,23 +96,53 @@ Permutation::Permutation(std::uint64_t seed, Purpose purpose, std::uint64_t step
   for (auto& k : keys_) k = stream.bits();
 }
 
-Index Permutation::operator()(Index i) const {
+inline std::uint64_t Permutation::mixed(std::uint64_t x) const {
   const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
+  std::uint64_t left = x >> half_bits_, right = x & mask;
+  for (const auto key : keys_) {
+    std::uint64_t f = right + key;  // the finaliser of SplitMix64 as round function
+    f = (f ^ (f >> 30)) * 0xbf58476d1ce4e5b9U;
+    f = (f ^ (f >> 27)) * 0x94d049bb133111ebU;
+    f ^= f >> 31;
+    const std::uint64_t next = left ^ (f & mask);
+    left = right;
+    right = next;
+  }
+  return (left << half_bits_) | right;
+}
+
+Index Permutation::operator()(Index i) const {
   auto x = static_cast<std::uint64_t>(i);
   do {
-    std::uint64_t left = x >> half_bits_, right = x & mask;
-    for (const auto key : keys_) {
-      std::uint64_t f = right + key;  // the finaliser of SplitMix64 as round function
-      f = (f ^ (f >> 30)) * 0xbf58476d1ce4e5b9U;
-      f = (f ^ (f >> 27)) * 0x94d049bb133111ebU;
-      f ^= f >> 31;
-      const std::uint64_t next = left ^ (f & mask);
-      left = right;
-      right = next;
-    }
-    x = (left << half_bits_) | right;
+    x = mixed(x);
   } while (x >= static_cast<std::uint64_t>(n_));
   return static_cast<Index>(x);
+}
+
+// A pass is a chain of multiplications, each of which waits for the one before. With many numbers at once, none waits.
+void Permutation::images(Index first, std::span<Index> images) const {
+  constexpr std::size_t most = 256;
+  std::array<std::uint64_t, most> x{};
+  std::array<std::size_t, most> place{};  // of these numbers in the block
+  for (std::size_t begin = 0; begin < images.size(); begin += most) {
+    std::size_t count = std::min(most, images.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      x[i] = static_cast<std::uint64_t>(first) + begin + i;
+      place[i] = i;
+    }
+    while (count > 0) {
+      for (std::size_t i = 0; i < count; ++i) x[i] = mixed(x[i]);
+      // Those that leave [0, n) go round again.
+      std::size_t left = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        images[begin + place[i]] = static_cast<Index>(x[i]);
+        x[left] = x[i];
+        place[left] = place[i];
+        if (x[i] >= static_cast<std::uint64_t>(n_)) ++left;
+      }
+      count = left;
+    }
+  }
 }
 
 BatchOrder::BatchOrder(std::uint64_t seed, Index rows, Index batch) : seed_(seed), rows_(rows), batch_(batch) {
@@ -120,10 +151,13 @@ BatchOrder::BatchOrder(std::uint64_t seed, Index rows, Index batch) : seed_(seed
 
 void BatchOrder::rows(Index step, Index first, std::span<Index> rows) const {
   Index at = step * batch_ + first;
-  for (std::size_t i = 0; i < rows.size();) {
-    const Index epoch = at / rows_;
+  while (!rows.empty()) {
+    const Index epoch = at / rows_, in_epoch = at % rows_;
+    const Index count = std::min(std::ssize(rows), rows_ - in_epoch);
     const Permutation order(seed_, Purpose::batches, static_cast<std::uint64_t>(epoch), rows_);
-    for (; i < rows.size() && at / rows_ == epoch; ++i, ++at) rows[i] = order(at % rows_);
+    order.images(in_epoch, rows.first(count));
+    rows = rows.subspan(count);
+    at += count;
   }
 }
 

@@ -74,10 +74,15 @@ class Permutation {
 
   /// π(i) for 0 ≤ i < n.
   Index operator()(Index i) const;
+  /// π(first), π(first + 1) …, several times as fast as one after the other. images: out.
+  void images(Index first, std::span<Index> images) const;
   Index size() const { return n_; }
 
  private:
   static constexpr int rounds = 6;
+  // One pass through the network.
+  std::uint64_t mixed(std::uint64_t x) const;
+
   std::array<std::uint64_t, rounds> keys_{};
   Index n_;
   int half_bits_;

@@ -109,6 +109,7 @@ FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace
       x_bar(workspace.matrix<T>(of.dimension(), n)),
       time(workspace.take<double>(n)),
       weight(workspace.take<double>(n)),
+      stratum(workspace.take<Index>(n)),
       none(workspace.take<std::int8_t>(leaves_out ? n : 0)) {}
 
 template <class T>
@@ -339,6 +340,8 @@ void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Ba
   const CurvedRows curved{.periodic = periodic_, .spheres = flow_.architecture().data.spheres};
   const random::Permutation strata(seed_, group.order, static_cast<std::uint64_t>(group.step), group.rows);
   const bool stratified = options_.times == "stratified";
+  const auto stratum = m.stratum.first(chunk.size());
+  if (stratified) strata.images(place, stratum);
   for (Index j = 0; j < chunk.size(); ++j) {
     const Index at = place + j;
     const auto row = chunk.x.column_span(j);
@@ -349,7 +352,7 @@ void FlowMatching<T>::set_points(const Group& group, Index place, const flow::Ba
     auto stream = group.latents.stream({group.step, at}, 1);
     const double u = stream.uniform();
     const auto point = path_.at(
-        stratified ? (static_cast<double>(strata(at)) + u) / static_cast<double>(group.rows) : u, options_.noise);
+        stratified ? (static_cast<double>(stratum[j]) + u) / static_cast<double>(group.rows) : u, options_.noise);
     const std::span<double> noise(noise_.data(), options_.noise > 0 ? noise_.size() : 0);
     for (double& value : noise) value = stream.normal();
     m.time[j] = point.t;

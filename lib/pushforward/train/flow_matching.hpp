@@ -110,6 +110,7 @@ class FlowMatching final : public Objective<T> {
     MatrixView<T> x, velocity, singular;  // see PathSample (d × n)
     MatrixView<T> value, x_bar;           // v, unused (d × n)
     std::span<double> time, weight;       // t, 1/q(t) (n)
+    std::span<Index> stratum;             // of the time of each (n)
     std::span<std::int8_t> none;          // 1 for rows that go without their contexts (n), if there are such rows
   };
   // The rows that share out the times: those of a global batch, or all rows of a validation.

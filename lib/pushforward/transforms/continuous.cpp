@@ -40,6 +40,10 @@ struct ContinuousState final : TransformState<T> {
     }
     log_dets = scratch.take<double>(n);
     sign = scratch.take<linalg::Sign>(n);
+    if (pass == Pass::gradient) {
+      found_log_det = kept.take<double>(n);
+      found_status = kept.take<Status>(n);
+    }
     if (estimator != nullptr) {
       probes.emplace(*estimator, d, grid.steps, grid.solver->stages(), kept, scratch, n);
     } else if (log_det == ode::LogDet::estimate) {
@@ -69,6 +73,13 @@ struct ContinuousState final : TransformState<T> {
     evaluations = scratch.take<Index>(n);
   }
 
+  /// Returns what the last step of the grid, with log-dets, says about sample j.
+  Status status_of_step(Index j) const {
+    if (!std::isfinite(log_dets[j]) && !(log_dets[j] < 0)) return Status::not_finite;
+    const bool is_singular = method->log_det() == ode::LogDet::discrete && sign[j] <= 0;
+    return is_singular ? Status::negative_determinant : Status::ok;
+  }
+
   /// The start of step k of the grid, at a point.
   ode::StepStart<T> start(Index k, ConstMatrixView<T> x) const {
     const auto all = static_cast<double>(grid.steps);
@@ -84,8 +95,12 @@ struct ContinuousState final : TransformState<T> {
   Grid grid{};
   ConstMatrixView<T> context;         // of the last pass
   std::vector<MatrixView<T>> points;  // where each step of the grid begins (d × n)
+  // Of one step.
   std::span<double> log_dets;
   std::span<linalg::Sign> sign;
+  // Of the last reverse().
+  std::span<double> found_log_det;
+  std::span<Status> found_status;
   std::optional<ode::Probes<T>> probes;  // of an estimated divergence
   std::optional<ode::RungeKutta<T>> method;
   std::optional<GridInverse<T>> newton;
@@ -111,6 +126,15 @@ Status status_of(ode::Convergence outcome) {
     case ode::Convergence::reached: return Status::ok;
     case ode::Convergence::not_finite: return Status::not_finite;
     default: return Status::not_converged;
+  }
+}
+
+// Sets the status of samples that have a value which is not finite.
+template <class T>
+void mark_not_finite(ConstMatrixView<T> x, std::span<Status> status) {
+  for (Index j = 0; j < x.cols(); ++j) {
+    const bool is_finite = std::isfinite(linalg::norm_in_double<T>(x.column_span(j)));
+    if (status[j] == Status::ok && !is_finite) status[j] = Status::not_finite;
   }
 }
 
@@ -236,7 +260,8 @@ void Continuous<T>::take_steps(TransformState<T>& state, const Batch<T>& batch, 
                                std::span<double> log_det, std::span<Status> status) const {
   auto& s = static_cast<ContinuousState<T>&>(state);
   const Index n = batch.size(), count = std::ssize(s.points), steps = s.grid.steps;
-  const auto values = s.log_dets.first(s.method->log_det() == ode::LogDet::none ? 0 : n);
+  const bool has_log_det = s.method->log_det() != ode::LogDet::none && !log_det.empty();
+  const auto values = s.log_dets.first(has_log_det ? n : 0);
   s.context = batch.context;
   if (s.probes) s.probes->draw(batch.draws, n);
   copy_samples<T>(batch.x, s.points[0].columns(0, n));
@@ -246,15 +271,10 @@ void Continuous<T>::take_steps(TransformState<T>& state, const Batch<T>& batch, 
     s.method->step(s.start(k, s.points[k % count].columns(0, n)), next, values, s.sign);
     for (Index j = 0; j < std::ssize(values); ++j) {
       log_det[j] += values[j];
-      const bool is_singular = s.method->log_det() == ode::LogDet::discrete && s.sign[j] <= 0;
-      if (status[j] != Status::ok) continue;
-      if (!std::isfinite(values[j]) && !(values[j] < 0)) {
-        status[j] = Status::not_finite;
-      } else if (is_singular) {
-        status[j] = Status::negative_determinant;
-      }
+      if (status[j] == Status::ok) status[j] = s.status_of_step(j);
     }
   }
+  mark_not_finite<T>(end, status);
   if (!s.error.empty()) {
     std::ranges::fill(s.error.first(n), 0.0);
     std::ranges::fill(s.evaluations.first(n), steps * s.method->stages());
@@ -293,10 +313,7 @@ void Continuous<T>::diffuse(TransformState<T>& state, const Batch<T>& batch, Mat
   s.diffusion_steps->solve(velocity, batch.x, s.diffusion, batch.draws, x);
   std::ranges::fill(s.error.first(n), 0.0);
   std::ranges::fill(s.evaluations.first(n), s.diffusion.evaluations());
-  for (Index j = 0; j < n; ++j) {
-    const bool is_finite = std::isfinite(linalg::norm_in_double<T>(std::as_const(x).column_span(j)));
-    if (status[j] == Status::ok && !is_finite) status[j] = Status::not_finite;
-  }
+  mark_not_finite<T>(x, status);
 }
 
 template <class T>
@@ -325,9 +342,35 @@ void Continuous<T>::reverse(TransformState<T>& state, ConstMatrixView<T>, ConstM
                             std::span<const T> weight, MatrixView<T> x_bar, std::span<T> gradient) const {
   auto& s = static_cast<ContinuousState<T>&>(state);
   const Index n = z_bar.cols();
+  const auto values = s.log_dets.first(n), log_det = s.found_log_det.first(n);
+  const auto status = s.found_status.first(n);
+  std::ranges::fill(log_det, 0.0);
+  std::ranges::fill(status, Status::ok);
   copy_samples<T>(z_bar, x_bar);
   for (Index k = s.grid.steps - 1; k >= 0; --k) {
-    s.method->reverse(s.start(k, s.points[k].columns(0, n)), weight, x_bar, gradient);
+    std::ranges::fill(values, 0.0);
+    s.method->reverse(s.start(k, s.points[k].columns(0, n)), weight, x_bar, gradient, values, s.sign);
+    for (Index j = 0; j < n; ++j) {
+      log_det[j] += values[j];
+      // The first step of the grid that fails decides.
+      if (const Status of_step = s.status_of_step(j); of_step != Status::ok) status[j] = of_step;
+    }
+  }
+}
+
+template <class T>
+void Continuous<T>::forward_without_log_det(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z,
+                                            std::span<Status> status) const {
+  take_steps(state, batch, z, {}, status);
+}
+
+template <class T>
+void Continuous<T>::add_log_det(const TransformState<T>& state, std::span<double> log_det,
+                                std::span<Status> status) const {
+  const auto& s = static_cast<const ContinuousState<T>&>(state);
+  for (std::size_t j = 0; j < log_det.size(); ++j) {
+    log_det[j] += s.found_log_det[j];
+    if (status[j] == Status::ok) status[j] = s.found_status[j];
   }
 }
 

@@ -102,6 +102,9 @@ class Continuous final : public Transform<T>,
   void set_sampler(const Sampler& sampler) override;
   void set_diffusion(const ode::Diffusion& diffusion) override;
   void set_guidance(double scale) override { field_.set_guidance(scale); }
+  void forward_without_log_det(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z,
+                               std::span<Status> status) const override;
+  void add_log_det(const TransformState<T>& state, std::span<double> log_det, std::span<Status> status) const override;
   void add_report(const TransformState<T>& state, const IntegrationReport& report) const override;
 
   const ode::VectorField<T>& field() const { return field_; }
@@ -111,7 +114,7 @@ class Continuous final : public Transform<T>,
   /// Follows the path of each sample between two times, to the tolerance.
   void follow(TransformState<T>& state, const Batch<T>& batch, double from, double to, MatrixView<T> end,
               std::span<double> log_det, std::span<Status> status) const;
-  /// Takes the steps of the state's grid.
+  /// Takes the steps of the state's grid. If log_det is empty, only values are computed.
   void take_steps(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> end, std::span<double> log_det,
                   std::span<Status> status) const;
   /// Finds where the steps of the state's grid begin that end at batch.x.

@@ -68,6 +68,14 @@ class Integrated {
   /// Makes the vector field the guided one with this strength (ode/guidance.hpp). The choice holds for states that are
   /// planned from now on. Throws OptionError if the field cannot be guided.
   virtual void set_guidance(double scale) = 0;
+  /// As forward() on a state for Pass::gradient, but without log-dets. reverse() computes the stages of each step
+  /// again, and finds the log-dets for little more; add_log_det() then has them.
+  virtual void forward_without_log_det(TransformState<T>& state, const Batch<T>& batch, MatrixView<T> z,
+                                       std::span<Status> status) const = 0;
+  /// Adds to log_det what the last reverse() on a state found, log|det ∂z/∂x|. log_det: (n), nats. status: (n), set for
+  /// samples whose status is ok if the log-det shows that something went wrong.
+  virtual void add_log_det(const TransformState<T>& state, std::span<double> log_det,
+                           std::span<Status> status) const = 0;
   /// Adds what the last forward() or inverse() on a state for Pass::evaluate says about its samples.
   virtual void add_report(const TransformState<T>& state, const IntegrationReport& report) const = 0;
 };

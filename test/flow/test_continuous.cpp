@@ -1,11 +1,15 @@
-// Penalties of continuous flows in training: the kinetic energy of paths and the norm of Jacobians.
+// Continuous flows in training: log-dets that the reverse pass finds, and penalties on the kinetic energy of paths and
+// on the norm of Jacobians.
 
 #include <pushforward/flow/flow.hpp>
+#include <pushforward/transforms/actnorm.hpp>
 #include <pushforward/transforms/continuous.hpp>
 
 #include "../nn/taylor.hpp"
 #include "../ode/fields.hpp"
 
+#include <array>
+#include <numbers>
 #include <numeric>
 
 namespace pushforward::test {
@@ -77,9 +81,123 @@ flow::ContinuousOptions options_of(const Case& of) {
   return {.hidden = of.hidden, .integration = {.solver = "rk4", .steps = 3, .density = of.density}};
 }
 
+// A continuous transform, an ActNorm and a continuous transform again, with random parameters.
+flow::Flow<double> flow_of_two(const Case& of) {
+  flow::Flow<double> flow({.data = {.shape = Shape::vector(of.d)},
+                           .chain = {options_of(of), flow::ActNormOptions{}, options_of(of)}},
+                          1);
+  const auto values = random_vector<double>(flow.layout().size(), 94, 0.3);
+  std::copy(values.begin(), values.end(), flow.parameters().begin());
+  flow.prepare(nn::Normalization::values);
+  return flow;
+}
+
+// One step of Euler for each slope a, on one value: z = (1 − a) x, which folds for a > 1.
+flow::Flow<double> linear_flow(const std::vector<double>& slopes) {
+  const flow::ContinuousOptions one{.hidden = {},
+                                    .integration = {.solver = "euler", .steps = 1, .density = "discrete"}};
+  flow::Flow<double> flow({.data = {.shape = Shape::vector(1)}, .chain = std::vector<flow::TransformOptions>(slopes.size(), one)}, 1);
+  auto slope = slopes.begin();
+  for (const auto& block : flow.layout().blocks()) {
+    if (block.name.ends_with("weight")) flow.parameters()[block.offset] = *slope++;
+  }
+  flow.prepare(nn::Normalization::values);
+  return flow;
+}
+
+// The outcome of a pass for some rows.
+struct Passed {
+  std::vector<double> log_prob;
+  std::vector<Status> status;
+  std::optional<flow::Failure> failure;
+};
+
+// The outcome of a forward pass, of a gradient and of the gradient of the inverse, on memory for a gradient.
+std::array<Passed, 3> all_passes(const flow::Flow<double>& flow, const Matrix<double>& x, Index capacity) {
+  const auto n = static_cast<std::size_t>(x.cols());
+  const flow::Batch<double> batch{.x = x, .draws = {.seed = 3}};
+  FlowWorkspace<double> workspace(flow, capacity, Pass::gradient);
+  std::vector<double> gradient(static_cast<std::size_t>(flow.layout().size()));
+  Matrix<double> z_bar(x.rows(), x.cols());
+  std::array<Passed, 3> outcome;
+  for (std::size_t i = 0; i < outcome.size(); ++i) {
+    auto& [log_prob, status, failure] = outcome[i];
+    log_prob.resize(n);
+    status.resize(n);
+    if (i == 0) flow.log_prob(batch, log_prob, {}, status, workspace);
+    if (i == 1) flow.add_gradient(batch, gradient, log_prob, status, workspace);
+    if (i == 2) flow.add_inverse_gradient(batch, x, gradient, z_bar, log_prob, status, workspace);
+    failure = workspace.failure();
+  }
+  return outcome;
+}
+
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(penalty)
+BOOST_AUTO_TEST_SUITE(continuous)
+
+// A pass that leads to a gradient leaves the log-dets to the reverse pass. The twin has none of them.
+BOOST_AUTO_TEST_CASE(the_reverse_pass_finds_the_log_dets_of_the_forward_pass) {
+  for (const Case& of : cases) {
+    const auto x = rows_of(of.d, 5, of.spheres);
+    std::vector<flow::Flow<double>> flows;
+    flows.push_back(random_flow(of.d, options_of(of), {}, of.spheres));
+    flows.push_back(random_flow(of.d, options_of(of), {0.7, 0.3}, of.spheres));
+    if (of.spheres.empty()) flows.push_back(flow_of_two(of));
+    for (auto& flow : flows) {
+      flow.set_log_det(Pass::gradient, logdet::parse_method(of.method));
+      for (const Index capacity : {2, 5}) {
+        BOOST_TEST_CONTEXT(of.name << ", chunks of " << capacity) {
+          const auto [forward, gradient, inverse] = all_passes(flow, x, capacity);
+          Matrix<double> z(of.d, 5);
+          std::vector<Status> status(5);
+          std::vector<double> without(5);
+          FlowWorkspace<double> workspace(flow, 5, Pass::map_only);
+          flow.map({.x = x}, z, status, workspace);
+          flow.base().log_prob(z, without);
+          BOOST_TEST(close_absolute(gradient.log_prob, forward.log_prob, 1e-13));
+          BOOST_TEST(close_absolute(inverse.log_prob, forward.log_prob, 1e-13));
+          BOOST_TEST(!close_absolute(without, forward.log_prob, 1e-3));
+          for (const auto& outcome : {gradient, inverse}) {
+            BOOST_TEST((outcome.status == forward.status));
+            BOOST_TEST(!outcome.failure.has_value());
+          }
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_reverse_pass_finds_maps_that_fold) {
+  const auto x = random_matrix<double>(1, 4, 3);
+  const auto flow = linear_flow({0.5, 1.5, 0.25});
+  for (const auto& outcome : all_passes(flow, x, 3)) {
+    BOOST_TEST(outcome.failure.value().transform == 1);
+    BOOST_TEST(outcome.failure.value().sample == 0);
+    for (std::size_t i = 0; i < 4; ++i) {
+      BOOST_TEST((outcome.status[i] == Status::negative_determinant));
+      BOOST_TEST(std::isnan(outcome.log_prob[i]));
+    }
+  }
+  for (const auto& outcome : all_passes(linear_flow({0.5, 0.75, 0.25}), x, 3)) {
+    BOOST_TEST(!outcome.failure.has_value());
+    for (std::size_t i = 0; i < 4; ++i) {
+      const double z = 0.5 * 0.25 * 0.75 * x(0, static_cast<Index>(i));
+      const double expected = std::log(0.5 * 0.25 * 0.75) - 0.5 * z * z - 0.5 * std::log(2 * std::numbers::pi);
+      BOOST_TEST(close_absolute(outcome.log_prob[i], expected, 1e-14));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_pass_to_a_gradient_names_the_transform_whose_values_are_not_finite) {
+  const auto x = matrix_of<double>(1, 3, [](Index, Index j) { return j == 1 ? 1e10 : 0.0; });
+  for (const auto& outcome : all_passes(linear_flow({0.5, -1e300, 0.25}), x, 3)) {
+    BOOST_TEST(outcome.failure.value().transform == 1);
+    BOOST_TEST(outcome.failure.value().sample == 1);
+    BOOST_TEST((outcome.status[1] == Status::not_finite));
+    BOOST_TEST((outcome.status[0] == Status::ok));
+  }
+}
 
 // v = A x on one step of Heun's method from t = 1 back to 0: k₁ = A x, k₂ = A(x − A x), each with the weight ½. The
 // derivatives of the velocities with respect to x are A and A(I − A).
