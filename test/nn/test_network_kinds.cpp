@@ -163,6 +163,75 @@ BOOST_AUTO_TEST_CASE(samples_have_their_own_context) {
   }
 }
 
+// The values, and the gradient of Σ ȳ·g(x) with respect to parameters and x.
+template <class T>
+struct ValueGradient {
+  Matrix<T> y, x_bar;
+  std::vector<T> parameters;
+};
+template <class T>
+ValueGradient<T> value_gradient(const TestNetwork<T>& net, const Matrix<T>& x, ConstMatrixView<T> context,
+                                nn::Curvature curvature, bool with_x_bar = true) {
+  const Index n = x.cols();
+  linalg::Workspace counted_kept, counted_scratch;
+  const nn::NetworkState<T> counted(net.network, counted_kept, counted_scratch, n, 0, Pass::gradient, curvature);
+  linalg::Workspace kept(counted_kept.peak()), scratch(counted_scratch.peak());
+  nn::NetworkState<T> state(net.network, kept, scratch, n, 0, Pass::gradient, curvature);
+  ValueGradient<T> out{forward<T>(net, state, x, context), Matrix<T>(net.network.in(), with_x_bar ? n : 0),
+                       std::vector<T>(net.parameters.size())};
+  const auto y_bar = random_matrix<T>(net.network.out(), n, 35);
+  std::copy_n(y_bar.data(), y_bar.size(), state.value_seed().data());
+  net.network.reverse(state, out.x_bar, out.parameters);
+  return out;
+}
+
+// The twin has another context.
+BOOST_AUTO_TEST_CASE_TEMPLATE(samples_may_share_a_context, T, Precisions) {
+  for_each(all_kinds(), [](const NetworkOptions& options) {
+    if (options.context == 0 || options.gates > 0) return;
+    const TestNetwork<T> net(options);
+    const auto x = random_matrix<T>(options.in, 5, 42), u = random_matrix<T>(options.context, 1, 43);
+    const auto each = matrix_of<T>(options.context, 5, [&](Index i, Index) { return u(i, 0); });
+    const auto other = matrix_of<T>(options.context, 5, [&](Index i, Index j) { return u(i, 0) + T(0.1) * T(j); });
+    const auto shared = value_gradient<T>(net, x, u, nn::Curvature::kept);
+    const auto agree = [&](const ValueGradient<T>& with) {
+      auto verdict = close_absolute(shared.y.view(), with.y.view(), gamma<T>(200));
+      if (verdict) verdict = close_absolute(shared.x_bar.view(), with.x_bar.view(), gamma<T>(400));
+      if (verdict) verdict = close_relative(std::span<const T>(shared.parameters), with.parameters, gamma<T>(2000));
+      return verdict;
+    };
+    BOOST_TEST(agree(value_gradient<T>(net, x, each, nn::Curvature::kept)));
+    BOOST_TEST(!agree(value_gradient<T>(net, x, other, nn::Curvature::kept)));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(gates_take_the_context_of_each_sample) {
+  const TestNetwork<double> net({.in = 2, .out = 2, .hidden = {4}, .lipschitz = infinity, .context = 2, .gates = 2});
+  const auto x = random_matrix<double>(2, 3, 42), u = random_matrix<double>(2, 1, 43);
+  BOOST_CHECK_THROW(value_gradient<double>(net, x, u, nn::Curvature::kept), ShapeError);
+}
+
+// The gradient of values needs neither φ″ nor the gradient with respect to x.
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_gradient_of_values_needs_no_curvature, T, Precisions) {
+  for_each(all_kinds(), [](const NetworkOptions& options) {
+    const TestNetwork<T> net(options);
+    const auto x = random_matrix<T>(options.in, 5, 42), u = random_context<T>(options, 5);
+    const auto expected = value_gradient<T>(net, x, u, nn::Curvature::kept);
+    const auto without = value_gradient<T>(net, x, u, nn::Curvature::none);
+    const auto parameters_only = value_gradient<T>(net, x, u, nn::Curvature::none, false);
+    BOOST_TEST(without.parameters == expected.parameters);
+    BOOST_TEST(parameters_only.parameters == expected.parameters);
+    BOOST_TEST(std::ranges::equal(without.x_bar.span(), expected.x_bar.span()));
+    BOOST_TEST(std::ranges::any_of(expected.parameters, [](T value) { return value != 0; }));
+  });
+  const auto with_tangents = [] {
+    const TestNetwork<T> net({.in = 2, .out = 2, .hidden = {4}});
+    linalg::Workspace kept, scratch;
+    nn::NetworkState<T>(net.network, kept, scratch, 3, 2, Pass::gradient, nn::Curvature::none);
+  };
+  BOOST_CHECK_THROW(with_tangents(), BugError);
+}
+
 // a = γ ∘ W h + V τ + b by plain loops, for one hidden layer after the first.
 BOOST_AUTO_TEST_CASE(gates_scale_and_shift_hidden_layers) {
   const NetworkOptions options{

@@ -54,6 +54,19 @@ BOOST_AUTO_TEST_CASE(a_permutation_is_a_bijection) {
   }
 }
 
+// Blocks of images are as long as they like, and begin anywhere.
+BOOST_AUTO_TEST_CASE(images_are_those_of_single_numbers) {
+  for (const Index n : {1, 5, 300, 512, 1024, 1025}) {
+    const Permutation permutation(3, Purpose::batches, 7, n);
+    const auto expected = images(permutation);
+    for (const Index first : {Index{0}, n / 3, n - 1, n}) {
+      std::vector<Index> block(static_cast<std::size_t>(n - first));
+      permutation.images(first, block);
+      BOOST_TEST(std::equal(block.begin(), block.end(), expected.begin() + first), "n = " << n << " from " << first);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_permutation_depends_on_each_argument) {
   const auto base = images(Permutation(1, Purpose::split, 1, 100));
   BOOST_TEST(base == images(Permutation(1, Purpose::split, 1, 100)));

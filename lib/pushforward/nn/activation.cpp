@@ -169,9 +169,43 @@ void scale_tangents(ConstMatrixView<T> first, Index k, ConstMatrixView<T> t, Mat
   }
 }
 
-template <class T>
-double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixView<T> t, bool broadcast, bool slope,
-                          MatrixView<T> h_bar, MatrixView<T> tau_bar) {
+namespace {
+
+// reverse_activation() of values without tangents. Only with_slope has a gradient with respect to log β.
+template <bool with_slope, class T>
+double reverse_values(const ActivationTape<T>& tape, MatrixView<T> h_bar) {
+  using B = xsimd::batch<T>;
+  constexpr auto lanes = static_cast<Index>(B::size);
+  const Index w = h_bar.rows(), whole = w / lanes * lanes;
+  double slope_gradient = 0;
+  for (Index i = 0; i < h_bar.cols(); ++i) {
+    const T* const a = tape.a.column(i);
+    const T* const h = tape.value.column(i);
+    const T* const d1 = tape.first.column(i);
+    T* const bar = h_bar.column(i);
+    B along_slope(T(0));
+    for (Index r = 0; r < whole; r += lanes) {
+      const B before = B::load_unaligned(bar + r), after = B::load_unaligned(d1 + r) * before;
+      after.store_unaligned(bar + r);
+      if constexpr (with_slope) {
+        along_slope += B::load_unaligned(a + r) * after - before * B::load_unaligned(h + r);
+      }
+    }
+    T rest = 0;
+    for (Index r = whole; r < w; ++r) {
+      const T before = bar[r];
+      bar[r] = d1[r] * before;
+      if constexpr (with_slope) rest += a[r] * bar[r] - before * h[r];
+    }
+    if constexpr (with_slope) slope_gradient += static_cast<double>(xsimd::hadd(along_slope) + rest);
+  }
+  return slope_gradient;
+}
+
+// The same with tangents, or with further cotangents of φ′.
+template <bool with_slope, class T>
+double reverse_pairs(const ActivationTape<T>& tape, Index k, ConstMatrixView<T> t, bool broadcast, MatrixView<T> h_bar,
+                     MatrixView<T> tau_bar) {
   // A register's worth of rows at a time, so that the sum over tangents stays in registers.
   using B = xsimd::batch<T>;
   constexpr auto lanes = static_cast<Index>(B::size);
@@ -198,7 +232,9 @@ double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixVie
       const B before = B::load_unaligned(bar + r);
       const B after = xsimd::fma(first, before, B::load_unaligned(d2 + r) * sum);
       after.store_unaligned(bar + r);
-      along_slope += B::load_unaligned(a + r) * after - before * B::load_unaligned(h + r);
+      if constexpr (with_slope) {
+        along_slope += B::load_unaligned(a + r) * after - before * B::load_unaligned(h + r);
+      }
     }
     T rest = 0;
     for (Index r = whole; r < w; ++r) {
@@ -210,11 +246,23 @@ double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixVie
       }
       const T before = bar[r];
       bar[r] = d1[r] * before + d2[r] * sum;
-      rest += a[r] * bar[r] - before * h[r];
+      if constexpr (with_slope) rest += a[r] * bar[r] - before * h[r];
     }
-    if (slope) slope_gradient += static_cast<double>(xsimd::hadd(along_slope) + rest);
+    if constexpr (with_slope) slope_gradient += static_cast<double>(xsimd::hadd(along_slope) + rest);
   }
   return slope_gradient;
+}
+
+}  // namespace
+
+template <class T>
+double reverse_activation(const ActivationTape<T>& tape, Index k, ConstMatrixView<T> t, bool broadcast, bool slope,
+                          MatrixView<T> h_bar, MatrixView<T> tau_bar) {
+  if (k == 0 && tape.first_bar.empty()) {
+    return slope ? reverse_values<true>(tape, h_bar) : reverse_values<false>(tape, h_bar);
+  }
+  return slope ? reverse_pairs<true>(tape, k, t, broadcast, h_bar, tau_bar)
+               : reverse_pairs<false>(tape, k, t, broadcast, h_bar, tau_bar);
 }
 
 template void activate(const ActivationKind&, float, std::span<const float>, MatrixView<float>,

@@ -82,7 +82,8 @@ extern template void scale_tangents(ConstMatrixView<double>, Index, ConstMatrixV
 /// ā⟩ − ⟨h̄, h⟩ with the h̄ before it is overwritten.
 template <class T>
 struct ActivationTape {
-  ConstMatrixView<T> a, value, first, second;
+  ConstMatrixView<T> a, value, first;
+  ConstMatrixView<T> second;       ///< may be empty if k = 0 and there is no first_bar
   ConstMatrixView<T> first_bar{};  ///< further cotangents of φ′, (w × n), added to Σⱼ τ̄ⱼ ∘ tⱼ; may be empty
 };
 template <class T>

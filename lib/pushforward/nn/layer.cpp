@@ -1,4 +1,5 @@
 #include <pushforward/linalg/blas.hpp>
+#include <pushforward/linalg/samples.hpp>
 #include <pushforward/nn/layer.hpp>
 
 #include <cmath>
@@ -75,13 +76,9 @@ std::span<T> Layer<T>::bias_in(std::span<T> buffer) const {
 
 template <class T>
 void Layer<T>::add_bias_gradient(ConstMatrixView<T> bar, std::span<T> gradient) const {
-  T* __restrict const sum = bias_in(gradient).data();
-  for (Index j = 0, rows = size_.rows; j < bar.cols(); ++j) {
-    const T* column = bar.column(j);
-    for (const T* const end = column + bar.rows(); column != end; column += rows) {
-      for (Index i = 0; i < rows; ++i) sum[i] += column[i];
-    }
-  }
+  const auto sum = bias_in(gradient);
+  if (bar.rows() == size_.rows) return add_columns<T>(bar, sum);
+  for (Index j = 0; j < bar.cols(); ++j) add_columns<T>({bar.column(j), size_.rows, bar.rows() / size_.rows}, sum);
 }
 
 template <class T>

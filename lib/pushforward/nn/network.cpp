@@ -42,8 +42,9 @@ MatrixView<T> by_pixel(MatrixView<T> a, Index channels) {
 
 template <class T>
 NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n,
-                              Index k, Pass pass)
+                              Index k, Pass pass, Curvature curvature)
     : n_max_(n), k_max_(k), pass_(pass) {
+  require<BugError>(k == 0 || curvature == Curvature::kept, "network state: {} tangents without curvature", k);
   const Index columns = n * (1 + k);
   const auto& layers = network.layers();
   for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
@@ -53,9 +54,11 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
     h.first = kept.matrix<T>(w, n);
     if (pass == Pass::gradient) {
       h.a = kept.matrix<T>(w, n);
-      h.second = kept.matrix<T>(w, n);
-      h.first_bar = kept.matrix<T>(w, n);
       h.tangents = kept.matrix<T>(w, n * k);
+      if (curvature == Curvature::kept) {
+        h.second = kept.matrix<T>(w, n);
+        h.first_bar = kept.matrix<T>(w, n);
+      }
     } else {
       h.a = h.values.columns(0, n);  // values and scaled tangents overwrite a and T̂
     }
@@ -72,6 +75,7 @@ NetworkState<T>::NetworkState(const Network<T>& network, linalg::Workspace& kept
   Index elements = 0;
   for (const auto& layer : layers) elements = std::max(elements, layer->scratch());
   scratch_ = scratch.take<T>(elements);
+  if (options.context > 0) shift_ = scratch.take<T>(layers[0]->channels());
 }
 
 template <class T>
@@ -203,10 +207,11 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
       x.rows() == in() && y.rows() == out() && y.cols() == n && n <= s.n_max_,
       "network forward: x ({} × {}) and y ({} × {}) do not fit a network {} → {} with room for {} samples", x.rows(), n,
       y.rows(), y.cols(), in(), out(), s.n_max_);
-  require<ShapeError>(u.rows() == options_.context && (!has_context() || u.cols() == n),
-                      "network forward: a context ({} × {}) does not fit {} samples of a network whose context has {} "
-                      "values",
-                      u.rows(), u.cols(), n, options_.context);
+  require<ShapeError>(
+      u.rows() == options_.context && (!has_context() || u.cols() == n || (u.cols() == 1 && options_.gates == 0)),
+      "network forward: a context ({} × {}) does not fit {} samples of a network whose context has {} "
+      "values",
+      u.rows(), u.cols(), n, options_.context);
   s.x_ = x;
   s.context_ = u;
   s.n_ = n;
@@ -226,15 +231,16 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
         if (keeps) copy_samples<T>(a, hidden.product.columns(0, n));
         gates_[l].apply(gate_context(s), hidden.gate.columns(0, n), a);
       }
-      if (l == 0) add_context(s, a);
+      if (l == 0 && !shares_context(s)) add_context(s, a);
     }
     const PhaseScope scope(Phase::activations);
     const Index channels = layer.channels();
     const auto first = hidden.first.columns(0, n);
-    const auto second = keeps ? hidden.second.columns(0, n) : MatrixView<T>();
+    const auto second = hidden.second.empty() ? MatrixView<T>() : hidden.second.columns(0, n);
     const auto values = hidden.values.columns(0, n);
-    activate(*activation_, slopes_[l], layer.bias(), by_pixel(a, channels),
-             {by_pixel(values, channels), by_pixel(first, channels), keeps ? by_pixel(second, channels) : second});
+    activate(
+        *activation_, slopes_[l], bias(s, static_cast<Index>(l)), by_pixel(a, channels),
+        {by_pixel(values, channels), by_pixel(first, channels), second.empty() ? second : by_pixel(second, channels)});
     if (!gates_.empty()) {
       const auto gate = hidden.gate.columns(0, n);
       Gates<T>::scale_derivatives(gate, first, second);
@@ -246,13 +252,26 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
   const auto& layer = *layers_.back();
   const PhaseScope scope(Phase::forward, layer.flops(n));
   layer.apply(h, y, s.scratch_);
-  if (layers_.size() == 1) add_context(s, y);
+  if (layers_.size() == 1 && !shares_context(s)) add_context(s, y);
   const Index channels = layer.channels();
+  const auto shift = bias(s, std::ssize(layers_) - 1);
   for (Index j = 0; j < n; ++j) {
     for (Index p = 0; p < out(); p += channels) {
-      for (Index i = 0; i < channels; ++i) y(p + i, j) += layer.bias()[i];
+      for (Index i = 0; i < channels; ++i) y(p + i, j) += shift[i];
     }
   }
+}
+
+template <class T>
+std::span<const T> Network<T>::bias(const NetworkState<T>& s, Index l) const {
+  const auto own = layers_[l]->bias();
+  if (l > 0 || !shares_context(s)) return own;
+  std::ranges::copy(own, s.shift_.begin());
+  for (Index c = 0; c < context_weight_.cols(); ++c) {
+    for (std::size_t i = 0; i < own.size(); ++i)
+      s.shift_[i] += context_weight_(static_cast<Index>(i), c) * s.context_(c, 0);
+  }
+  return s.shift_;
 }
 
 // a ← a + U u at each pixel.
@@ -361,9 +380,11 @@ void Network<T>::cotangent(NetworkState<T>& s, ConstMatrixView<T> u, Index k, Ma
 template <class T>
 void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> gradient, MatrixView<T> v_bar) const {
   const Index n = s.n_, k = s.k_, columns = n * (1 + k);
-  require<ShapeError>(s.pass_ == Pass::gradient && x_bar.rows() == in() && x_bar.cols() == n,
-                      "network reverse: x_bar ({} × {}) for {} samples of width {}, or a state that keeps no gradient",
-                      x_bar.rows(), x_bar.cols(), n, in());
+  const bool has_x_bar = x_bar.rows() == in() && x_bar.cols() == n;
+  require<ShapeError>(s.pass_ == Pass::gradient && (has_x_bar || (x_bar.empty() && k == 0)),
+                      "network reverse: x_bar ({} × {}) for {} samples of width {} with {} tangents, or a state that "
+                      "keeps no gradient",
+                      x_bar.rows(), x_bar.cols(), n, in(), k);
   require<ShapeError>(v_bar.empty() || (!s.identity_ && v_bar.rows() == in() && v_bar.cols() == n * k),
                       "network reverse: v_bar ({} × {}) for {} given directions of {} samples of width {}",
                       v_bar.rows(), v_bar.cols(), s.identity_ ? 0 : k, n, in());
@@ -384,10 +405,11 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
     const bool broadcast = l == 1 && s.identity_ && k > 0 && features_.empty();
     const ConstMatrixView<T> t = broadcast ? first_matrix(s) : hidden.tangents.columns(0, n * k);
     const bool slope = !slope_offsets_.empty() && !gradient.empty();
-    const double along_slope = reverse_activation<T>(
-        {hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n), hidden.second.columns(0, n),
-         s.has_slope_bar_ ? hidden.first_bar.columns(0, n) : MatrixView<T>()},
-        k, t, broadcast, slope, next.columns(0, n), next.columns(n, n * k));
+    const double along_slope =
+        reverse_activation<T>({hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n),
+                               hidden.second.empty() ? MatrixView<T>() : hidden.second.columns(0, n),
+                               s.has_slope_bar_ ? hidden.first_bar.columns(0, n) : MatrixView<T>()},
+                              k, t, broadcast, slope, next.columns(0, n), next.columns(n, n * k));
     if (slope) gradient[slope_offsets_[l - 1]] += T(along_slope);
     bar = next;
     std::swap(s.ping_, s.pong_);
@@ -428,8 +450,9 @@ void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar,
   const auto a_bar = bar.columns(0, n), t_bar = bar.columns(n, n * k);
   const bool given = k > 0 && !s.identity_, identity = k > 0 && s.identity_, parameters = !gradient.empty();
   if (parameters) layer.add_weight_gradient(a_bar, first_input(s), gradient, s.scratch_);
+  if (x_bar.empty() && !parameters) return;
   if (features_.empty()) {
-    layer.apply_transpose(a_bar, x_bar, s.scratch_);
+    if (!x_bar.empty()) layer.apply_transpose(a_bar, x_bar, s.scratch_);
     if (!v_bar.empty()) layer.apply_transpose(t_bar, v_bar, s.scratch_);
     if (!parameters) return;
     if (given) layer.add_weight_gradient(t_bar, s.v_, gradient, s.scratch_);
@@ -444,6 +467,7 @@ void Network<T>::reverse_first_layer(NetworkState<T>& s, ConstMatrixView<T> bar,
     }
     return layer.add_matrix_gradient(sum, gradient);
   }
+  if (x_bar.empty()) return;
   const auto f = s.features_.columns(0, n);
   const MatrixView<T> f_bar(s.ping_.data(), layer.in(), given ? n * (1 + k) : n);
   layer.apply_transpose(bar.columns(0, f_bar.cols()), f_bar, s.scratch_);
@@ -463,6 +487,12 @@ template <class T>
 void Network<T>::reverse_context(NetworkState<T>& s, ConstMatrixView<T> a_bar, std::span<T> gradient) const {
   if (!has_context()) return;
   const Index channels = context_weight_.rows();
+  if (shares_context(s)) {
+    const auto sum = s.shift_;
+    std::ranges::fill(sum, T(0));
+    add_columns<T>(by_pixel<const T>(a_bar, channels), sum);
+    return linalg::ger(T(1), std::span<const T>(sum), s.context_.column_span(0), context_in(gradient));
+  }
   if (channels == a_bar.rows()) {
     return gemm(Op::none, Op::transpose, T(1), a_bar, s.context_, T(1), context_in(gradient));
   }

@@ -59,13 +59,17 @@ class Directions {
 template <class T>
 class Network;
 
+/// Whether a state for a gradient keeps φ″. The gradient of values needs none; that of tangents and of slopes does.
+enum class Curvature : std::int8_t { none, kept };
+
 /// The memory of a network's passes for up to n samples with up to k tangents each, carved from a workspace.
-/// `kept` must live from forward to reverse; `scratch` only during one pass.
+/// `kept` must live from forward to reverse; `scratch` only during one pass. Without curvature, k is 0 and there is no
+/// slope_bar().
 template <class T>
 class NetworkState {
  public:
   NetworkState(const Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Index k,
-               Pass pass);
+               Pass pass, Curvature curvature = Curvature::kept);
 
   Index capacity() const { return n_max_; }
   Pass pass() const { return pass_; }
@@ -103,6 +107,7 @@ class NetworkState {
   MatrixView<T> first_matrix_;  // of a convolution in the first layer, for identity directions: (w × d)
   std::span<T> ping_, pong_;    // (w × n(1 + k)) each, for the widest w
   std::span<T> scratch_;        // of the layers
+  std::span<T> shift_;          // b + U u of the first layer (channels), if all samples share u
   ConstMatrixView<T> x_, context_, v_;
   Index n_max_, k_max_;
   Pass pass_;
@@ -146,7 +151,8 @@ class Network {
   double lipschitz() const;
 
   /// x: (in × n) in, to stay valid until reverse(). y: (out × n) out. u: (context × n) in, to stay valid until
-  /// reverse(), or empty without a context.
+  /// reverse(), or empty without a context. Without gates it may be (context × 1), which all samples then share; that
+  /// costs less.
   void forward(NetworkState<T>& state, ConstMatrixView<T> x, MatrixView<T> y, ConstMatrixView<T> u = {}) const;
   /// Computes tangents at the x of the last forward(). jv: (out × n·k) out. If jv is empty, the tangents are only kept
   /// for reverse().
@@ -155,8 +161,9 @@ class Network {
   void cotangent(NetworkState<T>& state, ConstMatrixView<T> u, Index k, MatrixView<T> jtu) const;
   /// Starts from the state's seeds. U belongs to the directions of the last tangent(). If there was no tangent() since
   /// the last forward(), k is 0. gradient: the flat buffer, added to, with respect to *effective* weights. If it is
-  /// empty, that part is left out. x_bar: (in × n) out. v_bar: (in × n·k) out, Jᵀ U, the gradient with respect to the
-  /// given directions; if it is empty, that part is left out. The caller may fill the seeds anew and call it again.
+  /// empty, that part is left out. x_bar: (in × n) out; without tangents it may be empty, and that part is left out.
+  /// v_bar: (in × n·k) out, Jᵀ U, the gradient with respect to the given directions; if it is empty, that part is left
+  /// out. The caller may fill the seeds anew and call it again.
   void reverse(NetworkState<T>& state, MatrixView<T> x_bar, std::span<T> gradient, MatrixView<T> v_bar = {}) const;
 
  private:
@@ -165,6 +172,9 @@ class Network {
   std::unique_ptr<Layer<T>> make_layer(ParameterLayout& layout, const std::string& path, Index l) const;
   bool has_context() const { return options_.context > 0; }
   MatrixView<T> context_in(std::span<T> buffer) const;
+  bool shares_context(const NetworkState<T>& s) const { return has_context() && s.context_.cols() == 1; }
+  // Returns b of a layer, with U u for the first one if all samples share u.
+  std::span<const T> bias(const NetworkState<T>& s, Index l) const;
   // The matrix that layer 0 multiplied with its weight in the last forward().
   ConstMatrixView<T> first_input(const NetworkState<T>& s) const;
   // The matrix of layer 0, after a tangent pass with identity directions.

@@ -10,7 +10,8 @@ GuidedPasses<T>::GuidedPasses(const nn::Network<T>& network, const Options& opti
                               linalg::Workspace& scratch, Index n, Pass pass)
     : network_(network),
       options_(options),
-      passes_(network, kept, scratch, is_guided() ? 2 * n : n, options.tangents, pass) {
+      passes_(network, kept, scratch, is_guided() ? 2 * n : n, options.tangents, pass,
+              options.tangents > 0 || options.has_trace ? nn::Curvature::kept : nn::Curvature::none) {
   if (options.has_trace) trace_.emplace(network, kept, is_guided() ? 2 * n : n, 1);
   if (!is_guided()) return;
   require<OptionError>(

@@ -3,9 +3,11 @@
 #include <pushforward/nn/activation.hpp>
 #include <pushforward/ode/vector_field.hpp>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <xsimd/xsimd.hpp>
 
 namespace pushforward::ode {
 
@@ -36,15 +38,35 @@ void for_each_pair(const std::vector<Sphere>& spheres, F&& f) {
 // The largest ‖τ(t)‖, for t between 0 and 1.
 const double longest_time = std::sqrt(3.0);
 
-// Writes τ(t) to the first rows of a column.
+// Writes τ(t) of one time after the other to the first rows of columns.
 template <class T>
-void time_features_of(double t, T* to) {
-  const double angle = std::numbers::pi * t, cosine = std::cos(angle), sine = std::sin(angle);
-  to[0] = static_cast<T>(2 * t - 1);
-  to[1] = static_cast<T>(cosine);
-  to[2] = static_cast<T>(sine);
-  to[3] = static_cast<T>((cosine - sine) * (cosine + sine));
-  to[4] = static_cast<T>(2 * cosine * sine);
+void write_time_features(std::span<const double> t, MatrixView<T> to) {
+  using B = xsimd::batch<double>;
+  // A register of times at once. The sine and the cosine of an angle depend on the other angles of a register, because
+  // xsimd chooses one way for all of them; up to π/4 there is only one. So it begins at πt/4 and doubles the angle.
+  struct Angle {
+    B cosine, sine;
+    Angle doubled() const { return {(cosine - sine) * (cosine + sine), B(2) * sine * cosine}; }
+  };
+  std::array<double, B::size> time{}, c1{}, s1{}, c2{}, s2{};
+  for (std::size_t first = 0; first < t.size(); first += B::size) {
+    const std::size_t count = std::min(B::size, t.size() - first);
+    std::copy_n(t.begin() + static_cast<Index>(first), count, time.begin());
+    const auto [sine, cosine] = xsimd::sincos(B::load_unaligned(time.data()) * B(std::numbers::pi / 4));
+    const Angle once = Angle{cosine, sine}.doubled().doubled(), twice = once.doubled();
+    once.cosine.store_unaligned(c1.data());
+    once.sine.store_unaligned(s1.data());
+    twice.cosine.store_unaligned(c2.data());
+    twice.sine.store_unaligned(s2.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      T* const column = to.column(static_cast<Index>(first + i));
+      column[0] = static_cast<T>(2 * time[i] - 1);
+      column[1] = static_cast<T>(c1[i]);
+      column[2] = static_cast<T>(s1[i]);
+      column[3] = static_cast<T>(c2[i]);
+      column[4] = static_cast<T>(s2[i]);
+    }
+  }
 }
 
 }  // namespace
@@ -137,14 +159,14 @@ void VectorField<T>::forward(FieldState<T>& state, ConstMatrixView<T> x, std::sp
                       t.size(), u.rows(), u.cols(), n, c);
   require<ShapeError>(none.empty() || (optional_context_ && std::ssize(none) == n),
                       "vector field: {} marks of samples without a context for {} samples", none.size(), n);
-  const auto context = state.context_.columns(0, n);
-  for (Index j = 0; j < n; ++j) {
+  // If the time is all that there is, the samples share a column.
+  const auto& network = network_.options();
+  const bool is_shared = t.size() == 1 && network.context == time_features && network.gates == 0;
+  const auto context = state.context_.columns(0, is_shared ? 1 : n);
+  if (context.cols() > 0) write_time_features(t, context);
+  for (Index j = 0; j < context.cols(); ++j) {
     T* const column = context.column(j);
-    if (j == 0 || t.size() > 1) {
-      time_features_of(t[j], column);
-    } else {
-      std::copy_n(context.column(0), time_features, column);
-    }
+    if (t.size() == 1 && j > 0) std::copy_n(context.column(0), time_features, column);
     T* const of_sample = column + time_features + (optional_context_ ? 1 : 0);
     const bool has_none = !none.empty() && none[j] != 0;
     if (optional_context_) column[time_features] = has_none ? T(1) : T(0);
@@ -262,6 +284,7 @@ void VectorField<T>::reverse(FieldState<T>& state, std::span<const T> weight, Ma
   const auto given = state.given_.columns(0, state.k_ * n);
   const auto given_bar = v_bar.empty() ? state.v_bar_.columns(0, state.k_ * n) : v_bar;
   spheres_.reverse_project(y, radius, f, state.value_seed(), rest);
+  if (x_bar.empty()) return state.passes_.reverse({}, gradient, {});
   std::fill_n(y_bar.data(), y_bar.size(), T(0));
   if (!weight.empty()) seed_divergence(state, weight, gradient);
   if (state.k_ > 0) {

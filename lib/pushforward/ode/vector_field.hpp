@@ -79,7 +79,8 @@ class VectorField {
   void tangent(FieldState<T>& state, const nn::Directions<T>& directions, MatrixView<T> jv) const;
   /// The gradient of Σ v̄·v + Σ w div v, and of tangents, at the last forward(). It starts from v̄ in
   /// state.value_seed(), which it overwrites, and for tangents from state.tangent_seed(). weight: (n), w; if it is
-  /// empty, the divergence has no part. x_bar, gradient, v_bar: see nn::Network::reverse(). The caller may fill the
+  /// empty, the divergence has no part. x_bar, gradient, v_bar: see nn::Network::reverse(); x_bar may be empty if there
+  /// is no divergence either. The caller may fill the
   /// seeds anew and call it again if the divergence has no part.
   void reverse(FieldState<T>& state, std::span<const T> weight, MatrixView<T> x_bar, std::span<T> gradient,
                MatrixView<T> v_bar = {}) const;

@@ -15,7 +15,7 @@ namespace {
 using data::Split;
 
 constexpr Index most_redraws = 100;   // of a latent that is the antipode of its row
-constexpr Index largest_chunk = 512;  // samples; a network of the usual widths then fits into a core's cache
+constexpr Index largest_chunk = 128;  // samples; a network of the usual widths then fits into a core's cache
 
 // The field of a flow, after transforms that stay as they are while it is fitted.
 template <class T>
@@ -106,7 +106,6 @@ FlowMatching<T>::Memory::Memory(const ode::VectorField<T>& of, linalg::Workspace
       velocity(workspace.matrix<T>(of.dimension(), n)),
       singular(workspace.matrix<T>(of.dimension(), n)),
       value(workspace.matrix<T>(of.dimension(), n)),
-      x_bar(workspace.matrix<T>(of.dimension(), n)),
       time(workspace.take<double>(n)),
       weight(workspace.take<double>(n)),
       stratum(workspace.take<Index>(n)),
@@ -412,7 +411,7 @@ LossSum FlowMatching<T>::add(const StepPart& part, const flow::Batch<T>& batch, 
             fmt::format("training row {}: the velocity is not finite{}", chunk.draws.sample(j), smaller_steps);
       }
     }
-    transform_.field().reverse(m.field, {}, m.x_bar.columns(0, n), gradient);
+    transform_.field().reverse(m.field, {}, {}, gradient);
   }
   return sum;
 }

@@ -108,7 +108,7 @@ class FlowMatching final : public Objective<T> {
     ode::FieldState<T> field;
     MatrixView<T> image;                  // x₁ (d × n), if transforms come before the field
     MatrixView<T> x, velocity, singular;  // see PathSample (d × n)
-    MatrixView<T> value, x_bar;           // v, unused (d × n)
+    MatrixView<T> value;                  // v (d × n)
     std::span<double> time, weight;       // t, 1/q(t) (n)
     std::span<Index> stratum;             // of the time of each (n)
     std::span<std::int8_t> none;          // 1 for rows that go without their contexts (n), if there are such rows

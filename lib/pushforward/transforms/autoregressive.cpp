@@ -43,7 +43,7 @@ void fill(MatrixView<T> a, T value) {
 template <class T>
 struct Autoregressive<T>::State final : TransformState<T> {
   State(const nn::Network<T>& network, linalg::Workspace& kept, linalg::Workspace& scratch, Index n, Pass pass)
-      : passes(network, kept, scratch, n, 0, pass) {
+      : passes(network, kept, scratch, n, 0, pass, nn::Curvature::none) {
     auto& memory = pass == Pass::gradient ? kept : scratch;
     theta = memory.matrix<T>(network.out(), n);
     solution = memory.matrix<T>(network.in(), n);

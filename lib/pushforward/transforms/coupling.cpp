@@ -99,7 +99,7 @@ template <class T>
 struct Coupling<T>::State final : TransformState<T> {
   State(const nn::Network<T>& network, Index mapped_values, linalg::Workspace& kept, linalg::Workspace& scratch,
         Index n, Pass pass)
-      : passes(network, kept, scratch, n, 0, pass) {
+      : passes(network, kept, scratch, n, 0, pass, nn::Curvature::none) {
     auto& memory = pass == Pass::gradient ? kept : scratch;
     seen = memory.matrix<T>(network.in(), n);
     active = memory.matrix<T>(mapped_values, n);
