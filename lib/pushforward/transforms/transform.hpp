@@ -13,6 +13,7 @@
 //   Trained    trained.hpp     it has parameters
 //   Estimated  estimated.hpp   an estimator makes its log-det, and one may choose which
 //   Supported  supported.hpp   it does not admit every value
+//   Integrated integrated.hpp  it integrates a differential equation, and a reverse pass finds its log-det
 //   Described  described.hpp   a model file says more about it than its options and parameters
 
 #include <pushforward/core/shape.hpp>
