@@ -78,7 +78,7 @@ void GuidedPasses<T>::tangent(const nn::Directions<T>& directions, MatrixView<T>
   k_ = directions.k;
   if (!is_guided()) return network_.tangent(passes_, directions, jv);
   const Index count = n_ * k_;
-  const auto both_jv = jv.empty() ? MatrixView<T>() : both_jv_.columns(0, 2 * count);
+  const auto both_jv = both_jv_.columns(0, 2 * count);
   if (directions.is_identity) {
     network_.tangent(passes_, directions, both_jv);
   } else {
@@ -86,7 +86,7 @@ void GuidedPasses<T>::tangent(const nn::Directions<T>& directions, MatrixView<T>
     for (const Index first : {Index{0}, count}) copy_samples<T>(directions.v, both_v.columns(first, count));
     network_.tangent(passes_, nn::Directions<T>::given(both_v, k_), both_jv);
   }
-  if (!jv.empty()) combine(both_jv, jv);
+  combine(both_jv, jv);
 }
 
 template <class T>
