@@ -83,9 +83,8 @@ flow::ContinuousOptions options_of(const Case& of) {
 
 // A continuous transform, an ActNorm and a continuous transform again, with random parameters.
 flow::Flow<double> flow_of_two(const Case& of) {
-  flow::Flow<double> flow({.data = {.shape = Shape::vector(of.d)},
-                           .chain = {options_of(of), flow::ActNormOptions{}, options_of(of)}},
-                          1);
+  flow::Flow<double> flow(
+      {.data = {.shape = Shape::vector(of.d)}, .chain = {options_of(of), flow::ActNormOptions{}, options_of(of)}}, 1);
   const auto values = random_vector<double>(flow.layout().size(), 94, 0.3);
   std::copy(values.begin(), values.end(), flow.parameters().begin());
   flow.prepare(nn::Normalization::values);
@@ -96,7 +95,8 @@ flow::Flow<double> flow_of_two(const Case& of) {
 flow::Flow<double> linear_flow(const std::vector<double>& slopes) {
   const flow::ContinuousOptions one{.hidden = {},
                                     .integration = {.solver = "euler", .steps = 1, .density = "discrete"}};
-  flow::Flow<double> flow({.data = {.shape = Shape::vector(1)}, .chain = std::vector<flow::TransformOptions>(slopes.size(), one)}, 1);
+  flow::Flow<double> flow(
+      {.data = {.shape = Shape::vector(1)}, .chain = std::vector<flow::TransformOptions>(slopes.size(), one)}, 1);
   auto slope = slopes.begin();
   for (const auto& block : flow.layout().blocks()) {
     if (block.name.ends_with("weight")) flow.parameters()[block.offset] = *slope++;
