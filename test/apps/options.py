@@ -141,7 +141,7 @@ OPTIONS = {
     "train.seed": [Change(NICE, 2), Change(NICE | {"train.steps": 1}, 2),
                    Change(RESIDUAL | {"train.batch": 96, "train.steps": 1, "log_det.train": "series:2"}, 2)],
     "train.reproducible": [Change(NICE, True)],
-    "train.workspace": [Change(NICE, 0.02, MESSAGES)],
+    "train.workspace": [Change(NICE, 0.01, MESSAGES)],
     # What follows faults, times and checkpoints is in test_restart.py.
     "train.on_nonfinite": [], "train.nonfinite_limit": [], "train.back_factor": [], "train.max_time": [],
     "train.hang_timeout": [], "checkpoint.seconds": [], "checkpoint.restart": [],
