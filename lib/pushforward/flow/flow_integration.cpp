@@ -1,4 +1,4 @@
-// What a flow says to its transforms that integrate an equation.
+// A flow passes these options on to its transforms that integrate an equation.
 
 #include <pushforward/flow/flow.hpp>
 

@@ -171,7 +171,8 @@ void scale_tangents(ConstMatrixView<T> first, Index k, ConstMatrixView<T> t, Mat
 
 namespace {
 
-// reverse_activation() of values without tangents. Only with_slope has a gradient with respect to log β.
+// Computes reverse_activation() for values without tangents. It returns the gradient with respect to log β, or 0 unless
+// with_slope.
 template <bool with_slope, class T>
 double reverse_values(const ActivationTape<T>& tape, MatrixView<T> h_bar) {
   using B = xsimd::batch<T>;
@@ -202,7 +203,7 @@ double reverse_values(const ActivationTape<T>& tape, MatrixView<T> h_bar) {
   return slope_gradient;
 }
 
-// The same with tangents, or with further cotangents of φ′.
+// Computes reverse_activation() for tangents, or for further cotangents of φ′.
 template <bool with_slope, class T>
 double reverse_pairs(const ActivationTape<T>& tape, Index k, ConstMatrixView<T> t, bool broadcast, MatrixView<T> h_bar,
                      MatrixView<T> tau_bar) {

@@ -236,11 +236,10 @@ void Network<T>::forward(NetworkState<T>& s, ConstMatrixView<T> x, MatrixView<T>
     const PhaseScope scope(Phase::activations);
     const Index channels = layer.channels();
     const auto first = hidden.first.columns(0, n);
-    const auto second = hidden.second.empty() ? MatrixView<T>() : hidden.second.columns(0, n);
+    const auto second = hidden.second.columns(0, n);
     const auto values = hidden.values.columns(0, n);
-    activate(
-        *activation_, slopes_[l], bias(s, static_cast<Index>(l)), by_pixel(a, channels),
-        {by_pixel(values, channels), by_pixel(first, channels), second.empty() ? second : by_pixel(second, channels)});
+    activate(*activation_, slopes_[l], bias(s, static_cast<Index>(l)), by_pixel(a, channels),
+             {by_pixel(values, channels), by_pixel(first, channels), by_pixel(second, channels)});
     if (!gates_.empty()) {
       const auto gate = hidden.gate.columns(0, n);
       Gates<T>::scale_derivatives(gate, first, second);
@@ -405,11 +404,10 @@ void Network<T>::reverse(NetworkState<T>& s, MatrixView<T> x_bar, std::span<T> g
     const bool broadcast = l == 1 && s.identity_ && k > 0 && features_.empty();
     const ConstMatrixView<T> t = broadcast ? first_matrix(s) : hidden.tangents.columns(0, n * k);
     const bool slope = !slope_offsets_.empty() && !gradient.empty();
-    const double along_slope =
-        reverse_activation<T>({hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n),
-                               hidden.second.empty() ? MatrixView<T>() : hidden.second.columns(0, n),
-                               s.has_slope_bar_ ? hidden.first_bar.columns(0, n) : MatrixView<T>()},
-                              k, t, broadcast, slope, next.columns(0, n), next.columns(n, n * k));
+    const double along_slope = reverse_activation<T>(
+        {hidden.a.columns(0, n), hidden.values.columns(0, n), hidden.first.columns(0, n), hidden.second.columns(0, n),
+         s.has_slope_bar_ ? hidden.first_bar.columns(0, n) : MatrixView<T>()},
+        k, t, broadcast, slope, next.columns(0, n), next.columns(n, n * k));
     if (slope) gradient[slope_offsets_[l - 1]] += T(along_slope);
     bar = next;
     std::swap(s.ping_, s.pong_);

@@ -119,7 +119,8 @@ Index Permutation::operator()(Index i) const {
   return static_cast<Index>(x);
 }
 
-// A pass is a chain of multiplications, each of which waits for the one before. With many numbers at once, none waits.
+// One number is a chain of multiplications, each of which waits for the one before it. Several numbers fill these
+// waits.
 void Permutation::images(Index first, std::span<Index> images) const {
   constexpr std::size_t most = 256;
   std::array<std::uint64_t, most> x{};
@@ -132,7 +133,7 @@ void Permutation::images(Index first, std::span<Index> images) const {
     }
     while (count > 0) {
       for (std::size_t i = 0; i < count; ++i) x[i] = mixed(x[i]);
-      // Those that leave [0, n) go round again.
+      // Numbers outside of [0, n) go through the network again.
       std::size_t left = 0;
       for (std::size_t i = 0; i < count; ++i) {
         images[begin + place[i]] = static_cast<Index>(x[i]);

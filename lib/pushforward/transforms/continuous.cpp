@@ -95,10 +95,10 @@ struct ContinuousState final : TransformState<T> {
   Grid grid{};
   ConstMatrixView<T> context;         // of the last pass
   std::vector<MatrixView<T>> points;  // where each step of the grid begins (d × n)
-  // Of one step.
+  // The last step wrote these values.
   std::span<double> log_dets;
   std::span<linalg::Sign> sign;
-  // Of the last reverse().
+  // The last reverse() found these sums and statuses.
   std::span<double> found_log_det;
   std::span<Status> found_status;
   std::optional<ode::Probes<T>> probes;  // of an estimated divergence
