@@ -63,7 +63,8 @@ if [[ $job == tidy ]]; then
 fi
 rm -f "$folder/meson-logs/testlog.json"
 [[ $job == coverage ]] && find "$folder" -name '*.gcda' -delete
-meson test -C "$folder" --no-rebuild --print-errorlogs "${tests[@]}"
+# Some tests wait for most of their time, so there is one more than there are cores.
+meson test -C "$folder" --no-rebuild --print-errorlogs --num-processes "$(($(nproc) + 1))" "${tests[@]}"
 if [[ $job == coverage ]]; then
   gcovr --root "$root" --filter "$root/lib/" --filter "$root/apps/" --exclude-throw-branches --exclude-unreachable-branches \
     -j "$(nproc)" --json-summary - "$folder" | python3 "$root/test/coverage.py"
